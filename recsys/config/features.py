@@ -2,7 +2,9 @@
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from recsys.config.section import BY_SHAPE, Section, chosen_by, shape_tag, tag
 
 __all__ = [
     "BucketFeature",
@@ -17,19 +19,18 @@ __all__ = [
     "SequenceFeature",
 ]
 
-
-class Section(BaseModel):
-    """Base of all sections of the file: unknown keys are errors, objects do not change."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-
-Vocabulary = Literal["learnt", "open"] | tuple[int | str, ...]
+ListedValue = Annotated[Annotated[int, shape_tag("integer")] | Annotated[str, shape_tag("text")], BY_SHAPE]
+Vocabulary = Annotated[
+    Annotated[Literal["learnt", "open"], shape_tag("text")]
+    | Annotated[tuple[ListedValue, ...], Field(min_length=1), shape_tag("list")],
+    BY_SHAPE,
+]
 DatetimePart = Literal["minute", "hour", "weekday", "weekend", "day", "month"]
+Name = Annotated[str, Field(min_length=1)]
 
 
 class _Column(Section):
-    column: str | None = None
+    column: Name | None = None
     """Column of the file; the feature's own name when not given."""
 
 
@@ -57,6 +58,7 @@ class IdsFeature(_WithVocabulary):
     max_len: Annotated[int, Field(ge=1)] = 32
     """The first this many values of a row are kept."""
     pooling: Literal["mean", "sum"] = "mean"
+    """How the vectors of a row's values become one."""
 
 
 class SequenceFeature(_Column):
@@ -66,9 +68,10 @@ class SequenceFeature(_Column):
     of: str
     """The `id` feature that the entries are values of."""
     separator: Annotated[str, Field(min_length=1)] | None = None
+    """Splits a text column; a list column needs none."""
     max_len: Annotated[int, Field(ge=1)] = 50
     """The last (most recent) this many entries are kept."""
-    behaviour: str | None = None
+    behaviour: Name | None = None
     """Sequences with the same behaviour are aligned: entry i of each is the same event. Own name when not given."""
 
 
@@ -86,7 +89,7 @@ class BucketFeature(_Column):
     """A numeric column cut into buckets, each of which is an id. Missing values have a bucket of their own."""
 
     type: Literal["bucket"]
-    boundaries: tuple[float, ...] | None = None
+    boundaries: Annotated[tuple[float, ...], Field(min_length=1)] | None = None
     """Strictly increasing; bucket i holds boundaries[i-1] <= x < boundaries[i]."""
     quantiles: Annotated[int, Field(ge=2)] | None = None
     """Number of buckets of about equal size on the training split."""
@@ -99,8 +102,11 @@ class CrossFeature(Section):
     of: Annotated[tuple[str, ...], Field(min_length=2)]
     """Names of `id` features."""
     vocabulary: Literal["learnt", "open"] = "learnt"
+    """learnt: the combinations of the training split; open: any combination, hashed."""
     min_count: Annotated[int, Field(ge=1)] = 1
+    """Combinations seen fewer times in training are unknown (id 0)."""
     max_size: Annotated[int, Field(ge=1)] | None = None
+    """Keep only this many combinations, the most frequent ones."""
 
 
 class DatetimeFeature(_Column):
@@ -108,6 +114,7 @@ class DatetimeFeature(_Column):
 
     type: Literal["datetime"]
     parts: Annotated[tuple[DatetimePart, ...], Field(min_length=1)] = ("hour", "weekday")
+    """Each is one field; Monday is the first weekday."""
     format: str | None = None
     """strptime format of a text or integer column, e.g. "%y%m%d%H" for 14102100."""
     unit: Literal["s", "ms", "us"] = "s"
@@ -115,12 +122,12 @@ class DatetimeFeature(_Column):
 
 
 Feature = Annotated[
-    IdFeature
-    | IdsFeature
-    | SequenceFeature
-    | NumberFeature
-    | BucketFeature
-    | CrossFeature
-    | DatetimeFeature,
-    Field(discriminator="type"),
+    Annotated[IdFeature, tag("type", "id")]
+    | Annotated[IdsFeature, tag("type", "ids")]
+    | Annotated[SequenceFeature, tag("type", "sequence")]
+    | Annotated[NumberFeature, tag("type", "number")]
+    | Annotated[BucketFeature, tag("type", "bucket")]
+    | Annotated[CrossFeature, tag("type", "cross")]
+    | Annotated[DatetimeFeature, tag("type", "datetime")],
+    chosen_by("type"),
 ]

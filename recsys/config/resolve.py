@@ -1,57 +1,121 @@
 """From a checked config and the columns of the data to the fields and tables of one model."""
 
-from dataclasses import dataclass
-from typing import Literal
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
+from recsys.config.assign import assign
+from recsys.config.check import check
 from recsys.config.features import Feature
-from recsys.config.run import Config
-from recsys.config.tables import Table
+from recsys.config.globs import is_glob, matches
+from recsys.config.plan import Field, Kind, Plan, PlannedTable, column_of, fields_of
+from recsys.config.problems import Problem, did_you_mean
+from recsys.config.run import Config, TimeSplit
+from recsys.config.tables import FullTable
 
-__all__ = ["Field", "Plan", "PlannedTable"]
-
-Kind = Literal["id", "ids", "sequence", "number"]
+__all__ = ["Field", "Kind", "MissingColumn", "Plan", "PlannedTable", "missing_columns", "resolve"]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Field:
-    """One thing the model sees of a row: a column of the prepared data."""
+def resolve(config: Config, columns: Sequence[str]) -> Plan:
+    """Expand the globs of a config against the columns of the data, and plan its fields and tables.
+
+    A feature glob becomes one feature for each column that it matches, in the order of the file. Columns that a feature
+    without a glob reads, and the label, weight, group and time columns, are not matched. A table glob matches the
+    fields that no other table names.
+
+    Args:
+        config: as loaded; it is checked again, now that all names are known.
+        columns: of the data. Whether they hold what the config needs is asked by `missing_columns`.
+
+    Raises:
+        ConfigError: a glob matches nothing, two match the same, or the expanded config is not valid.
+    """
+    features: dict[str, Feature] = {}
+    origins: dict[str, str] = {}
+    problems: list[Problem] = []
+    free = _free_columns(config, columns)
+    for name, feature in config.features.items():
+        names = [column for column in free if matches(column, name)] if is_glob(name) else [name]
+        if not names:
+            problems.append(Problem(("features", name), f"matches none of the {len(free)} columns without a use"))
+        for expanded in names:
+            if expanded in origins and is_glob(origins[expanded]):
+                text = f"matches column {expanded!r}, and so does {origins[expanded]!r}"
+                problems.append(Problem(("features", name), text))
+            features[expanded], origins[expanded] = feature, name
+    source = config.source.aliased({name: glob for name, glob in origins.items() if name != glob})
+    problems += _starred(features, origins)
+    if problems:
+        raise source.error(problems)
+    expanded_config = config.from_source(source, features=features)
+    fields = tuple(fields_of(features))
+    problems += check(expanded_config)
+    problems += _clashes(fields)
+    if problems:
+        raise source.error(problems)
+    return Plan(config=expanded_config, features=features, fields=fields, tables=_tables(expanded_config, fields))
+
+
+def _free_columns(config: Config, columns: Sequence[str]) -> list[str]:
+    """Return the columns that a glob may match."""
+    taken = {*config.labels.values(), config.weight, config.group}
+    if isinstance(config.data.split, TimeSplit):
+        taken.add(config.data.split.column)
+    literal = {name: feature for name, feature in config.features.items() if not is_glob(name)}
+    taken |= {column_of(name, feature) for name, feature in literal.items()} | set(literal)
+    return [column for column in columns if column not in taken]
+
+
+def _starred(features: dict[str, Feature], origins: dict[str, str]) -> Iterator[Problem]:
+    for name in features:
+        if is_glob(name):
+            text = f"matches column {name!r}, whose * or ? would be read as a glob; give it a name and `column`"
+            yield Problem(("features", origins[name]), text)
+
+
+def _clashes(fields: tuple[Field, ...]) -> Iterator[Problem]:
+    counts = Counter(field.name for field in fields)
+    for field in fields:
+        if counts[field.name] > 1 and field.name == field.feature:
+            yield Problem(("features", field.name), "is also the name of a part of a datetime feature")
+
+
+def _tables(config: Config, fields: tuple[Field, ...]) -> tuple[PlannedTable, ...]:
+    """Plan the tables of the file, then one for each vocabulary that is in none of them."""
+    table_of, _ = assign(config.tables, fields)
+    specs = dict(config.tables)
+    for field in fields:
+        if field.vocabulary is not None and field.vocabulary not in table_of:
+            table_of[field.vocabulary] = field.vocabulary
+            specs[field.vocabulary] = FullTable(features=(field.vocabulary,))
+    return tuple(
+        PlannedTable(
+            name=name,
+            fields=tuple(field.name for field in fields if table_of.get(field.vocabulary or "") == name),
+            dim=spec.dim or config.model.dim,
+            spec=spec,
+        )
+        for name, spec in specs.items()
+    )
+
+
+class MissingColumn(NamedTuple):
+    """A column that the config needs and the data does not have."""
 
     name: str
-    """The feature's name, or NAME.PART for the parts of a datetime."""
-    kind: Kind
-    """id: one id a row (id, bucket, cross, datetime parts); ids and sequence: a list; number: a float."""
-    feature: str
-    """Key in `Plan.features`."""
-    vocabulary: str | None
-    """Field that owns the vocabulary (itself, or what a sequence is `of`); None for a number."""
-    open: bool = False
-    """Ids are 64-bit keys, without a vocabulary."""
-    pooling: Literal["mean", "sum"] = "sum"
-    """How several ids become one vector (mean for ids by default; sequences pool by mean outside DIN)."""
-    behaviour: str | None = None
-    """For a sequence: the behaviour it is aligned with."""
+    where: str
+    """"FILE:LINE: features.price", the first key that names it."""
+    hint: str
+    """"; did you mean 'price'?", or nothing."""
+
+    def __str__(self) -> str:
+        return f"{self.where}: no column {self.name!r} in the data{self.hint}"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class PlannedTable:
-    """One logical embedding table and the fields that read it."""
-
-    name: str
-    fields: tuple[str, ...]
-    dim: int
-    spec: Table
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Plan:
-    """A config with every glob expanded: what is prepared, looked up and fed to the tower, in this order."""
-
-    config: Config
-    """With the expanded `features`, so that writing it out and reading it again gives this plan."""
-    features: dict[str, Feature]
-    fields: tuple[Field, ...]
-    tables: tuple[PlannedTable, ...]
-
-    def field(self, name: str) -> Field:
-        """Return the field called `name`."""
-        return next(field for field in self.fields if field.name == name)
+def missing_columns(plan: Plan, columns: Sequence[str]) -> list[MissingColumn]:
+    """Return the columns that the plan reads and the data lacks, each once, in the order of the config."""
+    missing: dict[str, MissingColumn] = {}
+    for use, column in plan.columns_by_use().items():
+        if column not in columns and column not in missing:
+            missing[column] = MissingColumn(column, plan.config.where(*use), did_you_mean(column, columns))
+    return list(missing.values())

@@ -1,10 +1,12 @@
 """The whole file: label, features, tables, data, model, training."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field, PrivateAttr, WithJsonSchema
 
-from recsys.config.features import Feature, Section
+from recsys.config.features import Feature
+from recsys.config.problems import Source
+from recsys.config.section import BY_SHAPE, Section, chosen_by, shape_tag, tag
 from recsys.config.tables import Table
 from recsys.config.towers import MlpModel, Model
 
@@ -21,9 +23,25 @@ __all__ = [
     "TrainSection",
 ]
 
-Paths = str | Annotated[tuple[str, ...], Field(min_length=1)]
+Name = Annotated[str, Field(min_length=1)]
+Paths = Annotated[
+    Annotated[Name, shape_tag("text")] | Annotated[tuple[Name, ...], Field(min_length=1), shape_tag("list")], BY_SHAPE
+]
+Labels = Annotated[
+    Annotated[Name, shape_tag("text")] | Annotated[dict[Name, Name], Field(min_length=1), shape_tag("mapping")],
+    BY_SHAPE,
+]
 Share = Annotated[float, Field(gt=0, lt=1)]
 LearningRate = Annotated[float, Field(gt=0)]
+
+
+def _precision(value: Any) -> Any:
+    return "32" if value == 32 else value
+
+
+Precision = Annotated[
+    Literal["32", "bf16-mixed"], BeforeValidator(_precision), WithJsonSchema({"enum": [32, "32", "bf16-mixed"]})
+]
 
 
 class FractionSplit(Section):
@@ -31,25 +49,39 @@ class FractionSplit(Section):
 
     by: Literal["fraction"] = "fraction"
     valid: Share = 0.1
+    """Share of the rows."""
     test: Share = 0.1
+    """Share of the rows."""
 
 
 class TimeSplit(Section):
     """The latest rows are for test, those before them for validation."""
 
     by: Literal["time"]
-    column: str
+    column: Name
+    """Numbers, dates or times; rows are put in its order."""
     valid: Share = 0.1
+    """Share of the rows."""
     test: Share = 0.1
+    """Share of the rows."""
+
+
+Split = Annotated[
+    Annotated[FractionSplit, tag("by", "fraction")] | Annotated[TimeSplit, tag("by", "time")],
+    chosen_by("by", default="fraction"),
+]
 
 
 class DataSection(Section):
     """Where the rows are. Paths may be globs and are relative to --data-dir (the current folder when not given)."""
 
     train: Paths | None = None
+    """Rows to learn from; vocabularies and statistics come from these alone."""
     valid: Paths | None = None
+    """Rows to choose the best epoch by."""
     test: Paths | None = None
-    split: Annotated[FractionSplit | TimeSplit, Field(discriminator="by")] | None = None
+    """Rows for the final figures."""
+    split: Split | None = None
     """Cut `train` into three; used when `valid` is not given (by default 80/10/10 at random)."""
     format: Literal["parquet", "csv", "tsv", "arrow"] | None = None
     """By the file's suffix when not given (.txt is tsv)."""
@@ -57,7 +89,7 @@ class DataSection(Section):
     """Of a csv file: by its format when not given."""
     header: bool = True
     """Whether the first line of a csv file names the columns; if not, `columns` must."""
-    columns: tuple[str, ...] | None = None
+    columns: Annotated[tuple[Name, ...], Field(min_length=1)] | None = None
     """Names of the columns of a csv file without a header."""
 
 
@@ -65,16 +97,22 @@ class SparseOptimizer(Section):
     """Fused with the backward pass of the tables. On a CPU: rowwise_adagrad, adagrad, sgd."""
 
     name: Literal["rowwise_adagrad", "adagrad", "sgd", "adam"] = "rowwise_adagrad"
+    """rowwise_adagrad keeps one float of state a row, adagrad one a weight, adam two."""
     lr: LearningRate = 0.05
+    """Learning rate."""
     eps: Annotated[float, Field(gt=0)] = 1e-8
+    """Added to the root of the second moment."""
 
 
 class DenseOptimizer(Section):
     """For all that is not a table."""
 
     name: Literal["adam", "adamw", "adagrad", "sgd"] = "adam"
+    """adamw decays weights apart from the gradient, adam through it."""
     lr: LearningRate = 1e-3
+    """Learning rate."""
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
+    """L2 on the dense parameters."""
 
 
 class Regularization(Section):
@@ -88,27 +126,36 @@ class EarlyStopping(Section):
     """Stop when the metric on the validation split has not improved for `patience` epochs."""
 
     metric: Literal["auc", "gauc", "logloss"] = "auc"
+    """gauc needs `group`."""
     patience: Annotated[int, Field(ge=1)] = 2
+    """Epochs without improvement."""
 
 
 class LrReduction(Section):
     """Multiply both learning rates by `factor` after `patience` epochs without improvement."""
 
     factor: Annotated[float, Field(gt=0, lt=1)] = 0.1
+    """Of both learning rates."""
     patience: Annotated[int, Field(ge=1)] = 1
+    """Epochs without improvement; fewer than those of early stopping."""
 
 
 class TrainSection(Section):
     """How the model is fitted."""
 
     epochs: Annotated[int, Field(ge=1)] = 10
+    """Most passes over the training rows."""
     batch_size: Annotated[int, Field(ge=1)] = 4096
+    """Rows of one step, on each device."""
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 1
-    precision: Literal["32", "bf16-mixed"] = "32"
+    """Of the initial parameters, the order of the rows and random splits."""
+    precision: Precision = "32"
+    """Of the dense layers; tables are always 32 bit."""
     sparse_optimizer: SparseOptimizer = SparseOptimizer()
     dense_optimizer: DenseOptimizer = DenseOptimizer()
     regularization: Regularization = Regularization()
     early_stopping: EarlyStopping | None = EarlyStopping()
+    """null trains all epochs."""
     lr_reduction: LrReduction | None = None
     gradient_clip: Annotated[float, Field(gt=0)] | None = None
     """Largest norm of the dense gradients."""
@@ -119,14 +166,18 @@ class TrainSection(Section):
 class Config(Section):
     """One file, its includes merged in and checked. Globs are still globs: `resolve` expands them."""
 
-    label: str | Annotated[dict[str, str], Field(min_length=1)]
+    _source: Source = PrivateAttr(default_factory=Source)
+
+    label: Labels
     """Column with 0 and 1, or several tasks as {task: column}."""
-    features: Annotated[dict[str, Feature], Field(min_length=1)]
-    group: str | None = None
+    features: Annotated[dict[Name, Feature], Field(min_length=1)]
+    """What the columns mean, by name. A name with * or ? stands for all columns of the data that match it."""
+    group: Name | None = None
     """GAUC is computed within each value of this column."""
-    weight: str | None = None
+    weight: Name | None = None
     """Column with row weights, used by loss and metrics."""
-    tables: dict[str, Table] = {}
+    tables: dict[Name, Table] = Field(default_factory=dict)
+    """Embedding tables, by name; a feature in none of them gets one of its own."""
     data: DataSection = DataSection()
     model: Model = MlpModel(tower="mlp")
     train: TrainSection = TrainSection()
@@ -135,3 +186,18 @@ class Config(Section):
     def labels(self) -> dict[str, str]:
         """Tasks and their columns; a single label is the task `label`."""
         return {"label": self.label} if isinstance(self.label, str) else self.label
+
+    @property
+    def source(self) -> Source:
+        """Files and lines this was read from."""
+        return self._source
+
+    def where(self, *path: str | int) -> str:
+        """Return "FILE:LINE: features.price" for `where("features", "price")`, for the beginning of an error."""
+        return self._source.where(path)
+
+    def from_source(self, source: Source, **changes: Any) -> "Config":
+        """Return a copy that remembers its source; `changes` replace sections and are not checked."""
+        copy = self.model_copy(update=changes)
+        copy._source = source
+        return copy

@@ -1,10 +1,10 @@
 """What a tower can be told: one frozen model for each tower. The towers themselves live in `recsys.towers`."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import ConfigDict, Field
 
-from recsys.config.features import Section
+from recsys.config.section import CLASS_PATH, CUSTOM, Dim, Section, chosen_by, tag
 
 __all__ = [
     "AutoIntModel",
@@ -22,7 +22,10 @@ Activation = Literal["relu", "prelu", "dice", "sigmoid", "tanh"]
 
 
 class _Model(Section):
-    dim: Annotated[int, Field(ge=4, le=1024, multiple_of=4)] = 16
+    equal_dims: ClassVar[bool] = False
+    """Whether the tower multiplies embeddings with each other, so that all must have one width."""
+
+    dim: Dim = 16
     """Width of the embeddings whose table does not state its own."""
 
 
@@ -30,19 +33,24 @@ class _Mlp(_Model):
     mlp: tuple[Width, ...] = (400, 400, 400)
     """Hidden layers, input first; the output layer is added."""
     activation: Activation = "relu"
+    """After each hidden layer."""
     dropout: Rate = 0.0
+    """Share of the hidden units that a training step leaves out."""
     batch_norm: bool = False
+    """Normalise each hidden layer over the batch, before its activation."""
 
 
 class LrModel(_Model):
     """Logistic regression."""
 
     tower: Literal["lr"]
-    dim: Annotated[int, Field(ge=4, le=1024, multiple_of=4)] = 4
+    dim: Dim = 4
 
 
 class FmModel(_Model):
     """Factorisation machine (Rendle 2010)."""
+
+    equal_dims: ClassVar[bool] = True
 
     tower: Literal["fm"]
 
@@ -50,21 +58,27 @@ class FmModel(_Model):
 class MlpModel(_Mlp):
     """Multi-layer perceptron on the concatenated embeddings."""
 
-    tower: Literal["mlp"]
+    tower: Literal["mlp"] = "mlp"
 
 
 class AutoIntModel(_Model):
     """AutoInt (Song et al. 2019); with `mlp` AutoInt+."""
 
+    equal_dims: ClassVar[bool] = True
+
     tower: Literal["autoint"]
     layers: Annotated[int, Field(ge=0)] = 3
+    """Interacting layers, one after the other."""
     heads: Annotated[int, Field(ge=1)] = 2
+    """Attention heads of each layer."""
     attention_dim: Width = 64
     """Width of one interacting layer over all heads (d' x H in the paper); a multiple of `heads`."""
     residual: bool = True
+    """Add a projection of a layer's input to its output."""
     scale: bool = False
     """Divide the scores by the root of the head width. The paper does not, its code does."""
     layer_norm: bool = False
+    """Normalise the output of each interacting layer."""
     attention_dropout: Rate = 0.0
     """On the attention weights."""
     dropout: Rate = 0.0
@@ -72,7 +86,9 @@ class AutoIntModel(_Model):
     mlp: tuple[Width, ...] = ()
     """Hidden layers of the parallel network; none is plain AutoInt."""
     activation: Activation = "relu"
+    """Of the parallel network."""
     batch_norm: bool = False
+    """In the parallel network."""
 
 
 class DinModel(_Mlp):
@@ -84,6 +100,7 @@ class DinModel(_Mlp):
     attention: tuple[Width, ...] = (80, 40)
     """Hidden layers of the activation unit."""
     attention_activation: Activation = "sigmoid"
+    """Of the activation unit."""
     attention_softmax: bool = False
     """Normalise the weights over the history; the paper does not, its published code does."""
 
@@ -91,13 +108,21 @@ class DinModel(_Mlp):
 class CustomModel(_Model):
     """A tower of the user's own, named `package.module:Class`; other keys are handed to it."""
 
-    model_config = ConfigDict(extra="allow", frozen=True, strict=True)
+    model_config = ConfigDict(extra="allow")
 
-    tower: Annotated[str, Field(pattern=r"^[\w.]+:\w+$")]
+    tower: Annotated[str, Field(pattern=CLASS_PATH)]
 
     def parameters(self) -> dict[str, Any]:
-        """Return the keys that only the user's own class knows."""
+        """Return the keys that only the user's own class knows; lists are tuples."""
         return dict(self.model_extra or {})
 
 
-Model = LrModel | FmModel | MlpModel | AutoIntModel | DinModel | CustomModel
+Model = Annotated[
+    Annotated[LrModel, tag("tower", "lr")]
+    | Annotated[FmModel, tag("tower", "fm")]
+    | Annotated[MlpModel, tag("tower", "mlp")]
+    | Annotated[AutoIntModel, tag("tower", "autoint")]
+    | Annotated[DinModel, tag("tower", "din")]
+    | Annotated[CustomModel, tag("tower", CUSTOM)],
+    chosen_by("tower", default="mlp"),
+]

@@ -1,0 +1,5 @@
+"""CTR models from one YAML file: TorchRec tables, interaction towers, exact AUC, TorchScript export."""
+
+__all__ = ["__version__"]
+
+__version__ = "0.1.0"

@@ -1,0 +1,221 @@
+"""`recsys COMMAND`: each command names files and an action; what a model is stands in its YAML file."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from recsys.cli.progress import console, progress_reports
+from recsys.errors import DataError, RecsysError
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    help=__doc__ and "Train, evaluate and export click-through-rate models that one YAML file describes.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    rich_markup_mode="markdown",
+)
+
+ConfigFile = Annotated[Path, typer.Argument(help="A feature config or a run.yaml.", show_default=False)]
+RunFolder = Annotated[Path, typer.Argument(help="The folder of a run, e.g. runs/NAME.", show_default=False)]
+DataDir = Annotated[Path, typer.Option(help="What the paths in the section `data` are relative to.")]
+CacheDir = Annotated[Path, typer.Option(help="Where prepared data is kept between runs.")]
+Device = Annotated[Literal["cpu", "cuda"] | None, typer.Option(help="Default: cuda where there is one.")]
+
+
+def main() -> None:
+    """Run the command line; a problem of the user's ends with its message and exit code 2."""
+    try:
+        app()
+    except RecsysError as error:
+        console.print(f"error: {error}", markup=False, style="red", soft_wrap=True)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        console.print("interrupted")
+        sys.exit(130)
+
+
+@app.command()
+def init(
+    data: Annotated[Path, typer.Argument(help="A parquet, csv, tsv or Arrow file of training rows.")],
+    label: Annotated[str, typer.Option(help="The column with 0 and 1.")],
+    separator: Annotated[str | None, typer.Option(help="Of a csv file.")] = None,
+    header: Annotated[bool, typer.Option(help="Whether a csv file's first line names its columns.")] = True,
+) -> None:
+    """Look at the columns of a file and print a commented config.
+
+    Example: `recsys init data/train.parquet --label click > feature_configs/mine.yaml`
+    """
+    from recsys.cli.init import suggested_config
+
+    print(suggested_config(data, label=label, separator=separator, header=header), end="")
+
+
+@app.command()
+def check(
+    config: ConfigFile,
+    data_dir: DataDir = Path(),
+    cache_dir: CacheDir = Path(".recsys-cache"),
+) -> None:
+    """Report every problem of a config at once, or show what it makes of each column.
+
+    Example: `recsys check feature_configs/mine.yaml`
+    """
+    from recsys.cli.check import show_plan
+
+    show_plan(config, data_dir=data_dir, cache_dir=cache_dir)
+
+
+@app.command()
+def train(
+    config: ConfigFile,
+    data_dir: DataDir = Path(),
+    name: Annotated[str | None, typer.Option(help="Name of the run. Default: the config's, numbered.")] = None,
+    runs_dir: Annotated[Path, typer.Option(help="Where run folders are made.")] = Path("runs"),
+    resume: Annotated[Path | None, typer.Option(help="Go on with this run after it was stopped.")] = None,
+    cache_dir: CacheDir = Path(".recsys-cache"),
+    device: Device = None,
+) -> None:
+    """Prepare the data (cached), train, and evaluate the best epoch.
+
+    Example: `recsys train pipelines/frappe_autoint/run.yaml --data-dir DIR`
+    """
+    from recsys.config import load_config
+
+    loaded = load_config(config)
+    folder = resume or new_run_folder(config, name, runs_dir)
+    if resume is None:
+        console.print(f"run folder: {folder}", markup=False)
+    from recsys.training.run import train as train_run  # after the config: torch takes seconds to import
+
+    with progress_reports() as progress:
+        trained = train_run(
+            loaded,
+            data_dir=data_dir,
+            cache_dir=cache_dir,
+            folder=folder,
+            resume=resume is not None,
+            device=device,
+            progress=progress,
+            say=lambda line: console.print(line, markup=False),
+        )
+    print(f"{trained.folder}: {figures(trained.metrics, 'test' if 'test.auc' in trained.metrics else 'valid')}")
+
+
+@app.command()
+def evaluate(
+    run: RunFolder,
+    data: Annotated[list[str], typer.Argument(help="Files or globs with the label column.")],
+    out: Annotated[Path | None, typer.Option(help="Write label, score, weight and group here (parquet).")] = None,
+    device: Device = None,
+) -> None:
+    """Score other files with the best epoch of a run and print the metrics as JSON.
+
+    Example: `recsys evaluate runs/NAME data/other.parquet`
+    """
+    from recsys.training.evaluate import evaluate_files
+
+    with progress_reports() as progress:
+        metrics = evaluate_files(run, data, out=out, device=device, progress=progress)
+    print(json.dumps(metrics, indent=2))
+
+
+@app.command()
+def export(
+    run: RunFolder,
+    out: Annotated[Path, typer.Option(help="Folder of the bundle.")],
+) -> None:
+    """Write TorchScript that takes raw columns, and check it in a fresh process.
+
+    Example: `recsys export runs/NAME --out bundle/`
+    """
+    from recsys.export import export_run
+
+    export_run(run, out)
+    console.print(f"{out}: model.pt scores its golden rows as training did", markup=False)
+
+
+@app.command()
+def predict(
+    bundle: Annotated[Path, typer.Argument(help="A folder written by `recsys export`.")],
+    data: Annotated[list[str], typer.Argument(help="Files or globs; the label column is not needed.")],
+    out: Annotated[Path, typer.Option(help="Parquet file for the scores.")],
+    keep: Annotated[list[str] | None, typer.Option(help="Column to copy beside the scores; may be repeated.")] = None,
+) -> None:
+    """Score files with a bundle.
+
+    Example: `recsys predict bundle/ data/other.parquet --out scores.parquet --keep user_id`
+    """
+    from recsys.features.source import expand
+    from recsys.serving import Scorer
+
+    with progress_reports() as progress:
+        rows = Scorer(bundle).score_files(expand(data, Path()), out, keep=keep or [], progress=progress)
+    console.print(f"{out}: {rows:,} scores", markup=False)
+
+
+@app.command("demo-data")
+def demo_data(
+    folder: Annotated[Path, typer.Argument(help="New folder for the click log.")],
+    rows: Annotated[int, typer.Option(help="Rows in all splits together.", min=1000)] = 300_000,
+    shape: Annotated[Literal["shop", "criteo"], typer.Option(help="Histories, or 13 numbers and 26 ids.")] = "shop",
+    seed: Annotated[int, typer.Option(min=0)] = 1,
+) -> None:
+    """Make a click log whose best possible AUC is known, with a config.yaml to train on it.
+
+    Example: `recsys demo-data demo/data --rows 300000`
+    """
+    from recsys.data.synthetic import generate, generate_wide
+
+    with progress_reports() as progress:
+        made = (generate if shape == "shop" else generate_wide)(folder, rows=rows, seed=seed, progress=progress)
+    console.print(f"{folder}: {rows:,} rows; the best AUC possible on test is {made.bayes_auc['test']:.4f}", markup=False)
+
+
+@app.command()
+def doctor() -> None:
+    """Check torch, torchrec and fbgemm, show devices, and say what to install if something does not fit."""
+    from recsys.cli.doctor import show_findings
+
+    if not show_findings():
+        sys.exit(1)
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON Schema of the configuration, for editors.
+
+    Example: `recsys schema > recsys.schema.json`, then begin a file with
+    `# yaml-language-server: $schema=recsys.schema.json`
+    """
+    from recsys.config import json_schema
+
+    print(json.dumps(json_schema(), indent=2))
+
+
+def new_run_folder(config: Path, name: str | None, runs_dir: Path) -> Path:
+    """Return a folder for a new run: as named, or called like the config, with a number if that is taken.
+
+    Raises:
+        DataError: the named folder is in use.
+    """
+    if name is not None:
+        folder = runs_dir / name
+        if folder.exists():
+            raise DataError(f"{folder}: exists already; choose another --name, or go on with it by --resume {folder}")
+        return folder
+    base = config.resolve().parent.name if config.stem in ("run", "config") else config.stem
+    numbered = (runs_dir / (base if n == 1 else f"{base}-{n}") for n in range(1, sys.maxsize))
+    return next(folder for folder in numbered if not folder.exists())
+
+
+def figures(metrics: dict[str, float], split: str) -> str:
+    """Return the metrics of a split in one line."""
+    shown = [f"{split} AUC {metrics[f'{split}.auc']:.5f}", f"logloss {metrics[f'{split}.logloss']:.5f}"]
+    if f"{split}.gauc" in metrics:
+        shown.append(f"GAUC {metrics[f'{split}.gauc']:.5f}")
+    return ", ".join(shown)

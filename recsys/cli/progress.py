@@ -1,0 +1,46 @@
+"""Progress of long work on the console: a bar on a terminal, a line now and then in a log."""
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+__all__ = ["console", "progress_reports"]
+
+console = Console(stderr=True, highlight=False)
+"""Everything but results goes to stderr, so that results can be piped."""
+
+LOG_SECONDS = 15.0
+
+
+@contextmanager
+def progress_reports() -> Iterator[Callable[[str, int, int | None], None]]:
+    """Give a function to be told (stage, rows done, rows in all if known)."""
+    if sys.stderr.isatty():
+        with _bar() as bar:
+            tasks: dict[str, int] = {}
+
+            def show(stage: str, done: int, total: int | None) -> None:
+                if stage not in tasks:
+                    tasks[stage] = bar.add_task(stage, total=total)
+                bar.update(tasks[stage], completed=done, total=total)  # type: ignore[arg-type]
+
+            yield show
+        return
+    said_at = time.monotonic()
+
+    def say(stage: str, done: int, total: int | None) -> None:
+        nonlocal said_at
+        if time.monotonic() - said_at >= LOG_SECONDS:
+            said_at = time.monotonic()
+            console.print(f"{stage}: {done:,}{'' if total is None else f' of {total:,}'} rows")
+
+    yield say
+
+
+def _bar() -> Progress:
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    return Progress(*columns, console=console, transient=True)

@@ -1,0 +1,84 @@
+"""YAML -> frozen, checked objects. Knows no torch and no polars.
+
+load_config(path) -> Config      every problem at once, each with its file and line
+resolve(config, columns) -> Plan     globs expanded against the columns of the data
+dump(config or plan) -> str      YAML that loads to an equal config
+json_schema() -> dict            for editors
+"""
+
+from recsys.config.dump import dump
+from recsys.config.features import (
+    BucketFeature,
+    CrossFeature,
+    DatetimeFeature,
+    DatetimePart,
+    Feature,
+    IdFeature,
+    IdsFeature,
+    NumberFeature,
+    SequenceFeature,
+)
+from recsys.config.load import load_config
+from recsys.config.plan import Field, Plan, PlannedTable
+from recsys.config.problems import did_you_mean
+from recsys.config.resolve import MissingColumn, missing_columns, resolve
+from recsys.config.run import (
+    Config,
+    DataSection,
+    DenseOptimizer,
+    EarlyStopping,
+    FractionSplit,
+    LrReduction,
+    Regularization,
+    SparseOptimizer,
+    TimeSplit,
+    TrainSection,
+)
+from recsys.config.schema import json_schema
+from recsys.config.section import Section
+from recsys.config.tables import CustomTable, FullTable, HashTable, Table
+from recsys.config.towers import AutoIntModel, CustomModel, DinModel, FmModel, LrModel, MlpModel, Model
+
+__all__ = [
+    "AutoIntModel",
+    "BucketFeature",
+    "Config",
+    "CrossFeature",
+    "CustomModel",
+    "CustomTable",
+    "DataSection",
+    "DatetimeFeature",
+    "DatetimePart",
+    "DenseOptimizer",
+    "DinModel",
+    "EarlyStopping",
+    "Feature",
+    "Field",
+    "FmModel",
+    "FractionSplit",
+    "FullTable",
+    "HashTable",
+    "IdFeature",
+    "IdsFeature",
+    "LrModel",
+    "LrReduction",
+    "MissingColumn",
+    "MlpModel",
+    "Model",
+    "NumberFeature",
+    "Plan",
+    "PlannedTable",
+    "Regularization",
+    "Section",
+    "SequenceFeature",
+    "SparseOptimizer",
+    "Table",
+    "TimeSplit",
+    "TrainSection",
+    "did_you_mean",
+    "dump",
+    "json_schema",
+    "load_config",
+    "missing_columns",
+    "resolve",
+]

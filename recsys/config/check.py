@@ -1,0 +1,141 @@
+"""What types cannot say about a whole configuration: sections that do not fit together."""
+
+from collections.abc import Collection, Iterator, Mapping
+from typing import get_args
+
+from recsys.config.assign import assign
+from recsys.config.check_features import check_features
+from recsys.config.features import SequenceFeature
+from recsys.config.globs import is_glob
+from recsys.config.plan import Field, column_of, fields_of
+from recsys.config.problems import KeyPath, Problem
+from recsys.config.run import Config, DataSection, TimeSplit
+from recsys.config.section import CUSTOM
+from recsys.config.tables import Table
+from recsys.config.towers import AutoIntModel, DinModel, MlpModel
+
+__all__ = ["check"]
+
+TEXT_KEYS = ("separator", "columns")
+
+
+def check(config: Config, *, broken: Collection[KeyPath] = ()) -> list[Problem]:
+    """Return what is wrong with sections that are each well formed.
+
+    Args:
+        config: as loaded, with globs, or as expanded by `resolve`.
+        broken: sections, features and tables that were left out of `config` because they are not well formed.
+    """
+    unsure = [str(path[1]) for path in broken if path[0] == "features"]
+    problems = list(check_features(config.features, unsure=unsure))
+    problems += _columns(config)
+    problems += _data(config.data)
+    problems += _model(config)
+    problems += _training(config, broken)
+    fields = list(fields_of(config.features))
+    table_of, misnamed = assign(config.tables, fields, unsure=unsure)
+    problems += misnamed
+    if not any(path[0] == "tables" for path in broken):
+        problems += _tables(config, fields, table_of, is_model_sound=("model",) not in broken)
+    has_sequence = any(isinstance(feature, SequenceFeature) for feature in config.features.values())
+    if isinstance(config.model, DinModel) and not has_sequence and not unsure:
+        problems.append(Problem(("model", "tower"), "din needs at least one feature of type sequence"))
+    return problems
+
+
+def _columns(config: Config) -> Iterator[Problem]:
+    """Check that no label is also an input."""
+    tasks: dict[str, str] = {}
+    for task, column in config.labels.items():
+        if column in tasks:
+            yield Problem(("label", task), f"column {column!r} is already the label of task {tasks[column]!r}")
+        tasks.setdefault(column, task)
+    for name, feature in config.features.items():
+        if not is_glob(name) and column_of(name, feature) in tasks:
+            key = () if column_of(name, feature) == name else ("column",)
+            yield Problem(("features", name, *key), f"reads the label column {column_of(name, feature)!r}")
+    split = config.data.split
+    others: dict[KeyPath, str | None] = {("weight",): config.weight, ("group",): config.group}
+    others["data", "split", "column"] = split.column if isinstance(split, TimeSplit) else None
+    for path, other in others.items():
+        if other in tasks:
+            yield Problem(path, f"must not be the label column {other!r}")
+
+
+def _data(data: DataSection) -> Iterator[Problem]:
+    if data.split is not None:
+        for key in ("valid", "test"):
+            if getattr(data, key) is not None:
+                yield Problem(("data", key), "must not be given together with data.split, which cuts data.train")
+        if (total := data.split.valid + data.split.test) >= 1:
+            yield Problem(("data", "split"), f"valid and test must leave a share for training, got {total:g} in sum")
+    if data.format in ("parquet", "arrow"):
+        wrong = [key for key in TEXT_KEYS if getattr(data, key) is not None] + ["header"] * (not data.header)
+        yield from (Problem(("data", key), f"has no effect with format {data.format}; leave it out") for key in wrong)
+    elif data.header and data.columns is not None:
+        yield Problem(("data", "columns"), "is for files without a header; leave it out, or add `header: false`")
+    elif not data.header and data.columns is None:
+        yield Problem(("data", "header"), "files without a header need data.columns, the names of the columns")
+    for index, name in enumerate(data.columns or ()):
+        if name in (data.columns or ())[:index]:
+            yield Problem(("data", "columns", index), f"{name!r} is listed twice")
+
+
+def _model(config: Config) -> Iterator[Problem]:
+    model = config.model
+    if isinstance(model, AutoIntModel) and model.attention_dim % model.heads:
+        low = model.attention_dim // model.heads * model.heads
+        near = ", ".join(str(dim) for dim in (low, low + model.heads) if dim)
+        text = f"must be a multiple of heads ({model.heads}), got {model.attention_dim}; nearest: {near}"
+        yield Problem(("model", "attention_dim"), text)
+    if isinstance(model, MlpModel | DinModel | AutoIntModel) and not model.mlp and model.batch_norm:
+        yield Problem(("model", "batch_norm"), "has no effect without hidden layers in model.mlp; leave it out")
+
+
+def _training(config: Config, broken: Collection[KeyPath]) -> Iterator[Problem]:
+    stopping, reduction = config.train.early_stopping, config.train.lr_reduction
+    if stopping and stopping.metric == "gauc" and config.group is None and ("group",) not in broken:
+        yield Problem(("train", "early_stopping", "metric"), "gauc needs `group`, the column to group rows by")
+    if stopping and reduction and reduction.patience >= stopping.patience:
+        text = f"must be less than early_stopping.patience ({stopping.patience}), got {reduction.patience}"
+        yield Problem(("train", "lr_reduction", "patience"), f"{text}: training would stop first")
+
+
+def _tables(
+    config: Config, fields: list[Field], table_of: Mapping[str, str], *, is_model_sound: bool
+) -> Iterator[Problem]:
+    owners = [field for field in fields if field.vocabulary == field.name]
+    for field in owners:
+        yield from _open(config, field, table_of)
+    free = [field.name for field in owners if field.name not in table_of]
+    for name in free:
+        if name in config.tables:
+            yield Problem(("tables", name), f"is also the name of the table that feature {name!r} has for itself")
+    if is_model_sound:
+        yield from _dims(config, any(not is_glob(name) for name in free))
+
+
+def _open(config: Config, field: Field, table_of: Mapping[str, str]) -> Iterator[Problem]:
+    """Check that an open vocabulary is in a table that takes one."""
+    table = config.tables.get(table_of.get(field.name, ""))
+    if not field.open or (table is not None and table.takes_open):
+        return
+    members = [get_args(member) for member in get_args(get_args(Table)[0])]
+    schemes = [tag.tag.partition("=")[2] for section, tag in members if section.takes_open]
+    names = " or ".join(name for name in schemes if name != CUSTOM)
+    got = f"table {table_of[field.name]!r}, which is {table.scheme}" if table else "none"
+    path = ("features", field.feature, "vocabulary")
+    yield Problem(path, f"an open vocabulary needs a table with scheme {names}, got {got}")
+
+
+def _dims(config: Config, has_own_tables: bool) -> Iterator[Problem]:
+    """Check that a tower which multiplies embeddings gets equally wide ones."""
+    model = config.model
+    if not model.equal_dims:
+        return
+    dims = {name: table.dim or model.dim for name, table in config.tables.items()}
+    if has_own_tables:
+        dims["all others"] = model.dim
+    if len(set(dims.values())) > 1:
+        got = ", ".join(f"{name} {dim}" for name, dim in dims.items())
+        yield Problem(("model", "tower"), f"{model.tower} needs one dim for all tables, got {got}")

@@ -1,0 +1,138 @@
+"""One YAML file as a tree of values, each of which knows its line."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.nodes import MappingNode, ScalarNode, SequenceNode
+
+from recsys.config.problems import KeyPath, Located, Place
+
+__all__ = ["Document", "Node", "parse_yaml", "read_yaml"]
+
+Yaml = Any
+"""A node of ruamel.yaml, which has no types."""
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A value and the line of its key (or, in a list, its own)."""
+
+    value: "dict[str, Node] | list[Node] | str | int | float | bool | None"
+    place: Place
+
+    def plain(self) -> Any:
+        """Return the value without places; lists are tuples."""
+        if isinstance(self.value, dict):
+            return {key: child.plain() for key, child in self.value.items()}
+        if isinstance(self.value, list):
+            return tuple(child.plain() for child in self.value)
+        return self.value
+
+    def places(self, path: KeyPath = ()) -> dict[KeyPath, Place]:
+        """Return the place of each path."""
+        found = {path: self.place}
+        children = self.value if isinstance(self.value, list | dict) else {}
+        for key, child in enumerate(children) if isinstance(children, list) else children.items():
+            found |= child.places((*path, key))
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """The tree of one file; `root` is None if it cannot be read."""
+
+    root: Node | None
+    problems: list[Located]
+    """Of the file as such, before its keys have a meaning."""
+
+
+def read_yaml(path: Path, name: str) -> Document:
+    """Read a file, which problems call `name`."""
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        return Document(None, [Located(Place(name, 0), "no such file")])
+    except IsADirectoryError:
+        return Document(None, [Located(Place(name, 0), "is a folder, not a file")])
+    except UnicodeDecodeError as error:
+        return Document(None, [Located(Place(name, 0), f"is not UTF-8 text (byte {error.start})")])
+    except OSError as error:
+        return Document(None, [Located(Place(name, 0), f"cannot be read: {error.strerror}")])
+    return parse_yaml(text, name)
+
+
+def parse_yaml(text: str, name: str) -> Document:
+    r"""Turn YAML 1.2 text into a tree.
+
+    >>> parse_yaml("lr: 1e-3\ncountry: NO", "a.yaml").root.plain()
+    {'lr': 0.001, 'country': 'NO'}
+    """
+    yaml = YAML(typ="safe", pure=True)
+    try:
+        top = yaml.compose(text)
+    except MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        what = " ".join(part for part in (error.context, error.problem) if part)
+        return Document(None, [Located(Place(name, mark.line + 1 if mark else 0), f"is not YAML: {what}")])
+    except YAMLError as error:
+        return Document(None, [Located(Place(name, 0), f"is not YAML: {str(error).splitlines()[0]}")])
+    if top is None:
+        return Document(None, [Located(Place(name, 0), "is empty")])
+    reader = _Reader(yaml, name)
+    root = reader.read(top, Place(name, 1), ())
+    if not isinstance(root.value, dict):
+        return Document(None, [Located(Place(name, 1), "must be a mapping of keys to values")])
+    return Document(root, reader.problems)
+
+
+class _Reader:
+    """Walks the nodes of one file."""
+
+    def __init__(self, yaml: YAML, name: str) -> None:
+        self.yaml = yaml
+        self.name = name
+        self.problems: list[Located] = []
+
+    def read(self, node: Yaml, place: Place, parents: tuple[Yaml, ...]) -> Node:
+        if node in parents:
+            self._problem(node, "an anchor must not contain itself")
+            return Node(None, place)
+        if isinstance(node, MappingNode):
+            return Node(self._mapping(node, (*parents, node)), place)
+        if isinstance(node, SequenceNode):
+            return Node([self.read(item, self._place(item), (*parents, node)) for item in node.value], place)
+        return Node(self._scalar(node), place)
+
+    def _mapping(self, node: Yaml, parents: tuple[Yaml, ...]) -> dict[str, Node]:
+        own: dict[str, Node] = {}
+        merged: dict[str, Node] = {}
+        for key, value in node.value:
+            if not isinstance(key, ScalarNode):
+                self._problem(key, "a key must be plain text")
+                continue
+            child = self.read(value, self._place(key), parents)
+            if str(key.tag).endswith(":merge"):  # <<: *anchor
+                for source in child.value if isinstance(child.value, list) else [child]:
+                    merged = {**(source.value if isinstance(source.value, dict) else {}), **merged}
+            elif key.value in own:
+                self._problem(key, f"repeated key {key.value!r}, first on line {own[key.value].place.line}")
+            else:
+                own[key.value] = child
+        return {**merged, **own}
+
+    def _scalar(self, node: Yaml) -> Any:
+        tag = str(node.tag).removeprefix("tag:yaml.org,2002:")
+        if tag in ("null", "bool", "int", "float"):
+            return self.yaml.constructor.construct_object(node)
+        if tag not in ("str", "timestamp"):
+            self._problem(node, f"tags such as {node.tag} are not understood")
+        return node.value  # a date stays text
+
+    def _place(self, node: Yaml) -> Place:
+        return Place(self.name, node.start_mark.line + 1)
+
+    def _problem(self, node: Yaml, text: str) -> None:
+        self.problems.append(Located(self._place(node), text))

@@ -1,0 +1,56 @@
+"""From a checked configuration back to YAML."""
+
+import io
+from typing import Any
+
+from pydantic import BaseModel
+from ruamel.yaml import YAML
+from ruamel.yaml.comments import CommentedSeq
+
+from recsys.config.plan import Plan
+from recsys.config.run import Config
+
+__all__ = ["dump"]
+
+
+def dump(config: Config | Plan) -> str:
+    """Write a configuration with all of its defaults; loading the text gives an equal one.
+
+    >>> from recsys.config import Config
+    >>> print(dump(Config.model_validate({"label": "click", "features": {"NO": {"type": "id"}}}))[:72])
+    label: click
+    features:
+      NO:
+        type: id
+        vocabulary: learnt
+        min_c
+    """
+    yaml = YAML()
+    yaml.width = 2**31  # never fold a text
+    text = io.StringIO()
+    yaml.dump(_plain(config.config if isinstance(config, Plan) else config), text)
+    return text.getvalue()
+
+
+def _plain(value: Any) -> Any:
+    """Return mappings and lists of scalars, without the keys whose default is nothing."""
+    if isinstance(value, BaseModel):
+        fields = {**value.__dict__, **(value.model_extra or {})}
+        first = [key for key in ("type", "scheme", "tower", "by") if key in fields]
+        return {
+            key: _plain(fields[key])
+            for key in dict.fromkeys([*first, *fields])
+            if fields[key] is not None or not _is_nothing_by_default(value, key)
+        }
+    if isinstance(value, dict):
+        return {key: _plain(child) for key, child in value.items()}
+    if isinstance(value, tuple):
+        items = CommentedSeq(_plain(item) for item in value)
+        items.fa.set_flow_style()
+        return items
+    return value
+
+
+def _is_nothing_by_default(section: BaseModel, key: str) -> bool:
+    field = type(section).model_fields.get(key)
+    return field is not None and field.default is None

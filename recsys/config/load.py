@@ -1,0 +1,58 @@
+"""From a YAML file to a checked `Config`, or one error that lists all of its problems."""
+
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from recsys.config.check import check
+from recsys.config.include import read_document
+from recsys.config.messages import explain
+from recsys.config.problems import KeyPath, Problem, Source, config_error
+from recsys.config.run import Config
+
+__all__ = ["load_config"]
+
+
+def load_config(path: Path) -> Config:
+    """Read a configuration file and what it includes.
+
+    Raises:
+        ConfigError: a line with FILE:LINE, key, rule and value for each problem in any of the files.
+    """
+    document = read_document(path)
+    if document.root is None:
+        raise config_error(document.problems)
+    source = Source(document.root.places())
+    config, problems = _validate(document.root.plain())
+    if config is None or problems or document.problems:
+        raise config_error([*document.problems, *map(source.locate, problems)])
+    return config.from_source(source)
+
+
+def _validate(values: Mapping[str, Any]) -> tuple[Config | None, list[Problem]]:
+    """Check types, then meaning: of all, or else of the sections whose types are right."""
+    try:
+        config = Config.model_validate(values)
+    except ValidationError as error:
+        problems = [explain(finding) for finding in error.errors(include_url=False)]
+        broken = {_section(problem.path) for problem in problems}
+        sound = _without(values, broken)
+        return None, problems + (check(Config.model_validate(sound), broken=broken) if sound else [])
+    return config, check(config)
+
+
+def _section(path: KeyPath) -> KeyPath:
+    """Return the part of the file that a problem makes unusable: one feature, one table, or a whole section."""
+    return path[:2] if path[0] in ("features", "tables") else path[:1]
+
+
+def _without(values: Mapping[str, Any], broken: Collection[KeyPath]) -> dict[str, Any] | None:
+    """Return the configuration without its broken parts; None if there is too little left to check."""
+    sound = {key: value for key, value in values.items() if (key,) not in broken}
+    for key in ("features", "tables"):
+        if isinstance(sound.get(key), Mapping):
+            sound[key] = {name: value for name, value in sound[key].items() if (key, name) not in broken}
+    sound.setdefault("label", "(broken)")
+    return sound if sound.get("features") else None

@@ -1,0 +1,150 @@
+"""From the findings of pydantic to plain sentences."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, get_args
+
+from pydantic_core import ErrorDetails
+
+from recsys.config.features import Feature
+from recsys.config.problems import KeyPath, Problem, did_you_mean
+from recsys.config.run import Config, Split
+from recsys.config.section import CUSTOM, Section
+from recsys.config.tables import Table
+from recsys.config.towers import Model
+
+__all__ = ["explain", "show"]
+
+
+def _members(union: Any) -> dict[str, type[Section]]:
+    members = [get_args(member) for member in get_args(get_args(union)[0])]
+    return {member_tag.tag: section for section, member_tag in members}
+
+
+FAMILIES = [_members(union) for union in (Feature, Table, Model, Split)]
+KINDS = {tag: section for family in FAMILIES for tag, section in family.items()}
+"""Tag -> section: "type=id" -> IdFeature."""
+
+
+def explain(error: ErrorDetails) -> Problem:
+    """Say what one finding means."""
+    path: KeyPath = tuple(part for part in error["loc"] if not _is_tag(part))
+    kind, value, context = error["type"], error["input"], error.get("ctx", {})
+    if kind.startswith("union_tag"):
+        return _no_such_choice(path, value, context)
+    if kind == "extra_forbidden":
+        return Problem(path, _unknown_key(error["loc"]))
+    if kind in SPECIAL_RULES:
+        return Problem(path, SPECIAL_RULES[kind](value, context))
+    if kind in RULES:
+        return Problem(path, RULES[kind].format(got=show(value), **context))
+    return Problem(path, f"{error['msg']}, got {show(value)}")
+
+
+def show(value: object) -> str:
+    """Write a value as YAML does, in at most 60 characters.
+
+    >>> show(None), show(True), show("abc"), show((1, 2))
+    ('null', 'true', "'abc'", '[1, 2]')
+    """
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    if isinstance(value, Mapping):
+        return "a mapping"
+    text = f"[{', '.join(map(show, value))}]" if isinstance(value, tuple | list) else repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def _is_tag(part: str | int) -> bool:
+    return part in KINDS or part == "[key]" or str(part).startswith("shape=")
+
+
+def _no_such_choice(path: KeyPath, value: object, context: Mapping[str, Any]) -> Problem:
+    key, _, given = context["tag"].partition("=")
+    known = [name.strip().strip("'").partition("=")[2] for name in context["expected_tags"].split(",")]
+    if key == "shape":
+        shapes = {"integer": "an integer", "text": "text", "list": "a list", "mapping": "a mapping"}
+        return Problem(path, f"expected {' or '.join(shapes[name] for name in known)}, got {show(value)}")
+    if not isinstance(value, Mapping):
+        return Problem(path, f"expected a mapping such as {{{key}: {known[0]}}}, got {show(value)}")
+    rule = f"one of {', '.join(known)}"
+    if key not in value:
+        return Problem(path, f"{key} is required: {rule}")
+    hint = did_you_mean(given, (name for name in known if name != CUSTOM))
+    return Problem((*path, key), f"must be {rule}, got {show(value[key])}{hint}")
+
+
+def _unknown_key(loc: tuple[int | str, ...]) -> str:
+    section: type[Section] | None = Config
+    kind = ""
+    for part in loc[:-1]:
+        if part in KINDS:
+            section, kind = KINDS[str(part)], str(part)
+        elif section:
+            section = _inner(section, str(part))
+    known = set(section.model_fields) if section else set()
+    known |= {"include"} if section is Config else set()
+    key, _, value = kind.partition("=")
+    text = f"unknown key for {key} {value}" if kind else "unknown key"
+    if hint := did_you_mean(loc[-1], known):
+        return text + hint
+    owners = [
+        tag.partition("=")[2]
+        for family in FAMILIES
+        for tag, section in family.items()
+        if kind in family and loc[-1] in section.model_fields
+    ]
+    return f"{text}; it belongs to {key} {' or '.join(owners)}" if owners else text
+
+
+def _inner(section: type[Section], name: str) -> type[Section] | None:
+    """Return the section under a key, if it is of one kind only."""
+    annotation = section.model_fields[name].annotation
+    options = [annotation, *get_args(annotation)]
+    return next((o for o in options if isinstance(o, type) and issubclass(o, Section)), None)
+
+
+def _quote(value: Any) -> str:
+    """Return what to do about a number where text is due."""
+    return f"; write it in quotes: '{show(value)}'" if isinstance(value, bool | int | float) else ""
+
+
+def _one_of(value: Any, expected: str) -> str:
+    known = expected.replace(" or ", ", ").replace("'", "")
+    return f"must be one of {known}, got {show(value)}{did_you_mean(value, known.split(', '))}"
+
+
+def _multiple(value: int, step: int) -> str:
+    low = value // step * step
+    return f"must be a multiple of {step} (FBGEMM), got {value}; nearest: {low}, {low + step}"
+
+
+def _too_short(value: Any, least: int) -> str:
+    return "must not be empty" if least == 1 else f"must have at least {least} entries, got {show(value)}"
+
+
+RULES = {
+    "missing": "is required",
+    "greater_than_equal": "must be at least {ge}, got {got}",
+    "greater_than": "must be greater than {gt}, got {got}",
+    "less_than_equal": "must be at most {le}, got {got}",
+    "less_than": "must be less than {lt}, got {got}",
+    "finite_number": "must be finite, got {got}",
+    "int_type": "expected an integer, got {got}",
+    "int_from_float": "expected an integer, got {got}",
+    "float_type": "expected a number, got {got}",
+    "bool_type": "expected true or false, got {got}",
+    "tuple_type": "expected a list, got {got}",
+    "dict_type": "expected a mapping, got {got}",
+    "model_type": "expected a mapping, got {got}",
+    "model_attributes_type": "expected a mapping, got {got}",
+    "string_too_long": "must be at most {max_length} character long, got {got}",
+    "string_pattern_mismatch": f"must be a class, written {CUSTOM}, got {{got}}",
+}
+"""By pydantic's name of a finding; `got` is the value, the other names are pydantic's."""
+SPECIAL_RULES: dict[str, Callable[[Any, Mapping[str, Any]], str]] = {
+    "multiple_of": lambda value, context: _multiple(value, context["multiple_of"]),
+    "literal_error": lambda value, context: _one_of(value, context["expected"]),
+    "too_short": lambda value, context: _too_short(value, context["min_length"]),
+    "string_too_short": lambda value, context: _too_short(value, context["min_length"]),
+    "string_type": lambda value, _: f"expected text, got {show(value)}{_quote(value)}",
+}

@@ -1,0 +1,107 @@
+"""What is wrong with a configuration, and where it is written."""
+
+import difflib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from recsys.errors import ConfigError
+
+__all__ = ["KeyPath", "Located", "Place", "Problem", "Source", "config_error", "did_you_mean", "spell"]
+
+KeyPath = tuple[str | int, ...]
+"""Way to a value: ("tables", "items", "features", 0)."""
+
+
+class Place(NamedTuple):
+    """A line of a file; line 0 is the file as a whole."""
+
+    file: str
+    line: int
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}" if self.line else self.file
+
+
+class Problem(NamedTuple):
+    """One thing that is wrong."""
+
+    path: KeyPath
+    text: str
+    """The rule and the value: "must be at least 2, got 0"."""
+
+
+class Located(NamedTuple):
+    """A problem as it is printed: "FILE:LINE: text"."""
+
+    place: Place | None
+    text: str
+
+
+def config_error(problems: Iterable[Located]) -> ConfigError:
+    """Return one error with a line for each problem, by file and line."""
+    ordered = sorted(set(problems), key=lambda problem: (problem.place or Place("", 0), problem.text))
+    count = f"{len(ordered)} problem{'s' if len(ordered) > 1 else ''} in the configuration"
+    return ConfigError("\n".join([count, *(f"{p.place}: {p.text}" if p.place else p.text for p in ordered)]))
+
+
+def spell(path: KeyPath) -> str:
+    """Write a path as a user reads it.
+
+    >>> spell(("tables", "items", "features", 0))
+    'tables.items.features[0]'
+    """
+    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).removeprefix(".")
+
+
+def did_you_mean(name: object, known: Iterable[str]) -> str:
+    """Return "; did you mean 'price'?" if a known name is close, else nothing.
+
+    >>> did_you_mean("pric", ["city", "price"])
+    "; did you mean 'price'?"
+    """
+    close = difflib.get_close_matches(str(name), sorted(set(known)), n=1)
+    return f"; did you mean {close[0]!r}?" if close else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where each key of a configuration is written; empty for one that was built in Python.
+
+    Any two are equal, since a place is no part of what a configuration says.
+    """
+
+    places: Mapping[KeyPath, Place] = field(default_factory=dict, compare=False)
+
+    def place(self, path: KeyPath) -> Place | None:
+        """Return the place of a path, or of the nearest section around it that is written down."""
+        for length in range(len(path), -1, -1):
+            if place := self.places.get(path[:length]):
+                return place
+        return None
+
+    def where(self, path: KeyPath) -> str:
+        """Return "FILE:LINE: features.price", as far as it is known."""
+        return ": ".join(str(part) for part in (self.place(path), spell(path)) if part)
+
+    def locate(self, problem: Problem) -> Located:
+        """Say where a problem is."""
+        key = spell(problem.path)
+        return Located(self.place(problem.path), f"{key}: {problem.text}" if key else problem.text)
+
+    def error(self, problems: Iterable[Problem]) -> ConfigError:
+        """Return one error with a line for each problem, by file and line."""
+        return config_error(map(self.locate, problems))
+
+    def aliased(self, names: Mapping[str, str]) -> "Source":
+        """Return a source in which feature NEW is written where feature OLD is, for each NEW: OLD of `names`."""
+        by_feature: dict[str | int, dict[KeyPath, Place]] = {}
+        for path, place in self.places.items():
+            if len(path) > 1 and path[0] == "features":
+                by_feature.setdefault(path[1], {})[path[2:]] = place
+        copies = {
+            ("features", new, *rest): place
+            for new, old in names.items()
+            for rest, place in by_feature.get(old, {}).items()
+        }
+        return Source({**self.places, **copies})

@@ -1,0 +1,25 @@
+"""Embedding schemes, their lookup through TorchRec, and the layout that turns rows of data into lookups."""
+
+from recsys.embeddings.batch import Batch
+from recsys.embeddings.full import Full
+from recsys.embeddings.hash import Hash
+from recsys.embeddings.layout import SCHEMES, Layout, Read, count_rows
+from recsys.embeddings.lookup import Lookup, fuse_optimizer, sharding_plan
+from recsys.embeddings.scheme import Member, Phase, PhysicalTable, Scheme
+
+__all__ = [
+    "SCHEMES",
+    "Batch",
+    "Full",
+    "Hash",
+    "Layout",
+    "Lookup",
+    "Member",
+    "Phase",
+    "PhysicalTable",
+    "Read",
+    "Scheme",
+    "count_rows",
+    "fuse_optimizer",
+    "sharding_plan",
+]

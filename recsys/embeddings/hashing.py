@@ -1,0 +1,37 @@
+"""Hashing of 64-bit keys in ATen, bit for bit what `recsys.features.fingerprint` does in numpy.
+
+Dimension key: V keys.
+"""
+
+import hashlib
+
+import torch
+from torch import Tensor
+
+__all__ = ["mix64", "name_salt"]
+
+
+def mix64(key_V: Tensor) -> Tensor:
+    """Scramble int64 keys (splitmix64 finaliser), a bijection whose low bits depend on all bits of the key.
+
+    Torch has no logical shift for int64: the bits that an arithmetic shift smears in are masked away.
+
+    Shape: (V,) int64 -> (V,) int64.
+    """
+    z = (key_V ^ ((key_V >> 30) & 0x3FFFFFFFF)) * -4658895280553007687  # 0xBF58476D1CE4E5B9
+    z = (z ^ ((z >> 27) & 0x1FFFFFFFFF)) * -7723592293110705685  # 0x94D049BB133111EB
+    return z ^ ((z >> 31) & 0x1FFFFFFFF)
+
+
+def name_salt(name: str) -> int:
+    """Return an int64 that depends on nothing but the feature's name, so that adding features re-hashes none.
+
+    >>> name_salt("user_id") == name_salt("user_id") != name_salt("item_id")
+    True
+    """
+    return int.from_bytes(hashlib.blake2b(name.encode(), digest_size=8).digest(), "little", signed=True)
+
+
+def salted(key_V: Tensor, salt: int) -> Tensor:
+    """Return keys scrambled under `salt`: (V,) int64 -> (V,) int64."""
+    return mix64(key_V ^ torch.full((1,), salt, dtype=torch.int64, device=key_V.device))

@@ -1,0 +1,208 @@
+"""Which field is looked up where: from a plan to the keys of the lookups, and from rows of data to a batch.
+
+    field --scheme.remap--> rows of physical tables --+-- `pooled`: a key for each (field, lookup), B bags each
+                                                      +-- `slots`:  a key for each table, all its bags end to end
+
+Why two: ids that must not be summed (a history that attention weighs) are read as bags of one id, of which a batch has
+as many as ids. Such tables take one key with the bags of all their fields, so jagged histories cost what they
+hold. All other tables keep a key for each field, which needs no padding.
+
+Dimension key: B rows, K physical lookups, V ids of one field, S slots.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+from torchrec.sparse.jagged_tensor import KeyedJaggedTensor
+
+from recsys.config import CustomTable, Field, Plan, PlannedTable
+from recsys.config.custom import load_class
+from recsys.data.rows import Rows
+from recsys.embeddings.batch import Batch
+from recsys.embeddings.full import Full
+from recsys.embeddings.hash import Hash
+from recsys.embeddings.scheme import Member, PhysicalTable, Scheme
+from recsys.errors import DataError
+
+__all__ = ["SCHEMES", "Layout", "Read", "build_scheme", "count_rows"]
+
+SCHEMES: dict[str, type[Scheme]] = {"full": Full, "hash": Hash}
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """How one field is read."""
+
+    field: Field
+    table: str
+    """The logical table."""
+    member: int
+    form: Literal["single", "bag", "jagged"]
+    """single: one id a row; bag: summed by the kernel; jagged: a vector for each id."""
+
+
+def build_scheme(table: PlannedTable, members: Sequence[Member]) -> Scheme:
+    """Return the scheme a table asks for."""
+    name = table.spec.scheme
+    kind = load_class(name, Scheme) if isinstance(table.spec, CustomTable) else SCHEMES[name]
+    return kind(module_key(table.name), members, table.dim, table.spec)
+
+
+def module_key(table: str) -> str:
+    """Return a table's name as torch takes it: without dots, and never that of a method such as `items`."""
+    return table.replace(".", "/") + "_table"
+
+
+class Layout:
+    """The fixed part: schemes, physical tables, and the order of keys.
+
+    Args:
+        plan: fields and tables.
+        num_ids: ids of each vocabulary, by the field that owns it; None for open ones.
+        jagged: sequences reach the tower entry by entry (DIN); else they are pooled.
+        regularized: rows are penalised, so that each of them must be seen by itself.
+    """
+
+    def __init__(self, plan: Plan, num_ids: Mapping[str, int | None], *, jagged: bool, regularized: bool) -> None:
+        self.schemes: dict[str, Scheme] = {}
+        reads: dict[str, Read] = {}
+        for table in plan.tables:
+            owners = list(dict.fromkeys(plan.vocabulary_of(plan.field(name)) for name in table.fields))
+            scheme = build_scheme(table, [Member(owner, num_ids[owner]) for owner in owners])
+            self.schemes[table.name] = scheme
+            for name in table.fields:
+                field = plan.field(name)
+                form: Literal["single", "bag", "jagged"] = "bag"
+                if field.kind == "id":
+                    form = "single"
+                elif regularized or not scheme.sums_bags or (jagged and field.kind == "sequence"):
+                    form = "jagged"
+                reads[name] = Read(field, table.name, owners.index(plan.vocabulary_of(field)), form)
+        self.reads = {field.name: reads[field.name] for field in plan.fields if field.name in reads}
+        self.physical: dict[str, PhysicalTable] = {t.name: t for s in self.schemes.values() for t in s.tables()}
+        self._place_keys()
+
+    def _place_keys(self) -> None:
+        """Sort lookups into `pooled_keys` (table -> its keys) and `slot_keys` (table -> its (field, k))."""
+        by_table: dict[str, list[tuple[str, int]]] = {name: [] for name in self.physical}
+        for read in self.reads.values():
+            for k, table in enumerate(self.schemes[read.table].tables()):
+                by_table[table.name].append((read.field.name, k))
+        jagged = {read.field.name for read in self.reads.values() if read.form == "jagged"}
+        is_slotted = {table: any(field in jagged for field, _ in lookups) for table, lookups in by_table.items()}
+        self.pooled_keys = {table: lookups for table, lookups in by_table.items() if not is_slotted[table]}
+        self.slot_keys = {table: lookups for table, lookups in by_table.items() if is_slotted[table]}
+
+    def remap(self, rows: Rows) -> dict[str, Tensor]:
+        """Return rows of physical tables for every field: (K, V) int64."""
+        return {
+            read.field.name: self.schemes[read.table].remap(self._ids(rows, read).long(), read.member)
+            for read in self.reads.values()
+        }
+
+    def collate(self, rows: Rows, row_counts: Mapping[str, Tensor] | None = None) -> Batch:
+        """Turn rows of prepared data into a batch; `row_counts` (rows of table,) asks for penalties.
+
+        Raises:
+            DataError: sequences of one behaviour have different lengths in a row.
+        """
+        self._check_aligned(rows)
+        physical = self.remap(rows)
+        return Batch(
+            ids={read.field.name: self._ids(rows, read).long() for read in self.reads.values()},
+            lengths={name: jagged.lengths for name, jagged in rows.lists.items()},
+            pooled=self._pooled(rows, physical),
+            slots=self._slots(rows, physical),
+            penalties=self._penalties(physical, row_counts) if row_counts else {},
+            numbers=rows.numbers,
+            labels=rows.labels,
+            weights=rows.weights,
+            groups=rows.groups,
+            num_rows=rows.num_rows,
+        )
+
+    def _check_aligned(self, rows: Rows) -> None:
+        first: dict[str, str] = {}
+        for name, read in self.reads.items():
+            leader = first.setdefault(read.field.behaviour or name, name)
+            if leader != name and not torch.equal(rows.lists[leader].lengths, rows.lists[name].lengths):
+                row = int((rows.lists[leader].lengths != rows.lists[name].lengths).nonzero()[0])
+                lengths = int(rows.lists[leader].lengths[row]), int(rows.lists[name].lengths[row])
+                raise DataError(
+                    f"{leader}, {name}: sequences of one behaviour must be equally long, "
+                    f"got {lengths[0]} and {lengths[1]} entries in one row"
+                )
+
+    @staticmethod
+    def _ids(rows: Rows, read: Read) -> Tensor:
+        name = read.field.name
+        return rows.single[name] if read.form == "single" else rows.lists[name].values
+
+    def _bag_lengths(self, rows: Rows, field: str) -> Tensor:
+        """Return the length of each bag of a field: (B,), or ones (V,) where every id is a bag."""
+        read = self.reads[field]
+        if read.form == "bag":
+            return rows.lists[field].lengths
+        return torch.ones(len(self._ids(rows, read)), dtype=torch.int32)
+
+    def _pooled(self, rows: Rows, physical: Mapping[str, Tensor]) -> KeyedJaggedTensor | None:
+        lookups = [lookup for lookups in self.pooled_keys.values() for lookup in lookups]
+        if not lookups:
+            return None
+        return KeyedJaggedTensor(
+            keys=[pooled_key(field, k) for field, k in lookups],
+            values=torch.cat([physical[field][k] for field, k in lookups]),
+            lengths=torch.cat([self._bag_lengths(rows, field) for field, _ in lookups]),
+            stride=rows.num_rows,
+        )
+
+    def _slots(self, rows: Rows, physical: Mapping[str, Tensor]) -> KeyedJaggedTensor | None:
+        if not self.slot_keys:
+            return None
+        lengths = [
+            torch.cat([self._bag_lengths(rows, field) for field, _ in lookups]) for lookups in self.slot_keys.values()
+        ]
+        stride = max(len(slots) for slots in lengths)  # shorter tables get empty bags
+        padded = [torch.nn.functional.pad(slots, (0, stride - len(slots))) for slots in lengths]
+        return KeyedJaggedTensor(
+            keys=list(self.slot_keys),
+            values=torch.cat([physical[f][k] for lookups in self.slot_keys.values() for f, k in lookups]),
+            lengths=torch.cat(padded),
+            stride=stride,
+        )
+
+    def _penalties(self, physical: Mapping[str, Tensor], row_counts: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Spread 1 / n_row of DIN's section 5.1 over the uses of the row in this batch."""
+        coefficients: dict[str, list[Tensor]] = {read.field.name: [] for read in self.reads.values()}
+        for table, lookups in {**self.pooled_keys, **self.slot_keys}.items():
+            rows = [physical[field][k] for field, k in lookups]
+            _, use, uses = torch.unique(torch.cat(rows), return_inverse=True, return_counts=True)
+            in_batch = uses[use].split([len(row) for row in rows])
+            for (field, _), row, times in zip(lookups, rows, in_batch, strict=True):
+                coefficients[field].append(1.0 / (row_counts[table][row].clamp(min=1) * times))
+        # Lookups of one field stand in the order of k in every table.
+        return {field: torch.stack(parts) for field, parts in coefficients.items()}
+
+
+def pooled_key(field: str, k: int) -> str:
+    """Return the key of a field's k-th lookup."""
+    return field if k == 0 else f"{field}@{k}"
+
+
+def count_rows(layout: Layout, batches: Iterable[Rows]) -> dict[str, Tensor]:
+    """Count how often each row of each physical table is read in the training data.
+
+    Returns:
+        One float32 tensor (rows,) for each table.
+    """
+    counts = {name: torch.zeros(table.rows) for name, table in layout.physical.items()}
+    lookups = [lookup for keys in (layout.pooled_keys, layout.slot_keys) for lookup in keys.items()]
+    for rows in batches:
+        physical = layout.remap(rows)
+        for table, keys in lookups:
+            for field, k in keys:
+                counts[table].index_add_(0, physical[field][k], torch.ones(len(physical[field][k])))
+    return counts

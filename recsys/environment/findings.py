@@ -1,0 +1,204 @@
+"""The checks of `recsys doctor`."""
+
+import platform
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from recsys.environment.machine import Machine, read_machine
+from recsys.environment.probe import Probe, run_probe
+from recsys.environment.versions import (
+    PACKAGES,
+    TRIPLES,
+    fitting_triple,
+    install_line,
+    installed_versions,
+    release,
+)
+
+__all__ = ["Finding", "check_environment", "check_libraries", "check_machine", "check_packages", "check_python"]
+
+_GIB = 2**30
+_LITTLE_MEMORY = 4 * _GIB
+_LITTLE_DISK = 10 * _GIB
+_TRIPLE = ("torch", "torchrec", "fbgemm-gpu", "fbgemm-gpu-cpu")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Finding:
+    """One line of the report."""
+
+    level: Literal["ok", "warning", "error"]
+    what: str
+    detail: str
+    remedy: str | None = None
+    """What to do about it: a line for the shell where there is one."""
+
+
+def check_environment(folder: Path = Path()) -> list[Finding]:
+    """Check Python, the packages, that the libraries load and compute, and the machine.
+
+    Takes a few seconds: the libraries are imported in a process of their own.
+
+    Args:
+        folder: where runs will be written; its disk is looked at.
+    """
+    versions = installed_versions()
+    machine = read_machine(folder)
+    probe = run_probe()
+    return [
+        *check_python(sys.version_info[:2], machine),
+        *check_packages(versions, wants_cuda=_wants_cuda(versions, probe)),
+        *check_libraries(versions, probe),
+        *check_machine(machine),
+    ]
+
+
+def check_python(python: tuple[int, ...], machine: Machine) -> Iterator[Finding]:
+    """Check the interpreter and the system, for which there must be wheels."""
+    ok = python == (3, 11)
+    yield Finding(
+        level="ok" if ok else "error",
+        what="python",
+        detail=f"{platform.python_version() if ok else '.'.join(map(str, python))} ({sys.executable})",
+        remedy=None if ok else "create an environment with Python 3.11: python3.11 -m venv .venv",
+    )
+    if machine.system != "Linux":
+        yield Finding(
+            level="error",
+            what="system",
+            detail=f"{machine.system}: torchrec and fbgemm have wheels for Linux only",
+            remedy="use Linux, or a Linux container",
+        )
+
+
+def check_packages(versions: Mapping[str, str], *, wants_cuda: bool) -> Iterator[Finding]:
+    """Check that torch, torchrec and fbgemm are one triple, and that nothing else is missing."""
+    yield _check_triple(versions, wants_cuda=wants_cuda)
+    missing = [name for name in PACKAGES if name not in versions and name not in _TRIPLE]
+    if missing:
+        yield Finding(
+            level="error",
+            what="packages",
+            detail=f"not installed: {', '.join(missing)}",
+            remedy=f"pip install {' '.join(missing)}",
+        )
+
+
+def _check_triple(versions: Mapping[str, str], *, wants_cuda: bool) -> Finding:
+    found = ", ".join(f"{name} {versions[name]}" for name in _TRIPLE if name in versions) or "nothing installed"
+    triple = fitting_triple(versions.get("torch", "")) or TRIPLES[0]
+    wheels = [name for name in ("fbgemm-gpu", "fbgemm-gpu-cpu") if name in versions]
+    problem = None
+    if "torch" not in versions:
+        problem = "torch is missing"
+    elif fitting_triple(versions["torch"]) is None:
+        problem = f"torch {versions['torch']} is in none of the triples known to fit"
+    elif len(wheels) == 2:
+        problem = "both fbgemm wheels are installed and overwrite each other's files"
+    elif not wheels:
+        problem = "fbgemm is missing"
+    elif release(versions[wheels[0]]) != release(triple.fbgemm):
+        problem = f"torch {release_text(triple.torch)} needs fbgemm {release_text(triple.fbgemm)}"
+    elif "torchrec" not in versions:
+        problem = "torchrec is missing"
+    elif release(versions["torchrec"]) != release(triple.torchrec):
+        problem = f"torch {release_text(triple.torch)} needs torchrec {release_text(triple.torchrec)}"
+    if problem is None:
+        return Finding(level="ok", what="torch, torchrec, fbgemm", detail=found)
+    return Finding(
+        level="error",
+        what="torch, torchrec, fbgemm",
+        detail=f"{problem} (installed: {found})",
+        remedy=install_line(triple, versions, wants_cuda=wants_cuda),
+    )
+
+
+def check_libraries(versions: Mapping[str, str], probe: Probe) -> Iterator[Finding]:
+    """Check what happened when the libraries were imported, and what devices they see."""
+    if "torch" in probe.stages:
+        yield _check_devices(versions, probe)
+    stage = probe.failed_stage
+    if stage is None:
+        device = probe.stages["lookup"]["device"]
+        yield Finding(level="ok", what="libraries load", detail=f"a lookup and its update ran on {device}")
+        return
+    what = "a tiny lookup" if stage == "lookup" else f"import {stage}"
+    failure = probe.failure or "ended early"
+    yield Finding(level="error", what=what, detail=failure, remedy=_remedy(failure, versions, probe))
+
+
+def _check_devices(versions: Mapping[str, str], probe: Probe) -> Finding:
+    facts = probe.stages["torch"]
+    devices = facts["devices"]
+    if devices:
+        names = ", ".join(f"{one['name']} {one['bytes'] / _GIB:.0f} GiB" for one in devices)
+        wrong_wheel = "fbgemm-gpu" not in versions
+        detail = f"CUDA {facts['cuda_build']}: {names}"
+        if wrong_wheel:
+            triple = fitting_triple(versions.get("torch", "")) or TRIPLES[0]
+            line = install_line(triple, versions, wants_cuda=True)
+            detail += "; fbgemm-gpu-cpu cannot use them"
+            return Finding(level="error", what="devices", detail=detail, remedy=line)
+        return Finding(level="ok", what="devices", detail=detail)
+    if facts["cuda_build"]:
+        detail = f"torch is built for CUDA {facts['cuda_build']} and sees no GPU: training runs on the CPU"
+        return Finding(level="warning", what="devices", detail=detail, remedy="see whether `nvidia-smi` lists one")
+    return Finding(level="ok", what="devices", detail="CPU (torch is built without CUDA)")
+
+
+def _remedy(failure: str, versions: Mapping[str, str], probe: Probe) -> str:
+    """Return a line that installs what is missing, or the triple anew."""
+    before, found, rest = failure.partition("No module named ")
+    module = rest.split("'")[1].split(".")[0].replace("_", "-") if found and rest.count("'") >= 2 else None
+    if module and module not in ("torch", "torchrec", "fbgemm-gpu"):
+        return f"pip install {module}"
+    triple = fitting_triple(versions.get("torch", "")) or TRIPLES[0]
+    return install_line(triple, versions, wants_cuda=_wants_cuda(versions, probe))
+
+
+def check_machine(machine: Machine) -> Iterator[Finding]:
+    """Check instruction sets, memory and disk."""
+    is_x86 = machine.architecture in ("x86_64", "AMD64")
+    cores = f"{machine.cpu}, {machine.cores} core{'s' * (machine.cores != 1)}"
+    if is_x86 and machine.cpu_flags and "avx2" not in machine.cpu_flags:
+        yield Finding(level="error", what="cpu", detail=f"{cores}; no AVX2, which fbgemm needs")
+    elif machine.cpu_flags & {"avx512_bf16", "amx_bf16", "bf16"}:
+        yield Finding(level="ok", what="cpu", detail=f"{cores}, computes in bf16")
+    else:
+        yield Finding(
+            level="warning",
+            what="cpu",
+            detail=f"{cores}; no bf16 instructions, so that precision: bf16-mixed is slow on it",
+            remedy='leave train.precision at "32" on the CPU',
+        )
+    little = 0 < machine.memory_bytes < _LITTLE_MEMORY
+    yield Finding(
+        level="warning" if little else "ok",
+        what="memory",
+        detail=f"{machine.memory_bytes / _GIB:.1f} GiB" if machine.memory_bytes else "unknown",
+        remedy="expect small tables only: a row of width 16 takes 64 bytes, more in training" if little else None,
+    )
+    full = machine.disk_free_bytes < _LITTLE_DISK
+    yield Finding(
+        level="warning" if full else "ok",
+        what="disk",
+        detail=f"{machine.disk_free_bytes / _GIB:.1f} GiB free",
+        remedy="prepared data and checkpoints need room: choose another --cache-dir" if full else None,
+    )
+
+
+def release_text(version: str) -> str:
+    """Return `2.13` of `2.13.0`."""
+    return ".".join(map(str, release(version)))
+
+
+def _wants_cuda(versions: Mapping[str, str], probe: Probe) -> bool:
+    """Say whether the CUDA build belongs here: torch is one already, or the GPU wheel of fbgemm alone is installed."""
+    if "torch" in probe.stages:
+        return bool(probe.stages["torch"]["cuda_build"])
+    if "torch" in versions:
+        return "+cpu" not in versions["torch"]
+    return "fbgemm-gpu" in versions

@@ -1,0 +1,31 @@
+"""Exact metrics on (score, label, weight, group): numpy only, functions first."""
+
+from recsys.evaluation.intervals import AucDifference, AucInterval, auc_difference, auc_interval
+from recsys.evaluation.probability import (
+    CalibrationCurve,
+    calibration,
+    calibration_curve,
+    logloss,
+    normalised_entropy,
+)
+from recsys.evaluation.ranking import GroupedAuc, auc, gauc, rela_impr
+from recsys.evaluation.summary import Accumulator, Predictions, evaluate
+
+__all__ = [
+    "Accumulator",
+    "AucDifference",
+    "AucInterval",
+    "CalibrationCurve",
+    "GroupedAuc",
+    "Predictions",
+    "auc",
+    "auc_difference",
+    "auc_interval",
+    "calibration",
+    "calibration_curve",
+    "evaluate",
+    "gauc",
+    "logloss",
+    "normalised_entropy",
+    "rela_impr",
+]

@@ -1,0 +1,84 @@
+"""What the metrics take: one-dimensional arrays of equal length, checked once."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["Floats", "Labelled", "check"]
+
+Floats = npt.NDArray[np.floating]
+
+
+@dataclass(frozen=True, slots=True)
+class Labelled:
+    """Checked arrays of B rows."""
+
+    score: Floats
+    """(B,) float32 or float64, without NaN."""
+    label: npt.NDArray[Any]
+    """(B,) bool, or float64 between 0 and 1."""
+    weight: Floats | None
+    """(B,) float64, finite and not negative; None when every row counts once."""
+
+    @property
+    def is_hard(self) -> bool:
+        """Whether each label is 0 or 1."""
+        return self.label.dtype == np.bool_
+
+    def masses(self) -> tuple[Floats, Floats]:
+        """Split the weight w of each row into its positive part w * y and its negative part w * (1 - y), each (B,)."""
+        weight = np.ones(len(self.score)) if self.weight is None else self.weight
+        return weight * self.label, weight * (1.0 - self.label)
+
+
+def check(
+    score: npt.ArrayLike,
+    label: npt.ArrayLike,
+    weight: npt.ArrayLike | None = None,
+) -> Labelled:
+    """Return the arrays as `Labelled`.
+
+    Raises:
+        ValueError: an array is not (B,), a score is NaN, a label lies outside [0, 1], or a weight is negative or
+            not finite. The message names the array, and how many values are wrong.
+    """
+    scores = _vector("score", score, rows=None)
+    rows = len(scores)
+    if scores.dtype not in (np.float32, np.float64):
+        scores = scores.astype(np.float64)
+    _refuse("score", np.isnan(scores), "must not be NaN", scores)
+    labels = _label(_vector("label", label, rows=rows))
+    if weight is None:
+        return Labelled(scores, labels, None)
+    weights = _vector("weight", weight, rows=rows).astype(np.float64)
+    _refuse("weight", ~((weights >= 0) & np.isfinite(weights)), "must be finite and at least 0", weights)
+    return Labelled(scores, labels, weights)
+
+
+def _label(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Return bool labels if all are 0 or 1, else float64 ones."""
+    if values.dtype == np.bool_:
+        return values
+    is_one = np.asarray(values == 1)
+    if np.all(is_one | np.asarray(values == 0)):
+        return is_one
+    soft = values.astype(np.float64)
+    _refuse("label", ~((soft >= 0) & (soft <= 1)), "must be between 0 and 1", soft)
+    return soft
+
+
+def _vector(name: str, values: npt.ArrayLike, *, rows: int | None) -> npt.NDArray[Any]:
+    array = np.asarray(values)
+    if array.ndim != 1 or rows not in (None, len(array)):
+        expected = "one dimension" if rows is None else f"shape ({rows},), as score has"
+        raise ValueError(f"{name}: must have {expected}, got shape {array.shape}")
+    return array
+
+
+def _refuse(name: str, is_wrong: npt.NDArray[np.bool_], rule: str, values: npt.NDArray[Any]) -> None:
+    count = int(np.count_nonzero(is_wrong))
+    if count:
+        row = int(np.argmax(is_wrong))
+        raise ValueError(f"{name}: {rule}, got {values[row]} in row {row}; {count} of {len(values)} values are wrong")

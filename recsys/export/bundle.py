@@ -1,0 +1,144 @@
+"""The bundle: a folder with a model that torch alone can run, a description of it, and proof that it scores as trained.
+
+    model.pt         TorchScript: raw inputs -> probabilities
+    signature.json   inputs, outputs, hash version, versions, training metrics, the configuration
+    golden.parquet   some rows as canonical inputs, with the scores training gave them
+    README.md        how to load and score in plain torch
+"""
+
+import hashlib
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+import torch
+from pyarrow import parquet
+from torch import Tensor, nn
+
+from recsys.config import Plan
+from recsys.embeddings import Layout
+from recsys.errors import ExportError
+from recsys.export import verify
+from recsys.export.readme import readme
+from recsys.export.signature import signature
+from recsys.export.torchscript import export_module, save, script
+from recsys.features.canonical import canonical
+from recsys.features.state import TransformState
+
+if TYPE_CHECKING:
+    import polars as pl
+
+__all__ = ["FILES", "TOLERANCE", "write_bundle"]
+
+FILES = ("model.pt", "signature.json", "golden.parquet", "README.md")
+TOLERANCE = 1e-6
+"""Largest difference of a probability that rounding may cause (sums in another order, in float32)."""
+
+
+def write_bundle(
+    folder: Path,
+    *,
+    plan: Plan,
+    state: TransformState,
+    layout: Layout,
+    tower: nn.Module,
+    weights: dict[str, Tensor],
+    golden: "pl.DataFrame",
+    expected: np.ndarray,
+    metrics: dict[str, float],
+) -> None:
+    """Write a bundle, score its golden rows in a fresh process, and only then give it its name.
+
+    Args:
+        folder: where to; a bundle that is there is replaced.
+        plan: fields and tables.
+        state: the fitted vocabularies, buckets and number scales.
+        layout: its schemes hold their trained parameters.
+        tower: as trained.
+        weights: physical table -> (rows, dim).
+        golden: raw rows as read from a data file, a few hundred.
+        expected: (rows, tasks) probabilities that the trained model gave them.
+        metrics: of training, kept in the signature.
+
+    Raises:
+        ExportError: `folder` holds something else, or the bundle scores the golden rows differently. Nothing is left.
+    """
+    _check_golden(golden.height, expected, len(plan.config.labels))
+    _check_target(folder)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    temporary = folder.with_name(f".{folder.name}.tmp")
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir()
+    try:
+        save(script(export_module(plan, state, layout, tower, weights)), temporary / "model.pt")
+        described = signature(plan, state, metrics=metrics, sha256=_sha256(temporary / "model.pt"))
+        _write_golden(temporary / "golden.parquet", canonical(golden, plan, state).to_arrow(), expected, described)
+        (temporary / "signature.json").write_text(json.dumps(described, indent=2) + "\n", encoding="utf-8")
+        (temporary / "README.md").write_text(readme(folder.name, described), encoding="utf-8")
+        _verify(temporary)
+        _swap(temporary, folder)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _check_golden(num_rows: int, expected: np.ndarray, num_tasks: int) -> None:
+    if num_rows == 0:
+        raise ExportError("golden rows: at least one is needed to compare the exported model with the trained one")
+    if expected.shape != (num_rows, num_tasks):
+        raise ExportError(
+            f"golden rows: expected scores must have shape {(num_rows, num_tasks)}, got {expected.shape}"
+        )
+
+
+def _check_target(folder: Path) -> None:
+    """Refuse to replace anything but a bundle or an empty folder."""
+    if not folder.exists():
+        return
+    if not folder.is_dir():
+        raise ExportError(f"{folder}: must be a folder, but is a file")
+    others = sorted({path.name for path in folder.iterdir()} - set(FILES))
+    if others:
+        raise ExportError(f"{folder}: is not a bundle (it holds {others[0]}) and is not overwritten")
+
+
+def _write_golden(path: Path, inputs: pa.Table, expected: np.ndarray, described: dict[str, Any]) -> None:
+    """Write the canonical inputs in the signature's order, then the scores."""
+    columns = {declared["name"]: inputs[declared["name"]] for declared in described["inputs"]}
+    columns |= {out["name"]: expected[:, t].astype(np.float64) for t, out in enumerate(described["outputs"])}
+    parquet.write_table(pa.table(columns), path)
+
+
+def _verify(folder: Path) -> None:
+    """Score the golden rows in a process that has nothing but torch."""
+    command = [sys.executable, "-I", verify.__file__, str(folder)]
+    process = subprocess.run(command, capture_output=True, text=True, check=False)
+    if process.returncode != 0:
+        reason = process.stderr.strip().splitlines()[-1:] or ["no message"]
+        raise ExportError(f"{folder}: the exported model fails in a fresh process: {reason[0]}")
+    found = json.loads(process.stdout)
+    if not found["difference"] <= TOLERANCE:
+        raise ExportError(
+            f"{found['output']}: the exported model must score as the trained one to within {TOLERANCE:g}, got a "
+            f"difference of {found['difference']:.3g}; worst is golden row {found['row']}: "
+            f"{found['got']:.7f} instead of {found['expected']:.7f}"
+        )
+
+
+def _swap(temporary: Path, folder: Path) -> None:
+    """Put the new bundle in the place of an old one."""
+    old = folder.with_name(f".{folder.name}.old")
+    shutil.rmtree(old, ignore_errors=True)
+    if folder.exists():
+        folder.rename(old)
+    temporary.rename(folder)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

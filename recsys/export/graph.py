@@ -1,0 +1,144 @@
+"""The exported graph: raw inputs -> probabilities, in plain ATen operations.
+
+    inputs --check, cut--> keys, numbers --encode--> ids --remap, embed, combine--> vectors --pool--> fields --tower--> p
+
+The same steps as training takes, by the same `remap`, `combine` and tower; only the lookup is `F.embedding` instead of
+FBGEMM. Vocabularies and tables are held once, by the module that encodes or reads all their fields.
+
+Dimension key: B rows, C width of all fields, D width of one, K physical lookups, T tasks, V ids of one field.
+"""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from recsys.embeddings import Scheme
+from recsys.export.inputs import Inputs
+from recsys.towers import Behaviour
+from recsys.towers.layers import segment_sum
+
+__all__ = ["Fields", "Graph", "Histories", "PhysicalRows", "TableReader"]
+
+
+class PhysicalRows(nn.Module):
+    """One physical table, and which lookups of its logical table read it."""
+
+    def __init__(self, weight: Tensor, lookups: list[int]) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(weight, requires_grad=False)
+        self.lookups: list[int] = lookups
+
+    def forward(self, row_KV: Tensor, found: list[Tensor]) -> None:
+        """Put rows (V, d) in the places of `found` (K of them) that this table fills."""
+        for k in self.lookups:
+            found[k] = F.embedding(row_KV[k], self.weight)
+
+
+class TableReader(nn.Module):
+    """One logical table: ids of all fields it serves -> vectors.
+
+    Args:
+        scheme: how ids become rows and rows a vector.
+        weights: each physical table (rows, dim) by name.
+        members: field -> the scheme's member whose ids it holds.
+    """
+
+    def __init__(self, scheme: Scheme, weights: dict[str, Tensor], members: dict[str, int]) -> None:
+        super().__init__()
+        self.scheme = scheme
+        lookups: dict[str, list[int]] = {}
+        for k, table in enumerate(scheme.tables()):
+            lookups.setdefault(table.name, []).append(k)
+        self.physical = nn.ModuleList(PhysicalRows(weights[name], places) for name, places in lookups.items())
+        self.num_lookups: int = len(scheme.tables())
+        self.fields: list[str] = list(members)
+        self.members: list[int] = list(members.values())
+
+    def forward(self, ids: dict[str, Tensor], vectors: dict[str, Tensor]) -> None:
+        """Add the vectors (V, D) of each field to `vectors`."""
+        for i, field in enumerate(self.fields):
+            id_V = ids[field]
+            row_KV = self.scheme.remap(id_V, self.members[i])
+            found = [row_KV for _ in range(self.num_lookups)]
+            for table in self.physical:
+                table(row_KV, found)
+            vectors[field] = self.scheme.combine(found, id_V, self.members[i])
+
+
+class Fields(nn.Module):
+    """Vectors of all fields side by side, lists pooled: (B, C).
+
+    Args:
+        poolings: field -> "none" for one id a row, else "sum" or "mean".
+    """
+
+    def __init__(self, poolings: dict[str, str]) -> None:
+        super().__init__()
+        self.names: list[str] = list(poolings)
+        self.poolings: list[str] = list(poolings.values())
+
+    def forward(self, vectors: dict[str, Tensor], lengths: dict[str, Tensor]) -> list[Tensor]:
+        fields: list[Tensor] = []
+        for name, pooling in zip(self.names, self.poolings):  # noqa: B905  # TorchScript knows no strict=
+            vector = vectors[name]
+            if pooling != "none":
+                vector = segment_sum(vector, lengths[name])
+                if pooling == "mean":
+                    vector = vector / lengths[name].clamp(min=1).unsqueeze(1)
+            fields.append(vector)
+        return fields
+
+
+class Histories(nn.Module):
+    """Behaviours for the tower, from aligned sequences and the fields they are values of."""
+
+    def __init__(self, sequences: list[list[str]], targets: list[list[str]]) -> None:
+        super().__init__()
+        self.sequences: list[list[str]] = sequences
+        self.targets: list[list[str]] = targets
+
+    def forward(self, vectors: dict[str, Tensor], lengths: dict[str, Tensor]) -> list[Behaviour]:
+        behaviours: list[Behaviour] = []
+        for i, names in enumerate(self.sequences):
+            target = torch.cat([vectors[name] for name in self.targets[i]], dim=1)
+            history = torch.cat([vectors[name] for name in names], dim=1)
+            behaviours.append(Behaviour(target, history, lengths[names[0]]))
+        return behaviours
+
+
+class Graph(nn.Module):
+    """Raw inputs by name -> probabilities (B, T) float64."""
+
+    def __init__(
+        self,
+        *,
+        inputs: Inputs,
+        encoders: list[nn.Module],
+        numbers: nn.Module,
+        tables: list[TableReader],
+        fields: Fields,
+        histories: Histories,
+        tower: nn.Module,
+    ) -> None:
+        super().__init__()
+        self.inputs = inputs
+        self.encoders = nn.ModuleList(encoders)
+        self.numbers = numbers
+        self.tables = nn.ModuleList(tables)
+        self.fields = fields
+        self.histories = histories
+        self.tower = tower
+
+    def forward(self, inputs: dict[str, Tensor]) -> Tensor:
+        raw, lengths, num_rows = self.inputs(inputs)
+        ids: dict[str, Tensor] = {}
+        for encoder in self.encoders:
+            encoder(raw, ids)
+        vectors: dict[str, Tensor] = {}
+        for table in self.tables:
+            table(ids, vectors)
+        number_BN = self.numbers(raw, num_rows)
+        fields = self.fields(vectors, lengths)
+        flat_BC = torch.cat(fields, dim=1) if len(fields) > 0 else number_BN[:, :0]
+        logit_BT = self.tower(flat_BC, number_BN, self.histories(vectors, lengths))
+        return torch.sigmoid(logit_BT.double())  # in float64, as the predictions of training: close scores stay apart

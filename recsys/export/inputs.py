@@ -1,0 +1,115 @@
+"""The entrance of the exported graph: names, types and lengths are checked, long lists are cut.
+
+Dimension key: B rows, V entries of all lists of one feature.
+"""
+
+import torch
+from torch import Tensor, nn
+
+from recsys.config.features import BucketFeature, CrossFeature, Feature, IdsFeature, NumberFeature, SequenceFeature
+
+__all__ = ["Inputs", "truncate"]
+
+
+class Inputs(nn.Module):
+    """Check the raw inputs and cut lists to their longest allowed length.
+
+    Shape:
+        inputs: NAME (B,) int64 (ids, times) or float64 (numbers, buckets); lists NAME.values (V,) int64 and
+            NAME.lengths (B,) int64.
+        output: values by feature, list lengths (B,) by feature, and B.
+    """
+
+    def __init__(self, features: dict[str, Feature], aligned: list[list[str]]) -> None:
+        super().__init__()
+        self.integers: list[str] = []
+        self.floats: list[str] = []
+        self.lists: list[str] = []
+        self.max_lens: list[int] = []
+        self.keeps_last: list[bool] = []
+        self.aligned: list[list[str]] = aligned
+        for name, feature in features.items():
+            if isinstance(feature, (IdsFeature, SequenceFeature)):
+                self.lists.append(name)
+                self.max_lens.append(feature.max_len)
+                self.keeps_last.append(isinstance(feature, SequenceFeature))
+            elif isinstance(feature, (NumberFeature, BucketFeature)):
+                self.floats.append(name)
+            elif not isinstance(feature, CrossFeature):
+                self.integers.append(name)
+        singles = self.integers + self.floats
+        self.first: str = singles[0] if singles else f"{self.lists[0]}.lengths"
+
+    def forward(self, inputs: dict[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, Tensor], int]:
+        if self.first not in inputs:
+            raise RuntimeError("input {} is missing".format(self.first))  # noqa: UP032
+        num_rows = inputs[self.first].numel()
+        raw: dict[str, Tensor] = {}
+        lengths: dict[str, Tensor] = {}
+        for name in self.integers:
+            raw[name] = take(inputs, name, True, num_rows)
+        for name in self.floats:
+            raw[name] = take(inputs, name, False, num_rows)
+        for i, name in enumerate(self.lists):
+            raw[name], lengths[name] = take_list(inputs, name, num_rows)
+            raw[name], lengths[name] = truncate(raw[name], lengths[name], self.max_lens[i], self.keeps_last[i])
+        self.check_aligned(lengths)
+        return raw, lengths, num_rows
+
+    def check_aligned(self, lengths: dict[str, Tensor]) -> None:
+        """Raise if sequences of one behaviour have different lengths in some row."""
+        for names in self.aligned:
+            for name in names[1:]:
+                differs_B = lengths[name] != lengths[names[0]]
+                if bool(differs_B.any()):
+                    row = int(differs_B.nonzero()[0])
+                    raise RuntimeError(
+                        "inputs {}, {}: sequences of one behaviour must be equally long, got {} and {} entries in row {}"
+                        .format(names[0], name, int(lengths[names[0]][row]), int(lengths[name][row]), row)
+                    )
+
+
+def take(inputs: dict[str, Tensor], name: str, is_integer: bool, num_rows: int) -> Tensor:
+    """Return the input `name`, (num_rows,) int64 or float64; any number of rows if `num_rows` is negative."""
+    if name not in inputs:
+        raise RuntimeError("input {} is missing".format(name))  # noqa: UP032
+    value = inputs[name]
+    if value.dtype != (torch.int64 if is_integer else torch.float64):
+        promised = "int64" if is_integer else "float64"
+        raise RuntimeError("input {}: dtype must be {}, got {}".format(name, promised, str(value.dtype)))
+    if value.dim() != 1 or (num_rows >= 0 and value.numel() != num_rows):
+        rows = str(num_rows) if num_rows >= 0 else "any"
+        raise RuntimeError("input {}: shape must be ({},), got {}".format(name, rows, str(value.size())))
+    return value.contiguous()
+
+
+def take_list(inputs: dict[str, Tensor], name: str, num_rows: int) -> tuple[Tensor, Tensor]:
+    """Return NAME.values (V,) and NAME.lengths (B,), which must agree."""
+    values = take(inputs, name + ".values", True, -1)
+    lengths = take(inputs, name + ".lengths", True, num_rows)
+    if bool((lengths < 0).any()):
+        raise RuntimeError("input {}.lengths: must not be negative, got {}".format(name, int(lengths.min())))
+    total = int(lengths.sum())
+    if total != values.numel():
+        raise RuntimeError(
+            "input {}: lengths must sum to the number of values, got {} and {}".format(name, total, values.numel())
+        )
+    return values, lengths
+
+
+def truncate(value_V: Tensor, length_B: Tensor, max_len: int, keep_last: bool) -> tuple[Tensor, Tensor]:
+    """Keep the first `max_len` values of each row, or the last.
+
+    >>> values, lengths = truncate(torch.tensor([1, 2, 3, 4]), torch.tensor([3, 1]), 2, True)
+    >>> values.tolist(), lengths.tolist()
+    ([2, 3, 4], [2, 1])
+    """
+    if not bool((length_B > max_len).any()):
+        return value_V, length_B
+    first_B = torch.cumsum(length_B, 0) - length_B
+    row_V = torch.repeat_interleave(length_B, output_size=value_V.numel())
+    place_V = torch.arange(value_V.numel(), device=value_V.device) - first_B[row_V]
+    is_kept_V = place_V < max_len
+    if keep_last:
+        is_kept_V = place_V >= length_B[row_V] - max_len
+    return value_V[is_kept_V], length_B.clamp(max=max_len)

@@ -1,0 +1,59 @@
+"""The page that goes with a bundle: what it takes and gives, and how to score with nothing but torch."""
+
+from typing import Any
+
+__all__ = ["readme"]
+
+_SNIPPET = """\
+import json, torch
+from pyarrow import parquet
+
+model = torch.jit.load("model.pt")
+golden = parquet.read_table("golden.parquet")
+inputs = {}
+for declared in json.load(open("signature.json"))["inputs"]:
+    column = golden[declared["name"]].combine_chunks()
+    if declared["kind"] in ("ids", "sequence"):  # lists: their entries end to end, and the length of each
+        inputs[declared["name"] + ".values"] = torch.tensor(column.flatten().to_numpy())
+        inputs[declared["name"] + ".lengths"] = torch.tensor(column.value_lengths().to_numpy()).long()
+    else:
+        inputs[declared["name"]] = torch.tensor(column.to_numpy())
+print(model(inputs))  # (rows, tasks) probabilities
+"""
+
+_PAGE = """\
+# {name}
+
+A click model for plain torch: `model.pt` needs no other package. In this folder, run:
+
+```python
+{snippet}```
+
+| input | kind | tensors | dtype | raw column | missing |
+|---|---|---|---|---|---|
+{inputs}
+
+Outputs, in order: {outputs}; float64 probabilities.
+
+- A *text* key is the xxhash64 (seed 0) of its UTF-8 bytes, read as a signed 64-bit integer; an *int* key is the
+  integer itself. Keys that training has not seen are fine.
+- A missing id or time is {null}; a missing number is NaN.
+- Lists may be longer than the model uses; it cuts them itself.
+- `golden.parquet` holds rows with the scores training gave them: a correct host gets the same to within 1e-6.
+"""
+
+
+def readme(name: str, signature: dict[str, Any]) -> str:
+    """Return the page of a bundle called `name`."""
+    rows = [
+        f"| `{i['name']}` | {i['kind']} {i.get('key', '')} | {', '.join(f'`{t}` {s}' for t, s in i['tensors'].items())} "
+        f"| {i['dtype']} | `{i['column']}` | {i['null']} |"
+        for i in signature["inputs"]
+    ]
+    return _PAGE.format(
+        name=name,
+        snippet=_SNIPPET,
+        inputs="\n".join(rows),
+        outputs=", ".join(f"`{output['name']}`" for output in signature["outputs"]),
+        null=-(2**63),
+    )

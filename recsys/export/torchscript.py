@@ -1,0 +1,130 @@
+"""From a trained model to one scriptable module that needs nothing but torch."""
+
+import copy
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from recsys.config import Plan
+from recsys.config.features import BucketFeature, CrossFeature, DatetimeFeature
+from recsys.embeddings import Layout, Scheme
+from recsys.errors import ExportError
+from recsys.export.encoders import (
+    BucketEncoder,
+    DatetimeEncoder,
+    FieldsEncoder,
+    NumbersEncoder,
+    OpenEncoder,
+    VocabularyEncoder,
+)
+from recsys.export.graph import Fields, Graph, Histories, TableReader
+from recsys.export.inputs import Inputs
+from recsys.features.state import TransformState
+from recsys.model import Wiring
+
+__all__ = ["export_module", "save", "script"]
+
+
+def export_module(
+    plan: Plan, state: TransformState, layout: Layout, tower: nn.Module, weights: dict[str, Tensor]
+) -> Graph:
+    """Return the module that scores raw canonical inputs.
+
+    Args:
+        plan: fields and tables.
+        state: the fitted vocabularies, buckets and number scales.
+        layout: its schemes hold their trained parameters.
+        tower: as trained; a copy is exported, in evaluation mode.
+        weights: physical table -> (rows, dim) float32; not copied.
+
+    Raises:
+        ExportError: the weights of a table are missing or have another shape than the layout's.
+    """
+    _check_weights(layout, weights)
+    wiring = Wiring.of(plan)
+    sequences = list(wiring.behaviours.values())
+    graph = Graph(
+        inputs=Inputs(plan.features, _aligned(plan)),
+        encoders=_encoders(plan, state),
+        numbers=NumbersEncoder({f.name: state.numbers[f.name] for f in plan.fields if f.kind == "number"}),
+        tables=[_reader(layout, name, scheme, weights) for name, scheme in layout.schemes.items()],
+        fields=Fields({name: _pooling(plan, name) for name in wiring.fields}),
+        histories=Histories(sequences, [[plan.vocabulary_of(plan.field(s)) for s in names] for names in sequences]),
+        tower=copy.deepcopy(tower),
+    )
+    return graph.eval()
+
+
+def script(module: nn.Module) -> torch.jit.ScriptModule:
+    """Compile a module to TorchScript, the one format that torch alone loads with all its control flow."""
+    with _torchscript():
+        scripted: torch.jit.ScriptModule = torch.jit.script(module)
+    return scripted
+
+
+def save(scripted: torch.jit.ScriptModule, path: Path) -> None:
+    """Write a compiled module; tensors that several parts share are written once."""
+    with _torchscript():
+        torch.jit.save(scripted, path)
+
+
+@contextmanager
+def _torchscript() -> Iterator[None]:
+    """Silence torch 2.13's warning that TorchScript is deprecated; the one place that does."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="`torch.jit", category=DeprecationWarning)
+        yield
+
+
+def _check_weights(layout: Layout, weights: dict[str, Tensor]) -> None:
+    for name, table in layout.physical.items():
+        if name not in weights:
+            raise ExportError(f"table {name}: has no trained weights; given are {', '.join(sorted(weights)) or 'none'}")
+        if tuple(weights[name].shape) != (table.rows, table.dim):
+            raise ExportError(
+                f"table {name}: weights must have shape {(table.rows, table.dim)}, got {tuple(weights[name].shape)}"
+            )
+
+
+def _aligned(plan: Plan) -> list[list[str]]:
+    """Return the sequences of each behaviour that has several."""
+    groups: dict[str, list[str]] = {}
+    for field in plan.fields:
+        if field.kind == "sequence":
+            groups.setdefault(field.behaviour or field.name, []).append(field.name)
+    return [names for names in groups.values() if len(names) > 1]
+
+
+def _encoders(plan: Plan, state: TransformState) -> list[nn.Module]:
+    """Return one encoder for each vocabulary, with all the fields that share it."""
+    sources: dict[str, dict[str, list[str]]] = {}
+    for field in plan.fields:
+        if field.kind != "number":
+            feature = plan.features[field.feature]
+            names = list(feature.of) if isinstance(feature, CrossFeature) else [field.feature]
+            sources.setdefault(plan.vocabulary_of(field), {})[field.name] = names
+    return [FieldsEncoder(_encoder(plan, state, owner), fields) for owner, fields in sources.items()]
+
+
+def _encoder(plan: Plan, state: TransformState, owner: str) -> nn.Module:
+    field = plan.field(owner)
+    feature = plan.features[field.feature]
+    if isinstance(feature, DatetimeFeature):
+        return DatetimeEncoder(next(part for part in feature.parts if field.name == f"{field.feature}.{part}"))
+    if isinstance(feature, BucketFeature):
+        return BucketEncoder(torch.as_tensor(state.boundaries[owner].copy()))
+    return OpenEncoder() if field.open else VocabularyEncoder(state.vocabularies[owner])
+
+
+def _reader(layout: Layout, table: str, scheme: Scheme, weights: dict[str, Tensor]) -> TableReader:
+    members = {name: read.member for name, read in layout.reads.items() if read.table == table}
+    return TableReader(copy.deepcopy(scheme), weights, members)
+
+
+def _pooling(plan: Plan, name: str) -> str:
+    field = plan.field(name)
+    return "none" if field.kind == "id" else field.pooling

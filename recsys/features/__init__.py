@@ -1,0 +1,1 @@
+"""Raw columns -> ids and floats: readers of files, fitting on the training split, and the fitted transform."""

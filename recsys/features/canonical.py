@@ -1,0 +1,101 @@
+"""Raw columns -> canonical columns: one for each feature, of one of four types, named by the feature.
+
+id: Int64 key. ids, sequence: List(Int64) of keys. number, bucket: Float64. datetime: Int64 Unix seconds.
+Crosses are made of the keys of other features and have no column here.
+"""
+
+from collections.abc import Sequence
+from difflib import get_close_matches
+from typing import NamedTuple
+
+import polars as pl
+
+from recsys.config.features import CrossFeature, DatetimeFeature, Feature, IdFeature, IdsFeature, SequenceFeature
+from recsys.config.resolve import Plan
+from recsys.errors import DataError
+from recsys.features.fingerprint import KeyKind
+from recsys.features.lists import to_key_lists
+from recsys.features.state import TransformState
+from recsys.features.times import to_seconds
+from recsys.features.values import BadColumn, BadValue, to_keys, to_numbers
+
+__all__ = ["Place", "canonical", "column_of", "input_columns", "no_column"]
+
+
+class Place(NamedTuple):
+    """Where the rows of a frame come from, for messages."""
+
+    source: str = ""
+    """File name, or whatever the rows came in."""
+    first_row: int = 0
+    """Rows of the source before this frame; messages count from 1, without the header of a csv file."""
+
+    def column(self, column: str, problem: str) -> DataError:
+        """Return the error of a whole column."""
+        start = f"{self.source}: " if self.source else ""
+        return DataError(f"{start}column {column}: {problem}")
+
+    def value(self, column: str, problem: str, position: int) -> DataError:
+        """Return the error of one value."""
+        return self.column(column, f"{problem} (row {self.first_row + position + 1})")
+
+
+def input_columns(plan: Plan) -> list[str]:
+    """Return the columns that the features read, each once."""
+    columns = [column_of(name, feature) for name, feature in plan.features.items()]
+    return list(dict.fromkeys(column for column in columns if column is not None))
+
+
+def column_of(name: str, feature: Feature) -> str | None:
+    """Return the column a feature reads, None for a cross."""
+    return None if isinstance(feature, CrossFeature) else feature.column or name
+
+
+def canonical(frame: pl.DataFrame, plan: Plan, state: TransformState, place: Place | None = None) -> pl.DataFrame:
+    """Read each feature's column of a raw frame; other columns are not needed and not looked at.
+
+    Args:
+        frame: raw rows.
+        plan: says what the columns mean.
+        state: only `key_kinds` is used.
+        place: where the rows come from, for messages.
+
+    Returns:
+        One column for each feature but crosses, as many rows as `frame`. No nulls anywhere; see the module.
+
+    Raises:
+        DataError: a column is missing, or a column or value is not what the plan promises.
+    """
+    place = place or Place()
+    columns = []
+    for name, feature in plan.features.items():
+        column = column_of(name, feature)
+        if column is None:
+            continue
+        if column not in frame.columns:
+            raise no_column(place.source, column, frame.columns)
+        try:
+            series = _canonical_series(frame[column], feature, state.key_kinds.get(name, "int"))
+        except BadColumn as error:
+            raise place.column(column, str(error)) from error
+        except BadValue as error:
+            raise place.value(column, str(error), error.position) from error
+        columns.append(series.alias(name))
+    return pl.DataFrame(columns)
+
+
+def no_column(source: str, column: str, columns: Sequence[str]) -> DataError:
+    """Return the error of a missing column, with the nearest name there is."""
+    near = get_close_matches(column, columns, n=1)
+    hint = f"; did you mean {near[0]!r}?" if near else f"; it has {', '.join(columns)}"
+    return DataError(f"{source}: no column {column!r}{hint}" if source else f"no column {column!r}{hint}")
+
+
+def _canonical_series(series: pl.Series, feature: Feature, kind: KeyKind) -> pl.Series:
+    if isinstance(feature, IdFeature):
+        return to_keys(series, kind)
+    if isinstance(feature, IdsFeature | SequenceFeature):
+        return to_key_lists(series, kind, feature.separator)
+    if isinstance(feature, DatetimeFeature):
+        return to_seconds(series, feature)
+    return to_numbers(series)

@@ -1,0 +1,214 @@
+"""One raw file: parquet, Arrow IPC, or csv. Damage of any kind becomes a DataError that names the file."""
+
+import csv
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet
+
+from recsys.errors import DataError
+
+__all__ = ["ArrowFile", "CsvFile", "ParquetFile"]
+
+_BLOCK_BYTES = 2**24
+
+
+class ParquetFile:
+    """Read by slices of rows, which skips the pages before them: large row groups need no large memory."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        with _readable(path, "parquet"):
+            self.columns: dict[str, pl.DataType] = dict(pl.read_parquet_schema(path))
+            self._num_rows = int(pyarrow.parquet.read_metadata(path).num_rows)
+
+    def num_rows(self) -> int | None:
+        """Return the number of rows, from the file's footer."""
+        return self._num_rows
+
+    def frames(self, columns: Sequence[str], rows: int) -> Iterator[pl.DataFrame]:
+        """Yield frames of `rows` rows."""
+        scan = pl.scan_parquet(self.path, glob=False, hive_partitioning=False).select(columns)
+        for start in range(0, self._num_rows, rows):
+            with _readable(self.path, "parquet"):
+                frame = scan.slice(start, rows).collect()
+            yield frame
+
+
+class ArrowFile:
+    """An Arrow IPC file ("feather version 2"), memory-mapped."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        with _readable(path, "arrow"), self._open() as reader:
+            self.columns: dict[str, pl.DataType] = dict(pl.Schema(reader.schema))
+            self._num_rows = sum(reader.get_batch(i).num_rows for i in range(reader.num_record_batches))
+
+    def num_rows(self) -> int | None:
+        """Return the number of rows."""
+        return self._num_rows
+
+    def frames(self, columns: Sequence[str], rows: int) -> Iterator[pl.DataFrame]:
+        """Yield frames of `rows` rows."""
+        yield from _resized(self._batches(columns), rows)
+
+    def _batches(self, columns: Sequence[str]) -> Iterator[pl.DataFrame]:
+        with _readable(self.path, "arrow"), self._open() as reader:
+            for i in range(reader.num_record_batches):
+                yield _frame(reader.get_batch(i).select(list(columns)))
+
+    def _open(self) -> Any:
+        return pa.ipc.open_file(pa.memory_map(str(self.path)))
+
+
+class CsvFile:
+    """Text with a separator, optionally compressed. Every column is read as text; an empty field is null.
+
+    Read in blocks that are cut at line ends (outside quotes), so that no block is larger than its lines need.
+    """
+
+    def __init__(self, path: Path, *, separator: str, quoted: bool, names: Sequence[str] | None) -> None:
+        self.path = path
+        self.separator = separator
+        self.quoted = quoted
+        self.has_header = names is None
+        self.names = self._header() if names is None else list(names)
+        self.columns: dict[str, pl.DataType] = dict.fromkeys(self.names, pl.String())
+
+    def num_rows(self) -> int | None:
+        """Return None: only reading the file would tell."""
+        return None
+
+    def frames(self, columns: Sequence[str], rows: int) -> Iterator[pl.DataFrame]:
+        """Yield frames of `rows` rows."""
+        yield from _resized(self._parsed(columns), rows)
+
+    def _parsed(self, columns: Sequence[str]) -> Iterator[pl.DataFrame]:
+        num_rows = 0
+        for block in self._blocks():
+            table = self._parse(block, columns, num_rows)
+            num_rows += len(table)
+            yield table
+
+    def _header(self) -> list[str]:
+        first = next(self._lines_of_file(), b"").split(b"\n", 1)[0]
+        try:
+            text = first.decode("utf-8-sig").rstrip("\r")
+        except UnicodeDecodeError as error:
+            raise DataError(f"{self.path}: the header is not UTF-8 text ({error})") from error
+        quoting = csv.QUOTE_MINIMAL if self.quoted else csv.QUOTE_NONE
+        names = next(csv.reader([text], delimiter=self.separator, quoting=quoting), [])
+        repeated = [name for name in names if names.count(name) > 1]
+        if not any(names) or repeated:
+            problem = f"column {repeated[0]!r} is named twice" if repeated else "there is no header"
+            raise DataError(f"{self.path}: {problem}")
+        return names
+
+    def _blocks(self) -> Iterator[bytes]:
+        """Yield whole lines, about 16 MB at a time, without the header."""
+        skip = self.has_header
+        for lines in self._lines_of_file():
+            block = lines.split(b"\n", 1)[-1] if skip and b"\n" in lines else b"" if skip else lines
+            skip = False
+            if block.strip():
+                yield block
+
+    def _lines_of_file(self) -> Iterator[bytes]:
+        with _readable(self.path, "text"), pa.input_stream(str(self.path), compression="detect") as stream:
+            rest = b""
+            while data := stream.read(_BLOCK_BYTES):
+                data = rest + data
+                cut = self._last_line_end(data)
+                rest = data[cut:]
+                if cut:
+                    yield data[:cut]
+            if rest:
+                yield rest
+
+    def _last_line_end(self, data: bytes) -> int:
+        cut = data.rfind(b"\n") + 1
+        while self.quoted and data.count(b'"', 0, cut) % 2:  # inside a quoted field
+            cut = data.rfind(b"\n", 0, cut - 1) + 1
+        return cut
+
+    def _parse(self, block: bytes, columns: Sequence[str], rows_before: int) -> pl.DataFrame:
+        try:
+            return _frame(self._read(block, columns, use_threads=True))
+        except pa.ArrowInvalid:
+            pass
+        try:  # again, in the one way that counts rows
+            return _frame(self._read(block, columns, use_threads=False))
+        except pa.ArrowInvalid as error:
+            raise DataError(f"{self.path}: {_located(str(error), rows_before)}") from error
+
+    def _read(self, block: bytes, columns: Sequence[str], *, use_threads: bool) -> Any:
+        return pyarrow.csv.read_csv(
+            pa.py_buffer(block),
+            read_options=pyarrow.csv.ReadOptions(
+                column_names=self.names,
+                use_threads=use_threads,
+                block_size=len(block) + 1 if not use_threads else 2**20,
+            ),
+            parse_options=pyarrow.csv.ParseOptions(
+                delimiter=self.separator,
+                quote_char='"' if self.quoted else False,
+                newlines_in_values=self.quoted,
+            ),
+            convert_options=pyarrow.csv.ConvertOptions(
+                column_types=dict.fromkeys(self.names, pa.string()),
+                include_columns=list(columns),
+                null_values=[""],
+                strings_can_be_null=True,
+            ),
+        )
+
+
+def _located(message: str, rows_before: int) -> str:
+    """Count the row of a parser's message from the start of the file.
+
+    >>> _located("CSV parse error: Row #2: Expected 3 columns, got 2: a,b", 100)
+    'row 102: Expected 3 columns, got 2: a,b'
+    """
+    before, found, rest = message.partition("Row #")
+    if not found:
+        return message
+    row, _, problem = rest.partition(": ")
+    column = before if before.startswith("In CSV column") else ""
+    return f"row {int(row) + rows_before}: {column}{problem}"
+
+
+def _resized(frames: Iterator[pl.DataFrame], rows: int) -> Iterator[pl.DataFrame]:
+    """Join and cut frames to `rows` rows each, the last one shorter."""
+    held: list[pl.DataFrame] = []
+    num_held = 0
+    for frame in frames:
+        held.append(frame)
+        num_held += len(frame)
+        if num_held >= rows:
+            joined = pl.concat(held)
+            whole = num_held - num_held % rows
+            for start in range(0, whole, rows):
+                yield joined.slice(start, rows)
+            held, num_held = [joined.slice(whole)], num_held - whole
+    if num_held:
+        yield pl.concat(held)
+
+
+def _frame(table: Any) -> pl.DataFrame:
+    frame = pl.from_arrow(table, rechunk=False)
+    assert isinstance(frame, pl.DataFrame)
+    return frame
+
+
+@contextmanager
+def _readable(path: Path, form: str) -> Iterator[None]:
+    try:
+        yield
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, pa.ArrowException, OSError) as error:
+        first = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise DataError(f"{path}: cannot be read as {form}: {first}") from error

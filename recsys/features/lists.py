@@ -1,0 +1,84 @@
+"""List columns as values laid end to end and offsets: (V,) and (rows + 1,), as Arrow stores them."""
+
+from typing import NamedTuple
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+
+from recsys.features.fingerprint import KeyKind, Keys
+from recsys.features.values import BadColumn, BadValue, to_keys
+
+__all__ = ["KeyLists", "key_lists", "list_series", "to_key_lists"]
+
+
+class KeyLists(NamedTuple):
+    """Row i holds `values[offsets[i] : offsets[i + 1]]`."""
+
+    values: Keys
+    offsets: Keys
+
+    def first(self, max_len: int) -> "KeyLists":
+        """Keep the first `max_len` entries of each row."""
+        return self._kept(self.offsets[:-1], max_len)
+
+    def last(self, max_len: int) -> "KeyLists":
+        """Keep the last `max_len` entries of each row."""
+        return self._kept(self.offsets[1:] - np.minimum(np.diff(self.offsets), max_len), max_len)
+
+    def _kept(self, starts: Keys, max_len: int) -> "KeyLists":
+        lengths = np.diff(self.offsets)
+        if len(lengths) == 0 or lengths.max() <= max_len:
+            return self
+        offsets = _offsets(np.minimum(lengths, max_len))
+        shift = np.repeat(starts - offsets[:-1], np.diff(offsets))
+        return KeyLists(self.values[np.arange(offsets[-1]) + shift], offsets)
+
+
+def to_key_lists(series: pl.Series, kind: KeyKind, separator: str | None) -> pl.Series:
+    """Turn a list column, or a text column split at `separator`, into lists of keys.
+
+    Returns:
+        List(Int64) of the same length: null and "" are the empty list; a null entry is `NULL_KEY`.
+
+    Raises:
+        BadColumn: neither lists nor, with a separator, text; or lists of something that has no keys.
+        BadValue: an entry has no key of this kind; the position is its row.
+    """
+    dtype = series.dtype
+    if isinstance(dtype, pl.Array):
+        series = series.arr.to_list()
+    elif separator is not None and isinstance(dtype, pl.String | pl.Categorical | pl.Enum):
+        texts = series.cast(pl.String)
+        series = texts.set(texts == "", None).str.split(separator)
+    elif dtype == pl.Null:
+        series = series.cast(pl.List(pl.Int64))
+    elif not isinstance(dtype, pl.List):
+        remedy = ": give `separator`" if separator is None and dtype == pl.String else ""
+        raise BadColumn(f"expected lists, the column holds {dtype}{remedy}")
+    lengths = series.list.len().fill_null(0)
+    offsets = _offsets(lengths.to_numpy().astype(np.int64))
+    flat = series.filter(lengths > 0).explode()
+    try:
+        keys = to_keys(flat, kind)
+    except BadValue as error:
+        row = int(np.searchsorted(offsets, error.position, side="right")) - 1
+        raise BadValue(str(error), row) from error
+    return list_series(KeyLists(keys.to_numpy(), offsets)).alias(series.name)
+
+
+def list_series(lists: KeyLists) -> pl.Series:
+    """Return the lists as a List(Int64) column, without a copy."""
+    array = pa.LargeListArray.from_arrays(pa.array(lists.offsets), pa.array(lists.values))
+    return pl.Series(pl.from_arrow(array))
+
+
+def key_lists(series: pl.Series) -> KeyLists:
+    """Return a List(Int64) column without nulls as values and offsets."""
+    array = series.rechunk().to_arrow()
+    offsets = array.offsets.to_numpy().astype(np.int64, copy=False)
+    return KeyLists(array.values.to_numpy()[offsets[0] : offsets[-1]], offsets - offsets[0])
+
+
+def _offsets(lengths: Keys) -> Keys:
+    return np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)])

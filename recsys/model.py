@@ -1,0 +1,116 @@
+"""Where embeddings, tower and head meet.
+
+    batch --lookup--> rows --scheme.combine--> vectors of ids --pool--> fields (B, C) --tower--> logits (B, T)
+                                                          \\--> behaviours (target, history) --/
+
+Dimension key: B rows, C width of all fields, D width of one, T tasks, V ids of one field in the batch.
+"""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from recsys.config import Plan
+from recsys.embeddings import Batch, Layout, Lookup
+from recsys.embeddings.layout import module_key
+from recsys.towers import TOWERS, Behaviour, BehaviourInputs, TowerInputs, build_tower, tower_class
+from recsys.towers.layers import segment_sum
+
+__all__ = ["CtrModel", "Output", "build_model", "pool"]
+
+
+class Output(NamedTuple):
+    """What one forward pass gives."""
+
+    logits: Tensor
+    """(B, T)."""
+    penalty: Tensor
+    """(), the mini-batch aware L2 of the rows read, without its factor lambda; 0 when not regularised."""
+
+
+class Wiring(NamedTuple):
+    """Which fields go where in the tower, in the order it was built for."""
+
+    fields: list[str]
+    behaviours: dict[str, list[str]]
+    """Behaviour -> its sequences, which are aligned entry by entry."""
+
+    @classmethod
+    def of(cls, plan: Plan) -> "Wiring":
+        """Return the wiring for the plan's tower: sequences are behaviours if it uses them, else fields."""
+        ids = [field for field in plan.fields if field.kind != "number"]
+        if not tower_class(plan.config.model.tower).uses_behaviours:
+            return cls([field.name for field in ids], {})
+        behaviours: dict[str, list[str]] = {}
+        for field in ids:
+            if field.kind == "sequence":
+                behaviours.setdefault(field.behaviour or field.name, []).append(field.name)
+        return cls([field.name for field in ids if field.kind != "sequence"], behaviours)
+
+
+class CtrModel(nn.Module):
+    """Lookup, schemes and tower of one plan."""
+
+    def __init__(self, plan: Plan, layout: Layout) -> None:
+        super().__init__()
+        self.wiring = Wiring.of(plan)
+        self.layout = layout
+        self.lookup = Lookup(layout)
+        self.schemes = nn.ModuleDict({module_key(name): scheme for name, scheme in layout.schemes.items()})
+        self.tower = build_tower(tower_inputs(plan, layout, self.wiring), plan.config.model)
+
+    def forward(self, batch: Batch) -> Output:
+        """Score a batch: logits (B, T) and the penalty of the rows it read."""
+        rows = self.lookup(batch)
+        vectors = {name: self._combine(name, rows[name], batch) for name in rows}
+        fields = [self._pool(name, vectors[name], batch) for name in self.wiring.fields]
+        flat = torch.cat(fields, dim=1) if fields else batch.numbers.new_zeros(batch.num_rows, 0)
+        behaviours = [self._behaviour(names, vectors, batch) for names in self.wiring.behaviours.values()]
+        return Output(self.tower(flat, batch.numbers, behaviours), self._penalty(rows, batch))
+
+    def _combine(self, name: str, rows: list[Tensor], batch: Batch) -> Tensor:
+        read = self.layout.reads[name]
+        ids = batch.ids[name][:0] if read.form == "bag" else batch.ids[name]
+        combined: Tensor = self.layout.schemes[read.table].combine(rows, ids, read.member)
+        return combined
+
+    def _pool(self, name: str, vectors: Tensor, batch: Batch) -> Tensor:
+        """Return one vector a row, (B, D)."""
+        read = self.layout.reads[name]
+        if read.form == "single":
+            return vectors
+        lengths = batch.lengths[name]
+        summed = segment_sum(vectors, lengths) if read.form == "jagged" else vectors
+        return summed / lengths.clamp(min=1).unsqueeze(1) if read.field.pooling == "mean" else summed
+
+    def _behaviour(self, names: list[str], vectors: dict[str, Tensor], batch: Batch) -> Behaviour:
+        targets = [self.layout.reads[name].field.vocabulary for name in names]
+        return Behaviour(
+            target=torch.cat([vectors[target] for target in targets if target], dim=1),
+            history=torch.cat([vectors[name] for name in names], dim=1),
+            lengths=batch.lengths[names[0]],
+        )
+
+    def _penalty(self, rows: dict[str, list[Tensor]], batch: Batch) -> Tensor:
+        total = batch.numbers.new_zeros(())
+        for name, coefficients in batch.penalties.items():
+            for row_Vd, coefficient_V in zip(rows[name], coefficients, strict=True):
+                total = total + (row_Vd.square().sum(dim=1) * coefficient_V).sum() / 2
+        return total
+
+
+def tower_inputs(plan: Plan, layout: Layout, wiring: Wiring) -> TowerInputs:
+    """Return the widths of what the tower of a plan is fed."""
+    dims = {name: layout.schemes[read.table].dim for name, read in layout.reads.items()}
+    behaviours = []
+    for names in wiring.behaviours.values():
+        targets = [layout.reads[name].field.vocabulary for name in names]
+        places = [wiring.fields.index(target) for target in targets if target]
+        behaviours.append(BehaviourInputs(places, sum(dims[name] for name in names)))
+    return TowerInputs(
+        dims=[dims[name] for name in wiring.fields],
+        num_numbers=sum(field.kind == "number" for field in plan.fields),
+        behaviours=behaviours,
+        num_tasks=len(plan.config.labels),
+    )

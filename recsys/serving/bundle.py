@@ -1,0 +1,85 @@
+"""Opening a bundle: its description is read and checked before its model is loaded."""
+
+import hashlib
+import json
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from pydantic import ValidationError
+
+from recsys.config import Config, Plan, resolve
+from recsys.errors import DataError
+from recsys.features.fingerprint import HASH_VERSION
+from recsys.features.state import TransformState
+
+__all__ = ["Opened", "open_bundle"]
+
+_FORMAT = 1
+_HASH = f"xxhash64/{HASH_VERSION}"
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """What scoring needs of a bundle."""
+
+    model: torch.jit.ScriptModule
+    plan: Plan
+    state: TransformState
+    """Only `key_kinds`: everything else that was fitted is inside the model."""
+    tasks: list[str]
+
+
+def open_bundle(folder: Path, *, device: torch.device) -> Opened:
+    """Read and check a bundle.
+
+    Raises:
+        DataError: it is not a bundle, is damaged, or was made by a release with another format or hash.
+    """
+    signature = _signature(folder / "signature.json")
+    _check_versions(folder / "signature.json", signature)
+    try:
+        config = Config.model_validate_json(json.dumps(signature["config"]))
+        key_kinds, sha256 = signature["key_kinds"], signature["sha256"]["model.pt"]
+        tasks = [output["task"] for output in signature["outputs"]]
+    except (KeyError, TypeError, ValidationError) as error:
+        raise DataError(f"{folder / 'signature.json'}: is damaged ({error!r})") from error
+    return Opened(
+        _model(folder / "model.pt", sha256, device), resolve(config, []), TransformState(key_kinds=key_kinds), tasks
+    )
+
+
+def _signature(path: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise DataError(f"{path.parent}: is not a bundle: {path.name} cannot be read ({error.strerror})") from error
+    except ValueError as error:
+        raise DataError(f"{path}: is damaged ({error})") from error
+    if not isinstance(found, dict):
+        raise DataError(f"{path}: must hold a JSON object, got {type(found).__name__}")
+    return found
+
+
+def _check_versions(path: Path, signature: dict[str, Any]) -> None:
+    for name, expected in [("format", _FORMAT), ("hash", _HASH)]:
+        if signature.get(name) != expected:
+            raise DataError(
+                f"{path}: {name} must be {expected}, got {signature.get(name)}: export the run again with this release"
+            )
+
+
+def _model(path: Path, sha256: str, device: torch.device) -> torch.jit.ScriptModule:
+    try:
+        with path.open("rb") as file:
+            found = hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror})") from error
+    if found != sha256:
+        raise DataError(f"{path}: is not the file that was exported: sha256 must be {sha256}, got {found}")
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="`torch.jit", category=DeprecationWarning)
+        model: torch.jit.ScriptModule = torch.jit.load(path, map_location=device)
+    return model.eval()

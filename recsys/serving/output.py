@@ -1,0 +1,47 @@
+"""Writing scores piece by piece, under a temporary name until all are there."""
+
+from pathlib import Path
+from types import TracebackType
+
+import polars as pl
+from pyarrow import parquet
+
+__all__ = ["ParquetFile"]
+
+
+class ParquetFile:
+    """A parquet file that appears under its name only when it is complete.
+
+    Example:
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp()) / "scores.parquet"
+        >>> with ParquetFile(path) as file:
+        ...     file.write(pl.DataFrame({"score": [0.25]}))
+        >>> pl.read_parquet(path)["score"].to_list()
+        [0.25]
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._temporary = path.with_name(f".{path.name}.tmp")
+        self._writer: parquet.ParquetWriter | None = None
+
+    def __enter__(self) -> "ParquetFile":
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        return self
+
+    def write(self, frame: pl.DataFrame) -> None:
+        """Append rows; all frames must have the same columns."""
+        table = frame.to_arrow()
+        if self._writer is None:
+            self._writer = parquet.ParquetWriter(self._temporary, table.schema)
+        self._writer.write_table(table.cast(self._writer.schema))
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if self._writer is not None:
+            self._writer.close()
+            if kind is None:
+                self._temporary.replace(self._path)
+        self._temporary.unlink(missing_ok=True)

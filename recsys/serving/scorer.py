@@ -1,0 +1,136 @@
+"""Raw rows in, probabilities out.
+
+Dimension key: B rows, T tasks.
+"""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import torch
+from torch import Tensor
+
+from recsys.config.features import IdsFeature, SequenceFeature
+from recsys.errors import DataError
+from recsys.features.canonical import Place, canonical, input_columns
+from recsys.features.lists import key_lists
+from recsys.features.source import open_source
+from recsys.serving.bundle import open_bundle
+from recsys.serving.output import ParquetFile
+
+__all__ = ["CHUNK_ROWS", "Scorer"]
+
+CHUNK_ROWS = 16_384
+"""Rows that go through the model at once: enough to keep the kernels busy, little enough for long histories."""
+
+
+class Scorer:
+    """A loaded bundle.
+
+    Args:
+        bundle: folder that export wrote.
+        device: where the model runs, as torch names it.
+
+    Raises:
+        DataError: it is not a bundle, is damaged, or was made by an incompatible release.
+    """
+
+    def __init__(self, bundle: Path, *, device: str = "cpu") -> None:
+        self._device = torch.device(device)
+        self._bundle = open_bundle(bundle, device=self._device)
+
+    @property
+    def tasks(self) -> list[str]:
+        """Names of the tasks, in the order of the scores."""
+        return list(self._bundle.tasks)
+
+    @property
+    def columns(self) -> list[str]:
+        """Raw columns that scoring reads."""
+        return input_columns(self._bundle.plan)
+
+    @property
+    def score_columns(self) -> list[str]:
+        """Names of the scores in files: `score`, or `score.TASK` for each of several tasks."""
+        return ["score"] if len(self.tasks) == 1 else [f"score.{task}" for task in self.tasks]
+
+    def score(self, frame: pl.DataFrame, place: Place | None = None) -> np.ndarray:
+        """Return the probabilities of raw rows: (B, T) float64.
+
+        Args:
+            frame: the columns that training read (labels not needed), in any order; others are ignored.
+            place: where the rows come from, for messages.
+
+        Raises:
+            DataError: a column is missing, or a value is not what the model was trained on.
+        """
+        place = place or Place()
+        chunks = [
+            self._score_chunk(frame.slice(start, CHUNK_ROWS), place._replace(first_row=place.first_row + start))
+            for start in range(0, max(frame.height, 1), CHUNK_ROWS)
+        ]
+        return np.concatenate(chunks)
+
+    def score_files(
+        self,
+        paths: Sequence[Path],
+        out: Path,
+        *,
+        keep: Sequence[str] = (),
+        progress: Callable[[int], None] | None = None,
+    ) -> int:
+        """Score files of any size piece by piece, and write the scores in the order of the rows.
+
+        Args:
+            paths: parquet, csv, tsv or Arrow files with the same columns.
+            out: parquet file to write; it appears when it is complete.
+            keep: columns of the input to write beside the scores.
+            progress: called with the number of rows of each piece.
+
+        Returns:
+            The number of rows.
+
+        Raises:
+            DataError: a file cannot be read, a column is missing, or a value is not what the model was trained on.
+        """
+        clash = [name for name in keep if name in self.score_columns]
+        if clash:
+            raise DataError(f"keep: column {clash[0]!r} has the name of a score")
+        source = open_source(paths, self._bundle.plan.config.data)
+        num_rows = 0
+        with ParquetFile(out) as file:
+            for frame in source.frames(list(dict.fromkeys([*self.columns, *keep]))):
+                scores_BT = self.score(frame)
+                scored = [pl.Series(name, scores_BT[:, t]) for t, name in enumerate(self.score_columns)]
+                file.write(frame.select(keep).with_columns(scored))
+                num_rows += frame.height
+                if progress is not None:
+                    progress(frame.height)
+        return num_rows
+
+    def _score_chunk(self, frame: pl.DataFrame, place: Place) -> np.ndarray:
+        inputs = self._tensors(canonical(frame, self._bundle.plan, self._bundle.state, place))
+        try:
+            with torch.inference_mode():
+                scores_BT: Tensor = self._bundle.model(inputs)
+        except torch.jit.Error as error:
+            problem = str(error).strip().splitlines()[-1].removeprefix("builtins.RuntimeError: ")
+            rows = f"rows {place.first_row + 1} to {place.first_row + frame.height}"
+            raise DataError(f"{place.source or 'input'}: {rows}: {problem}") from error
+        return scores_BT.cpu().numpy()
+
+    def _tensors(self, frame: pl.DataFrame) -> dict[str, Tensor]:
+        """Return the canonical columns as the model takes them."""
+        tensors: dict[str, Tensor] = {}
+        for name in frame.columns:
+            if isinstance(self._bundle.plan.features[name], IdsFeature | SequenceFeature):
+                lists = key_lists(frame[name])
+                tensors[f"{name}.values"] = self._tensor(lists.values)
+                tensors[f"{name}.lengths"] = self._tensor(np.diff(lists.offsets))
+            else:
+                tensors[name] = self._tensor(frame[name].to_numpy())
+        return tensors
+
+    def _tensor(self, array: np.ndarray) -> Tensor:
+        return torch.tensor(array, device=self._device)  # copies: polars' memory is read-only

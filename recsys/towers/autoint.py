@@ -1,0 +1,138 @@
+"""AutoInt: feature interactions by self-attention over the fields of a row.
+
+Dimension key: B rows of a batch, M embeddings of a row (fields and numbers), D width of an embedding, H heads,
+W width of a head, T tasks.
+"""
+
+import torch
+from torch import Tensor, nn
+
+from recsys.config.towers import AutoIntModel
+from recsys.errors import ConfigError
+from recsys.towers.base import Behaviour, Tower, TowerInputs
+from recsys.towers.layers import FieldMatrix, Mlp, init_linear
+
+__all__ = ["AutoInt", "InteractingLayer"]
+
+
+class AutoInt(Tower):
+    """Interacting layers over the embeddings of fields and numbers; with `mlp` a parallel network (AutoInt+).
+
+    Paper: Song et al., "AutoInt: Automatic Feature Interaction Learning via Self-Attentive Neural Networks", CIKM 2019,
+    sections 4.3-4.6. With `layers: 0` it is logistic regression on the embeddings.
+    DIFF: the paper's public code has ReLU and a bias on the projections too; here, as in the paper, they are linear.
+
+    Raises:
+        ConfigError: `attention_dim` is not a multiple of `heads`.
+    """
+
+    needs_equal_dims = True
+
+    def __init__(self, inputs: TowerInputs, config: AutoIntModel) -> None:
+        super().__init__()
+        if config.attention_dim % config.heads:
+            raise ConfigError(
+                f"model.attention_dim: must be a multiple of heads ({config.heads}), got {config.attention_dim}"
+            )
+        dim = inputs.dims[0] if inputs.dims else config.dim
+        num_rows = len(inputs.dims) + inputs.num_numbers
+        self.rows = FieldMatrix(len(inputs.dims), inputs.num_numbers, dim)
+        self.dropout = nn.Dropout(config.dropout)
+        widths = [dim] + [config.attention_dim] * config.layers
+        self.layers = nn.ModuleList(InteractingLayer(width, config) for width in widths[:-1])
+        self.output = nn.Linear(num_rows * widths[-1], inputs.num_tasks)
+        init_linear(self.output, before=None)
+        self.mlp = _parallel_network(num_rows * dim, inputs.num_tasks, config) if config.mlp else None
+
+    def forward(self, fields: Tensor, numbers: Tensor, behaviours: list[Behaviour]) -> Tensor:
+        del behaviours
+        embedded_BMD = self.dropout(self.rows(fields, numbers))
+        rows_BMD = embedded_BMD
+        for layer in self.layers:
+            rows_BMD = layer(rows_BMD)
+        logits_BT: Tensor = self.output(rows_BMD.flatten(1))
+        if self.mlp is not None:
+            logits_BT = logits_BT + self.mlp(embedded_BMD.flatten(1))
+        return logits_BT
+
+    @torch.jit.unused
+    def attention_maps(self, fields: Tensor, numbers: Tensor) -> list[Tensor]:
+        """Return what each layer attends to: (B, H, M, M), row m saying how much m takes from every other."""
+        rows_BMD = self.dropout(self.rows(fields, numbers))
+        maps = []
+        for layer in self.layers:
+            assert isinstance(layer, InteractingLayer)
+            maps.append(layer.attention(rows_BMD))
+            rows_BMD = layer(rows_BMD)
+        return maps
+
+
+def _parallel_network(num_inputs: int, num_tasks: int, config: AutoIntModel) -> Mlp:
+    return Mlp(
+        num_inputs,
+        config.mlp,
+        num_outputs=num_tasks,
+        activation=config.activation,
+        dropout=config.dropout,
+        batch_norm=config.batch_norm,
+    )
+
+
+class InteractingLayer(nn.Module):
+    """Multi-head self-attention over the rows, a projected residual, and ReLU.
+
+    Paper: AutoInt, section 4.4, equations 5-8. `layer_norm` (after the ReLU), `scale` and dropout of the attention
+    weights are from its public code.
+    Plain matrix products are used, not `scaled_dot_product_attention`: on a CPU they are equally fast once the
+    allocator keeps its memory, and the attention map can be looked at.
+
+    Shape:
+        rows: (B, M, width of the rows).
+        kept: (B, M) bool, False for rows that nobody may attend to; None keeps all. A row of a batch that keeps
+            nothing attends to everything.
+        output: (B, M, H * W).
+    """
+
+    def __init__(self, num_inputs: int, config: AutoIntModel) -> None:
+        super().__init__()
+        dim = config.attention_dim
+        self.num_heads = config.heads
+        self.head_dim = dim // config.heads
+        self.scale = self.head_dim**-0.5 if config.scale else 1.0
+        self.query = nn.Linear(num_inputs, dim, bias=False)
+        self.key = nn.Linear(num_inputs, dim, bias=False)
+        self.value = nn.Linear(num_inputs, dim, bias=False)
+        self.residual = nn.Linear(num_inputs, dim, bias=False) if config.residual else None
+        self.dropout = nn.Dropout(config.attention_dropout)
+        self.norm = nn.LayerNorm(dim) if config.layer_norm else None
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Fill all projections after Glorot, as the public code does."""
+        for name, parameter in self.named_parameters():
+            if not name.startswith("norm."):
+                nn.init.xavier_uniform_(parameter)
+
+    def forward(self, rows_BMD: Tensor, kept_BM: Tensor | None = None) -> Tensor:
+        attention_BHMM = self.dropout(self.attention(rows_BMD, kept_BM))
+        mixed_BHMW = attention_BHMM @ self.heads(self.value(rows_BMD))
+        result_BMD: Tensor = mixed_BHMW.transpose(1, 2).flatten(2)
+        if self.residual is not None:
+            result_BMD = result_BMD + self.residual(rows_BMD)
+        result_BMD = torch.relu(result_BMD)
+        if self.norm is not None:
+            result_BMD = self.norm(result_BMD)
+        return result_BMD
+
+    def attention(self, rows_BMD: Tensor, kept_BM: Tensor | None = None) -> Tensor:
+        """Return the attention weights, (B, H, M, M); they are not negative and add up to 1 in the last dimension."""
+        query_BHMW = self.heads(self.query(rows_BMD)) * self.scale
+        scores_BHMM = query_BHMW @ self.heads(self.key(rows_BMD)).transpose(2, 3)
+        if kept_BM is not None:
+            # Not -inf, which would make NaN of a row of a batch that keeps nothing.
+            scores_BHMM = scores_BHMM.masked_fill(~kept_BM[:, None, None, :], -1e30)
+        return torch.softmax(scores_BHMM, dim=-1)
+
+    def heads(self, rows_BMD: Tensor) -> Tensor:
+        """Cut each row into the parts of the heads, (B, H, M, W)."""
+        return rows_BMD.view(rows_BMD.shape[0], rows_BMD.shape[1], self.num_heads, self.head_dim).transpose(1, 2)

@@ -1,0 +1,68 @@
+"""What goes into a tower and what comes out: the one contract all towers keep.
+
+Dimension key: B rows of a batch, C floats of all fields of a row, N numbers, T tasks, E width of a history's entries,
+V entries of all histories of a batch, laid end to end.
+"""
+
+from abc import ABC, abstractmethod
+from typing import ClassVar, NamedTuple
+
+from torch import Tensor, nn
+
+__all__ = ["Behaviour", "BehaviourInputs", "Tower", "TowerInputs"]
+
+
+class BehaviourInputs(NamedTuple):
+    """What a tower must know of one behaviour when it is built."""
+
+    target_fields: list[int]
+    """Fields that describe the candidate, as indices into `TowerInputs.dims`."""
+    dim: int
+    """Width E of one entry: the sum of the target fields' dims."""
+
+
+class TowerInputs(NamedTuple):
+    """Everything about the data that a tower must know when it is built."""
+
+    dims: list[int]
+    """Width of each field, in the order in which `fields` holds them."""
+    num_numbers: int
+    behaviours: list[BehaviourInputs]
+    """Empty for towers that do not use them."""
+    num_tasks: int
+
+
+class Behaviour(NamedTuple):
+    """One kind of history of every row of a batch; jagged, without padding."""
+
+    target: Tensor
+    """The candidate, (B, E)."""
+    history: Tensor
+    """What was done before, (V, E); the entries of a row follow each other."""
+    lengths: Tensor
+    """How many entries belong to each row, (B,); 0 is allowed."""
+
+
+class Tower(nn.Module, ABC):
+    """Turns the embeddings of a row into one logit for each task.
+
+    A subclass is built as `Tower(inputs: TowerInputs, config)`, where `config` is the `model` section of the YAML file.
+    It must survive `torch.jit.script`, for export scripts it, and in eval mode a row's logits must not depend on the
+    other rows of its batch.
+    """
+
+    uses_behaviours: ClassVar[bool] = False
+    """False: the model pools histories by their mean, into ordinary fields."""
+    needs_equal_dims: ClassVar[bool] = False
+    """True: all fields must have one width."""
+
+    @abstractmethod
+    def forward(self, fields: Tensor, numbers: Tensor, behaviours: list[Behaviour]) -> Tensor:
+        """Return the logits.
+
+        Shape:
+            fields: (B, C), the fields side by side, C = sum(dims); C may be 0.
+            numbers: (B, N); N may be 0.
+            behaviours: one for each of `TowerInputs.behaviours`.
+            output: (B, T).
+        """

@@ -1,0 +1,118 @@
+"""DIN: a history is pooled with weights that depend on the candidate.
+
+Dimension key: B rows of a batch, V entries of all histories of a batch laid end to end, E width of an entry, U width of
+the first hidden layer of the activation unit, T tasks.
+"""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from recsys.config.towers import DinModel
+from recsys.errors import ConfigError
+from recsys.towers.base import Behaviour, Tower, TowerInputs
+from recsys.towers.layers import (
+    Activation,
+    Mlp,
+    activation_layer,
+    init_linear,
+    segment_expand,
+    segment_softmax,
+    segment_sum,
+)
+
+__all__ = ["Din", "Interest"]
+
+
+class Din(Tower):
+    """Pools each history by what the candidate makes of it, and feeds fields, numbers and interests to an MLP.
+
+    Paper: Zhou et al., "Deep Interest Network for Click-Through Rate Prediction", KDD 2018, sections 4.3 and 5.3.
+    DIFF: as in the public code, the MLP also sees interest * candidate; its batch norm and dense layer after the
+    pooling are left out.
+
+    Raises:
+        ConfigError: There is no behaviour.
+    """
+
+    uses_behaviours = True
+
+    def __init__(self, inputs: TowerInputs, config: DinModel) -> None:
+        super().__init__()
+        if not inputs.behaviours:
+            raise ConfigError("model.tower: din needs a feature of type sequence, got none")
+        self.interests = nn.ModuleList(
+            Interest(
+                behaviour.dim,
+                config.attention,
+                activation=config.attention_activation,
+                softmax=config.attention_softmax,
+            )
+            for behaviour in inputs.behaviours
+        )
+        self.mlp = Mlp(
+            sum(inputs.dims) + inputs.num_numbers + 2 * sum(behaviour.dim for behaviour in inputs.behaviours),
+            config.mlp,
+            num_outputs=inputs.num_tasks,
+            activation=config.activation,
+            dropout=config.dropout,
+            batch_norm=config.batch_norm,
+        )
+
+    def forward(self, fields: Tensor, numbers: Tensor, behaviours: list[Behaviour]) -> Tensor:
+        parts = [fields, numbers]
+        for i, interest in enumerate(self.interests):
+            interest_BE = interest(behaviours[i])
+            parts.append(interest_BE)
+            parts.append(interest_BE * behaviours[i].target)
+        logits_BT: Tensor = self.mlp(torch.cat(parts, dim=1))
+        return logits_BT
+
+
+class Interest(nn.Module):
+    """Local activation: sum_j a(e_j, q) e_j over the entries e_j of a history, for the candidate q.
+
+    Paper: DIN, section 4.3; a(k, q) is an MLP on [q, k, q - k, q * k]. As in the paper the weights need not add up to
+    1, unless `softmax`.
+    DIFF: with `softmax` the public code divides the scores by the root of E; here the last layer learns its scale.
+
+    Shape:
+        output: (B, E); an empty history gives zeros.
+    """
+
+    def __init__(self, dim: int, hidden: tuple[int, ...], *, activation: Activation, softmax: bool) -> None:
+        super().__init__()
+        self.softmax = softmax
+        width = hidden[0] if hidden else 1
+        self.first = nn.Linear(4 * dim, width)
+        init_linear(self.first, before=activation if hidden else None)
+        self.rest: nn.Module = nn.Identity()
+        if hidden:
+            rest = Mlp(width, hidden[1:], num_outputs=1, activation=activation)
+            self.rest = nn.Sequential(activation_layer(activation, width), rest)
+
+    def forward(self, behaviour: Behaviour) -> Tensor:
+        weighted_VE = self.weights(behaviour).unsqueeze(1) * behaviour.history
+        return segment_sum(weighted_VE, behaviour.lengths)
+
+    def weights(self, behaviour: Behaviour) -> Tensor:
+        """Return the weight of every entry, (V,); without `softmax` it can be negative."""
+        scores_V: Tensor = self.rest(self.first_layer(behaviour)).squeeze(1)
+        if self.softmax:
+            scores_V = segment_softmax(scores_V, behaviour.lengths)
+        return scores_V
+
+    def first_layer(self, behaviour: Behaviour) -> Tensor:
+        """Return W [q, k, q - k, q * k] + b, (V, U), without building the (V, 4 E) input.
+
+        It equals (Wa + Wc) q + (Wb - Wc) k + Wd (q * k) + b, of which the first term is worked out once a row.
+        """
+        num_entries = behaviour.history.shape[0]
+        of_target, of_entry, of_difference, of_product = self.first.weight.chunk(4, dim=1)
+        target_BU = functional.linear(behaviour.target, of_target + of_difference, self.first.bias)
+        product_VE = segment_expand(behaviour.target, behaviour.lengths, num_entries) * behaviour.history
+        entry_VU = functional.linear(
+            torch.cat([behaviour.history, product_VE], dim=1),
+            torch.cat([of_entry - of_difference, of_product], dim=1),
+        )
+        return entry_VU + segment_expand(target_BU, behaviour.lengths, num_entries)

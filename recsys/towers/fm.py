@@ -1,0 +1,56 @@
+"""Factorisation machine.
+
+Dimension key: B rows of a batch, M embeddings of a row (fields and numbers), D their width, T tasks.
+"""
+
+import torch
+from torch import Tensor, nn
+
+from recsys.config.towers import FmModel
+from recsys.errors import ConfigError
+from recsys.towers.base import Behaviour, Tower, TowerInputs
+from recsys.towers.layers import FieldMatrix
+
+__all__ = ["Fm"]
+
+
+class Fm(Tower):
+    """Linear terms plus the inner products of all pairs of embeddings of a row.
+
+    Paper: Rendle, "Factorization Machines", ICDM 2010, equation 1, and the O(M D) identity of lemma 3.1.
+    The first component of an embedding is the linear weight w, the others are the factors v: a table of width D gives
+    D - 1 factors. Numbers have such a row too, scaled by the number. With T tasks, task t owns the components
+    t, t + T, t + 2T, ... of every row, so that the tasks share nothing.
+
+    Raises:
+        ConfigError: A row has no component left for the factors.
+    """
+
+    needs_equal_dims = True
+
+    def __init__(self, inputs: TowerInputs, config: FmModel) -> None:
+        super().__init__()
+        dim = inputs.dims[0] if inputs.dims else config.dim
+        if dim < 2 * inputs.num_tasks:
+            raise ConfigError(f"model.dim: tower fm needs at least 2 for each of {inputs.num_tasks} labels, got {dim}")
+        self.num_tasks = inputs.num_tasks
+        self.rows = FieldMatrix(len(inputs.dims), inputs.num_numbers, dim)
+        self.bias = nn.Parameter(torch.zeros(inputs.num_tasks))
+
+    def forward(self, fields: Tensor, numbers: Tensor, behaviours: list[Behaviour]) -> Tensor:
+        del behaviours
+        rows_BMD = self.rows(fields, numbers)
+        logits = [machine(rows_BMD[:, :, task :: self.num_tasks]) for task in range(self.num_tasks)]
+        return self.bias + torch.stack(logits, dim=1)
+
+
+def machine(rows_BMD: Tensor) -> Tensor:
+    """Sum the weights of the rows [w | v] and the inner products of the factors of all pairs, (B,).
+
+    Example:
+        >>> machine(torch.tensor([[[10.0, 1.0, 2.0], [20.0, 3.0, 4.0]]])).tolist()  # 10 + 20 + 1 * 3 + 2 * 4
+        [41.0]
+    """
+    factors_BMD = rows_BMD[:, :, 1:]
+    twice_pairs_BD = factors_BMD.sum(1).square() - factors_BMD.square().sum(1)
+    return rows_BMD[:, :, 0].sum(1) + 0.5 * twice_pairs_BD.sum(1)

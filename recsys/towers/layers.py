@@ -1,0 +1,214 @@
+"""Layers that more than one tower is made of.
+
+Dimension key: B rows of a batch, V entries of all histories of a batch laid end to end, N numbers, F fields,
+M = F + N embeddings of a row, D width of an embedding.
+"""
+
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+__all__ = [
+    "Activation",
+    "BatchNorm",
+    "Dice",
+    "FieldMatrix",
+    "Mlp",
+    "NumberEmbedding",
+    "activation_layer",
+    "init_linear",
+    "segment_expand",
+    "segment_softmax",
+    "segment_sum",
+]
+
+Activation = Literal["relu", "prelu", "dice", "sigmoid", "tanh"]
+
+
+def segment_expand(rows_BD: Tensor, lengths_B: Tensor, num_entries: int) -> Tensor:
+    """Repeat each row once for each entry of its segment, (V, D).
+
+    `num_entries` is V: it is known on the host, so that nobody has to wait for the device to add up the lengths.
+
+    Example:
+        >>> segment_expand(torch.tensor([[1.0], [2.0], [3.0]]), torch.tensor([2, 0, 1]), 3).tolist()
+        [[1.0], [1.0], [3.0]]
+    """
+    return rows_BD.index_select(0, torch.repeat_interleave(lengths_B, output_size=num_entries))
+
+
+def segment_sum(entries_VD: Tensor, lengths_B: Tensor) -> Tensor:
+    """Add up the entries of each segment, (B, D) or (B,); an empty segment gives zeros.
+
+    Example:
+        >>> segment_sum(torch.tensor([1.0, 2.0, 3.0]), torch.tensor([2, 0, 1])).tolist()
+        [3.0, 0.0, 3.0]
+    """
+    # unsafe: skips the check that the lengths add up to V, which would wait for the device.
+    return torch.segment_reduce(entries_VD, "sum", lengths=lengths_B, axis=0, unsafe=True, initial=0.0)
+
+
+def segment_softmax(scores_V: Tensor, lengths_B: Tensor) -> Tensor:
+    """Softmax over the entries of each segment, (V,), in float32 at least.
+
+    Example:
+        >>> segment_softmax(torch.tensor([7.0, 7.0, -9.0]), torch.tensor([2, 0, 1])).tolist()
+        [0.5, 0.5, 1.0]
+    """
+    num_entries = scores_V.shape[0]
+    scores_V = scores_V.to(torch.promote_types(scores_V.dtype, torch.float32))
+    top_B = torch.segment_reduce(scores_V.detach(), "max", lengths=lengths_B, axis=0, unsafe=True)
+    powers_V = torch.exp(scores_V - segment_expand(top_B, lengths_B, num_entries))
+    return powers_V / segment_expand(segment_sum(powers_V, lengths_B), lengths_B, num_entries)
+
+
+@torch.fx.wrap
+def _batch_norm(
+    rows: Tensor, mean: Tensor, var: Tensor, weight: Tensor | None, bias: Tensor | None, training: bool, eps: float
+) -> Tensor:
+    return functional.batch_norm(rows, mean, var, weight, bias, training and rows.shape[0] > 1, momentum=0.1, eps=eps)
+
+
+class BatchNorm(nn.Module):
+    """Batch normalisation of (rows, channels) that can also train on a batch of one row, or of none.
+
+    Such a batch has no variance: it is normalised by the moving averages (momentum 0.1), as in eval mode, and leaves
+    them alone. `torch.nn.BatchNorm1d` raises instead, which would end a run at a last batch of one row.
+    """
+
+    running_mean: Tensor
+    running_var: Tensor
+
+    def __init__(self, num_channels: int, *, affine: bool = True, eps: float = 1e-5) -> None:
+        super().__init__()
+        self.eps = eps
+        self.weight = nn.Parameter(torch.ones(num_channels)) if affine else None
+        self.bias = nn.Parameter(torch.zeros(num_channels)) if affine else None
+        self.register_buffer("running_mean", torch.zeros(num_channels))
+        self.register_buffer("running_var", torch.ones(num_channels))
+
+    def forward(self, rows: Tensor) -> Tensor:
+        return _batch_norm(rows, self.running_mean, self.running_var, self.weight, self.bias, self.training, self.eps)
+
+
+class Dice(nn.Module):
+    """Activation that bends where the batch has its mean: f(s) = p s + (1 - p) alpha s, p = sigmoid((s - E) / std).
+
+    Paper: Zhou et al., "Deep Interest Network for Click-Through Rate Prediction", KDD 2018, section 5.3.
+    In training E and Var are those of the batch, and the gradient passes through them; in eval mode, and for a batch
+    of fewer than two rows, they are moving averages. alpha is learnt for each channel, from 0 as in the public code.
+
+    Shape:
+        rows: (rows, channels).
+        output: the same.
+    """
+
+    def __init__(self, num_channels: int, *, eps: float = 1e-8) -> None:
+        super().__init__()
+        self.alpha = nn.Parameter(torch.zeros(num_channels))
+        self.norm = BatchNorm(num_channels, affine=False, eps=eps)
+
+    def forward(self, rows: Tensor) -> Tensor:
+        gate = torch.sigmoid(self.norm(rows))
+        return rows * (self.alpha + (1 - self.alpha) * gate)
+
+
+def activation_layer(name: Activation, width: int) -> nn.Module:
+    """Build the activation called `name` for `width` channels."""
+    if name == "prelu":
+        return nn.PReLU(width)
+    if name == "dice":
+        return Dice(width)
+    plain: dict[str, type[nn.Module]] = {"relu": nn.ReLU, "sigmoid": nn.Sigmoid, "tanh": nn.Tanh}
+    return plain[name]()
+
+
+def init_linear(linear: nn.Linear, *, before: Activation | None) -> None:
+    """Fill a layer: Kaiming before an activation that halves the signal, Xavier otherwise; no bias."""
+    if before in ("relu", "prelu", "dice"):
+        nn.init.kaiming_normal_(linear.weight, nonlinearity="relu")
+    else:
+        nn.init.xavier_normal_(linear.weight)
+    nn.init.zeros_(linear.bias)
+
+
+class Mlp(nn.Module):
+    """Hidden layers (linear, batch norm, activation, dropout) and a linear output layer.
+
+    Shape:
+        rows: (B, num_inputs).
+        output: (B, num_outputs).
+    """
+
+    def __init__(
+        self,
+        num_inputs: int,
+        hidden: tuple[int, ...],
+        *,
+        num_outputs: int,
+        activation: Activation = "relu",
+        dropout: float = 0.0,
+        batch_norm: bool = False,
+    ) -> None:
+        super().__init__()
+        layers: list[nn.Module] = []
+        for width in hidden:
+            linear = nn.Linear(num_inputs, width)
+            init_linear(linear, before=activation)
+            layers.append(linear)
+            if batch_norm:
+                layers.append(BatchNorm(width))
+            layers.append(activation_layer(activation, width))
+            if dropout > 0:
+                layers.append(nn.Dropout(dropout))
+            num_inputs = width
+        output = nn.Linear(num_inputs, num_outputs)
+        init_linear(output, before=None)
+        self.layers = nn.Sequential(*layers, output)
+
+    def forward(self, rows: Tensor) -> Tensor:
+        result: Tensor = self.layers(rows)
+        return result
+
+
+class NumberEmbedding(nn.Module):
+    """One learnt vector for each number, times the number: e_m = v_m x_m. A number of 0 gives the zero vector.
+
+    Paper: Song et al., "AutoInt", CIKM 2019, section 4.3. Drawn from N(0, 0.01), as in its public code.
+
+    Shape:
+        numbers: (B, N).
+        output: (B, N, D).
+    """
+
+    def __init__(self, num_numbers: int, dim: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(num_numbers, dim))
+        nn.init.normal_(self.weight, std=0.01)
+
+    def forward(self, numbers: Tensor) -> Tensor:
+        return numbers.unsqueeze(2) * self.weight
+
+
+class FieldMatrix(nn.Module):
+    """The embeddings of a row as a matrix: fields of one width first, then the numbers' embeddings.
+
+    Shape:
+        fields: (B, F * D).
+        numbers: (B, N).
+        output: (B, M, D).
+    """
+
+    def __init__(self, num_fields: int, num_numbers: int, dim: int) -> None:
+        super().__init__()
+        self.num_fields = num_fields
+        self.dim = dim
+        self.of_numbers = NumberEmbedding(num_numbers, dim) if num_numbers else None
+
+    def forward(self, fields: Tensor, numbers: Tensor) -> Tensor:
+        rows_BMD = fields.view(fields.shape[0], self.num_fields, self.dim)
+        if self.of_numbers is not None:
+            rows_BMD = torch.cat([rows_BMD, self.of_numbers(numbers)], dim=1)
+        return rows_BMD

@@ -1,0 +1,30 @@
+"""Embeddings and a multi-layer perceptron, the base model of most papers on click-through rates."""
+
+import torch
+from torch import Tensor
+
+from recsys.config.towers import MlpModel
+from recsys.towers import layers
+from recsys.towers.base import Behaviour, Tower, TowerInputs
+
+__all__ = ["Mlp"]
+
+
+class Mlp(Tower):
+    """A multi-layer perceptron on the fields and numbers, side by side."""
+
+    def __init__(self, inputs: TowerInputs, config: MlpModel) -> None:
+        super().__init__()
+        self.mlp = layers.Mlp(
+            sum(inputs.dims) + inputs.num_numbers,
+            config.mlp,
+            num_outputs=inputs.num_tasks,
+            activation=config.activation,
+            dropout=config.dropout,
+            batch_norm=config.batch_norm,
+        )
+
+    def forward(self, fields: Tensor, numbers: Tensor, behaviours: list[Behaviour]) -> Tensor:
+        del behaviours
+        logits_BT: Tensor = self.mlp(torch.cat([fields, numbers], dim=1))
+        return logits_BT

@@ -1,0 +1,251 @@
+"""The story of one run: prepare, build, fit, take the best epoch, evaluate, write it all down."""
+
+import json
+import logging
+import shutil
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import torch
+from lightning.pytorch import Trainer
+from lightning.pytorch.callbacks import Callback, TQDMProgressBar
+from lightning.pytorch.loggers import TensorBoardLogger
+from pyarrow import parquet
+
+from recsys.config import Config, EarlyStopping, Plan, dump
+from recsys.data.prepare import prepare
+from recsys.data.prepared import Prepared
+from recsys.data.reader import Position, Reader
+from recsys.data.rows import Rows
+from recsys.embeddings import Batch, Phase, count_rows
+from recsys.environment import environment_record
+from recsys.errors import ConfigError, DataError
+from recsys.training import checkpoint
+from recsys.training.build import EVALUATION_ROWS, Built, ProgressReport, build, score_split
+from recsys.training.callbacks import Checkpoints, EpochReport, Progress, ReduceLearningRates, StopEarly
+from recsys.training.strategy import TorchRecStrategy, pick_device
+from recsys.training.task import CtrTask
+
+__all__ = ["Trained", "train"]
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """What a run ended with."""
+
+    folder: Path
+    metrics: dict[str, float]
+    """As in metrics.json: "test.auc", "valid.logloss", "rows_per_second", ..."""
+
+
+def train(
+    config: Config,
+    *,
+    data_dir: Path,
+    cache_dir: Path,
+    folder: Path,
+    resume: bool = False,
+    device: str | None = None,
+    progress: ProgressReport | None = None,
+    say: Callable[[str], None] = print,
+) -> Trained:
+    """Run a configuration from raw files to metrics.
+
+    Args:
+        config: the checked configuration.
+        data_dir: what the paths in `data` are relative to.
+        cache_dir: where prepared data is kept between runs.
+        folder: of the run; must be new, unless `resume`.
+        resume: go on from the folder's last checkpoint.
+        device: "cpu" or "cuda"; the best there is when not given.
+        progress: told about long work outside training.
+        say: told one line after each epoch.
+
+    Raises:
+        ConfigError: the run to go on with was made with another configuration.
+        DataError: the data is not what the configuration promised, or has changed since.
+    """
+    placed = pick_device(device)
+    prepared = prepare(config, data_dir, cache_dir, progress)
+    if resume:
+        _check_same_run(folder, prepared)
+    else:
+        _write_beginning(folder, prepared)
+    built = build(prepared.plan, prepared.state, device=placed)
+    done = _fit(built, prepared, folder, resume=resume, device=placed, say=say)
+    checkpoint.load(folder / "checkpoints" / "best", built.model)
+    metrics = _evaluate(built, prepared, folder, progress) | _figures(built, done)
+    _write_json(folder / "metrics.json", metrics)
+    return Trained(folder, metrics)
+
+
+class _Epochs:
+    """The training data as Lightning takes it: each iteration is the rest of the epoch that is under way."""
+
+    def __init__(self, reader: Reader[Batch], progress: Progress) -> None:
+        self.reader = reader
+        self.progress = progress
+
+    def _rewind(self) -> None:
+        self.reader.position = Position(self.progress.epoch, self.progress.batch)
+
+    def __len__(self) -> int:
+        self._rewind()
+        return len(self.reader)
+
+    def __iter__(self) -> Iterator[Batch]:
+        self._rewind()
+        return iter(self.reader)
+
+
+class _Once:
+    """The validation data: each iteration is the whole split in order."""
+
+    def __init__(self, reader: Reader[Batch]) -> None:
+        self.reader = reader
+
+    def __len__(self) -> int:
+        return self.reader.num_batches
+
+    def __iter__(self) -> Iterator[Batch]:
+        self.reader.position = Position()
+        return iter(self.reader)
+
+
+def _fit(
+    built: Built, prepared: Prepared, folder: Path, *, resume: bool, device: torch.device, say: Callable[[str], None]
+) -> Progress:
+    """Train until the epochs are over or the metric stands still."""
+    config = built.plan.config.train
+    task = CtrTask(built.model, config, list(built.plan.config.labels))
+    progress = Progress()
+    watched = (config.early_stopping or EarlyStopping()).metric
+    report = EpochReport(progress, folder / "metrics.jsonl", metric=watched, say=say)
+    keeper = Checkpoints(
+        folder / "checkpoints", progress, minutes=config.checkpoint_minutes, epochs=config.epochs
+    )
+    callbacks: list[Callback] = [report]
+    if config.lr_reduction is not None:
+        callbacks.append(ReduceLearningRates(progress, config.lr_reduction))
+    if config.early_stopping is not None:
+        callbacks.append(StopEarly(progress, config.early_stopping))
+    callbacks.append(keeper)  # last: it saves what the others decided
+    if resume and checkpoint.find(folder / "checkpoints" / "last"):
+        keeper.restore(task)
+    report.forget_the_future()
+    if not progress.finished:
+        train_data, valid_data = _readers(built, prepared, progress)
+        trainer = _trainer(built.plan, folder, callbacks, device)
+        trainer.fit_loop.epoch_progress.current.processed = progress.epoch
+        trainer.fit_loop.epoch_progress.current.completed = progress.epoch
+        trainer.fit(task, train_data, valid_data)
+        if trainer.interrupted:
+            raise KeyboardInterrupt
+    return progress
+
+
+def _readers(built: Built, prepared: Prepared, progress: Progress) -> tuple[_Epochs, _Once]:
+    config = built.plan.config.train
+    counts = None
+    if config.regularization.rows:
+        raw: Reader[Rows] = Reader(
+            prepared.splits["train"], built.plan, batch_size=2**16, collate=lambda rows: rows, seed=None
+        )
+        counts = count_rows(built.layout, raw)
+    train_data: Reader[Batch] = Reader(
+        prepared.splits["train"],
+        built.plan,
+        batch_size=config.batch_size,
+        collate=partial(built.layout.collate, row_counts=counts),
+        seed=config.seed,
+    )
+    valid_data: Reader[Batch] = Reader(
+        prepared.splits["valid"], built.plan, batch_size=EVALUATION_ROWS, collate=built.layout.collate, seed=None
+    )
+    return _Epochs(train_data, progress), _Once(valid_data)
+
+
+def _trainer(plan: Plan, folder: Path, callbacks: list[Callback], device: torch.device) -> Trainer:
+    config = plan.config.train
+    for name in ("lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(name).setLevel(logging.WARNING)  # device lists and tips are `recsys doctor`'s
+    is_terminal = sys.stderr.isatty()
+    return Trainer(
+        accelerator="cpu" if device.type == "cpu" else "gpu",
+        devices=1,
+        strategy=TorchRecStrategy(device),
+        precision="32-true" if config.precision == "32" else config.precision,
+        max_epochs=config.epochs,
+        gradient_clip_val=config.gradient_clip,
+        logger=TensorBoardLogger(folder, name="tensorboard", version=""),
+        callbacks=[*callbacks, TQDMProgressBar()] if is_terminal else callbacks,
+        enable_progress_bar=is_terminal,
+        enable_checkpointing=False,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+        use_distributed_sampler=False,
+    )
+
+
+def _evaluate(
+    built: Built, prepared: Prepared, folder: Path, progress: ProgressReport | None
+) -> dict[str, float]:
+    """Score validation and test rows with the best epoch, and keep the predictions."""
+    tasks = list(built.plan.config.labels)
+    metrics: dict[str, float] = {}
+    for split in ("test", "valid"):
+        if split in prepared.splits:
+            scores = score_split(built, prepared.splits[split], progress=progress)
+            scores.write(folder / "predictions" / f"{split}.parquet", tasks)
+            metrics |= {f"{split}.{name}": value for name, value in scores.metrics(tasks).items()}
+    return metrics
+
+
+def _figures(built: Built, done: Progress) -> dict[str, float]:
+    optimizer = built.plan.config.train.sparse_optimizer.name
+    phases: tuple[Phase, ...] = ("training", "checkpoint", "serving")
+    by_phase = {
+        phase: sum(scheme.bytes(phase, optimizer=optimizer) for scheme in built.layout.schemes.values())
+        for phase in phases
+    }
+    return {
+        "epochs": done.epoch,
+        "best_epoch": done.best_epoch,
+        "seconds": done.train_seconds,
+        "rows_per_second": done.train_rows / max(done.train_seconds, 1e-9),
+        "embedding_bytes": by_phase["training"],
+        **{f"embedding_bytes.{phase}": value for phase, value in by_phase.items()},
+    }
+
+
+def _write_beginning(folder: Path, prepared: Prepared) -> None:
+    """Write what is known before training; refuse a folder that holds something."""
+    if folder.exists() and any(folder.iterdir()):
+        raise ConfigError(f"{folder}: exists already; name another folder with --name, or go on with it with --resume")
+    folder.mkdir(parents=True, exist_ok=True)
+    prepared.state.save(folder / "transform")
+    _write_json(folder / "environment.json", environment_record())
+    _write_json(folder / "data.json", {"prepared": prepared.folder.name, "started": time.strftime("%FT%TZ", time.gmtime())})
+    (folder / "config.yaml").write_text(dump(prepared.plan.config))  # last: it makes the folder a run
+
+
+def _check_same_run(folder: Path, prepared: Prepared) -> None:
+    """Refuse to go on with another configuration or other data: the result would be nobody's."""
+    if not (folder / "config.yaml").exists():
+        raise DataError(f"{folder}: not a run folder: it has no config.yaml")
+    if (folder / "config.yaml").read_text() != dump(prepared.plan.config):
+        raise ConfigError(f"{folder}: was made with another configuration; compare with {folder / 'config.yaml'}")
+    if json.loads((folder / "data.json").read_text())["prepared"] != prepared.folder.name:
+        raise DataError(f"{folder}: the data files have changed since the run began")
+
+
+def _write_json(path: Path, content: dict[str, Any]) -> None:
+    temporary = path.with_suffix(".tmp")
+    temporary.write_text(json.dumps(content, indent=2) + "\n")
+    temporary.replace(path)

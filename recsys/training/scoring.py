@@ -1,0 +1,102 @@
+"""Scores of a whole split, in the order of its rows, and the metrics and file made from them.
+
+Dimension key: R rows of the split, T tasks.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import torch
+from pyarrow import parquet
+from torch import Tensor, nn
+
+from recsys.embeddings import Batch
+from recsys.evaluation import evaluate
+
+__all__ = ["ScoreCollector", "Scores", "score"]
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """Predictions and what they are held against, as numpy arrays."""
+
+    probabilities: np.ndarray
+    """(R, T) float64."""
+    labels: np.ndarray
+    """(R, T) float32."""
+    weights: np.ndarray | None
+    groups: np.ndarray | None
+
+    def metrics(self, tasks: list[str]) -> dict[str, float]:
+        """Return the metrics of each task as TASK.NAME, and their mean over tasks as NAME."""
+        by_task = [
+            evaluate(self.probabilities[:, t], self.labels[:, t], weight=self.weights, group=self.groups)
+            for t in range(len(tasks))
+        ]
+        means = {name: float(np.mean([metrics[name] for metrics in by_task])) for name in by_task[0]}
+        if len(tasks) == 1:
+            return means
+        named = {f"{task}.{name}": value for task, m in zip(tasks, by_task, strict=True) for name, value in m.items()}
+        return means | named
+
+    def write(self, path: Path, tasks: list[str]) -> None:
+        """Write label, score, weight and group as parquet."""
+        columns: dict[str, np.ndarray] = {}
+        for t, task in enumerate(tasks):
+            suffix = "" if len(tasks) == 1 else f".{task}"
+            columns[f"label{suffix}"] = self.labels[:, t]
+            columns[f"score{suffix}"] = self.probabilities[:, t]
+        if self.weights is not None:
+            columns["weight"] = self.weights
+        if self.groups is not None:
+            columns["group"] = self.groups
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_suffix(".tmp")
+        parquet.write_table(pa.table(columns), temporary)
+        temporary.replace(path)
+
+
+class ScoreCollector:
+    """Gathers batches and gives the scores of all of them."""
+
+    def __init__(self) -> None:
+        self._parts: list[tuple[Tensor, Tensor, Tensor | None, Tensor | None]] = []
+
+    def add(self, batch: Batch, logits_BT: Tensor) -> None:
+        """Keep a batch's scores; the sigmoid is taken in float64, so that close scores stay apart."""
+        probabilities = torch.sigmoid(logits_BT.detach().cpu().double())
+        self._parts.append((probabilities, batch.labels.cpu(), batch.weights, batch.groups))
+
+    def finish(self) -> Scores:
+        """Return everything gathered, in order."""
+        probabilities, labels, weights, groups = zip(*self._parts, strict=True)
+        return Scores(_joined(probabilities), _joined(labels), _optional(weights), _optional(groups))
+
+
+def score(
+    model: nn.Module, batches: Iterable[Batch], *, progress: Callable[[int], None] | None = None
+) -> Scores:
+    """Score all batches without gradients; `progress` is told the rows of each."""
+    collector = ScoreCollector()
+    was_training = model.training
+    model.eval()
+    with torch.no_grad():
+        for batch in batches:
+            collector.add(batch, model(batch).logits)
+            if progress is not None:
+                progress(batch.num_rows)
+    model.train(was_training)
+    return collector.finish()
+
+
+def _joined(parts: Iterable[Tensor]) -> np.ndarray:
+    joined: np.ndarray = torch.cat(list(parts)).cpu().numpy()
+    return joined
+
+
+def _optional(parts: Iterable[Tensor | None]) -> np.ndarray | None:
+    present = [part for part in parts if part is not None]
+    return _joined(present) if present else None

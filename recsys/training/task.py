@@ -1,0 +1,110 @@
+"""One batch: forward, loss, and the dense optimiser. Lightning calls this; TorchRec updates the tables.
+
+Dimension key: B rows, T tasks.
+"""
+
+from typing import Any
+
+import torch
+from lightning.pytorch import LightningModule
+from torch import Tensor, nn
+from torch.nn.functional import binary_cross_entropy_with_logits
+from torchrec.distributed.model_parallel import DistributedModelParallel
+from torchrec.optim.optimizers import in_backward_optimizer_filter
+
+from recsys.config import DenseOptimizer, TrainSection
+from recsys.embeddings import Batch
+from recsys.training.scoring import ScoreCollector
+
+__all__ = ["CtrTask", "weighted_logloss"]
+
+_DENSE: dict[str, type[torch.optim.Optimizer]] = {
+    "adam": torch.optim.Adam,
+    "adamw": torch.optim.AdamW,
+    "adagrad": torch.optim.Adagrad,
+    "sgd": torch.optim.SGD,
+}
+
+
+def weighted_logloss(logits_BT: Tensor, labels_BT: Tensor, weights_B: Tensor | None) -> Tensor:
+    """Return the mean log loss over tasks and rows; with weights, the weighted mean over rows."""
+    loss_B = binary_cross_entropy_with_logits(logits_BT.float(), labels_BT, reduction="none").mean(dim=1)
+    if weights_B is None:
+        return loss_B.mean()
+    return (loss_B * weights_B).sum() / weights_B.sum().clamp(min=torch.finfo(torch.float32).tiny)
+
+
+def dense_optimizer(model: nn.Module, config: DenseOptimizer) -> torch.optim.Optimizer:
+    """Return the optimiser of all parameters that no kernel updates itself."""
+    parameters = [parameter for _, parameter in in_backward_optimizer_filter(model.named_parameters())]
+    if not parameters:
+        parameters = [nn.Parameter(torch.zeros(()))]
+    arguments: dict[str, Any] = {"lr": config.lr, "weight_decay": config.weight_decay}
+    return _DENSE[config.name](parameters, **arguments)
+
+
+class CtrTask(LightningModule):
+    """Training and validation of a sharded model.
+
+    Args:
+        model: the sharded CtrModel.
+        config: the training section.
+        tasks: names of the tasks, in the order of the labels.
+    """
+
+    def __init__(self, model: DistributedModelParallel, config: TrainSection, tasks: list[str]) -> None:
+        super().__init__()
+        self.model = model
+        self.config = config
+        self.tasks = tasks
+        self.optimizer = dense_optimizer(model, config.dense_optimizer)
+        self.valid_metrics: dict[str, float] = {}
+        """Of the last validation pass."""
+        self._loss_sum = torch.zeros((), dtype=torch.float64)
+        self._rows_seen = 0
+        self._collector = ScoreCollector()
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        return self.optimizer
+
+    def training_step(self, batch: Batch, _batch_index: int) -> Tensor:
+        output = self.model(batch)
+        loss = weighted_logloss(output.logits, batch.labels, batch.weights)
+        self._loss_sum += loss.detach().cpu().double() * batch.num_rows
+        self._rows_seen += batch.num_rows
+        self.log("train.loss", loss.detach(), prog_bar=True, batch_size=batch.num_rows)
+        return loss + self.config.regularization.rows * output.penalty
+
+    def on_validation_epoch_start(self) -> None:
+        self._collector = ScoreCollector()
+
+    def validation_step(self, batch: Batch, _batch_index: int) -> None:
+        self._collector.add(batch, self.model(batch).logits)
+
+    def on_validation_epoch_end(self) -> None:
+        self.valid_metrics = self._collector.finish().metrics(self.tasks)
+        self.log_dict({f"valid.{name}": value for name, value in self.valid_metrics.items()})
+
+    def multiply_learning_rates(self, factor: float) -> None:
+        """Scale the learning rate of the dense part and of the tables."""
+        tables = self.model.fused_optimizer
+        for group in [*self.optimizer.param_groups, *tables.param_groups]:
+            group["lr"] *= factor
+        tables.step()  # only hands the rate to the kernel: rows are updated in the backward pass
+
+    def mean_loss(self) -> float:
+        """Return the mean training loss of the rows of this epoch, without penalties."""
+        return float(self._loss_sum) / max(self._rows_seen, 1)
+
+    def losses(self) -> dict[str, float]:
+        """Return what `mean_loss` is made of, for a checkpoint."""
+        return {"sum": float(self._loss_sum), "rows": self._rows_seen}
+
+    def set_losses(self, losses: dict[str, float]) -> None:
+        """Take up the losses of a checkpoint."""
+        self._loss_sum.fill_(losses["sum"])
+        self._rows_seen = int(losses["rows"])
+
+    def forget_losses(self) -> None:
+        """Start the losses of a new epoch."""
+        self.set_losses({"sum": 0.0, "rows": 0})

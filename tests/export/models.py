@@ -1,0 +1,100 @@
+"""Small models made of a YAML text and a frame, and a slow second opinion on what they should score."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import torch
+from torch import Tensor
+
+from recsys.config import Plan, load_config, resolve
+from recsys.embeddings import Layout
+from recsys.export import export_module
+from recsys.export.graph import Graph
+from recsys.features.canonical import canonical
+from recsys.features.fit import fit
+from recsys.features.state import TransformState
+from recsys.features.transform import encode
+from recsys.model import Wiring, tower_inputs
+from recsys.towers import Behaviour, Tower, build_tower
+
+
+@dataclass(frozen=True)
+class Made:
+    plan: Plan
+    state: TransformState
+    layout: Layout
+    tower: Tower
+    weights: dict[str, Tensor]
+
+    def export(self) -> Graph:
+        return export_module(self.plan, self.state, self.layout, self.tower, self.weights)
+
+    def inputs(self, frame: pl.DataFrame) -> dict[str, Tensor]:
+        return tensors(canonical(frame, self.plan, self.state))
+
+
+def make(text: str, train: pl.DataFrame, folder: Path) -> Made:
+    """Fit the transform of a YAML text to rows, and draw a model at random."""
+    path = folder / "config.yaml"
+    path.write_text(text)
+    plan = resolve(load_config(path), train.columns)
+    state = fit([train], plan)
+    num_ids = {plan.vocabulary_of(f): state.num_ids(f) for f in plan.fields if f.vocabulary}
+    wiring = Wiring.of(plan)
+    layout = Layout(plan, num_ids, jagged=bool(wiring.behaviours), regularized=False)
+    torch.manual_seed(5)
+    tower = build_tower(tower_inputs(plan, layout, wiring), plan.config.model)
+    for parameter in tower.parameters():
+        torch.nn.init.normal_(parameter, std=0.5)
+    weights = {name: torch.randn(table.rows, table.dim) for name, table in layout.physical.items()}
+    return Made(plan, state, layout, tower.eval(), weights)
+
+
+def tensors(frame: pl.DataFrame) -> dict[str, Tensor]:
+    """Lay out canonical columns as the exported graph takes them, value by value."""
+    found = {}
+    for name, dtype in frame.schema.items():
+        values = frame[name].to_list()
+        if isinstance(dtype, pl.List):
+            found[f"{name}.values"] = torch.tensor([v for row in values for v in row], dtype=torch.int64)
+            found[f"{name}.lengths"] = torch.tensor([len(row) for row in values], dtype=torch.int64)
+        else:
+            found[name] = torch.tensor(values, dtype=torch.float64 if dtype == pl.Float64 else torch.int64)
+    return found
+
+
+@torch.no_grad()
+def slow_scores(made: Made, frame: pl.DataFrame) -> np.ndarray:
+    """Score row by row from the prepared columns, without export, batches or jagged tensors."""
+    prepared = encode(canonical(frame, made.plan, made.state), made.plan, made.state).to_pylist()
+    rows = [_score_row(made, row) for row in prepared]
+    return np.stack(rows) if rows else np.zeros((0, len(made.plan.config.labels)))
+
+
+def _score_row(made: Made, row: dict[str, object]) -> np.ndarray:
+    wiring = Wiring.of(made.plan)
+    vectors = {f.name: _vectors(made, f.name, row[f.name]) for f in made.plan.fields if f.kind != "number"}
+    fields = [_pooled(made.plan.field(name).pooling, vectors[name]) for name in wiring.fields]
+    numbers = torch.tensor([[row[f.name] for f in made.plan.fields if f.kind == "number"]], dtype=torch.float32)
+    behaviours = []
+    for names in wiring.behaviours.values():
+        targets = [vectors[made.plan.field(name).vocabulary] for name in names]
+        history = torch.cat([vectors[name] for name in names], dim=1)
+        behaviours.append(Behaviour(torch.cat(targets, dim=1), history, torch.tensor([len(history)])))
+    flat = torch.cat(fields).unsqueeze(0) if fields else torch.zeros(1, 0)
+    return torch.sigmoid(made.tower(flat, numbers, behaviours)[0].double()).numpy()
+
+
+def _vectors(made: Made, field: str, value: object) -> Tensor:
+    read = made.layout.reads[field]
+    scheme = made.layout.schemes[read.table]
+    ids = torch.tensor(value if isinstance(value, list) else [value], dtype=torch.int64)
+    rows = scheme.remap(ids, read.member)
+    looked_up = [made.weights[table.name][rows[k]] for k, table in enumerate(scheme.tables())]
+    return scheme.combine(looked_up, ids, read.member)
+
+
+def _pooled(pooling: str, vectors: Tensor) -> Tensor:
+    return vectors.sum(dim=0) / (max(len(vectors), 1) if pooling == "mean" else 1)
