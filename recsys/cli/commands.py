@@ -150,11 +150,12 @@ def predict(
 
     Example: `recsys predict bundle/ data/other.parquet --out scores.parquet --keep user_id`
     """
-    from recsys.features.source import expand
+    from recsys.features.source import find_files
     from recsys.serving import Scorer
 
+    paths = find_files(tuple(data), Path(), "data")
     with progress_reports() as progress:
-        rows = Scorer(bundle).score_files(expand(data, Path()), out, keep=keep or [], progress=progress)
+        rows = Scorer(bundle).score_files(paths, out, keep=keep or [], progress=progress)
     console.print(f"{out}: {rows:,} scores", markup=False)
 
 

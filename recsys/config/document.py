@@ -74,9 +74,7 @@ def parse_yaml(text: str, name: str) -> Document:
     try:
         top = yaml.compose(text)
     except MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        what = " ".join(part for part in (error.context, error.problem) if part)
-        return Document(None, [Located(Place(name, mark.line + 1 if mark else 0), f"is not YAML: {what}")])
+        return Document(None, [_syntax(error, name)])
     except YAMLError as error:
         return Document(None, [Located(Place(name, 0), f"is not YAML: {str(error).splitlines()[0]}")])
     if top is None:
@@ -86,6 +84,12 @@ def parse_yaml(text: str, name: str) -> Document:
     if not isinstance(root.value, dict):
         return Document(None, [Located(Place(name, 1), "must be a mapping of keys to values")])
     return Document(root, reader.problems)
+
+
+def _syntax(error: MarkedYAMLError, name: str) -> Located:
+    mark, start = error.problem_mark, error.context_mark
+    context = f"{error.context} from line {start.line + 1}: " if start else ""
+    return Located(Place(name, mark.line + 1 if mark else 0), f"is not YAML: {context}{error.problem}")
 
 
 class _Reader:

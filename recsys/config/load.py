@@ -36,7 +36,7 @@ def _validate(values: Mapping[str, Any]) -> tuple[Config | None, list[Problem]]:
     try:
         config = Config.model_validate(values)
     except ValidationError as error:
-        problems = [explain(finding) for finding in error.errors(include_url=False)]
+        problems = explain(error.errors(include_url=False))
         broken = {_section(problem.path) for problem in problems}
         sound = _without(values, broken)
         return None, problems + (check(Config.model_validate(sound), broken=broken) if sound else [])

@@ -1,6 +1,6 @@
 """From the findings of pydantic to plain sentences."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, get_args
 
 from pydantic_core import ErrorDetails
@@ -8,7 +8,7 @@ from pydantic_core import ErrorDetails
 from recsys.config.features import Feature
 from recsys.config.problems import KeyPath, Problem, did_you_mean
 from recsys.config.run import Config, Split
-from recsys.config.section import CUSTOM, Section
+from recsys.config.section import CUSTOM, DIMS, Section
 from recsys.config.tables import Table
 from recsys.config.towers import Model
 
@@ -25,8 +25,14 @@ KINDS = {tag: section for family in FAMILIES for tag, section in family.items()}
 """Tag -> section: "type=id" -> IdFeature."""
 
 
-def explain(error: ErrorDetails) -> Problem:
-    """Say what one finding means."""
+def explain(errors: Sequence[ErrorDetails]) -> list[Problem]:
+    """Say what pydantic's findings mean."""
+    # A list that is too short because its entries are wrong is no problem of its own.
+    wrong = {error["loc"][:-1] for error in errors}
+    return [_explain(error) for error in errors if error["type"] != "too_short" or error["loc"] not in wrong]
+
+
+def _explain(error: ErrorDetails) -> Problem:
     path: KeyPath = tuple(part for part in error["loc"] if not _is_tag(part))
     kind, value, context = error["type"], error["input"], error.get("ctx", {})
     if kind.startswith("union_tag"):
@@ -36,7 +42,8 @@ def explain(error: ErrorDetails) -> Problem:
     if kind in SPECIAL_RULES:
         return Problem(path, SPECIAL_RULES[kind](value, context))
     if kind in RULES:
-        return Problem(path, RULES[kind].format(got=show(value), **context))
+        limits = {name: f"{limit:g}" if isinstance(limit, float) else limit for name, limit in context.items()}
+        return Problem(path, RULES[kind].format(got=show(value), **limits))
     return Problem(path, f"{error['msg']}, got {show(value)}")
 
 
@@ -65,7 +72,8 @@ def _no_such_choice(path: KeyPath, value: object, context: Mapping[str, Any]) ->
         shapes = {"integer": "an integer", "text": "text", "list": "a list", "mapping": "a mapping"}
         return Problem(path, f"expected {' or '.join(shapes[name] for name in known)}, got {show(value)}")
     if not isinstance(value, Mapping):
-        return Problem(path, f"expected a mapping such as {{{key}: {known[0]}}}, got {show(value)}")
+        example = value if value in known else known[0]
+        return Problem(path, f"expected a mapping such as {{{key}: {example}}}, got {show(value)}")
     rule = f"one of {', '.join(known)}"
     if key not in value:
         return Problem(path, f"{key} is required: {rule}")
@@ -113,9 +121,9 @@ def _one_of(value: Any, expected: str) -> str:
     return f"must be one of {known}, got {show(value)}{did_you_mean(value, known.split(', '))}"
 
 
-def _multiple(value: int, step: int) -> str:
-    low = value // step * step
-    return f"must be a multiple of {step} (FBGEMM), got {value}; nearest: {low}, {low + step}"
+def _dim(value: int) -> str:
+    near = [dim for dim in DIMS if abs(dim - value) < DIMS.step] or [min(DIMS, key=lambda dim: abs(dim - value))]
+    return f"must be a multiple of {DIMS.step} (FBGEMM), got {value}; nearest: {', '.join(map(str, near))}"
 
 
 def _too_short(value: Any, least: int) -> str:
@@ -142,7 +150,7 @@ RULES = {
 }
 """By pydantic's name of a finding; `got` is the value, the other names are pydantic's."""
 SPECIAL_RULES: dict[str, Callable[[Any, Mapping[str, Any]], str]] = {
-    "multiple_of": lambda value, context: _multiple(value, context["multiple_of"]),
+    "multiple_of": lambda value, _: _dim(value),
     "literal_error": lambda value, context: _one_of(value, context["expected"]),
     "too_short": lambda value, context: _too_short(value, context["min_length"]),
     "string_too_short": lambda value, context: _too_short(value, context["min_length"]),

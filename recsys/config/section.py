@@ -9,13 +9,15 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
 
-__all__ = ["BY_SHAPE", "CLASS_PATH", "CUSTOM", "Dim", "Section", "chosen_by", "shape_tag", "tag"]
+__all__ = ["BY_SHAPE", "CLASS_PATH", "CUSTOM", "DIMS", "Dim", "Section", "chosen_by", "shape_tag", "tag"]
 
 CUSTOM = "package.module:Class"
 """Stands for any class of the user's own in the list of choices."""
 CLASS_PATH = r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*$"
 
-Dim = Annotated[int, Field(ge=4, le=1024, multiple_of=4)]
+DIMS = range(4, 1025, 4)
+"""Widths of embeddings that FBGEMM reads."""
+Dim = Annotated[int, Field(ge=DIMS[0], le=DIMS[-1], multiple_of=DIMS.step)]
 
 
 class Section(BaseModel):
@@ -35,7 +37,7 @@ def chosen_by(key: str, *, default: str = "") -> Discriminator:
     """Choose the kind of section by the value of `key`; a value with a colon names a class of the user's own."""
 
     def choose(value: Any) -> str:
-        name = value.get(key, default) if isinstance(value, Mapping) else getattr(value, key, default)
+        name = value.get(key, default) if isinstance(value, Mapping) else getattr(value, key, "")
         return f"{key}={CUSTOM if isinstance(name, str) and ':' in name else name}"
 
     return Discriminator(choose)

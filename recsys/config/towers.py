@@ -45,6 +45,7 @@ class LrModel(_Model):
 
     tower: Literal["lr"]
     dim: Dim = 4
+    """Width of the embeddings whose table does not state its own. Four is the least that FBGEMM reads."""
 
 
 class FmModel(_Model):
@@ -96,7 +97,9 @@ class DinModel(_Mlp):
 
     tower: Literal["din"]
     mlp: tuple[Width, ...] = (200, 80)
+    """Hidden layers, input first; the output layer is added."""
     activation: Activation = "dice"
+    """After each hidden layer."""
     attention: tuple[Width, ...] = (80, 40)
     """Hidden layers of the activation unit."""
     attention_activation: Activation = "sigmoid"

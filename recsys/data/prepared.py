@@ -1,9 +1,25 @@
-"""What a prepared folder holds: the plan, the fitted state and the Arrow files of each split."""
+"""A prepared folder: the fitted state and the rows of each split as Arrow IPC files."""
 
-from __future__ import annotations
-
+import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from recsys.config.plan import Plan
+from recsys.data.splits import SplitName
+from recsys.data.targets import LABEL
+from recsys.features.state import TransformState
+
+__all__ = ["BATCH_ROWS", "Prepared", "PreparedSplit", "SplitWriter", "read_manifest", "write_manifest"]
+
+BATCH_ROWS = 16_384
+"""Rows of one Arrow record batch."""
+_PART_BATCHES = 256
+_VERSION = 1
+_MANIFEST = "manifest.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -11,7 +27,8 @@ class PreparedSplit:
     """The prepared rows of one split, in order.
 
     Attributes:
-        files: Arrow IPC files, read one after another; record batches of 16,384 rows except each file's last.
+        files: Arrow IPC files, read one after another; all record batches but the last one of the split have
+            `BATCH_ROWS` rows. No files if there are no rows.
         num_rows: rows in all files together.
         positives: task -> sum of its labels (the number of positive rows where labels are 0 and 1).
     """
@@ -19,3 +36,105 @@ class PreparedSplit:
     files: tuple[Path, ...]
     num_rows: int
     positives: dict[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """Everything training needs to know of the data.
+
+    Attributes:
+        plan: resolved for the columns of the data.
+        state: fitted on the training split.
+        splits: "train" always; "valid" and "test" if there are such files or they were cut from the training files.
+        folder: where it lies.
+    """
+
+    plan: Plan
+    state: TransformState
+    splits: dict[SplitName, PreparedSplit]
+    folder: Path
+
+
+class SplitWriter:
+    """Writes rows as record batches of `BATCH_ROWS` rows in files part-00000.arrow, part-00001.arrow, ..."""
+
+    def __init__(self, folder: Path, schema: pa.Schema) -> None:
+        folder.mkdir(parents=True)
+        self.folder = folder
+        self.schema = schema
+        self.files: list[Path] = []
+        self.num_rows = 0
+        self.positives = {name.removeprefix(LABEL): 0.0 for name in schema.names if name.startswith(LABEL)}
+        self._held: list[pa.RecordBatch] = []
+        self._num_held = 0
+        self._num_batches = 0
+        self._writer: Any = None
+
+    def write(self, batch: pa.RecordBatch) -> None:
+        """Append rows."""
+        for task in self.positives:
+            labels = batch.column(LABEL + task)
+            self.positives[task] += pc.sum(labels.cast(pa.float64())).as_py() or 0.0
+        self.num_rows += batch.num_rows
+        self._held.append(batch)
+        self._num_held += batch.num_rows
+        if self._num_held >= BATCH_ROWS:
+            self._flush(self._num_held - self._num_held % BATCH_ROWS)
+
+    def close(self) -> PreparedSplit:
+        """Write what is left; no further `write`."""
+        if self._num_held:
+            self._flush(self._num_held)
+        if self._writer is not None:
+            self._writer.close()
+        return PreparedSplit(tuple(self.files), self.num_rows, self.positives)
+
+    def _flush(self, num_rows: int) -> None:
+        joined = self._held[0] if len(self._held) == 1 else pa.concat_batches(self._held)
+        for start in range(0, num_rows, BATCH_ROWS):
+            if self._num_batches % _PART_BATCHES == 0:
+                self._next_file()
+            self._num_batches += 1
+            self._writer.write_batch(joined.slice(start, min(BATCH_ROWS, num_rows - start)))
+        self._num_held -= num_rows
+        self._held = [joined.slice(num_rows)] if self._num_held else []
+
+    def _next_file(self) -> None:
+        if self._writer is not None:
+            self._writer.close()
+        self.files.append(self.folder / f"part-{len(self.files):05d}.arrow")
+        self._writer = pa.ipc.new_file(str(self.files[-1]), self.schema)
+
+
+def write_manifest(folder: Path, splits: dict[SplitName, PreparedSplit]) -> None:
+    """Write the last file of a prepared folder: the splits, and what their files must be to be whole."""
+    facts = {
+        "version": _VERSION,
+        "splits": {
+            name: {
+                "num_rows": split.num_rows,
+                "positives": split.positives,
+                "files": {str(file.relative_to(folder)): file.stat().st_size for file in split.files},
+            }
+            for name, split in splits.items()
+        },
+    }
+    (folder / _MANIFEST).write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
+
+
+def read_manifest(folder: Path) -> dict[SplitName, PreparedSplit] | None:
+    """Return the splits of a prepared folder, None if it is not there, not whole, or of another version."""
+    try:
+        facts = json.loads((folder / _MANIFEST).read_text(encoding="utf-8"))
+        if facts["version"] != _VERSION:
+            return None
+        return {name: _split(folder, split) for name, split in facts["splits"].items()}
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _split(folder: Path, facts: dict[str, Any]) -> PreparedSplit:
+    for name, size in facts["files"].items():
+        if (folder / name).stat().st_size != size:
+            raise ValueError(f"{name} is not whole")
+    return PreparedSplit(tuple(folder / name for name in facts["files"]), facts["num_rows"], facts["positives"])

@@ -1,6 +1,7 @@
 """The checks of `recsys doctor`."""
 
 import platform
+import re
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -11,11 +12,13 @@ from recsys.environment.machine import Machine, read_machine
 from recsys.environment.probe import Probe, run_probe
 from recsys.environment.versions import (
     PACKAGES,
+    TRIPLE_PACKAGES,
     TRIPLES,
     fitting_triple,
+    has_cuda_wheel,
     install_line,
     installed_versions,
-    release,
+    misfit,
 )
 
 __all__ = ["Finding", "check_environment", "check_libraries", "check_machine", "check_packages", "check_python"]
@@ -23,7 +26,6 @@ __all__ = ["Finding", "check_environment", "check_libraries", "check_machine", "
 _GIB = 2**30
 _LITTLE_MEMORY = 4 * _GIB
 _LITTLE_DISK = 10 * _GIB
-_TRIPLE = ("torch", "torchrec", "fbgemm-gpu", "fbgemm-gpu-cpu")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -77,7 +79,7 @@ def check_python(python: tuple[int, ...], machine: Machine) -> Iterator[Finding]
 def check_packages(versions: Mapping[str, str], *, wants_cuda: bool) -> Iterator[Finding]:
     """Check that torch, torchrec and fbgemm are one triple, and that nothing else is missing."""
     yield _check_triple(versions, wants_cuda=wants_cuda)
-    missing = [name for name in PACKAGES if name not in versions and name not in _TRIPLE]
+    missing = [name for name in PACKAGES if name not in versions and name not in TRIPLE_PACKAGES]
     if missing:
         yield Finding(
             level="error",
@@ -88,32 +90,13 @@ def check_packages(versions: Mapping[str, str], *, wants_cuda: bool) -> Iterator
 
 
 def _check_triple(versions: Mapping[str, str], *, wants_cuda: bool) -> Finding:
-    found = ", ".join(f"{name} {versions[name]}" for name in _TRIPLE if name in versions) or "nothing installed"
-    triple = fitting_triple(versions.get("torch", "")) or TRIPLES[0]
-    wheels = [name for name in ("fbgemm-gpu", "fbgemm-gpu-cpu") if name in versions]
-    problem = None
-    if "torch" not in versions:
-        problem = "torch is missing"
-    elif fitting_triple(versions["torch"]) is None:
-        problem = f"torch {versions['torch']} is in none of the triples known to fit"
-    elif len(wheels) == 2:
-        problem = "both fbgemm wheels are installed and overwrite each other's files"
-    elif not wheels:
-        problem = "fbgemm is missing"
-    elif release(versions[wheels[0]]) != release(triple.fbgemm):
-        problem = f"torch {release_text(triple.torch)} needs fbgemm {release_text(triple.fbgemm)}"
-    elif "torchrec" not in versions:
-        problem = "torchrec is missing"
-    elif release(versions["torchrec"]) != release(triple.torchrec):
-        problem = f"torch {release_text(triple.torch)} needs torchrec {release_text(triple.torchrec)}"
+    what = "torch, torchrec, fbgemm"
+    found = ", ".join(f"{name} {versions[name]}" for name in TRIPLE_PACKAGES if name in versions) or "nothing"
+    problem = misfit(versions)
     if problem is None:
-        return Finding(level="ok", what="torch, torchrec, fbgemm", detail=found)
-    return Finding(
-        level="error",
-        what="torch, torchrec, fbgemm",
-        detail=f"{problem} (installed: {found})",
-        remedy=install_line(triple, versions, wants_cuda=wants_cuda),
-    )
+        return Finding(level="ok", what=what, detail=found)
+    detail = f"{problem} (installed: {found})"
+    return Finding(level="error", what=what, detail=detail, remedy=_reinstall(versions, wants_cuda=wants_cuda))
 
 
 def check_libraries(versions: Mapping[str, str], probe: Probe) -> Iterator[Finding]:
@@ -132,17 +115,13 @@ def check_libraries(versions: Mapping[str, str], probe: Probe) -> Iterator[Findi
 
 def _check_devices(versions: Mapping[str, str], probe: Probe) -> Finding:
     facts = probe.stages["torch"]
-    devices = facts["devices"]
-    if devices:
-        names = ", ".join(f"{one['name']} {one['bytes'] / _GIB:.0f} GiB" for one in devices)
-        wrong_wheel = "fbgemm-gpu" not in versions
+    if facts["devices"]:
+        names = ", ".join(f"{one['name']} {one['bytes'] / _GIB:.0f} GiB" for one in facts["devices"])
         detail = f"CUDA {facts['cuda_build']}: {names}"
-        if wrong_wheel:
-            triple = fitting_triple(versions.get("torch", "")) or TRIPLES[0]
-            line = install_line(triple, versions, wants_cuda=True)
-            detail += "; fbgemm-gpu-cpu cannot use them"
-            return Finding(level="error", what="devices", detail=detail, remedy=line)
-        return Finding(level="ok", what="devices", detail=detail)
+        if has_cuda_wheel(versions):
+            return Finding(level="ok", what="devices", detail=detail)
+        detail += "; the CPU wheel of fbgemm cannot use them"
+        return Finding(level="error", what="devices", detail=detail, remedy=_reinstall(versions, wants_cuda=True))
     if facts["cuda_build"]:
         detail = f"torch is built for CUDA {facts['cuda_build']} and sees no GPU: training runs on the CPU"
         return Finding(level="warning", what="devices", detail=detail, remedy="see whether `nvidia-smi` lists one")
@@ -150,13 +129,17 @@ def _check_devices(versions: Mapping[str, str], probe: Probe) -> Finding:
 
 
 def _remedy(failure: str, versions: Mapping[str, str], probe: Probe) -> str:
-    """Return a line that installs what is missing, or the triple anew."""
-    before, found, rest = failure.partition("No module named ")
-    module = rest.split("'")[1].split(".")[0].replace("_", "-") if found and rest.count("'") >= 2 else None
-    if module and module not in ("torch", "torchrec", "fbgemm-gpu"):
+    """Return a line that installs the module that is missing, or else the triple anew."""
+    missing = re.search(r"No module named '(\w+)", failure)
+    module = missing[1].replace("_", "-") if missing else None
+    if module and module not in TRIPLE_PACKAGES:
         return f"pip install {module}"
-    triple = fitting_triple(versions.get("torch", "")) or TRIPLES[0]
-    return install_line(triple, versions, wants_cuda=_wants_cuda(versions, probe))
+    return _reinstall(versions, wants_cuda=_wants_cuda(versions, probe))
+
+
+def _reinstall(versions: Mapping[str, str], *, wants_cuda: bool) -> str:
+    """Return the line for the triple of the installed torch, or for the newest one."""
+    return install_line(fitting_triple(versions.get("torch", "")) or TRIPLES[0], versions, wants_cuda=wants_cuda)
 
 
 def check_machine(machine: Machine) -> Iterator[Finding]:
@@ -190,15 +173,10 @@ def check_machine(machine: Machine) -> Iterator[Finding]:
     )
 
 
-def release_text(version: str) -> str:
-    """Return `2.13` of `2.13.0`."""
-    return ".".join(map(str, release(version)))
-
-
 def _wants_cuda(versions: Mapping[str, str], probe: Probe) -> bool:
     """Say whether the CUDA build belongs here: torch is one already, or the GPU wheel of fbgemm alone is installed."""
     if "torch" in probe.stages:
         return bool(probe.stages["torch"]["cuda_build"])
     if "torch" in versions:
         return "+cpu" not in versions["torch"]
-    return "fbgemm-gpu" in versions
+    return has_cuda_wheel(versions)

@@ -24,7 +24,7 @@ devices = [torch.cuda.get_device_properties(i) for i in range(torch.cuda.device_
 done(
     "torch",
     cuda_build=torch.version.cuda,
-    devices=[{"name": d.name, "bytes": d.total_memory, "capability": f"{d.major}.{d.minor}"} for d in devices],
+    devices=[{"name": d.name, "bytes": d.total_memory} for d in devices],
 )
 import fbgemm_gpu
 done("fbgemm_gpu")

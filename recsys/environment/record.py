@@ -3,10 +3,10 @@
 import platform
 import subprocess
 import sys
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from recsys import __version__
 from recsys.environment.machine import read_machine
 from recsys.environment.versions import installed_versions
 
@@ -23,7 +23,7 @@ def environment_record(folder: Path = Path()) -> dict[str, Any]:
     """
     machine = read_machine(folder)
     return {
-        "recsys": _own_version(),
+        "recsys": __version__,
         "python": platform.python_version(),
         "platform": platform.platform(),
         "packages": installed_versions(),
@@ -31,13 +31,6 @@ def environment_record(folder: Path = Path()) -> dict[str, Any]:
         "gpus": _gpus(),
         "git": _git(folder),
     }
-
-
-def _own_version() -> str | None:
-    try:
-        return metadata.version("recsys")
-    except metadata.PackageNotFoundError:
-        return None
 
 
 def _gpus() -> list[str]:

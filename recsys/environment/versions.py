@@ -1,11 +1,24 @@
 """Which releases of torch, torchrec and fbgemm fit together, and the pip line that installs them."""
 
-import shlex
 from collections.abc import Iterable, Mapping
 from importlib import metadata
 from typing import NamedTuple
 
-__all__ = ["PACKAGES", "TRIPLES", "Triple", "fitting_triple", "install_line", "installed_versions", "release"]
+__all__ = [
+    "FBGEMM_WHEELS",
+    "PACKAGES",
+    "TRIPLE_PACKAGES",
+    "TRIPLES",
+    "Triple",
+    "fitting_triple",
+    "has_cuda_wheel",
+    "install_line",
+    "installed_versions",
+    "misfit",
+    "release",
+]
+
+_WHEELS = "https://download.pytorch.org/whl"
 
 
 class Triple(NamedTuple):
@@ -15,9 +28,6 @@ class Triple(NamedTuple):
     torchrec: str
     fbgemm: str
 
-    def __str__(self) -> str:
-        return f"torch {self.torch}, torchrec {self.torchrec}, fbgemm-gpu {self.fbgemm}"
-
 
 TRIPLES = (
     Triple("2.13.0", "1.8.0", "1.8.0"),
@@ -26,9 +36,10 @@ TRIPLES = (
 )
 """Newest first; the first is the one `recsys` is tested with."""
 
-_TRIPLE_PACKAGES = ("torch", "torchrec", "fbgemm-gpu", "fbgemm-gpu-cpu")
+FBGEMM_WHEELS = ("fbgemm-gpu", "fbgemm-gpu-cpu")
+TRIPLE_PACKAGES = ("torch", "torchrec", *FBGEMM_WHEELS)
 _OTHERS = ("lightning", "matplotlib", "numpy", "polars", "polars-hash", "pyarrow", "pydantic", "rich", "ruamel.yaml")
-PACKAGES = (*_TRIPLE_PACKAGES, *_OTHERS, "tensorboard", "typer")
+PACKAGES = (*TRIPLE_PACKAGES, *_OTHERS, "tensorboard", "typer")
 
 
 def installed_versions(packages: Iterable[str] = PACKAGES) -> dict[str, str]:
@@ -57,24 +68,45 @@ def fitting_triple(torch: str) -> Triple | None:
     return next((triple for triple in TRIPLES if release(triple.torch) == release(torch)), None)
 
 
+def has_cuda_wheel(versions: Mapping[str, str]) -> bool:
+    """Say whether fbgemm can use a GPU; PyTorch's own index calls its CPU wheel fbgemm-gpu 1.8.0+cpu."""
+    return not versions.get("fbgemm-gpu", "+cpu").endswith("+cpu")
+
+
+def misfit(versions: Mapping[str, str]) -> str | None:
+    """Say the first thing that is wrong with torch, fbgemm and torchrec; None when they fit."""
+    if "torch" not in versions:
+        return "torch is missing"
+    triple = fitting_triple(versions["torch"])
+    if triple is None:
+        return f"torch {versions['torch']} is in none of the triples known to fit"
+    wheels = [name for name in FBGEMM_WHEELS if name in versions]
+    if len(wheels) == 2:
+        return "both fbgemm wheels are installed and overwrite each other's files"
+    for name, expected in ((wheels[0] if wheels else "fbgemm", triple.fbgemm), ("torchrec", triple.torchrec)):
+        if name not in versions:
+            return f"{name} is missing"
+        if release(versions[name]) != release(expected):
+            return f"torch {triple.torch} needs {name} {expected}, not {versions[name]}"
+    if versions["torch"].endswith("+cpu") and has_cuda_wheel(versions):
+        return "fbgemm-gpu is built for CUDA and torch is not"
+    return None
+
+
 def install_line(triple: Triple, versions: Mapping[str, str], *, wants_cuda: bool) -> str:
     """Return the shell line that brings the installed packages to this triple.
 
     torchrec comes without its dependencies, for its metadata demands the CUDA wheel of fbgemm and torchmetrics 1.0.3.
     """
-    fbgemm = "fbgemm-gpu" if wants_cuda else "fbgemm-gpu-cpu"
-    unwanted = [name for name in ("fbgemm-gpu", "fbgemm-gpu-cpu") if name in versions]
-    index = f" --index-url https://download.pytorch.org/whl/{_build(versions, wants_cuda=wants_cuda)}"
-    steps = [f"pip uninstall -y {shlex.join(unwanted)}"] if unwanted else []
-    steps.append(f"pip install torch=={triple.torch} {fbgemm}=={triple.fbgemm}{index}")
+    unwanted = [name for name in FBGEMM_WHEELS if name in versions]
+    steps = [f"pip uninstall -y {' '.join(unwanted)}"] if unwanted else []
+    if wants_cuda:
+        build = versions.get("torch", "").partition("+")[2]
+        index = f" --index-url {_WHEELS}/{build}" if build.startswith("cu") else ""
+        steps.append(f"pip install torch=={triple.torch} fbgemm-gpu=={triple.fbgemm}{index}")
+    else:
+        steps.append(f"pip install torch=={triple.torch} --index-url {_WHEELS}/cpu")
+        steps.append(f"pip install fbgemm-gpu-cpu=={triple.fbgemm}")
     steps.append(f"pip install --no-deps torchrec=={triple.torchrec}")
     steps.append("pip install pyre-extensions tensordict torchmetrics tqdm")
     return " && ".join(steps)
-
-
-def _build(versions: Mapping[str, str], *, wants_cuda: bool) -> str:
-    """Return the folder of wheels: that of the installed CUDA build if there is one."""
-    if not wants_cuda:
-        return "cpu"
-    local = versions.get("torch", "").partition("+")[2]
-    return local if local.startswith("cu") else "cu126"

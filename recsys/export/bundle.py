@@ -1,9 +1,9 @@
 """The bundle: a folder with a model that torch alone can run, a description of it, and proof that it scores as trained.
 
-    model.pt         TorchScript: raw inputs -> probabilities
-    signature.json   inputs, outputs, hash version, versions, training metrics, the configuration
-    golden.parquet   some rows as canonical inputs, with the scores training gave them
-    README.md        how to load and score in plain torch
+model.pt: TorchScript, raw inputs -> probabilities.
+signature.json: inputs, outputs, hash version, versions, training metrics, the configuration.
+golden.parquet: some rows as canonical inputs, with the scores training gave them.
+README.md: how to load and score in plain torch.
 """
 
 import hashlib
@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
-import torch
 from pyarrow import parquet
 from torch import Tensor, nn
 
@@ -90,9 +89,7 @@ def _check_golden(num_rows: int, expected: np.ndarray, num_tasks: int) -> None:
     if num_rows == 0:
         raise ExportError("golden rows: at least one is needed to compare the exported model with the trained one")
     if expected.shape != (num_rows, num_tasks):
-        raise ExportError(
-            f"golden rows: expected scores must have shape {(num_rows, num_tasks)}, got {expected.shape}"
-        )
+        raise ExportError(f"golden rows: expected scores must have shape {(num_rows, num_tasks)}, got {expected.shape}")
 
 
 def _check_target(folder: Path) -> None:

@@ -70,8 +70,8 @@ class DatetimeEncoder(nn.Module):
 
     def __init__(self, part: DatetimePart) -> None:
         super().__init__()
-        self.part: str = part
-        self.null_key: int = NULL_KEY
+        self.part = part
+        self.null_key = NULL_KEY
 
     def forward(self, second_V: Tensor) -> Tensor:
         day_V = floor_divide(second_V, 86400)
@@ -99,11 +99,14 @@ class FieldsEncoder(nn.Module):
         sources: field -> the inputs it is made of; several of them for a cross.
     """
 
+    fields: list[str]
+    sources: list[list[str]]
+
     def __init__(self, encode: nn.Module, sources: dict[str, list[str]]) -> None:
         super().__init__()
         self.encode = encode
-        self.fields: list[str] = list(sources)
-        self.sources: list[list[str]] = list(sources.values())
+        self.fields = list(sources)
+        self.sources = list(sources.values())
 
     def forward(self, raw: dict[str, Tensor], ids: dict[str, Tensor]) -> None:
         """Add the ids of each field to `ids`."""
@@ -117,6 +120,7 @@ class FieldsEncoder(nn.Module):
 class NumbersEncoder(nn.Module):
     """Number fields, transformed and normalised: N inputs (B,) float64 -> (B, N) float32; a missing number is 0."""
 
+    names: list[str]
     is_log1p: Tensor
     is_log_squared: Tensor
     is_clipped: Tensor
@@ -125,7 +129,7 @@ class NumbersEncoder(nn.Module):
 
     def __init__(self, states: dict[str, NumberState]) -> None:
         super().__init__()
-        self.names: list[str] = list(states)
+        self.names = list(states)
         numbers = list(states.values())
         self.register_buffer("is_log1p", torch.tensor([n.transform == "log1p" for n in numbers], dtype=torch.bool))
         self.register_buffer(

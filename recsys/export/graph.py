@@ -1,6 +1,6 @@
 """The exported graph: raw inputs -> probabilities, in plain ATen operations.
 
-    inputs --check, cut--> keys, numbers --encode--> ids --remap, embed, combine--> vectors --pool--> fields --tower--> p
+    inputs --check, cut--> keys --encode--> ids --remap, embed, combine--> vectors --pool--> fields --tower--> p
 
 The same steps as training takes, by the same `remap`, `combine` and tower; only the lookup is `F.embedding` instead of
 FBGEMM. Vocabularies and tables are held once, by the module that encodes or reads all their fields.
@@ -10,7 +10,7 @@ Dimension key: B rows, C width of all fields, D width of one, K physical lookups
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
+from torch.nn import functional
 
 from recsys.embeddings import Scheme
 from recsys.export.inputs import Inputs
@@ -23,15 +23,17 @@ __all__ = ["Fields", "Graph", "Histories", "PhysicalRows", "TableReader"]
 class PhysicalRows(nn.Module):
     """One physical table, and which lookups of its logical table read it."""
 
+    lookups: list[int]
+
     def __init__(self, weight: Tensor, lookups: list[int]) -> None:
         super().__init__()
         self.weight = nn.Parameter(weight, requires_grad=False)
-        self.lookups: list[int] = lookups
+        self.lookups = lookups
 
     def forward(self, row_KV: Tensor, found: list[Tensor]) -> None:
         """Put rows (V, d) in the places of `found` (K of them) that this table fills."""
         for k in self.lookups:
-            found[k] = F.embedding(row_KV[k], self.weight)
+            found[k] = functional.embedding(row_KV[k], self.weight)
 
 
 class TableReader(nn.Module):
@@ -43,6 +45,9 @@ class TableReader(nn.Module):
         members: field -> the scheme's member whose ids it holds.
     """
 
+    fields: list[str]
+    members: list[int]
+
     def __init__(self, scheme: Scheme, weights: dict[str, Tensor], members: dict[str, int]) -> None:
         super().__init__()
         self.scheme = scheme
@@ -50,9 +55,9 @@ class TableReader(nn.Module):
         for k, table in enumerate(scheme.tables()):
             lookups.setdefault(table.name, []).append(k)
         self.physical = nn.ModuleList(PhysicalRows(weights[name], places) for name, places in lookups.items())
-        self.num_lookups: int = len(scheme.tables())
-        self.fields: list[str] = list(members)
-        self.members: list[int] = list(members.values())
+        self.num_lookups = len(scheme.tables())
+        self.fields = list(members)
+        self.members = list(members.values())
 
     def forward(self, ids: dict[str, Tensor], vectors: dict[str, Tensor]) -> None:
         """Add the vectors (V, D) of each field to `vectors`."""
@@ -72,10 +77,13 @@ class Fields(nn.Module):
         poolings: field -> "none" for one id a row, else "sum" or "mean".
     """
 
+    names: list[str]
+    poolings: list[str]
+
     def __init__(self, poolings: dict[str, str]) -> None:
         super().__init__()
-        self.names: list[str] = list(poolings)
-        self.poolings: list[str] = list(poolings.values())
+        self.names = list(poolings)
+        self.poolings = list(poolings.values())
 
     def forward(self, vectors: dict[str, Tensor], lengths: dict[str, Tensor]) -> list[Tensor]:
         fields: list[Tensor] = []
@@ -92,10 +100,13 @@ class Fields(nn.Module):
 class Histories(nn.Module):
     """Behaviours for the tower, from aligned sequences and the fields they are values of."""
 
+    sequences: list[list[str]]
+    targets: list[list[str]]
+
     def __init__(self, sequences: list[list[str]], targets: list[list[str]]) -> None:
         super().__init__()
-        self.sequences: list[list[str]] = sequences
-        self.targets: list[list[str]] = targets
+        self.sequences = sequences
+        self.targets = targets
 
     def forward(self, vectors: dict[str, Tensor], lengths: dict[str, Tensor]) -> list[Behaviour]:
         behaviours: list[Behaviour] = []

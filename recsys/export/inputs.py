@@ -20,14 +20,22 @@ class Inputs(nn.Module):
         output: values by feature, list lengths (B,) by feature, and B.
     """
 
+    # Types stand here, for TorchScript cannot tell what an empty list holds.
+    integers: list[str]
+    floats: list[str]
+    lists: list[str]
+    max_lens: list[int]
+    keeps_last: list[bool]
+    aligned: list[list[str]]
+
     def __init__(self, features: dict[str, Feature], aligned: list[list[str]]) -> None:
         super().__init__()
-        self.integers: list[str] = []
-        self.floats: list[str] = []
-        self.lists: list[str] = []
-        self.max_lens: list[int] = []
-        self.keeps_last: list[bool] = []
-        self.aligned: list[list[str]] = aligned
+        self.integers = []
+        self.floats = []
+        self.lists = []
+        self.max_lens = []
+        self.keeps_last = []
+        self.aligned = aligned
         for name, feature in features.items():
             if isinstance(feature, (IdsFeature, SequenceFeature)):
                 self.lists.append(name)
@@ -38,11 +46,11 @@ class Inputs(nn.Module):
             elif not isinstance(feature, CrossFeature):
                 self.integers.append(name)
         singles = self.integers + self.floats
-        self.first: str = singles[0] if singles else f"{self.lists[0]}.lengths"
+        self.first = singles[0] if singles else f"{self.lists[0]}.lengths"
 
     def forward(self, inputs: dict[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, Tensor], int]:
         if self.first not in inputs:
-            raise RuntimeError("input {} is missing".format(self.first))  # noqa: UP032
+            raise RuntimeError(f"input {self.first} is missing")
         num_rows = inputs[self.first].numel()
         raw: dict[str, Tensor] = {}
         lengths: dict[str, Tensor] = {}
@@ -63,24 +71,38 @@ class Inputs(nn.Module):
                 differs_B = lengths[name] != lengths[names[0]]
                 if bool(differs_B.any()):
                     row = int(differs_B.nonzero()[0])
+                    first, second = int(lengths[names[0]][row]), int(lengths[name][row])
                     raise RuntimeError(
-                        "inputs {}, {}: sequences of one behaviour must be equally long, got {} and {} entries in row {}"
-                        .format(names[0], name, int(lengths[names[0]][row]), int(lengths[name][row]), row)
+                        f"inputs {names[0]}, {name}: sequences of one behaviour must be equally long, "
+                        f"got {first} and {second} entries in row {row}"
                     )
 
 
 def take(inputs: dict[str, Tensor], name: str, is_integer: bool, num_rows: int) -> Tensor:
     """Return the input `name`, (num_rows,) int64 or float64; any number of rows if `num_rows` is negative."""
     if name not in inputs:
-        raise RuntimeError("input {} is missing".format(name))  # noqa: UP032
+        raise RuntimeError(f"input {name} is missing")
     value = inputs[name]
     if value.dtype != (torch.int64 if is_integer else torch.float64):
         promised = "int64" if is_integer else "float64"
-        raise RuntimeError("input {}: dtype must be {}, got {}".format(name, promised, str(value.dtype)))
+        raise RuntimeError(f"input {name}: dtype must be {promised}, got {dtype_name(value)}")
     if value.dim() != 1 or (num_rows >= 0 and value.numel() != num_rows):
         rows = str(num_rows) if num_rows >= 0 else "any"
-        raise RuntimeError("input {}: shape must be ({},), got {}".format(name, rows, str(value.size())))
+        raise RuntimeError(f"input {name}: shape must be ({rows},), got {list(value.shape)}")
     return value.contiguous()
+
+
+def dtype_name(value: Tensor) -> str:
+    """Name the likely types; to TorchScript a dtype is a number."""
+    if value.dtype == torch.float32:
+        return "float32"
+    if value.dtype == torch.float64:
+        return "float64"
+    if value.dtype == torch.int32:
+        return "int32"
+    if value.dtype == torch.int64:
+        return "int64"
+    return "another type"
 
 
 def take_list(inputs: dict[str, Tensor], name: str, num_rows: int) -> tuple[Tensor, Tensor]:
@@ -88,12 +110,10 @@ def take_list(inputs: dict[str, Tensor], name: str, num_rows: int) -> tuple[Tens
     values = take(inputs, name + ".values", True, -1)
     lengths = take(inputs, name + ".lengths", True, num_rows)
     if bool((lengths < 0).any()):
-        raise RuntimeError("input {}.lengths: must not be negative, got {}".format(name, int(lengths.min())))
+        raise RuntimeError(f"input {name}.lengths: must not be negative, got {int(lengths.min())}")
     total = int(lengths.sum())
     if total != values.numel():
-        raise RuntimeError(
-            "input {}: lengths must sum to the number of values, got {} and {}".format(name, total, values.numel())
-        )
+        raise RuntimeError(f"input {name}: lengths must sum to the number of values, got {total} and {values.numel()}")
     return values, lengths
 
 

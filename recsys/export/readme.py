@@ -45,11 +45,11 @@ Outputs, in order: {outputs}; float64 probabilities.
 
 def readme(name: str, signature: dict[str, Any]) -> str:
     """Return the page of a bundle called `name`."""
-    rows = [
-        f"| `{i['name']}` | {i['kind']} {i.get('key', '')} | {', '.join(f'`{t}` {s}' for t, s in i['tensors'].items())} "
-        f"| {i['dtype']} | `{i['column']}` | {i['null']} |"
-        for i in signature["inputs"]
-    ]
+    rows = []
+    for i in signature["inputs"]:
+        kind = f"{i['kind']}, {i['key']} keys" if "key" in i else i["kind"]
+        tensors = ", ".join(f"`{name}` {shape}" for name, shape in i["tensors"].items())
+        rows.append(f"| `{i['name']}` | {kind} | {tensors} | {i['dtype']} | `{i['column']}` | {i['null']} |")
     return _PAGE.format(
         name=name,
         snippet=_SNIPPET,

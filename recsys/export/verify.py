@@ -40,7 +40,7 @@ def compare(folder: Path) -> dict[str, Any]:
     table = parquet.read_table(folder / "golden.parquet")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
-        model = torch.jit.load(folder / "model.pt")
+        model = torch.jit.load(folder / "model.pt")  # type: ignore[no-untyped-call]
     scores = [output["name"] for output in signature["outputs"]]
     expected = torch.stack([torch.tensor(table[name].to_numpy()) for name in scores], dim=1)
     with torch.inference_mode():

@@ -5,13 +5,13 @@ Crosses are made of the keys of other features and have no column here.
 """
 
 from collections.abc import Sequence
-from difflib import get_close_matches
 from typing import NamedTuple
 
 import polars as pl
 
-from recsys.config.features import CrossFeature, DatetimeFeature, Feature, IdFeature, IdsFeature, SequenceFeature
-from recsys.config.resolve import Plan
+from recsys.config.features import DatetimeFeature, Feature, IdFeature, IdsFeature, SequenceFeature
+from recsys.config.plan import Plan, column_of
+from recsys.config.problems import did_you_mean
 from recsys.errors import DataError
 from recsys.features.fingerprint import KeyKind
 from recsys.features.lists import to_key_lists
@@ -19,7 +19,7 @@ from recsys.features.state import TransformState
 from recsys.features.times import to_seconds
 from recsys.features.values import BadColumn, BadValue, to_keys, to_numbers
 
-__all__ = ["Place", "canonical", "column_of", "input_columns", "no_column"]
+__all__ = ["Place", "canonical", "input_columns", "no_column"]
 
 
 class Place(NamedTuple):
@@ -44,11 +44,6 @@ def input_columns(plan: Plan) -> list[str]:
     """Return the columns that the features read, each once."""
     columns = [column_of(name, feature) for name, feature in plan.features.items()]
     return list(dict.fromkeys(column for column in columns if column is not None))
-
-
-def column_of(name: str, feature: Feature) -> str | None:
-    """Return the column a feature reads, None for a cross."""
-    return None if isinstance(feature, CrossFeature) else feature.column or name
 
 
 def canonical(frame: pl.DataFrame, plan: Plan, state: TransformState, place: Place | None = None) -> pl.DataFrame:
@@ -86,9 +81,9 @@ def canonical(frame: pl.DataFrame, plan: Plan, state: TransformState, place: Pla
 
 def no_column(source: str, column: str, columns: Sequence[str]) -> DataError:
     """Return the error of a missing column, with the nearest name there is."""
-    near = get_close_matches(column, columns, n=1)
-    hint = f"; did you mean {near[0]!r}?" if near else f"; it has {', '.join(columns)}"
-    return DataError(f"{source}: no column {column!r}{hint}" if source else f"no column {column!r}{hint}")
+    start = f"{source}: " if source else ""
+    hint = did_you_mean(column, columns) or f"; it has {', '.join(columns)}"
+    return DataError(f"{start}no column {column!r}{hint}")
 
 
 def _canonical_series(series: pl.Series, feature: Feature, kind: KeyKind) -> pl.Series:

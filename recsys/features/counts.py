@@ -53,8 +53,9 @@ class ValueCounts:
     def shift_right(self) -> None:
         """Halve every value, rounding down, and add up the counts of those that have become equal."""
         values, counts = self.result()
-        self._merged, self._pending = _empty(), [(values >> 1, counts)]
-        self.result()
+        if len(values):
+            self._merged, self._pending = _empty(), [(values >> 1, counts)]
+            self.result()
 
     def _append(self, values: Keys, counts: Keys) -> None:
         if len(values) == 0:

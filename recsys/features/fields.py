@@ -3,7 +3,7 @@
 import polars as pl
 
 from recsys.config.features import CrossFeature, IdsFeature, SequenceFeature
-from recsys.config.resolve import Field, Plan
+from recsys.config.plan import Field, Plan
 from recsys.features.fingerprint import Keys, cross_key
 from recsys.features.lists import KeyLists, key_lists
 

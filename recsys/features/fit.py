@@ -14,7 +14,7 @@ from recsys.config.features import (
     NumberFeature,
     SequenceFeature,
 )
-from recsys.config.resolve import Field, Plan
+from recsys.config.plan import Field, Plan
 from recsys.errors import DataError
 from recsys.features.canonical import canonical
 from recsys.features.fields import list_keys, single_keys

@@ -45,9 +45,11 @@ class ArrowFile:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._num_rows = 0
         with _readable(path, "arrow"), self._open() as reader:
-            self.columns: dict[str, pl.DataType] = dict(pl.Schema(reader.schema))
-            self._num_rows = sum(reader.get_batch(i).num_rows for i in range(reader.num_record_batches))
+            self.columns: dict[str, pl.DataType] = dict(_frame(reader.schema.empty_table()).schema)
+            for i in range(reader.num_record_batches):
+                self._num_rows += int(reader.get_batch(i).num_rows)
 
     def num_rows(self) -> int | None:
         """Return the number of rows."""
@@ -101,8 +103,9 @@ class CsvFile:
             text = first.decode("utf-8-sig").rstrip("\r")
         except UnicodeDecodeError as error:
             raise DataError(f"{self.path}: the header is not UTF-8 text ({error})") from error
-        quoting = csv.QUOTE_MINIMAL if self.quoted else csv.QUOTE_NONE
-        names = next(csv.reader([text], delimiter=self.separator, quoting=quoting), [])
+        names = text.split(self.separator)
+        if self.quoted:
+            names = next(csv.reader([text], delimiter=self.separator), [])
         repeated = [name for name in names if names.count(name) > 1]
         if not any(names) or repeated:
             problem = f"column {repeated[0]!r} is named twice" if repeated else "there is no header"

@@ -52,7 +52,7 @@ class DenseLookup:
     def find(self, keys: Keys) -> NDArray[np.int32]:
         """Return the id of each key."""
         places = (keys - self.lowest).view(np.uint64)  # wraps: keys below the lowest become huge
-        ids = self.table.take(np.minimum(places, np.uint64(self.span)).view(np.int64))
+        ids: NDArray[np.int32] = self.table.take(np.minimum(places, np.uint64(self.span)).view(np.int64))
         if self.null_id:
             ids[keys == NULL_KEY] = self.null_id
         return ids
@@ -77,7 +77,7 @@ class HashLookup:
         places = self.starts.take(buckets)
         # The key in the first place may belong to a later bucket: it is then another key, and not equal.
         found = self.keys.take(places) == keys
-        ids = self.ids.take(places) * found
+        ids: NDArray[np.int32] = self.ids.take(places) * found
         rest = np.flatnonzero(~found)
         places, ends = places[rest] + 1, self.ends.take(buckets[rest])
         while True:

@@ -29,12 +29,12 @@ class NumberState(NamedTuple):
 
 
 class Moments(NamedTuple):
-    """Count, mean, sum of squared deviations and range of the numbers seen so far.
+    """How many numbers have been seen, their mean, sum of squared deviations and range.
 
     Chan, Golub and LeVeque, "Updating formulae and a pairwise algorithm for computing sample variances", 1979.
     """
 
-    count: int = 0
+    number: int = 0
     mean: float = 0.0
     squares: float = 0.0
     low: float = np.inf
@@ -52,20 +52,20 @@ class Moments(NamedTuple):
 
     def merged(self, other: "Moments") -> "Moments":
         """Return the moments of both parts together."""
-        count = self.count + other.count
-        if count == 0:
+        number = self.number + other.number
+        if number == 0:
             return self
         delta = other.mean - self.mean
-        mean = self.mean + delta * other.count / count
-        squares = self.squares + other.squares + delta * delta * self.count * other.count / count
-        return Moments(count, mean, squares, min(self.low, other.low), max(self.high, other.high))
+        mean = self.mean + delta * other.number / number
+        squares = self.squares + other.squares + delta * delta * self.number * other.number / number
+        return Moments(number, mean, squares, min(self.low, other.low), max(self.high, other.high))
 
     def state(self, feature: NumberFeature) -> NumberState:
         """Return the scaling the feature asks for; a constant column becomes 0."""
-        if feature.normalize == "none" or self.count == 0:
+        if feature.normalize == "none" or self.number == 0:
             return NumberState(feature.transform, 0.0, 1.0, clip=False)
         if feature.normalize == "standard":
-            deviation = float(np.sqrt(self.squares / self.count))
+            deviation = float(np.sqrt(self.squares / self.number))
             # Rounding leaves a trace of deviation in a constant column: it is not to be blown up.
             flat = deviation <= 1e-12 * max(abs(self.low), abs(self.high))
             return NumberState(feature.transform, self.mean, 1.0 if flat else 1.0 / deviation, clip=False)

@@ -136,13 +136,12 @@ def _matches(pattern: str, folder: Path, where: str) -> list[Path]:
         raise DataError(f"{where}: {path} is a folder; name its files, for example {pattern.rstrip('/')}/*.parquet")
     if not _GLOB & set(pattern):
         raise DataError(f"{where}: there is no file {path}")
-    parts = Path(pattern).parts
-    base = Path(path.anchor) if path.is_absolute() else folder
-    relative = str(Path(*parts[1:])) if Path(pattern).is_absolute() else pattern
-    start = Path(Path(pattern).anchor) if Path(pattern).is_absolute() else folder
-    matches = sorted(match for match in start.glob(relative) if match.is_file())
+    absolute = Path(pattern).is_absolute()
+    base = Path(path.anchor) if absolute else folder
+    relative = str(path.relative_to(base)) if absolute else pattern
+    matches = sorted(match for match in base.glob(relative) if match.is_file())
     if not matches:
-        raise DataError(f"{where}: no file matches {pattern!r} in {base if not folder else folder}")
+        raise DataError(f"{where}: no file matches {pattern!r} in {base}")
     return matches
 
 

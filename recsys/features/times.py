@@ -100,8 +100,9 @@ def part_ids(seconds: Keys, part: DatetimePart) -> NDArray[np.int32]:
 
 
 def _day(seconds: Keys) -> Keys:
-    days = (seconds // _DAY).astype("datetime64[D]")
-    return (days - days.astype("datetime64[M]").astype("datetime64[D]")).astype(np.int64)
+    days = seconds // _DAY
+    first_of_month = days.astype("datetime64[D]").astype("datetime64[M]").astype("datetime64[D]").astype(np.int64)
+    return days - first_of_month
 
 
 def _month(seconds: Keys) -> Keys:

@@ -6,7 +6,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from recsys.config.features import BucketFeature, DatetimeFeature, NumberFeature
-from recsys.config.resolve import Field, Plan
+from recsys.config.plan import Field, Plan
 from recsys.features.fields import list_keys, single_keys
 from recsys.features.moments import Numbers
 from recsys.features.state import TransformState

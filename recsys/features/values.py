@@ -80,11 +80,18 @@ def to_numbers(series: pl.Series) -> pl.Series:
 
 
 def _texts(series: pl.Series) -> pl.Series:
-    if series.dtype != pl.Binary:
+    try:
         return series.cast(pl.String)
-    texts = series.cast(pl.String, strict=False)
-    _check(texts.is_null() & series.is_not_null(), series, "UTF-8 text")
-    return texts
+    except pl.exceptions.ComputeError:  # bytes; the error does not say which
+        _check(pl.Series([not _is_utf8(value) for value in series]), series, "UTF-8 text")
+        raise
+
+
+def _is_utf8(value: bytes | None) -> bool:
+    try:
+        return value is None or value.decode("utf-8") is not None
+    except UnicodeDecodeError:
+        return False
 
 
 def _as_int64(series: pl.Series) -> pl.Series:

@@ -81,5 +81,5 @@ def _model(path: Path, sha256: str, device: torch.device) -> torch.jit.ScriptMod
         raise DataError(f"{path}: is not the file that was exported: sha256 must be {sha256}, got {found}")
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="`torch.jit", category=DeprecationWarning)
-        model: torch.jit.ScriptModule = torch.jit.load(path, map_location=device)
+        model: torch.jit.ScriptModule = torch.jit.load(path, map_location=device)  # type: ignore[no-untyped-call]
     return model.eval()

@@ -11,7 +11,7 @@ import polars as pl
 import torch
 from torch import Tensor
 
-from recsys.config.features import IdsFeature, SequenceFeature
+from recsys.config import DataSection, IdsFeature, SequenceFeature
 from recsys.errors import DataError
 from recsys.features.canonical import Place, canonical, input_columns
 from recsys.features.lists import key_lists
@@ -78,6 +78,7 @@ class Scorer:
         out: Path,
         *,
         keep: Sequence[str] = (),
+        data: DataSection | None = None,
         progress: Callable[[int], None] | None = None,
     ) -> int:
         """Score files of any size piece by piece, and write the scores in the order of the rows.
@@ -85,7 +86,8 @@ class Scorer:
         Args:
             paths: parquet, csv, tsv or Arrow files with the same columns.
             out: parquet file to write; it appears when it is complete.
-            keep: columns of the input to write beside the scores.
+            keep: columns of the input to write before the scores.
+            data: how to read the files (format, separator, header); as in training when not given.
             progress: called with the number of rows of each piece.
 
         Returns:
@@ -97,17 +99,23 @@ class Scorer:
         clash = [name for name in keep if name in self.score_columns]
         if clash:
             raise DataError(f"keep: column {clash[0]!r} has the name of a score")
-        source = open_source(paths, self._bundle.plan.config.data)
+        source = open_source(paths, data or self._bundle.plan.config.data)
         num_rows = 0
         with ParquetFile(out) as file:
-            for frame in source.frames(list(dict.fromkeys([*self.columns, *keep]))):
-                scores_BT = self.score(frame)
-                scored = [pl.Series(name, scores_BT[:, t]) for t, name in enumerate(self.score_columns)]
-                file.write(frame.select(keep).with_columns(scored))
-                num_rows += frame.height
+            for piece in source.pieces(list(dict.fromkeys([*self.columns, *keep]))):
+                scores_BT = self.score(piece.frame, piece.place)
+                file.write(self._scored(piece.frame.select(keep), scores_BT))
+                num_rows += piece.frame.height
                 if progress is not None:
-                    progress(frame.height)
+                    progress(piece.frame.height)
+            if num_rows == 0:
+                kept = pl.DataFrame(schema={name: source.columns[name] for name in keep})
+                file.write(self._scored(kept, np.zeros((0, len(self.tasks)))))
         return num_rows
+
+    def _scored(self, kept: pl.DataFrame, scores_BT: np.ndarray) -> pl.DataFrame:
+        scores = [pl.Series(name, scores_BT[:, t]) for t, name in enumerate(self.score_columns)]
+        return pl.DataFrame([*kept.get_columns(), *scores])
 
     def _score_chunk(self, frame: pl.DataFrame, place: Place) -> np.ndarray:
         inputs = self._tensors(canonical(frame, self._bundle.plan, self._bundle.state, place))

@@ -1,6 +1,6 @@
 """From a plan to a model that can be trained or asked for scores, and from a run folder back to its model."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -82,7 +82,10 @@ def score_split(built: Built, split: PreparedSplit, *, progress: ProgressReport 
     return score(built.model, reader, progress=count)
 
 
-def score_files(built: Built, paths: list[Path], scratch: Path, *, progress: ProgressReport | None = None) -> Scores:
-    """Prepare raw files into `scratch` with the run's fitted state, and score them."""
-    split = prepare_split(built.plan, built.state, paths, scratch, progress=progress)
+def score_files(
+    built: Built, paths: Sequence[Path], scratch: Path, *, progress: ProgressReport | None = None
+) -> Scores:
+    """Prepare raw files into the new folder `scratch` with the run's fitted state, and score them."""
+    data = built.plan.config.data
+    split = prepare_split(built.plan, built.state, paths, data, scratch, progress)
     return score_split(built, split, progress=progress)

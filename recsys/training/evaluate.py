@@ -4,7 +4,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from recsys.features.source import expand
+from recsys.features.source import find_files
 from recsys.training.build import ProgressReport, load_run, score_files
 from recsys.training.strategy import pick_device
 
@@ -24,7 +24,7 @@ def evaluate_files(
     Raises:
         DataError: no run there, or the files do not hold the columns it was trained on.
     """
-    paths = expand(data, Path())
+    paths = find_files(tuple(data), Path(), "data")
     built = load_run(run, device=pick_device(device))
     tasks = list(built.plan.config.labels)
     with tempfile.TemporaryDirectory(prefix="recsys-") as scratch:

@@ -2,7 +2,6 @@
 
 import json
 import logging
-import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -11,12 +10,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
 import torch
 from lightning.pytorch import Trainer
 from lightning.pytorch.callbacks import Callback, TQDMProgressBar
 from lightning.pytorch.loggers import TensorBoardLogger
-from pyarrow import parquet
 
 from recsys.config import Config, EarlyStopping, Plan, dump
 from recsys.data.prepare import prepare
@@ -29,6 +26,7 @@ from recsys.errors import ConfigError, DataError
 from recsys.training import checkpoint
 from recsys.training.build import EVALUATION_ROWS, Built, ProgressReport, build, score_split
 from recsys.training.callbacks import Checkpoints, EpochReport, Progress, ReduceLearningRates, StopEarly
+from recsys.training.golden import keep_golden_rows
 from recsys.training.strategy import TorchRecStrategy, pick_device
 from recsys.training.task import CtrTask
 
@@ -76,7 +74,7 @@ def train(
     if resume:
         _check_same_run(folder, prepared)
     else:
-        _write_beginning(folder, prepared)
+        _write_beginning(folder, prepared, data_dir)
     built = build(prepared.plan, prepared.state, device=placed)
     done = _fit(built, prepared, folder, resume=resume, device=placed, say=say)
     checkpoint.load(folder / "checkpoints" / "best", built.model)
@@ -224,12 +222,13 @@ def _figures(built: Built, done: Progress) -> dict[str, float]:
     }
 
 
-def _write_beginning(folder: Path, prepared: Prepared) -> None:
+def _write_beginning(folder: Path, prepared: Prepared, data_dir: Path) -> None:
     """Write what is known before training; refuse a folder that holds something."""
     if folder.exists() and any(folder.iterdir()):
         raise ConfigError(f"{folder}: exists already; name another folder with --name, or go on with it with --resume")
     folder.mkdir(parents=True, exist_ok=True)
     prepared.state.save(folder / "transform")
+    keep_golden_rows(prepared.plan, data_dir, folder)
     _write_json(folder / "environment.json", environment_record())
     _write_json(folder / "data.json", {"prepared": prepared.folder.name, "started": time.strftime("%FT%TZ", time.gmtime())})
     (folder / "config.yaml").write_text(dump(prepared.plan.config))  # last: it makes the folder a run

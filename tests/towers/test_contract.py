@@ -59,7 +59,7 @@ def test_the_gradient_reaches_every_parameter_and_every_input(model: Model) -> N
     tower.zero_grad()
     tower(fields, numbers, behaviours).square().sum().backward()
     parameters = dict(tower.named_parameters())
-    if model.tower == "din" and model.attention_softmax:  # type: ignore[union-attr]
+    if model.tower == "din" and model.attention_softmax:
         for i in range(2):  # a softmax does not see what is added to all scores
             del parameters[f"interests.{i}.rest.1.layers.0.bias"]
     for name, tensor in [*parameters.items(), *((f"input {i}", tensor) for i, tensor in enumerate(inputs))]:

@@ -52,7 +52,7 @@ def test_a_segment_softmax_does_not_overflow_and_is_float32_at_least() -> None:
 @pytest.mark.parametrize("function", [segment_sum, segment_softmax])
 def test_segment_functions_can_be_scripted(function: object) -> None:
     scores = torch.randn(5)
-    assert torch.equal(torch.jit.script(function)(scores, LENGTHS), function(scores, LENGTHS))  # type: ignore[operator]
+    assert torch.equal(torch.jit.script(function)(scores, LENGTHS), function(scores, LENGTHS))
 
 
 def test_batch_norm_is_that_of_torch_while_there_are_two_rows() -> None:
@@ -163,7 +163,7 @@ def test_an_mlp_is_its_layers_one_after_the_other() -> None:
 @pytest.mark.parametrize("num_rows", [0, 1, 2])
 @pytest.mark.parametrize("activation", ["relu", "prelu", "dice", "sigmoid", "tanh"])
 def test_an_mlp_with_batch_norm_trains_on_few_rows(num_rows: int, activation: str) -> None:
-    mlp = Mlp(3, (4, 4), num_outputs=1, activation=activation, dropout=0.5, batch_norm=True)  # type: ignore[arg-type]
+    mlp = Mlp(3, (4, 4), num_outputs=1, activation=activation, dropout=0.5, batch_norm=True)
     logits = mlp(torch.randn(num_rows, 3))
     logits.sum().backward()
     assert logits.isfinite().all()

@@ -1,0 +1,259 @@
+"""Raw files -> prepared folder, once: the folder's name is a key of everything that its content depends on."""
+
+import fcntl
+import hashlib
+import json
+import shutil
+import time
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+
+from recsys.config.plan import Plan
+from recsys.config.resolve import missing_columns, resolve
+from recsys.config.run import Config, DataSection, FractionSplit, TimeSplit
+from recsys.data.prepared import Prepared, PreparedSplit, SplitWriter, read_manifest, write_manifest
+from recsys.data.splits import SPLITS, Cut, NoCut, RandomCut, SplitName, TimeCut, time_keys
+from recsys.data.targets import target_columns, target_schema, targets
+from recsys.errors import DataError
+from recsys.features.canonical import canonical, input_columns
+from recsys.features.fingerprint import HASH_VERSION, Keys
+from recsys.features.fit import Fitting, key_kinds
+from recsys.features.parallel import in_order
+from recsys.features.source import Piece, Source, find_files, open_source
+from recsys.features.state import TransformState
+from recsys.features.transform import arrow_type, encode
+
+__all__ = ["Progress", "prepare", "prepare_split"]
+
+Progress = Callable[[str, int, int | None], None]
+"""Called with the stage, its rows done so far, and its rows in all if they are known."""
+
+_VERSION = 1
+"""Changes when the same inputs would be prepared differently."""
+
+
+@dataclass(frozen=True)
+class _Job:
+    plan: Plan
+    sources: dict[SplitName, Source]
+    files: dict[SplitName, tuple[Path, ...]]
+    split: FractionSplit | TimeSplit | None
+    shares: tuple[float, float]
+    """Of the training files' rows that go to valid and to test."""
+
+
+def prepare(config: Config, data_dir: Path, cache_dir: Path, progress: Progress | None = None) -> Prepared:
+    """Prepare all splits, or find them prepared already.
+
+    Fitted on the training split only. The folder is written under another name and renamed when it is whole, so that
+    a preparation that was killed, or one that runs at the same time, leaves nothing that would be taken for it.
+
+    Args:
+        config: its globs need not be expanded.
+        data_dir: relative paths of `config.data` start here.
+        cache_dir: prepared folders are kept here; it may be deleted at any time.
+        progress: told how far the work is.
+
+    Raises:
+        DataError: a file is missing, damaged, or does not hold what the config promises.
+        ConfigError: the config does not fit the columns of the data.
+    """
+    job = _job(config, data_dir)
+    folder = cache_dir / _key(job)
+    splits = read_manifest(folder)
+    if splits is None:
+        with _published(folder) as draft:
+            _write(job, draft, progress or _silent)
+        splits = read_manifest(folder)
+        assert splits is not None, f"{folder} is not whole"
+    return Prepared(job.plan, TransformState.load(folder / "transform"), splits, folder)
+
+
+def prepare_split(
+    plan: Plan,
+    state: TransformState,
+    paths: Sequence[Path],
+    data: DataSection,
+    out: Path,
+    progress: Progress | None = None,
+) -> PreparedSplit:
+    """Prepare further files with a fitted state, into the new folder `out`; nothing is cached.
+
+    Raises:
+        DataError: a file is missing, damaged, or does not hold what the plan promises.
+    """
+    source = open_source(paths, data)
+    return _encode(plan, state, source, NoCut(), {"test": out}, "test", progress or _silent)["test"]
+
+
+def _job(config: Config, data_dir: Path) -> _Job:
+    data = config.data
+    given: dict[SplitName, str | tuple[str, ...] | None] = {"train": data.train, "valid": data.valid, "test": data.test}
+    if data.train is None:
+        raise DataError("data.train: no training files are given")
+    files = {name: find_files(paths, data_dir, f"data.{name}") for name, paths in given.items() if paths is not None}
+    sources = {name: open_source(paths, data) for name, paths in files.items()}
+    plan = resolve(config, list(sources["train"].columns))
+    missing = missing_columns(plan, list(sources["train"].columns))
+    if missing:
+        raise DataError("\n".join(f"{column} ({files['train'][0]})" for column in missing))
+    split = None if "valid" in files else data.split or FractionSplit()
+    shares = (0.0, 0.0) if split is None else (split.valid, 0.0 if "test" in files else split.test)
+    if sum(shares) >= 1:
+        raise DataError(f"data.split: valid and test must leave rows for train, got {shares[0]} and {shares[1]}")
+    return _Job(plan, sources, files, split, shares)
+
+
+def _key(job: _Job) -> str:
+    config = job.plan.config
+    facts = {
+        "versions": [_VERSION, HASH_VERSION],
+        "features": [(name, feature.model_dump(mode="json")) for name, feature in job.plan.features.items()],
+        "targets": [config.labels, config.weight, config.group],
+        "data": config.data.model_dump(mode="json"),
+        "seed": config.train.seed if isinstance(job.split, FractionSplit) else None,
+        "files": {name: [_identity(path) for path in paths] for name, paths in job.files.items()},
+    }
+    return hashlib.blake2b(json.dumps(facts).encode(), digest_size=12).hexdigest()
+
+
+def _identity(path: Path) -> tuple[str, int, int]:
+    status = path.stat()
+    return str(path.absolute()), status.st_size, status.st_mtime_ns
+
+
+def _write(job: _Job, folder: Path, progress: Progress) -> None:
+    cut = _cut(job, progress)
+    state = _fit(job, cut, progress)
+    state.save(folder / "transform")
+    cut_names = [name for name, share in zip(SPLITS, (1.0, *job.shares), strict=True) if share > 0]
+    splits: dict[SplitName, PreparedSplit] = {}
+    for name, source in job.sources.items():
+        outs = {part: folder / part for part in (cut_names if name == "train" else [name])}
+        splits |= _encode(job.plan, state, source, cut if name == "train" else NoCut(), outs, name, progress)
+    write_manifest(folder, {name: splits[name] for name in SPLITS if name in splits})
+
+
+def _cut(job: _Job, progress: Progress) -> Cut:
+    valid, test = job.shares
+    if job.split is None:
+        return NoCut()
+    if isinstance(job.split, FractionSplit):
+        return RandomCut(job.plan.config.train.seed, valid, test)
+    column, source = job.split.column, job.sources["train"]
+
+    def times() -> Iterator[Keys]:
+        for piece in source.pieces([column]):
+            yield time_keys(piece.frame[column], job.plan, piece.place)
+            progress("time split", piece.first_row + len(piece.frame), source.num_rows())
+
+    return TimeCut.at_shares(times, column, job.plan, valid=valid, test=test)
+
+
+def _fit(job: _Job, cut: Cut, progress: Progress) -> TransformState:
+    plan, source = job.plan, job.sources["train"]
+    unfitted = TransformState(key_kinds=key_kinds(plan, source.columns))
+
+    def fitted(piece: Piece) -> tuple[Fitting, int]:
+        targets(piece.frame, plan.config, piece.place)  # a wrong label is to be found now and not after fitting
+        frame = canonical(piece.frame, plan, unfitted, piece.place)
+        numbers = cut.number(piece)
+        fitting = Fitting(plan)
+        fitting.add(frame if numbers is None else frame.filter(pl.Series(numbers == 0)))
+        return fitting, piece.first_row + len(piece.frame)
+
+    total = Fitting(plan)
+    for fitting, done in in_order(fitted, source.pieces(_columns(plan, cut))):
+        total.merge(fitting)
+        progress("fit", done, source.num_rows())
+    if total.num_rows == 0:
+        raise DataError(f"data.train: no training rows in {', '.join(map(str, job.files['train']))}")
+    return total.finish(unfitted.key_kinds)
+
+
+def _encode(
+    plan: Plan,
+    state: TransformState,
+    source: Source,
+    cut: Cut,
+    outs: dict[SplitName, Path],
+    stage: str,
+    progress: Progress,
+) -> dict[SplitName, PreparedSplit]:
+    """Write the rows of one source to the folders of the splits they belong to."""
+    fields = [pa.field(field.name, arrow_type(field), nullable=False) for field in plan.fields]
+    schema = pa.schema(fields + target_schema(plan.config))
+
+    def encoded(piece: Piece) -> tuple[dict[SplitName, pa.RecordBatch], int]:
+        features = encode(canonical(piece.frame, plan, state, piece.place), plan, state)
+        columns = features.columns + targets(piece.frame, plan.config, piece.place)
+        batch = pa.record_batch(columns, schema=schema)
+        return _dealt(batch, cut.number(piece), list(outs)), piece.first_row + len(piece.frame)
+
+    writers = {name: SplitWriter(out, schema) for name, out in outs.items()}
+    for batches, done in in_order(encoded, source.pieces(_columns(plan, cut))):
+        for name, batch in batches.items():
+            writers[name].write(batch)
+        progress(stage, done, source.num_rows())
+    return {name: writer.close() for name, writer in writers.items()}
+
+
+def _dealt(
+    batch: pa.RecordBatch, numbers: np.ndarray[tuple[int], np.dtype[np.uint8]] | None, names: list[SplitName]
+) -> dict[SplitName, pa.RecordBatch]:
+    if numbers is None:
+        return {names[0]: batch}
+    return {name: batch.take(pa.array(np.flatnonzero(numbers == SPLITS.index(name)))) for name in names}
+
+
+def _columns(plan: Plan, cut: Cut) -> list[str]:
+    times = [cut.column] if isinstance(cut, TimeCut) else []
+    return list(dict.fromkeys(input_columns(plan) + target_columns(plan.config) + times))
+
+
+@contextmanager
+def _published(folder: Path) -> Iterator[Path]:
+    """Give an empty folder to write to; it becomes `folder` if the block ends well and disappears otherwise."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    _sweep(folder.parent)
+    draft = folder.parent / f".draft-{folder.name}-{uuid.uuid4().hex[:8]}"
+    draft.mkdir()
+    lock = draft / "lock"
+    try:
+        with lock.open("w") as held:
+            with suppress(OSError):  # a file system without locks: drafts are then never swept
+                fcntl.flock(held, fcntl.LOCK_EX)
+            yield draft
+            lock.unlink()
+            _rename(draft, folder)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+
+
+def _rename(draft: Path, folder: Path) -> None:
+    try:
+        draft.replace(folder)
+    except OSError:  # another process was faster, or a damaged folder lies there
+        if read_manifest(folder) is None:
+            shutil.rmtree(folder)
+            draft.replace(folder)
+
+
+def _sweep(cache_dir: Path) -> None:
+    """Delete drafts whose process is gone: its lock went with it."""
+    for lock in cache_dir.glob(".draft-*/lock"):
+        with suppress(OSError), lock.open("r+") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if time.time() - lock.stat().st_mtime > 60:  # younger ones may be about to take their lock
+                shutil.rmtree(lock.parent, ignore_errors=True)
+
+
+def _silent(stage: str, done: int, total: int | None) -> None:
+    """Tell nobody."""

@@ -1,0 +1,166 @@
+"""Cutting one set of rows into training, validation and test rows."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from recsys.config.features import DatetimeFeature
+from recsys.config.plan import Plan, column_of
+from recsys.errors import DataError
+from recsys.features.canonical import Place
+from recsys.features.fingerprint import NULL_KEY, Keys, mix64
+from recsys.features.quantiles import OrderedCounts, to_ordered
+from recsys.features.source import Piece
+from recsys.features.times import to_seconds
+from recsys.features.values import BadColumn, BadValue, to_numbers
+
+__all__ = ["SPLITS", "Cut", "NoCut", "RandomCut", "SplitName", "TimeCut", "exact_order_statistics", "time_keys"]
+
+SplitName = Literal["train", "valid", "test"]
+SPLITS: tuple[SplitName, ...] = ("train", "valid", "test")
+Numbered = NDArray[np.uint8]
+
+
+class Cut(Protocol):
+    """Says for each row to which of `SPLITS` it goes."""
+
+    def number(self, piece: Piece) -> Numbered | None:
+        """Return (rows,) indices into `SPLITS`; None if all rows are for training."""
+        ...
+
+
+class NoCut:
+    """All rows are for training."""
+
+    def number(self, piece: Piece) -> Numbered | None:  # noqa: ARG002 - part of the protocol
+        """Return None."""
+        return None
+
+
+@dataclass(frozen=True)
+class RandomCut:
+    """Deals rows by a hash of the seed and the row's number, so that it does not depend on how they are read."""
+
+    seed: int
+    valid: float
+    test: float
+
+    def number(self, piece: Piece) -> Numbered | None:
+        """Return the split of each row."""
+        rows = np.arange(piece.first_row, piece.first_row + len(piece.frame), dtype=np.int64)
+        seed = mix64(np.array([self.seed], dtype=np.int64))
+        uniform = (mix64(rows ^ seed).view(np.uint64) >> np.uint64(11)) * 2.0**-53
+        return np.where(uniform < self.test, 2, np.where(uniform < self.test + self.valid, 1, 0)).astype(np.uint8)
+
+
+@dataclass(frozen=True)
+class TimeCut:
+    """Rows up to and including `last_train` are for training, later ones up to `last_valid` for validation."""
+
+    column: str
+    plan: Plan
+    last_train: int
+    last_valid: int
+
+    def number(self, piece: Piece) -> Numbered | None:
+        """Return the split of each row."""
+        times = time_keys(piece.frame[self.column], self.plan, piece.place)
+        return (times > self.last_train).astype(np.uint8) + (times > self.last_valid).astype(np.uint8)
+
+    @classmethod
+    def at_shares(
+        cls, chunks: Callable[[], Iterable[Keys]], column: str, plan: Plan, *, valid: float, test: float
+    ) -> "TimeCut":
+        """Find the times that leave the given shares of the rows after them; equal times go to the earlier split.
+
+        Raises:
+            DataError: so many rows have the same time that nothing is left for validation or test.
+        """
+        shares = [1 - valid - test, 1 - test]
+        last_train, last_valid, last = exact_order_statistics(chunks, [*shares, 1.0])
+        for name, share, start, end in [("valid", valid, last_train, last_valid), ("test", test, last_valid, last)]:
+            if share > 0 and start >= end:
+                raise DataError(
+                    f"data.split: no rows are left for {name}: too many rows of column {column} have the same time"
+                )
+        return cls(column, plan, last_train, last_valid)
+
+
+def time_keys(series: pl.Series, plan: Plan, place: Place) -> Keys:
+    """Return integers in the order of the times in a column.
+
+    A column that a datetime feature reads has that feature's format and unit. Otherwise any numbers, dates, datetimes
+    or ISO 8601 texts will do.
+
+    Raises:
+        DataError: a time is missing or cannot be read.
+    """
+    readers = [f for n, f in plan.features.items() if isinstance(f, DatetimeFeature) and column_of(n, f) == series.name]
+    try:
+        keys = _time_keys(series, readers[0] if readers else None)
+    except BadColumn as error:
+        raise place.column(series.name, str(error)) from error
+    except BadValue as error:
+        raise place.value(series.name, str(error), error.position) from error
+    missing = np.flatnonzero(keys == NULL_KEY)
+    if len(missing):
+        raise place.value(series.name, "expected a time to split by, got null", int(missing[0]))
+    return keys
+
+
+def _time_keys(series: pl.Series, feature: DatetimeFeature | None) -> Keys:
+    dtype = series.dtype
+    if feature is not None:
+        return to_seconds(series, feature).to_numpy()
+    if isinstance(dtype, pl.Date | pl.Datetime):
+        times = series.cast(pl.Datetime("us", getattr(dtype, "time_zone", None)))
+        return times.dt.epoch("us").fill_null(NULL_KEY).to_numpy()
+    if dtype.is_integer() and dtype != pl.UInt64:
+        return series.cast(pl.Int64).fill_null(NULL_KEY).to_numpy()
+    try:
+        numbers = to_numbers(series).to_numpy()
+    except BadValue:
+        return to_seconds(series, DatetimeFeature(type="datetime")).to_numpy()
+    return np.where(np.isnan(numbers), NULL_KEY, to_ordered(numbers))
+
+
+def exact_order_statistics(
+    chunks: Callable[[], Iterable[Keys]], shares: Iterable[float], limit: int = 2**20
+) -> list[int]:
+    """Find exact quantiles of integers that need not fit in memory.
+
+    The first pass counts cells of neighbouring values. A cell that holds a wanted rank and more than one value is
+    counted again alone, until single values are left.
+
+    Args:
+        chunks: starts a pass over all values.
+        shares: of the values at or below the wanted one, in (0, 1].
+        limit: cells counted at a time.
+
+    Returns:
+        For each share the value of rank ceil(share * number of values), counted from 1.
+    """
+    counted = OrderedCounts(limit)
+    for chunk in chunks():
+        counted.add(chunk)
+    total = counted.cells.total
+    if total == 0:
+        raise DataError("data.train: no rows to split")
+    ranks = [min(max(int(np.ceil(round(share * total, 6))), 1), total) - 1 for share in shares]
+    return [_refined(chunks, counted, rank, limit) for rank in ranks]
+
+
+def _refined(chunks: Callable[[], Iterable[Keys]], counted: OrderedCounts, rank: int, limit: int) -> int:
+    while True:
+        cell = int(counted.cells_at(np.array([rank]))[0])
+        if counted.dropped == 0:
+            return cell
+        rank -= counted.below(cell)
+        inside, bits = OrderedCounts(limit), counted.dropped
+        for chunk in chunks():
+            inside.add(chunk[chunk >> bits == cell])
+        counted = inside

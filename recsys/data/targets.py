@@ -1,0 +1,83 @@
+"""Label, weight and group of each row: the prepared columns that are not features."""
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+
+from recsys.config.run import Config
+from recsys.features.canonical import Place
+from recsys.features.moments import Numbers
+from recsys.features.values import BadColumn, BadValue, key_kind, to_keys, to_numbers
+
+__all__ = ["GROUP", "LABEL", "WEIGHT", "target_columns", "target_schema", "targets"]
+
+LABEL = "__label."
+"""Before the task's name: float32 between 0 and 1."""
+WEIGHT = "__weight"
+"""float32, not negative."""
+GROUP = "__group"
+"""int64 key."""
+
+
+def target_columns(config: Config) -> list[str]:
+    """Return the raw columns with labels, weight and group, each once."""
+    columns = [*config.labels.values(), config.weight, config.group]
+    return list(dict.fromkeys(column for column in columns if column is not None))
+
+
+def target_schema(config: Config) -> list[pa.Field]:
+    """Return the prepared columns: the labels, then weight and group if the config names them."""
+    fields = [pa.field(LABEL + task, pa.float32(), nullable=False) for task in config.labels]
+    if config.weight is not None:
+        fields.append(pa.field(WEIGHT, pa.float32(), nullable=False))
+    if config.group is not None:
+        fields.append(pa.field(GROUP, pa.int64(), nullable=False))
+    return fields
+
+
+def targets(frame: pl.DataFrame, config: Config, place: Place) -> list[pa.Array]:
+    """Read the targets of raw rows, in the order of `target_schema`.
+
+    Raises:
+        DataError: a label is not between 0 and 1, a weight is negative, or either is missing.
+    """
+    arrays = []
+    for column in config.labels.values():
+        labels = _numbers(frame[column], place)
+        _check(labels, (labels >= 0) & (labels <= 1), frame[column], "a label of 0 or 1", place)
+        arrays.append(pa.array(labels.astype(np.float32)))
+    if config.weight is not None:
+        weights = _numbers(frame[config.weight], place)
+        _check(weights, weights >= 0, frame[config.weight], "a weight of at least 0", place)
+        arrays.append(pa.array(weights.astype(np.float32)))
+    if config.group is not None:
+        arrays.append(pa.array(_group_keys(frame[config.group], place)))
+    return arrays
+
+
+def _numbers(series: pl.Series, place: Place) -> Numbers:
+    try:
+        return to_numbers(series).to_numpy()
+    except BadColumn as error:
+        raise place.column(series.name, str(error)) from error
+    except BadValue as error:
+        raise place.value(series.name, str(error), error.position) from error
+
+
+def _group_keys(series: pl.Series, place: Place) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+    try:
+        return to_keys(series, key_kind(series.dtype)).to_numpy()
+    except BadColumn as error:
+        raise place.column(series.name, str(error)) from error
+    except BadValue as error:
+        raise place.value(series.name, str(error), error.position) from error
+
+
+def _check(
+    numbers: Numbers, good: np.ndarray[tuple[int], np.dtype[np.bool_]], series: pl.Series, promised: str, place: Place
+) -> None:
+    assert len(numbers) == len(good)
+    if not good.all():
+        position = int(np.argmin(good))
+        value = series[position]
+        raise place.value(series.name, f"expected {promised}, got {'null' if value is None else repr(value)}", position)

@@ -1,0 +1,44 @@
+"""From a run folder to a bundle."""
+
+import json
+import tempfile
+from pathlib import Path
+
+import polars as pl
+
+from recsys.config import DataSection
+from recsys.data.prepare import prepare_split
+from recsys.errors import DataError
+from recsys.export.bundle import write_bundle
+from recsys.training.build import load_run, score_split
+from recsys.training.golden import golden_path
+from recsys.training.strategy import pick_device, table_weights
+
+__all__ = ["export_run"]
+
+
+def export_run(run: Path, out: Path) -> None:
+    """Write the bundle of a run's best epoch; its golden rows are scored here by the trained model.
+
+    Raises:
+        DataError: the run is not finished.
+        ExportError: the exported model does not score as the trained one.
+    """
+    if not (run / "metrics.json").exists():
+        raise DataError(f"{run}: has no metrics.json: train it to the end first (recsys train CONFIG --resume {run})")
+    built = load_run(run, device=pick_device("cpu"))
+    golden = golden_path(run)
+    with tempfile.TemporaryDirectory(prefix="recsys-") as scratch:
+        split = prepare_split(built.plan, built.state, [golden], DataSection(), Path(scratch) / "golden")
+        expected = score_split(built, split).probabilities
+    write_bundle(
+        out,
+        plan=built.plan,
+        state=built.state,
+        layout=built.layout,
+        tower=built.model.module.tower,
+        weights=table_weights(built.model),
+        golden=pl.read_parquet(golden),
+        expected=expected,
+        metrics=json.loads((run / "metrics.json").read_text()),
+    )

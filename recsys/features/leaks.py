@@ -1,0 +1,58 @@
+"""How well each column alone ranks the labels: a column that does it almost perfectly knows the answer."""
+
+from collections.abc import Iterable
+
+import polars as pl
+
+from recsys.features.values import BadValue, to_numbers
+
+__all__ = ["single_column_auc"]
+
+
+def single_column_auc(frame: pl.DataFrame, label: str, columns: Iterable[str]) -> dict[str, float]:
+    """Return the AUC of each column: of its values where they are numbers, and of their mean labels.
+
+    Mean labels are learnt on every second row and judged on the others, so that rare values gain nothing. The one of
+    the two further away from 0.5 counts. Lists, and columns without two classes beside them, are left out.
+    """
+    try:
+        clicks = to_numbers(frame[label])
+    except BadValue:
+        return {}
+    found = {}
+    for name in columns:
+        values = frame[name]
+        if name == label or values.dtype.is_nested():
+            continue
+        both = (_auc_of_numbers(values, clicks), _auc_of_means(values, clicks))
+        known = [one for one in both if one is not None]
+        if known:
+            found[name] = max(known, key=lambda one: abs(one - 0.5))
+    return found
+
+
+def _auc_of_numbers(values: pl.Series, clicks: pl.Series) -> float | None:
+    if not (values.dtype.is_numeric() or values.dtype == pl.String):
+        return None
+    try:
+        numbers = to_numbers(values)
+    except BadValue:
+        return None
+    return _auc(numbers.fill_null(float("nan")), clicks)
+
+
+def _auc_of_means(values: pl.Series, clicks: pl.Series) -> float | None:
+    both = pl.DataFrame({"value": values, "click": clicks})
+    learnt = both.gather_every(2).group_by("value").agg(pl.col("click").mean().alias("mean"))
+    judged = both.gather_every(2, offset=1).join(learnt, on="value", how="left", nulls_equal=True)
+    return _auc(judged["mean"].fill_null(clicks.mean()), judged["click"])
+
+
+def _auc(score: pl.Series, clicks: pl.Series) -> float | None:
+    """Return the share of pairs in order, ties counting half, from average ranks."""
+    is_positive = clicks == 1
+    positives, negatives = int(is_positive.sum()), int((~is_positive).sum())
+    if positives == 0 or negatives == 0:
+        return None
+    ranks = score.rank("average").filter(is_positive)
+    return (float(ranks.sum()) - positives * (positives + 1) / 2) / (positives * negatives)

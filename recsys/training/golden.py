@@ -1,0 +1,27 @@
+"""A few raw rows that a run keeps, so that its export can be held against it later, without the data."""
+
+from pathlib import Path
+
+import polars as pl
+
+from recsys.config import Plan
+from recsys.features.source import find_files, open_source
+
+__all__ = ["GOLDEN_ROWS", "golden_path", "keep_golden_rows"]
+
+GOLDEN_ROWS = 512
+
+
+def golden_path(run: Path) -> Path:
+    """Return where a run keeps them."""
+    return run / "golden.parquet"
+
+
+def keep_golden_rows(plan: Plan, data_dir: Path, run: Path) -> None:
+    """Copy the first rows of the test files, or the next best there are, into the run folder."""
+    data = plan.config.data
+    split = next(name for name in ("test", "valid", "train") if getattr(data, name) is not None)
+    paths = find_files(getattr(data, split), data_dir, f"data.{split}")
+    frames = open_source(paths, data).frames(plan.input_columns(), rows=GOLDEN_ROWS)
+    frame = next(iter(frames), pl.DataFrame())
+    frame.head(GOLDEN_ROWS).write_parquet(golden_path(run))

@@ -1,0 +1,178 @@
+import pytest
+
+from tests.config.conftest import Load, Problems
+
+HEAD = """\
+label: clicked
+features:
+  user: {type: id}
+  item: {type: id}
+  open: {type: id, vocabulary: open}
+  price: {type: number}
+  genres: {type: ids}
+  time: {type: datetime, parts: [hour, day]}
+  "C*": {type: id}
+  history: {type: sequence, of: item}
+"""
+HASH = "tables: {hashed: {features: [open], scheme: hash, rows: 9}}\n"
+
+
+@pytest.mark.parametrize(
+    ("feature", "problem"),
+    [
+        ("{type: sequence, of: itm}", ".of: must name an id feature, got 'itm'; did you mean 'item'?"),
+        ("{type: sequence, of: genres}", ".of: must name an id feature, but 'genres' is of type ids"),
+        ("{type: sequence, of: 'C*'}", ".of: must name one feature, got the glob 'C*'"),
+        ("{type: cross, of: [user, price]}", ".of[1]: must name an id feature, but 'price' is of type number"),
+        ("{type: cross, of: [user, usr]}", ".of[1]: must name an id feature, got 'usr'; did you mean 'user'?"),
+        ("{type: cross, of: [user, user]}", ".of[1]: 'user' is listed twice"),
+        ("{type: bucket}", ": needs exactly one of boundaries and quantiles, got none"),
+        ("{type: bucket, quantiles: 3, boundaries: [1]}", ": needs exactly one of boundaries and quantiles, got both"),
+        ("{type: bucket, boundaries: [1, 3, 3.0]}", ".boundaries[2]: must be strictly increasing, got 3 before 3"),
+        ("{type: id, vocabulary: [a, b, a]}", ".vocabulary[2]: 'a' is listed twice"),
+        ("{type: id, vocabulary: [a, 1]}", ".vocabulary: must be all integers or all text, as the column is"),
+        (
+            "{type: id, vocabulary: [a], min_count: 2}",
+            ".min_count: has no effect with a listed vocabulary; leave it out",
+        ),
+        (
+            "{type: ids, vocabulary: [a], max_size: 2}",
+            ".max_size: has no effect with a listed vocabulary; leave it out",
+        ),
+        ("{type: datetime, parts: [day, day]}", ".parts[1]: 'day' is listed twice"),
+        ("{type: datetime, format: ymd}", ".format: must have fields such as %Y, got 'ymd'"),
+        ("{type: datetime, format: '%y', unit: ms}", ".unit: has no effect with a format; leave it out"),
+        ("{type: number, column: clicked}", ".column: reads the label column 'clicked'"),
+    ],
+)
+def test_a_feature_that_makes_no_sense_is_located(feature: str, problem: str, problems: Problems) -> None:
+    text = f"{HEAD}  new: {feature}\n{HASH}"
+    assert problems(text) == ["1 problem in the configuration", f"shop.yaml:11: features.new{problem}"]
+
+
+@pytest.mark.parametrize(
+    ("line", "problem"),
+    [
+        ("  '*x': {type: id, column: a}", "features.*x.column: has no sense for a glob, whose features each read the "),
+        ("  '*x': {type: cross, of: [user, item]}", "features.*x: a cross reads no column, so its name must not be a"),
+        ("  __label.x: {type: id}", "features.__label.x: a name must not begin with __, which marks labels"),
+        ("weight: clicked", "weight: must not be the label column 'clicked'"),
+        ("group: clicked", "group: must not be the label column 'clicked'"),
+        ("data: {split: {by: time, column: clicked}}", "data.split.column: must not be the label column 'clicked'"),
+        (
+            "data: {valid: v, split: {}}",
+            "data.valid: must not be given together with data.split, which cuts data.train",
+        ),
+        ("data: {split: {valid: 0.5, test: 0.5}}", "data.split: valid and test must leave a share for training, got 1"),
+        ("data: {header: false}", "data.header: files without a header need data.columns, the names of the columns"),
+        ("data: {columns: [a]}", "data.columns: is for files without a header; leave it out, or add `header: false`"),
+        ("data: {header: false, columns: [a, b, a]}", "data.columns[2]: 'a' is listed twice"),
+        ("data: {format: parquet, separator: ','}", "data.separator: has no effect with format parquet; leave it out"),
+        ("data: {format: arrow, header: false}", "data.header: has no effect with format arrow; leave it out"),
+        ("model: {mlp: [], batch_norm: true}", "model.batch_norm: has no effect without hidden layers in model.mlp"),
+        ("train: {early_stopping: {metric: gauc}}", "train.early_stopping.metric: gauc needs `group`, the column to"),
+        (
+            "train: {lr_reduction: {patience: 2}}",
+            "train.lr_reduction.patience: must be less than early_stopping.patien",
+        ),
+    ],
+)
+def test_sections_that_do_not_fit_are_located(line: str, problem: str, problems: Problems) -> None:
+    found = problems(f"{HEAD}{line}\n{HASH}")
+    assert found[0] == "1 problem in the configuration"
+    assert found[1].startswith(f"shop.yaml:11: {problem}")
+
+
+@pytest.mark.parametrize(
+    ("table", "problem"),
+    [
+        ("{features: [usr]}", "features[0]: unknown feature 'usr'; did you mean 'user'?"),
+        ("{features: [time.minute]}", "features[0]: unknown feature 'time.minute'; did you mean 'time.hour'?"),
+        ("{features: [user, user]}", "features[1]: 'user' is listed twice"),
+        ("{features: [time, time.day]}", "features[1]: 'time.day' is listed twice"),
+        ("{features: [open]}", "features[0]: 'open' is in table 'hashed' already"),
+        (
+            "{features: [history]}",
+            "features[0]: 'history' is a sequence and shares the table of 'item'; name that inst",
+        ),
+        ("{features: [price]}", "features[0]: 'price' is a number, which has no embedding; leave it out, or make it a"),
+    ],
+)
+def test_a_table_that_names_the_wrong_features_is_located(table: str, problem: str, problems: Problems) -> None:
+    found = problems(f"{HEAD}{HASH[:-2]}, t: {table}}}\n")
+    assert found[0] == "1 problem in the configuration"
+    assert found[1].startswith(f"shop.yaml:11: tables.t.{problem}")
+
+
+@pytest.mark.parametrize(
+    ("tables", "got"),
+    [
+        ("{}", "none"),
+        ("{t: {features: [open]}}", "table 't', which is full"),
+        ("{t: {features: ['*']}}", "table 't', which is full"),
+    ],
+)
+def test_an_open_vocabulary_needs_a_hashed_table(tables: str, got: str, problems: Problems) -> None:
+    message = f"features.open.vocabulary: an open vocabulary needs a table with scheme hash, got {got}"
+    assert problems(f"{HEAD}tables: {tables}\n")[1:] == [f"shop.yaml:5: {message}"]
+
+
+def test_an_open_vocabulary_may_be_in_a_hashed_table_or_one_of_the_users_own(load: Load) -> None:
+    load(HEAD + HASH)
+    load(HEAD + "tables: {t: {features: ['o*'], scheme: my:Table}}")
+    load(HEAD + "tables: {mine: {features: ['C1']}, t: {features: [open], scheme: hash, rows: 1}}")
+
+
+def test_a_table_must_not_take_the_name_of_a_feature_without_a_table(problems: Problems) -> None:
+    text = HEAD + "tables: {user: {features: [open], scheme: hash, rows: 1}}"
+    assert problems(text)[1] == (
+        "shop.yaml:11: tables.user: is also the name of the table that feature 'user' has for itself"
+    )
+
+
+@pytest.mark.parametrize("tower", ["fm", "autoint"])
+def test_a_tower_that_multiplies_embeddings_wants_one_dim(tower: str, load: Load, problems: Problems) -> None:
+    tables = "tables: {t: {features: [user], dim: 8}, h: {features: [open], scheme: hash, rows: 9}}\n"
+    found = problems(f"{HEAD}{tables}model: {{tower: {tower}}}\n")
+    assert found[1:] == [
+        f"shop.yaml:12: model.tower: {tower} needs one dim for all tables, got t 8, h 16, all others 16"
+    ]
+    load(f"{HEAD}{tables}model: {{tower: {tower}, dim: 8}}\n")
+
+
+def test_din_needs_a_sequence(problems: Problems) -> None:
+    text = "label: y\nfeatures: {user: {type: id}}\nmodel: {tower: din}\n"
+    assert problems(text)[1:] == ["shop.yaml:3: model.tower: din needs at least one feature of type sequence"]
+
+
+def test_sequences_of_one_behaviour_are_equally_long(problems: Problems) -> None:
+    text = HEAD + HASH.replace("tables", "  a: {type: sequence, of: item, behaviour: clicks, max_len: 5}\ntables")
+    text = text.replace("tables", "  b: {type: sequence, of: user, behaviour: clicks}\ntables")
+    assert problems(text)[1:] == [
+        "shop.yaml:12: features.b.max_len: must be 5, as of 'a', which has the same behaviour, got 50"
+    ]
+
+
+def test_two_tasks_must_not_share_a_label(problems: Problems) -> None:
+    text = HEAD.replace("label: clicked", "label: {a: x, b: x}") + HASH
+    assert problems(text)[1:] == ["shop.yaml:1: label.b: column 'x' is already the label of task 'a'"]
+
+
+def test_a_broken_feature_still_counts_as_declared(problems: Problems) -> None:
+    text = """\
+label: clicked
+features:
+  item: {type: id, min_count: x}
+  history: {type: sequence, of: item}
+  pair: {type: cross, of: [item, itme]}
+tables: {t: {features: [item]}}
+model: {tower: din}
+"""
+    assert problems(text)[1:] == [
+        "shop.yaml:3: features.item.min_count: expected an integer, got 'x'",
+        "shop.yaml:5: features.pair.of[1]: must name an id feature, got 'itme'; did you mean 'item'?",
+    ]
+
+
+def test_names_that_a_glob_may_stand_for_are_checked_later(load: Load) -> None:
+    load(HEAD + "  pair: {type: cross, of: [C1, C2]}\n" + HASH[:-2] + ", c: {features: [C3, 'C1*']}}\n")

@@ -1,0 +1,66 @@
+import numpy as np
+import polars as pl
+import pytest
+
+from recsys.features.fingerprint import NULL_KEY, xxhash64_keys
+from recsys.features.lists import KeyLists, key_lists, list_series, to_key_lists
+from recsys.features.values import BadColumn, BadValue
+
+
+def rows(lists: KeyLists) -> list[list[int]]:
+    bounds = lists.offsets.tolist()
+    return [lists.values[start:end].tolist() for start, end in zip(bounds[:-1], bounds[1:], strict=True)]
+
+
+def test_null_and_empty_lists_are_empty_and_null_entries_have_the_null_key() -> None:
+    series = pl.Series([[1, None, 3], [], None, [4]])
+    assert to_key_lists(series, "int", None).to_list() == [[1, NULL_KEY, 3], [], [], [4]]
+
+
+def test_text_is_split_and_the_empty_text_holds_nothing() -> None:
+    a, b, empty = xxhash64_keys(pl.Series(["a", "b", ""])).to_list()
+    series = pl.Series(["a|b", "", None, "b", "a||b"])
+    assert to_key_lists(series, "text", "|").to_list() == [[a, b], [], [], [b], [a, empty, b]]
+
+
+def test_split_text_of_integers_is_read_as_integers() -> None:
+    assert to_key_lists(pl.Series(["1 2", "-3"]), "int", " ").to_list() == [[1, 2], [-3]]
+
+
+def test_fixed_width_arrays_are_lists() -> None:
+    series = pl.Series([[1, 2], None], dtype=pl.Array(pl.Int64, 2))
+    assert to_key_lists(series, "int", None).to_list() == [[1, 2], []]
+
+
+def test_a_column_of_only_nulls_holds_empty_lists() -> None:
+    assert to_key_lists(pl.Series([None, None]), "int", None).to_list() == [[], []]
+
+
+def test_a_bad_entry_is_reported_with_its_row() -> None:
+    with pytest.raises(BadValue, match="expected an integer, got 'x'") as error:
+        to_key_lists(pl.Series(["1|2", "", None, "3|x"]), "int", "|")
+    assert error.value.position == 3
+
+
+@pytest.mark.parametrize("dtype", [pl.Int64, pl.String])
+def test_single_values_are_no_lists(dtype: pl.DataType) -> None:
+    with pytest.raises(BadColumn, match="expected lists, the column holds"):
+        to_key_lists(pl.Series([], dtype=dtype), "int", None)
+
+
+def test_ids_keep_the_first_and_sequences_the_last_entries() -> None:
+    lists = key_lists(pl.Series([[1, 2, 3], [], [4], [5, 6]]))
+    assert rows(lists.first(2)) == [[1, 2], [], [4], [5, 6]]
+    assert rows(lists.last(2)) == [[2, 3], [], [4], [5, 6]]
+    assert rows(lists.last(1)) == [[3], [], [4], [6]]
+
+
+@pytest.mark.parametrize("series", [pl.Series([[1], [2, 3], [4]]), pl.Series([], dtype=pl.List(pl.Int64))])
+def test_slices_of_a_column_keep_their_own_rows(series: pl.Series) -> None:
+    assert rows(key_lists(series[1:])) == series.to_list()[1:]
+
+
+def test_lists_survive_the_way_to_a_column_and_back() -> None:
+    lists = KeyLists(np.array([7, 8, 9]), np.array([0, 2, 2, 3]))
+    assert list_series(lists).to_list() == [[7, 8], [], [9]]
+    assert rows(key_lists(list_series(lists))) == [[7, 8], [], [9]]

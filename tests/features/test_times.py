@@ -1,0 +1,84 @@
+from datetime import UTC, date, datetime, timedelta, timezone
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+
+from recsys.config import DatetimeFeature
+from recsys.config.features import DatetimePart
+from recsys.features.fingerprint import NULL_KEY
+from recsys.features.times import PART_SIZES, part_ids, to_seconds
+from recsys.features.values import BadColumn, BadValue
+
+FIVE = int(datetime(2014, 10, 21, 5, tzinfo=UTC).timestamp())
+MIDNIGHT = FIVE - 5 * 3600
+
+
+def seconds(series: pl.Series, **options: Any) -> list[int]:
+    return to_seconds(series, DatetimeFeature(type="datetime", **options)).to_list()
+
+
+@pytest.mark.parametrize(
+    ("series", "options", "expected"),
+    [
+        (pl.Series(["14102105", None, ""]), {"format": "%y%m%d%H"}, [FIVE, NULL_KEY, NULL_KEY]),
+        (pl.Series([14102105, None]), {"format": "%y%m%d%H"}, [FIVE, NULL_KEY]),
+        (pl.Series(["2014-10-21 05:30"]), {"format": "%Y-%m-%d %H:%M"}, [FIVE + 1800]),
+        (pl.Series(["21/10/2014"]), {"format": "%d/%m/%Y"}, [MIDNIGHT]),
+        (pl.Series(["2014-10-21T07:00:00+0200"]), {"format": "%Y-%m-%dT%H:%M:%S%z"}, [FIVE]),
+        (pl.Series([FIVE, None, -1]), {}, [FIVE, NULL_KEY, -1]),
+        (pl.Series([FIVE * 1000 + 999, -1]), {"unit": "ms"}, [FIVE, -1]),
+        (pl.Series([FIVE * 1_000_000 + 5]), {"unit": "us"}, [FIVE]),
+        (pl.Series([FIVE + 0.75, float("nan")]), {}, [FIVE, NULL_KEY]),
+        (pl.Series([str(FIVE), "2014-10-21 05:00:00", "2014-10-21T05:00:00"]), {}, [FIVE] * 3),
+        (pl.Series([date(2014, 10, 21), None]), {}, [MIDNIGHT, NULL_KEY]),
+        (pl.Series([datetime(2014, 10, 21, 5, 0, 0, 999_999)]), {}, [FIVE]),
+        (pl.Series([datetime(1969, 12, 31, 23, 59, 59, 500_000)]), {}, [-1]),
+        (pl.Series([datetime(2014, 10, 21, 5)], dtype=pl.Datetime("ns")), {}, [FIVE]),
+        (pl.Series([datetime(2014, 10, 21, 7, tzinfo=timezone(timedelta(hours=2)))]), {}, [FIVE]),
+        (pl.Series([None]), {}, [NULL_KEY]),
+    ],
+)
+def test_times_of_every_form_become_unix_seconds(
+    series: pl.Series, options: dict[str, Any], expected: list[int]
+) -> None:
+    assert seconds(series, **options) == expected
+
+
+def test_a_text_of_another_form_is_shown() -> None:
+    with pytest.raises(BadValue, match="expected a time in the format '%Y', got 'soon'") as error:
+        seconds(pl.Series(["2014", "soon"]), format="%Y")
+    assert error.value.position == 1
+
+
+def test_a_text_without_a_format_may_be_iso_8601_only() -> None:
+    with pytest.raises(BadValue, match=r"expected a Unix time or an ISO 8601 date .*, got '21.10.14'"):
+        seconds(pl.Series(["21.10.14"]))
+
+
+def test_booleans_are_no_times() -> None:
+    with pytest.raises(BadColumn, match="expected points in time, the column holds Boolean"):
+        seconds(pl.Series([True]))
+
+
+def test_parts_agree_with_the_calendar_of_python() -> None:
+    times = np.random.default_rng(0).integers(-(10**9), 4 * 10**9, 2000)
+    moments = [datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=int(time)) for time in times]
+    expected: dict[DatetimePart, list[int]] = {
+        "minute": [moment.minute for moment in moments],
+        "hour": [moment.hour for moment in moments],
+        "weekday": [moment.weekday() for moment in moments],
+        "weekend": [int(moment.weekday() >= 5) for moment in moments],
+        "day": [moment.day - 1 for moment in moments],
+        "month": [moment.month - 1 for moment in moments],
+    }
+    for part, values in expected.items():
+        ids = part_ids(times, part)
+        assert (ids - 1).tolist() == values, part
+        assert sorted(set(ids.tolist())) == list(range(1, PART_SIZES[part])), part
+
+
+@pytest.mark.parametrize("part", ["minute", "hour", "weekday", "weekend", "day", "month"])
+def test_a_missing_time_has_id_0(part: DatetimePart) -> None:
+    assert part_ids(np.array([NULL_KEY]), part).tolist() == [0]

@@ -1,0 +1,198 @@
+"""Raw rows and files are scored as the model that was exported."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from recsys.config import DataSection
+from recsys.errors import DataError
+from recsys.export import write_bundle
+from recsys.serving import Scorer, scorer
+from tests.export.models import Made, make, slow_scores
+from tests.export.rows import clicks, yaml
+
+ROWS = clicks(70, seed=2)
+CSV_COLUMNS = ["clicked", "user", "item", "shop", "genres", "price", "years", "time"]
+CSV = """
+label: clicked
+features:
+  user: {type: id}
+  item: {type: id}
+  shop: {type: id, vocabulary: open}
+  genres: {type: ids, separator: "|"}
+  price: {type: number, normalize: standard}
+  age: {type: bucket, column: years, quantiles: 4}
+  time: {type: datetime}
+tables: {hashed: {features: [shop], scheme: hash, rows: 11}}
+model: {tower: mlp, dim: 4, mlp: [4]}
+"""
+
+
+def export(made: Made, folder: Path, golden: pl.DataFrame) -> Path:
+    write_bundle(
+        folder,
+        plan=made.plan,
+        state=made.state,
+        layout=made.layout,
+        tower=made.tower,
+        weights=made.weights,
+        golden=golden,
+        expected=slow_scores(made, golden),
+        metrics={},
+    )
+    return folder
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
+    return make(yaml("din"), clicks(100), tmp_path_factory.mktemp("model"))
+
+
+@pytest.fixture(scope="module")
+def bundle(made: Made, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return export(made, tmp_path_factory.mktemp("runs") / "din", ROWS)
+
+
+@pytest.fixture
+def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scorer, "CHUNK_ROWS", 16)
+
+
+@pytest.mark.usefixtures("small_chunks")
+def test_frames_are_scored_in_the_order_of_their_rows(made: Made, bundle: Path) -> None:
+    scores = Scorer(bundle).score(ROWS.drop("clicked"))
+    np.testing.assert_allclose(scores, slow_scores(made, ROWS), rtol=0, atol=1e-6)
+
+
+def test_no_rows_have_no_scores(bundle: Path) -> None:
+    assert Scorer(bundle).score(ROWS.clear()).shape == (0, 1)
+
+
+@pytest.mark.usefixtures("small_chunks")
+def test_files_are_scored_one_after_another(made: Made, bundle: Path, tmp_path: Path) -> None:
+    ROWS[:30].write_parquet(tmp_path / "a.parquet")
+    ROWS[30:].write_parquet(tmp_path / "b.parquet")
+    pieces: list[int] = []
+    out = tmp_path / "new" / "scores.parquet"
+    paths = [tmp_path / "a.parquet", tmp_path / "b.parquet"]
+    assert Scorer(bundle).score_files(paths, out, keep=["clicked", "item"], progress=pieces.append) == 70
+    scores = pl.read_parquet(out)
+    assert scores.columns == ["clicked", "item", "score"]
+    assert scores["item"].to_list() == ROWS["item"].to_list()
+    np.testing.assert_allclose(scores["score"], slow_scores(made, ROWS)[:, 0], rtol=0, atol=1e-6)
+    assert sum(pieces) == 70
+    assert [path.name for path in out.parent.iterdir()] == ["scores.parquet"]
+
+
+def test_text_files_score_as_the_typed_ones_training_read(tmp_path: Path) -> None:
+    train = clicks(100).select(CSV_COLUMNS)
+    fresh = ROWS.select(CSV_COLUMNS)
+    made = make(CSV, train, tmp_path)
+    bundle = export(made, tmp_path / "bundle", fresh)
+    fresh.write_csv(tmp_path / "fresh.csv")
+    fresh.write_csv(tmp_path / "fresh.txt", separator=";")
+    expected = slow_scores(made, fresh)[:, 0]
+    out = tmp_path / "scores.parquet"
+    Scorer(bundle).score_files([tmp_path / "fresh.csv"], out)
+    np.testing.assert_allclose(pl.read_parquet(out)["score"], expected, rtol=0, atol=1e-6)
+    Scorer(bundle).score_files([tmp_path / "fresh.txt"], out, data=DataSection(format="csv", separator=";"))
+    np.testing.assert_allclose(pl.read_parquet(out)["score"], expected, rtol=0, atol=1e-6)
+
+
+def test_several_tasks_have_a_column_each(tmp_path: Path) -> None:
+    made = make(yaml("mlp", label="{click: clicked, buy: bought}"), clicks(50), tmp_path)
+    bundle = export(made, tmp_path / "bundle", ROWS)
+    ROWS.write_parquet(tmp_path / "rows.parquet")
+    Scorer(bundle).score_files([tmp_path / "rows.parquet"], tmp_path / "scores.parquet")
+    scores = pl.read_parquet(tmp_path / "scores.parquet")
+    assert scores.columns == ["score.click", "score.buy"]
+    np.testing.assert_allclose(scores.to_numpy(), slow_scores(made, ROWS), rtol=0, atol=1e-6)
+
+
+def test_a_file_without_rows_gives_a_file_without_rows(bundle: Path, tmp_path: Path) -> None:
+    ROWS.clear().write_parquet(tmp_path / "none.parquet")
+    out = tmp_path / "scores.parquet"
+    assert Scorer(bundle).score_files([tmp_path / "none.parquet"], out, keep=["item"]) == 0
+    assert pl.read_parquet(out).schema == {"item": pl.String, "score": pl.Float64}
+
+
+@pytest.mark.parametrize(
+    ("frame", "message"),
+    [
+        (ROWS.drop("item"), "no column 'item'"),
+        (ROWS.with_columns(price=pl.lit("cheap")), "column price: expected a number, got 'cheap'"),
+        (ROWS.with_columns(user=pl.lit("ann")), "column user: expected an integer, got 'ann'"),
+        (ROWS.with_columns(items=pl.lit(3)), "column items: expected lists"),
+        (ROWS.with_columns(shops=pl.col("shops").list.head(1)), "items, shops: sequences of one behaviour"),
+    ],
+)
+def test_rows_that_do_not_fit_are_refused_and_no_file_is_written(
+    bundle: Path, tmp_path: Path, frame: pl.DataFrame, message: str
+) -> None:
+    frame.write_parquet(tmp_path / "rows.parquet")
+    with pytest.raises(DataError, match=message):
+        Scorer(bundle).score(frame)
+    with pytest.raises(DataError, match=f"rows.parquet: .*{message}"):
+        Scorer(bundle).score_files([tmp_path / "rows.parquet"], tmp_path / "out" / "scores.parquet")
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_a_failure_late_in_a_file_leaves_the_former_scores(bundle: Path, tmp_path: Path) -> None:
+    out = tmp_path / "scores.parquet"
+    out.write_text("former")
+    ROWS.write_parquet(tmp_path / "a.parquet")
+    ROWS.with_columns(user=pl.lit("ann")).write_parquet(tmp_path / "b.parquet")
+    with pytest.raises(DataError, match=r"b\.parquet"):
+        Scorer(bundle).score_files([tmp_path / "a.parquet", tmp_path / "b.parquet"], out)
+    assert out.read_text() == "former"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.parquet", "b.parquet", "scores.parquet"]
+
+
+def test_a_kept_column_must_exist_and_not_be_called_score(bundle: Path, tmp_path: Path) -> None:
+    ROWS.write_parquet(tmp_path / "rows.parquet")
+    for keep, message in [("nope", "no column 'nope'"), ("score", "keep: column 'score' has the name of a score")]:
+        with pytest.raises(DataError, match=message):
+            Scorer(bundle).score_files([tmp_path / "rows.parquet"], tmp_path / "scores.parquet", keep=[keep])
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("hash", "xxhash64/2", "signature.json: hash must be xxhash64/1, got xxhash64/2: export the run again"),
+        ("format", 9, "signature.json: format must be 1, got 9"),
+        ("outputs", None, "signature.json: is damaged"),
+        ("config", {"label": 3}, "signature.json: is damaged"),
+        ("sha256", {"model.pt": "0"}, "model.pt: is not the file that was exported"),
+    ],
+)
+def test_a_bundle_that_does_not_fit_is_refused(
+    bundle: Path, tmp_path: Path, name: str, value: object, message: str
+) -> None:
+    copy = shutil.copytree(bundle, tmp_path / "copy")
+    signature = json.loads((copy / "signature.json").read_text())
+    (copy / "signature.json").write_text(json.dumps(signature | {name: value}))
+    with pytest.raises(DataError, match=message):
+        Scorer(copy)
+
+
+def test_a_folder_without_a_bundle_is_refused(bundle: Path, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"is not a bundle: signature\.json cannot be read"):
+        Scorer(tmp_path)
+    (tmp_path / "signature.json").write_text("{")
+    with pytest.raises(DataError, match=r"signature\.json: is damaged"):
+        Scorer(tmp_path)
+    shutil.copy(bundle / "signature.json", tmp_path)
+    with pytest.raises(DataError, match=r"model\.pt: cannot be read"):
+        Scorer(tmp_path)
+
+
+def test_serving_loads_neither_torchrec_nor_lightning() -> None:
+    code = "import sys, recsys.serving; print([m for m in ('torchrec', 'fbgemm_gpu', 'lightning') if m in sys.modules])"
+    process = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert process.stdout.strip() == "[]"

@@ -1,0 +1,218 @@
+"""DIN: the acceptance checks of its paper are named by their number; those of Dice are in test_layers.py."""
+
+import pytest
+import torch
+from torch import Tensor
+
+from recsys.config.towers import DinModel, MlpModel
+from recsys.errors import ConfigError
+from recsys.towers import Behaviour, BehaviourInputs, Din, TowerInputs
+from recsys.towers.din import Interest
+from tests.towers.planted import Embedded, Log, auc, fit
+
+BOTH_MODES = pytest.mark.parametrize("softmax", [False, True])
+
+
+def interest(*, softmax: bool = False, hidden: tuple[int, ...] = (6, 4)) -> Interest:
+    torch.manual_seed(0)
+    return Interest(3, hidden, activation="sigmoid", softmax=softmax)
+
+
+def behaviour(*histories: Tensor, target: Tensor | None = None) -> Behaviour:
+    """Lay the histories (length, 3) of the rows end to end."""
+    torch.manual_seed(1)
+    target = torch.randn(len(histories), 3) if target is None else target
+    return Behaviour(target, torch.cat(histories), torch.tensor([len(h) for h in histories], dtype=torch.int32))
+
+
+def history(length: int, *, seed: int = 0) -> Tensor:
+    return torch.randn(length, 3, generator=torch.Generator().manual_seed(seed))
+
+
+def set_last_layer(module: Interest, *, weight: float | None, bias: float) -> None:
+    last = module.rest[1].layers[-1]
+    assert isinstance(last, torch.nn.Linear)
+    torch.nn.init.constant_(last.bias, bias)
+    if weight is not None:
+        torch.nn.init.constant_(last.weight, weight)
+
+
+@BOTH_MODES
+def test_din_check_1_equal_scores_of_one_are_sum_pooling_or_with_softmax_mean_pooling(softmax: bool) -> None:
+    module = interest(softmax=softmax)
+    set_last_layer(module, weight=0, bias=1)
+    first, second = history(4), history(2, seed=1)
+    pooled = [h.mean(0) if softmax else h.sum(0) for h in (first, second)]
+    torch.testing.assert_close(module(behaviour(first, second)), torch.stack(pooled))
+
+
+@BOTH_MODES
+def test_din_check_2_the_order_of_the_history_does_not_matter(softmax: bool) -> None:
+    module, entries = interest(softmax=softmax), history(5)
+    torch.testing.assert_close(module(behaviour(entries)), module(behaviour(entries.flip(0))))
+
+
+@BOTH_MODES
+def test_din_check_3_other_rows_histories_leave_no_trace_in_outputs_or_gradients(softmax: bool) -> None:
+    """There is no padding in a jagged history; what could leak in its stead are the neighbours' entries."""
+    module = interest(softmax=softmax)
+    alone = behaviour(history(3).requires_grad_())
+    garbage = 1e3 * history(4, seed=2)
+    target = torch.cat([torch.randn(1, 3), alone.target, torch.randn(1, 3)])
+    entries = torch.cat([garbage, alone.history.detach(), garbage]).requires_grad_()
+    among = Behaviour(target, entries, torch.tensor([4, 3, 4], dtype=torch.int32))
+    torch.testing.assert_close(module(among)[1:2], module(alone), rtol=0, atol=1e-6)
+    (gradient,) = torch.autograd.grad(module(among)[1].sum(), entries)
+    (expected,) = torch.autograd.grad(module(alone).sum(), alone.history)
+    torch.testing.assert_close(gradient[4:7], expected, rtol=0, atol=1e-6)
+    assert torch.equal(gradient[[0, 1, 2, 3, 7, 8, 9, 10]], torch.zeros(8, 3))
+
+
+@BOTH_MODES
+def test_din_check_4_an_empty_history_gives_zeros_and_finite_gradients(softmax: bool) -> None:
+    module = interest(softmax=softmax)
+    pooled = module(behaviour(history(2), history(0), history(1)))
+    assert torch.equal(pooled[1], torch.zeros(3))
+    pooled.square().sum().backward()
+    assert all(p.grad is not None and p.grad.isfinite().all() for p in module.parameters())
+
+
+def test_din_check_4_a_single_entry_is_itself_with_softmax_and_weighted_without() -> None:
+    entry = history(1)
+    torch.testing.assert_close(interest(softmax=True)(behaviour(entry)), entry)
+    module = interest()
+    torch.testing.assert_close(module(behaviour(entry)), module.weights(behaviour(entry)) * entry)
+
+
+def test_din_check_5_a_history_seen_twice_doubles_the_interest_unless_softmax() -> None:
+    once, twice = behaviour(history(4)), behaviour(history(4).repeat(2, 1))
+    torch.testing.assert_close(interest()(twice), 2 * interest()(once))
+    torch.testing.assert_close(interest(softmax=True)(twice), interest(softmax=True)(once))
+
+
+def test_din_check_6_softmax_alone_does_not_see_a_shift_of_all_scores() -> None:
+    entries = behaviour(history(4))
+    for softmax in (False, True):
+        module = interest(softmax=softmax)
+        before = module(entries)
+        set_last_layer(module, weight=None, bias=3)
+        assert torch.allclose(module(entries), before, atol=1e-6) == softmax
+
+
+@BOTH_MODES
+def test_din_check_7_the_interest_depends_on_the_candidate(softmax: bool) -> None:
+    module, entries = interest(softmax=softmax), history(4)
+    first, second = (behaviour(entries, target=torch.full((1, 3), value)) for value in (-2.0, 2.0))
+    assert not torch.allclose(module(first), module(second), atol=1e-3)
+
+
+def naive_first_layer(module: Interest, entries: Behaviour) -> Tensor:
+    q, k = entries.target.repeat_interleave(entries.lengths, dim=0), entries.history
+    result: Tensor = module.first(torch.cat([q, k, q - k, q * k], dim=1))
+    return result
+
+
+def test_din_check_8_the_difference_of_equal_vectors_is_empty() -> None:
+    module, entry = interest(), history(1)
+    same = behaviour(entry, target=entry)
+    before = module.first_layer(same)
+    with torch.no_grad():
+        module.first.weight[:, 6:9] += 100  # what multiplies q - k
+    torch.testing.assert_close(module.first_layer(same), before, rtol=1e-3, atol=1e-4)
+    assert not torch.allclose(module.first_layer(behaviour(entry + 1, target=entry)), before, atol=1)
+
+
+@BOTH_MODES
+def test_din_check_8_gradients_are_those_of_finite_differences(softmax: bool) -> None:
+    module = interest(softmax=softmax, hidden=(3, 2)).double()
+    names, weights = zip(*module.named_parameters(), strict=True)
+    target = torch.randn(3, 3, dtype=torch.float64, requires_grad=True)
+    entries = torch.randn(5, 3, dtype=torch.float64, requires_grad=True)
+
+    def run(target: Tensor, entries: Tensor, *weights: Tensor) -> Tensor:
+        parameters = dict(zip(names, weights, strict=True))
+        arguments = Behaviour(target, entries, torch.tensor([2, 0, 3]))
+        result: Tensor = torch.func.functional_call(module, parameters, (arguments,))
+        return result
+
+    assert torch.autograd.gradcheck(run, (target, entries, *weights))
+
+
+def test_din_check_9_the_fused_first_layer_equals_the_naive_one_and_has_a_row_for_each_entry() -> None:
+    module, entries = interest(), behaviour(history(4), history(0), history(2))
+    fused = module.first_layer(entries)
+    assert fused.shape == (6, 6)
+    torch.testing.assert_close(fused, naive_first_layer(module, entries), rtol=0, atol=1e-5)
+
+
+def test_without_hidden_layers_the_scores_are_linear_in_the_input() -> None:
+    module, entries = interest(hidden=()), behaviour(history(4), history(2))
+    torch.testing.assert_close(module.weights(entries), naive_first_layer(module, entries).squeeze(1))
+
+
+def test_the_mlp_sees_fields_numbers_interests_and_their_products_with_the_candidate() -> None:
+    inputs = TowerInputs(dims=[1], num_numbers=1, behaviours=[BehaviourInputs([0], 3)], num_tasks=1)
+    tower = Din(inputs, DinModel(tower="din", mlp=(), attention=(4,)))
+    entries = behaviour(history(2), target=torch.tensor([[10.0, 20.0, 30.0]]))
+    set_last_layer(tower.interests[0], weight=0, bias=1)
+    pooled = entries.history.sum(0)
+    seen: list[Tensor] = []
+    tower.mlp.register_forward_pre_hook(lambda module, arguments: seen.append(arguments[0]))
+    tower(torch.tensor([[5.0]]), torch.tensor([[6.0]]), [entries])
+    expected = torch.cat([torch.tensor([5.0, 6.0]), pooled, pooled * torch.tensor([10.0, 20.0, 30.0])])
+    torch.testing.assert_close(seen[0][0], expected)
+
+
+def test_each_behaviour_has_an_activation_unit_of_its_own() -> None:
+    inputs = TowerInputs([3], 0, [BehaviourInputs([0], 3), BehaviourInputs([0], 3)], 1)
+    tower = Din(inputs, DinModel(tower="din"))
+    entries = behaviour(history(3))
+    first, second = tower.interests
+    assert not torch.allclose(first(entries), second(entries), atol=1e-4)
+
+
+def test_din_without_a_sequence_is_an_error() -> None:
+    with pytest.raises(ConfigError, match=r"model\.tower: din needs a feature of type sequence, got none"):
+        Din(TowerInputs([3], 0, [], 1), DinModel(tower="din"))
+
+
+NUM_CATEGORIES = 60
+
+
+def interest_log(seed: int, *, num_rows: int = 6000, length: int = 8) -> Log:
+    """Draw a candidate's category and up to 8 of the past; the label says, with 5% noise, whether it is among them."""
+    draw = torch.Generator().manual_seed(seed)
+    past = torch.randint(1, NUM_CATEGORIES, (num_rows, length), generator=draw)
+    past = past * (torch.arange(length) < torch.randint(length + 1, (num_rows, 1), generator=draw))
+    one_of_past = past[:, :1].clamp(min=1)
+    chosen = torch.rand(num_rows, 1, generator=draw) < 0.5
+    candidate = torch.where(chosen, one_of_past, torch.randint(1, NUM_CATEGORIES, (num_rows, 1), generator=draw))
+    is_known = (past == candidate).any(1)
+    flipped = torch.rand(num_rows, generator=draw) < 0.05
+    return Log(candidate, (is_known ^ flipped).float(), past)
+
+
+def fitted(model: DinModel | MlpModel, seed: int) -> Embedded:
+    torch.manual_seed(seed)
+    return fit(Embedded(NUM_CATEGORIES, 1, model, dim=8, with_history=True), interest_log(seed), epochs=5)
+
+
+DIN = DinModel(tower="din", mlp=(32,), attention=(16,))
+BASE = MlpModel(tower="mlp", mlp=(32,))
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_din_check_21_it_beats_mean_pooling_where_the_candidate_decides(seed: int) -> None:
+    test = interest_log(seed + 100, num_rows=2000)
+    assert auc(fitted(DIN, seed), test) - auc(fitted(BASE, seed), test) >= 0.02
+
+
+@pytest.mark.parametrize("softmax", [False, True])
+def test_din_check_22_entries_of_the_candidates_category_weigh_more(softmax: bool) -> None:
+    model = fitted(DIN.model_copy(update={"attention_softmax": softmax}), seed=0)
+    log = interest_log(100, num_rows=2000)
+    assert isinstance(model.tower, Din)
+    _, _, (entries,) = model.rows(log)
+    weights = model.tower.interests[0].weights(entries).abs().detach()
+    same = (log.history == log.ids)[log.history > 0]
+    assert weights[same].mean() > 2 * weights[~same].mean()
