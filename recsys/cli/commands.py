@@ -13,7 +13,7 @@ from recsys.errors import DataError, RecsysError
 __all__ = ["app", "main"]
 
 app = typer.Typer(
-    help=__doc__ and "Train, evaluate and export click-through-rate models that one YAML file describes.",
+    help="Train, evaluate and export click-through-rate models that one YAML file describes.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,
@@ -50,9 +50,9 @@ def init(
 
     Example: `recsys init data/train.parquet --label click > feature_configs/mine.yaml`
     """
-    from recsys.cli.init import suggested_config
+    from recsys.features.suggest import suggest_for_file
 
-    print(suggested_config(data, label=label, separator=separator, header=header), end="")
+    print(suggest_for_file(data, label=label, separator=separator, header=header), end="")
 
 
 @app.command()

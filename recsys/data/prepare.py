@@ -1,13 +1,8 @@
 """Raw files -> prepared folder, once: the folder's name is a key of everything that its content depends on."""
 
-import fcntl
 import hashlib
 import json
-import shutil
-import time
-import uuid
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +13,7 @@ import pyarrow as pa
 from recsys.config.plan import Plan
 from recsys.config.resolve import missing_columns, resolve
 from recsys.config.run import Config, DataSection, FractionSplit, TimeSplit
+from recsys.data.cache import published
 from recsys.data.prepared import Prepared, PreparedSplit, SplitWriter, read_manifest, write_manifest
 from recsys.data.splits import SPLITS, Cut, NoCut, RandomCut, SplitName, TimeCut, time_keys
 from recsys.data.targets import target_columns, target_schema, targets
@@ -69,7 +65,7 @@ def prepare(config: Config, data_dir: Path, cache_dir: Path, progress: Progress 
     folder = cache_dir / _key(job)
     splits = read_manifest(folder)
     if splits is None:
-        with _published(folder) as draft:
+        with published(folder) as draft:
             _write(job, draft, progress or _silent)
         splits = read_manifest(folder)
         assert splits is not None, f"{folder} is not whole"
@@ -106,8 +102,6 @@ def _job(config: Config, data_dir: Path) -> _Job:
         raise DataError("\n".join(f"{column} ({files['train'][0]})" for column in missing))
     split = None if "valid" in files else data.split or FractionSplit()
     shares = (0.0, 0.0) if split is None else (split.valid, 0.0 if "test" in files else split.test)
-    if sum(shares) >= 1:
-        raise DataError(f"data.split: valid and test must leave rows for train, got {shares[0]} and {shares[1]}")
     return _Job(plan, sources, files, split, shares)
 
 
@@ -216,43 +210,6 @@ def _dealt(
 def _columns(plan: Plan, cut: Cut) -> list[str]:
     times = [cut.column] if isinstance(cut, TimeCut) else []
     return list(dict.fromkeys(input_columns(plan) + target_columns(plan.config) + times))
-
-
-@contextmanager
-def _published(folder: Path) -> Iterator[Path]:
-    """Give an empty folder to write to; it becomes `folder` if the block ends well and disappears otherwise."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    _sweep(folder.parent)
-    draft = folder.parent / f".draft-{folder.name}-{uuid.uuid4().hex[:8]}"
-    draft.mkdir()
-    lock = draft / "lock"
-    try:
-        with lock.open("w") as held:
-            with suppress(OSError):  # a file system without locks: drafts are then never swept
-                fcntl.flock(held, fcntl.LOCK_EX)
-            yield draft
-            lock.unlink()
-            _rename(draft, folder)
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
-
-
-def _rename(draft: Path, folder: Path) -> None:
-    try:
-        draft.replace(folder)
-    except OSError:  # another process was faster, or a damaged folder lies there
-        if read_manifest(folder) is None:
-            shutil.rmtree(folder)
-            draft.replace(folder)
-
-
-def _sweep(cache_dir: Path) -> None:
-    """Delete drafts whose process is gone: its lock went with it."""
-    for lock in cache_dir.glob(".draft-*/lock"):
-        with suppress(OSError), lock.open("r+") as file:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if time.time() - lock.stat().st_mtime > 60:  # younger ones may be about to take their lock
-                shutil.rmtree(lock.parent, ignore_errors=True)
 
 
 def _silent(stage: str, done: int, total: int | None) -> None:

@@ -9,23 +9,22 @@ batch without reading what came before it.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Generator, Iterator
-from contextlib import closing, suppress
+from contextlib import closing
 from dataclasses import dataclass
-from queue import Empty, Queue
 from typing import Generic, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from recsys.config.resolve import Plan
+from recsys.config.plan import Plan
+from recsys.data.prefetch import prefetched
 from recsys.data.prepared import PreparedSplit
 from recsys.data.rows import Rows, join
 from recsys.data.window import Chunk, Columns, list_chunks, load_window
 
-__all__ = ["Position", "Reader", "prefetched"]
+__all__ = ["Position", "Reader"]
 
 T = TypeVar("T")
 
@@ -143,43 +142,3 @@ class Reader(Generic[T]):
             return None
         random = np.random.default_rng([self.seed, epoch, window + 1])  # a trailing 0 would not change the seed
         return torch.from_numpy(random.permutation(num_rows))
-
-
-class _End:
-    """Last thing in the queue: nothing more comes, or why."""
-
-    def __init__(self, error: BaseException | None) -> None:
-        self.error = error
-
-
-def prefetched(items: Iterator[T], *, size: int) -> Generator[T, None, None]:
-    """Yield `items`, made in a background thread up to `size` ahead; closing the generator ends the thread.
-
-    >>> list(prefetched(iter("abc"), size=2))
-    ['a', 'b', 'c']
-    """
-    queue: Queue[T | _End] = Queue(size)
-    stopped = threading.Event()
-
-    def work() -> None:
-        try:
-            for item in items:
-                queue.put(item)
-                if stopped.is_set():
-                    return
-            queue.put(_End(None))
-        except BaseException as error:
-            queue.put(_End(error))
-
-    thread = threading.Thread(target=work, name="prefetch", daemon=True)
-    thread.start()
-    try:
-        while not isinstance(item := queue.get(), _End):
-            yield item
-        if item.error is not None:
-            raise item.error
-    finally:
-        stopped.set()
-        while thread.is_alive():  # it may be waiting for room in the queue
-            with suppress(Empty):
-                queue.get(timeout=0.01)

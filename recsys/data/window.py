@@ -19,7 +19,7 @@ import pyarrow as pa
 import torch
 from torch import Tensor
 
-from recsys.config.resolve import Plan
+from recsys.config.plan import Plan
 from recsys.data.rows import Jagged, Rows
 from recsys.errors import DataError
 

@@ -1,6 +1,7 @@
 """From a trained model to a bundle that torch alone can score with."""
 
 from recsys.export.bundle import write_bundle
+from recsys.export.run import export_run
 from recsys.export.torchscript import export_module, script
 
-__all__ = ["export_module", "script", "write_bundle"]
+__all__ = ["export_module", "export_run", "script", "write_bundle"]

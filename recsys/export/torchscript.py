@@ -56,7 +56,7 @@ def export_module(
         histories=Histories(sequences, [[plan.vocabulary_of(plan.field(s)) for s in names] for names in sequences]),
         tower=copy.deepcopy(tower),
     )
-    return graph.eval().requires_grad_(requires_grad=False)
+    return graph.cpu().eval().requires_grad_(requires_grad=False)
 
 
 def script(module: nn.Module) -> torch.jit.ScriptModule:

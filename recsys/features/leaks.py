@@ -13,18 +13,17 @@ def single_column_auc(frame: pl.DataFrame, label: str, columns: Iterable[str]) -
     """Return the AUC of each column: of its values where they are numbers, and of their mean labels.
 
     Mean labels are learnt on every second row and judged on the others, so that rare values gain nothing. The one of
-    the two further away from 0.5 counts. Lists, and columns without two classes beside them, are left out.
+    the two further away from 0.5 counts. Lists are left out, and nothing is found without labels of both classes.
     """
-    try:
-        clicks = to_numbers(frame[label])
-    except BadValue:
+    clicks = None if frame[label].dtype.is_nested() else _numbers(frame[label])
+    if clicks is None or clicks.n_unique() < 2:
         return {}
     found = {}
     for name in columns:
         values = frame[name]
         if name == label or values.dtype.is_nested():
             continue
-        both = (_auc_of_numbers(values, clicks), _auc_of_means(values, clicks))
+        both = (_auc_of_means(values, clicks), _auc_of_numbers(values, clicks))
         known = [one for one in both if one is not None]
         if known:
             found[name] = max(known, key=lambda one: abs(one - 0.5))
@@ -32,20 +31,25 @@ def single_column_auc(frame: pl.DataFrame, label: str, columns: Iterable[str]) -
 
 
 def _auc_of_numbers(values: pl.Series, clicks: pl.Series) -> float | None:
-    if not (values.dtype.is_numeric() or values.dtype == pl.String):
+    numbers = _numbers(values)
+    return None if numbers is None else _auc(numbers.fill_null(float("nan")), clicks)
+
+
+def _numbers(values: pl.Series) -> pl.Series | None:
+    if not (values.dtype.is_numeric() or values.dtype in (pl.String, pl.Boolean)):
         return None
     try:
-        numbers = to_numbers(values)
+        return to_numbers(values)
     except BadValue:
         return None
-    return _auc(numbers.fill_null(float("nan")), clicks)
 
 
 def _auc_of_means(values: pl.Series, clicks: pl.Series) -> float | None:
     both = pl.DataFrame({"value": values, "click": clicks})
     learnt = both.gather_every(2).group_by("value").agg(pl.col("click").mean().alias("mean"))
     judged = both.gather_every(2, offset=1).join(learnt, on="value", how="left", nulls_equal=True)
-    return _auc(judged["mean"].fill_null(clicks.mean()), judged["click"])
+    found = _auc(judged["mean"].fill_null(both["click"].mean()), judged["click"])
+    return None if found is None else max(found, 0.5)  # below is chance
 
 
 def _auc(score: pl.Series, clicks: pl.Series) -> float | None:

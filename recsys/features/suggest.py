@@ -15,7 +15,7 @@ from recsys.features.canonical import no_column
 from recsys.features.leaks import single_column_auc
 from recsys.features.profile import ColumnProfile, profile
 from recsys.features.source import open_source
-from recsys.features.suggest_rules import Suggestion, suggest_column
+from recsys.features.suggest_rules import Suggestion, kind_of, suggest_column
 from recsys.features.suggest_sequences import as_sequences
 from recsys.features.suggest_text import Line, draft
 
@@ -96,7 +96,7 @@ def suggest_config(
         target,
         group=group,
         weight=weight,
-        lines=list(_lines(used, {target.name, *filter(None, (group, weight))}, [one.name for one in found])),
+        lines=list(_lines(used, [one.name for one in found])),
         left_out=[one for one in found if one.left_out],
         paths=paths,
         data=section,
@@ -106,30 +106,33 @@ def suggest_config(
 def _check_label(column: ColumnProfile, where: str) -> None:
     if not column.num_rows:
         raise DataError(f"{where}: there are no rows")
-    is_flag = column.dtype == "Boolean" or (column.numeric and not column.is_list)
     low, high = column.minimum, column.maximum
-    if column.dtype != "Boolean" and (not is_flag or low is None or high is None or low < 0 or high > 1):
-        held = f"values from {low:g} to {high:g}" if low is not None and high is not None else column.dtype
-        raise DataError(f"{where}: column {column.name}: a label must be 0 or 1, it holds {held}")
+    if column.dtype == "Boolean" or (low is not None and high is not None and 0 <= low <= high <= 1):
+        return
+    held = f"values from {low:g} to {high:g}" if low is not None and high is not None else ", ".join(column.sample)
+    raise DataError(f"{where}: column {column.name}: a label must be 0 or 1, it holds {held or 'no values'}")
 
 
 def _agreed_families(found: Sequence[Suggestion]) -> list[Suggestion]:
-    """Give columns called A1, A2, ... of one type what most of them were given, so that a glob can name them."""
+    """Give columns called A1, A2, ... what three quarters of them were given, so that a glob can name them."""
     agreed = list(found)
-    for members in _families(found).values():
-        at = [i for i in members if not agreed[i].left_out]
-        types = [agreed[i].spec["type"] for i in at]
-        if len(at) < 3 or not set(types) <= {"id", "number"}:
-            continue
-        common = max(("number", "id"), key=types.count)
-        is_int_or_number = all(agreed[i].column.numeric for i in at)
-        if len(set(types)) > 1 and not is_int_or_number:
-            continue
-        specs = [agreed[i].spec for i in at if agreed[i].spec["type"] == common]
-        spec = max(specs, key=lambda one: (len(one), specs.count(one)))
-        for i in at:
-            agreed[i] = replace(agreed[i], spec=spec, note=agreed[i].note if agreed[i].spec == spec else "")
+    for places in _families(found).values():
+        kept = [i for i in places if not agreed[i].left_out]
+        for kinds in (("int", "float"), ("text",)):
+            members = [i for i in kept if kind_of(agreed[i].column) in kinds]
+            for i, spec in zip(members, _agreed_specs([agreed[i].spec for i in members]), strict=True):
+                agreed[i] = replace(agreed[i], spec=spec, note=agreed[i].note if agreed[i].spec == spec else "")
     return agreed
+
+
+def _agreed_specs(specs: Sequence[Mapping[str, object]]) -> Sequence[Mapping[str, object]]:
+    """Return one spec for all if at least three quarters are of one type, id or number; the longest spec of it."""
+    types = [str(spec["type"]) for spec in specs]
+    common = max(("number", "id"), key=types.count)
+    if len(specs) < 3 or not set(types) <= {"id", "number"} or 4 * types.count(common) < 3 * len(types):
+        return specs
+    longest = max((spec for spec in specs if spec["type"] == common), key=len)
+    return [longest] * len(specs)
 
 
 def _families(found: Sequence[Suggestion]) -> dict[str, list[int]]:
@@ -141,26 +144,24 @@ def _families(found: Sequence[Suggestion]) -> dict[str, list[int]]:
     return {prefix: places for prefix, places in families.items() if prefix}
 
 
-def _lines(used: Sequence[Suggestion], taken: set[str], columns: Sequence[str]) -> Iterator[Line]:
+def _lines(used: Sequence[Suggestion], columns: Sequence[str]) -> Iterator[Line]:
     """Yield one line for each feature, or for a family that a glob names exactly."""
     glob_of: dict[str, str] = {}
     for prefix, places in _families(used).items():
         glob, members = f"{prefix}*", [used[i] for i in places]
-        free = {name for name in columns if matches(name, glob)} - taken
+        matched = {name for name in columns if matches(name, glob)}
         if (
             len(members) >= 3
-            and free == {one.name for one in members}
+            and matched == {one.name for one in members}
             and all(one.spec == members[0].spec for one in members)
         ):
             glob_of |= {one.name: glob for one in members}
-    written = set()
+    written: set[str] = set()
     for one in used:
-        glob = glob_of.get(one.name)
-        if glob is None:
-            yield Line(one.name, one.spec, [one])
-        elif glob not in written:
-            written.add(glob)
-            yield Line(glob, one.spec, [other for other in used if glob_of.get(other.name) == glob])
+        name = glob_of.get(one.name, one.name)
+        if name not in written:
+            written.add(name)
+            yield Line(name, one.spec, [other for other in used if glob_of.get(other.name, other.name) == name])
 
 
 def _renamed(found: Sequence[Suggestion], data: DataSection, label: str) -> tuple[list[Suggestion], DataSection]:

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from statistics import median
 from typing import Literal
 
@@ -19,6 +19,7 @@ _NUMBER_NAME = re.compile(
     r"|seconds|rank|rate|ratio|ctr|views|width|height|distance|I\d+)(_|$)"
 )
 _TIME_NAME = re.compile(r"(^|_)(time|timestamp|ts|date|datetime|day|dt|at|hour)(_|$)|[a-z](Time|Date)$")
+_CODE = re.compile(r"0\d+")  # no number is written with a leading zero
 _OUTCOME_NAME = re.compile(
     r"^(is_|has_)?(click|clicked|buy|bought|purchase|purchased|converted|conversion|label|target)$"
 )
@@ -56,12 +57,13 @@ def kind_of(column: ColumnProfile) -> Kind:
         return "other" if column.is_list else "bool"
     if dtype.startswith(("Date", "Datetime")):
         return "other" if column.is_list else "time"
-    is_int = "Int" in dtype.split("(")[0] or (is_text and column.numeric and _is_whole(column))
+    is_number = column.numeric and not (is_text and any(map(_CODE.fullmatch, column.sample)))
+    is_int = "Int" in dtype.split("(")[0] or (is_text and is_number and _is_whole(column))
     if column.is_list:
         return "int list" if is_int else "text list" if is_text else "other"
     if is_int:
         return "int"
-    return "float" if column.numeric else "text" if is_text else "other"
+    return "float" if is_number else "text" if is_text else "other"
 
 
 def entry_kind(column: ColumnProfile) -> Kind:
@@ -115,15 +117,15 @@ def _of_int(column: ColumnProfile) -> tuple[dict[str, object], str]:
         return time
     if _ID_NAME.search(column.name):
         return _id(column), ""
+    if column.minimum is None or column.maximum is None or column.num_distinct <= _FEW_VALUES:
+        return _id(column), "few integers; perhaps a number"
     if _NUMBER_NAME.search(column.name):
         return _number(column), ""
-    if column.minimum is None or column.maximum is None or column.num_distinct <= _FEW_VALUES:
-        return _id(column), "few values; make it a number if their order matters"
     if column.minimum >= 0 and column.num_distinct >= 0.5 * (column.maximum - column.minimum + 1):
-        return _id(column), "an integer that takes most values of its range; make it a number if their order matters"
+        return _id(column), "integers without gaps; perhaps a number"
     if column.minimum < 0 or _is_skewed(column):
-        return _number(column), "an integer with gaps; make it an id if its values are names"
-    return _id(column), "an integer with gaps, not skewed; make it a number if its order matters"
+        return _number(column), "integers with gaps; perhaps an id"
+    return _id(column), "integers with gaps; perhaps a number"
 
 
 def _of_float(column: ColumnProfile) -> tuple[dict[str, object], str]:
@@ -210,7 +212,7 @@ def _unix_time(column: ColumnProfile) -> tuple[dict[str, object], str] | None:
             spec: dict[str, object] = {"type": "datetime", "parts": ["hour", "weekday"], "unit": unit}
             if unit == "s":
                 del spec["unit"]
-            days = f"{datetime.fromtimestamp(low).date()} to {datetime.fromtimestamp(high).date()}"
+            days = f"{datetime.fromtimestamp(low, UTC).date()} to {datetime.fromtimestamp(high, UTC).date()}"
             return spec, f"Unix time, {days}"
     return None
 

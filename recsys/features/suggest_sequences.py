@@ -32,13 +32,13 @@ def _as_sequence(one: Suggestion, targets: Iterable[Suggestion]) -> Suggestion:
     target = next((other for other in targets if _base(other.name) == base and entry_kind(other.column) == kind), None)
     if target is None:
         if _HISTORY.search(one.name):
-            return replace(one, note="make it {type: sequence, of: FEATURE} if its entries are values of a feature")
+            return replace(one, note="perhaps a sequence, of a feature whose values it holds")
         return one
     spec: dict[str, object] = {"type": "sequence", "of": target.name}
     spec |= {key: value for key, value in one.spec.items() if key == "separator"}
     if one.column.is_list:
         spec["max_len"] = list_length(one.column)
-    return replace(one, spec=spec, note=f"taken as a history of {target.name}, from its name and type")
+    return replace(one, spec=spec, note=f"a history of {target.name}, by name and type")
 
 
 def _aligned(suggestions: Sequence[Suggestion]) -> list[Suggestion]:
@@ -47,7 +47,7 @@ def _aligned(suggestions: Sequence[Suggestion]) -> list[Suggestion]:
     for one in suggestions:
         if one.spec.get("type") == "sequence" and one.column.is_list and not one.left_out:
             by_length.setdefault((one.column.mean_length, one.column.p95_length), []).append(one)
-    behaviour_of = {}
+    behaviour_of: dict[str, Suggestion] = {}
     for together in by_length.values():
         targets = {one.spec["of"] for one in together}
         if len(together) > 1 and len(targets) == len(together):
@@ -56,7 +56,7 @@ def _aligned(suggestions: Sequence[Suggestion]) -> list[Suggestion]:
 
 
 def _with_behaviour(one: Suggestion, first: Suggestion) -> Suggestion:
-    note = one.note if one is first else f"{one.note}; its lists are as long as those of {first.name}"
+    note = one.note if one is first else f"{one.note}; as long as {first.name}"
     return replace(one, spec={**one.spec, "behaviour": first.name}, note=note)
 
 

@@ -11,7 +11,7 @@ from recsys.features.suggest_rules import Suggestion
 
 __all__ = ["Line", "draft"]
 
-_PLAIN = re.compile(r"[A-Za-z_][\w./%-]*")
+_PLAIN = re.compile(r"[A-Za-z_/][\w./%-]*")
 _NOT_TEXT = frozenset({"null", "true", "false", "~"})
 _SAMPLE_WIDTH = 40
 
@@ -96,10 +96,14 @@ def _facts(column: ColumnProfile) -> str:
     if column.mean_length is not None:
         facts.append(f"{column.mean_length:.1f} a row, 95 % have at most {column.p95_length}")
     if column.minimum is not None and column.maximum is not None and not column.is_list:
-        facts.append(f"{column.minimum:.10g} to {column.maximum:.10g}")
+        facts.append(f"{_rounded(column.minimum)} to {_rounded(column.maximum)}")
     if column.sample:
         facts.append(f"e.g. {_sample(column.sample)}")
     return ", ".join(facts)
+
+
+def _rounded(value: float) -> str:
+    return f"{value:.0f}" if value.is_integer() and abs(value) < 1e18 else f"{value:.4g}"
 
 
 def _share(share: float) -> str:
@@ -109,12 +113,22 @@ def _share(share: float) -> str:
 def _sample(values: Iterable[str]) -> str:
     shown = ""
     for value in values:
-        one = json.dumps(value)[1:-1]  # no line ends in a comment
-        one = one if len(one) <= _SAMPLE_WIDTH else f"{one[: _SAMPLE_WIDTH - 3]}..."
+        one = _short(_quoted(value)[1:-1])  # no line ends in a comment
         if shown and len(shown) + len(one) > _SAMPLE_WIDTH:
             break
         shown += f", {one}" if shown else one
     return shown
+
+
+def _short(value: str) -> str:
+    """Cut long texts, and the digits of fractions.
+
+    >>> _short("0.00876811737874797"), _short("1.0"), _short("2024.10.21")
+    ('0.008768', '1.0', '2024.10.21')
+    """
+    if re.fullmatch(r"-?\d+\.\d{3,}", value):
+        return f"{float(value):.4g}"
+    return value if len(value) <= _SAMPLE_WIDTH else f"{value[: _SAMPLE_WIDTH - 3]}..."
 
 
 def _beside(rows: Sequence[tuple[str, str]]) -> Iterator[str]:
@@ -139,4 +153,8 @@ def _value(value: object) -> str:
 def _text(text: str) -> str:
     """Return a YAML scalar that is read as this text."""
     is_plain = _PLAIN.fullmatch(text) and text.lower() not in _NOT_TEXT
-    return text if is_plain else json.dumps(text)
+    return text if is_plain else _quoted(text)
+
+
+def _quoted(text: str) -> str:
+    return json.dumps(text, ensure_ascii=not text.isprintable())

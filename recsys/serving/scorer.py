@@ -21,6 +21,9 @@ from recsys.serving.output import ParquetFile
 
 __all__ = ["CHUNK_ROWS", "Scorer"]
 
+ProgressReport = Callable[[str, int, int | None], None]
+"""Told (what is going on, rows done, rows in all if known)."""
+
 CHUNK_ROWS = 16_384
 """Rows that go through the model at once: enough to keep the kernels busy, little enough for long histories."""
 
@@ -79,7 +82,7 @@ class Scorer:
         *,
         keep: Sequence[str] = (),
         data: DataSection | None = None,
-        progress: Callable[[int], None] | None = None,
+        progress: ProgressReport | None = None,
     ) -> int:
         """Score files of any size piece by piece, and write the scores in the order of the rows.
 
@@ -88,7 +91,7 @@ class Scorer:
             out: parquet file to write; it appears when it is complete.
             keep: columns of the input to write before the scores.
             data: how to read the files (format, separator, header); as in training when not given.
-            progress: called with the number of rows of each piece.
+            progress: told ("scoring", rows done, rows in all if known).
 
         Returns:
             The number of rows.
@@ -100,6 +103,7 @@ class Scorer:
         if clash:
             raise DataError(f"keep: column {clash[0]!r} has the name of a score")
         source = open_source(paths, data or self._bundle.plan.config.data)
+        total = source.num_rows()
         num_rows = 0
         with ParquetFile(out) as file:
             for piece in source.pieces(list(dict.fromkeys([*self.columns, *keep]))):
@@ -107,7 +111,7 @@ class Scorer:
                 file.write(self._scored(piece.frame.select(keep), scores_BT))
                 num_rows += piece.frame.height
                 if progress is not None:
-                    progress(piece.frame.height)
+                    progress("scoring", num_rows, total)
             if num_rows == 0:
                 kept = pl.DataFrame(schema={name: source.columns[name] for name in keep})
                 file.write(self._scored(kept, np.zeros((0, len(self.tasks)))))

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from recsys.config.towers import AutoIntModel
 from recsys.errors import ConfigError
 from recsys.towers.base import Behaviour, Tower, TowerInputs
-from recsys.towers.layers import FieldMatrix, Mlp, init_linear
+from recsys.towers.layers import FieldMatrix, init_linear, mlp_of
 
 __all__ = ["AutoInt", "InteractingLayer"]
 
@@ -42,7 +42,7 @@ class AutoInt(Tower):
         self.layers = nn.ModuleList(InteractingLayer(width, config) for width in widths[:-1])
         self.output = nn.Linear(num_rows * widths[-1], inputs.num_tasks)
         init_linear(self.output, before=None)
-        self.mlp = _parallel_network(num_rows * dim, inputs.num_tasks, config) if config.mlp else None
+        self.mlp = mlp_of(config, num_inputs=num_rows * dim, num_outputs=inputs.num_tasks) if config.mlp else None
 
     def forward(self, fields: Tensor, numbers: Tensor, behaviours: list[Behaviour]) -> Tensor:
         del behaviours
@@ -65,17 +65,6 @@ class AutoInt(Tower):
             maps.append(layer.attention(rows_BMD))
             rows_BMD = layer(rows_BMD)
         return maps
-
-
-def _parallel_network(num_inputs: int, num_tasks: int, config: AutoIntModel) -> Mlp:
-    return Mlp(
-        num_inputs,
-        config.mlp,
-        num_outputs=num_tasks,
-        activation=config.activation,
-        dropout=config.dropout,
-        batch_norm=config.batch_norm,
-    )
 
 
 class InteractingLayer(nn.Module):

@@ -8,14 +8,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from recsys.config.towers import DinModel
+from recsys.config.towers import Activation, DinModel
 from recsys.errors import ConfigError
 from recsys.towers.base import Behaviour, Tower, TowerInputs
 from recsys.towers.layers import (
-    Activation,
     Mlp,
     activation_layer,
     init_linear,
+    mlp_of,
     segment_expand,
     segment_softmax,
     segment_sum,
@@ -50,14 +50,8 @@ class Din(Tower):
             )
             for behaviour in inputs.behaviours
         )
-        self.mlp = Mlp(
-            sum(inputs.dims) + inputs.num_numbers + 2 * sum(behaviour.dim for behaviour in inputs.behaviours),
-            config.mlp,
-            num_outputs=inputs.num_tasks,
-            activation=config.activation,
-            dropout=config.dropout,
-            batch_norm=config.batch_norm,
-        )
+        num_inputs = sum(inputs.dims) + inputs.num_numbers + 2 * sum(behaviour.dim for behaviour in inputs.behaviours)
+        self.mlp = mlp_of(config, num_inputs=num_inputs, num_outputs=inputs.num_tasks)
 
     def forward(self, fields: Tensor, numbers: Tensor, behaviours: list[Behaviour]) -> Tensor:
         parts = [fields, numbers]

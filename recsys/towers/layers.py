@@ -4,14 +4,13 @@ Dimension key: B rows of a batch, V entries of all histories of a batch laid end
 M = F + N embeddings of a row, D width of an embedding.
 """
 
-from typing import Literal
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from recsys.config.towers import Activation, AutoIntModel, DinModel, MlpModel
+
 __all__ = [
-    "Activation",
     "BatchNorm",
     "Dice",
     "FieldMatrix",
@@ -19,12 +18,11 @@ __all__ = [
     "NumberEmbedding",
     "activation_layer",
     "init_linear",
+    "mlp_of",
     "segment_expand",
     "segment_softmax",
     "segment_sum",
 ]
-
-Activation = Literal["relu", "prelu", "dice", "sigmoid", "tanh"]
 
 
 def segment_expand(rows_BD: Tensor, lengths_B: Tensor, num_entries: int) -> Tensor:
@@ -171,6 +169,18 @@ class Mlp(nn.Module):
     def forward(self, rows: Tensor) -> Tensor:
         result: Tensor = self.layers(rows)
         return result
+
+
+def mlp_of(config: AutoIntModel | DinModel | MlpModel, *, num_inputs: int, num_outputs: int) -> Mlp:
+    """Build the network that `mlp`, `activation`, `dropout` and `batch_norm` of a model section describe."""
+    return Mlp(
+        num_inputs,
+        config.mlp,
+        num_outputs=num_outputs,
+        activation=config.activation,
+        dropout=config.dropout,
+        batch_norm=config.batch_norm,
+    )
 
 
 class NumberEmbedding(nn.Module):

@@ -4,8 +4,8 @@ import torch
 from torch import Tensor
 
 from recsys.config.towers import MlpModel
-from recsys.towers import layers
 from recsys.towers.base import Behaviour, Tower, TowerInputs
+from recsys.towers.layers import mlp_of
 
 __all__ = ["Mlp"]
 
@@ -15,14 +15,8 @@ class Mlp(Tower):
 
     def __init__(self, inputs: TowerInputs, config: MlpModel) -> None:
         super().__init__()
-        self.mlp = layers.Mlp(
-            sum(inputs.dims) + inputs.num_numbers,
-            config.mlp,
-            num_outputs=inputs.num_tasks,
-            activation=config.activation,
-            dropout=config.dropout,
-            batch_norm=config.batch_norm,
-        )
+        num_inputs = sum(inputs.dims) + inputs.num_numbers
+        self.mlp = mlp_of(config, num_inputs=num_inputs, num_outputs=inputs.num_tasks)
 
     def forward(self, fields: Tensor, numbers: Tensor, behaviours: list[Behaviour]) -> Tensor:
         del behaviours

@@ -17,8 +17,8 @@ import pyarrow as pa
 import torch
 from torch.utils.data import DataLoader, TensorDataset
 
+from recsys.config import Field, Plan
 from recsys.config.features import Feature, IdFeature, IdsFeature, NumberFeature
-from recsys.config.resolve import Field, Plan
 from recsys.config.run import Config
 from recsys.data.prepared import PreparedSplit
 from recsys.data.reader import Reader

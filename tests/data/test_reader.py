@@ -8,11 +8,12 @@ import pyarrow as pa
 import pytest
 import torch
 
+from recsys.config import Field, Plan
 from recsys.config.features import IdFeature, IdsFeature, NumberFeature
-from recsys.config.resolve import Field, Plan
 from recsys.config.run import Config
+from recsys.data.prefetch import prefetched
 from recsys.data.prepared import PreparedSplit
-from recsys.data.reader import Position, Reader, prefetched
+from recsys.data.reader import Position, Reader
 from recsys.data.rows import Rows
 from recsys.errors import DataError
 

@@ -3,8 +3,15 @@ import math
 import polars as pl
 import pytest
 
-from recsys.config import BucketFeature, CrossFeature, DatetimeFeature, IdFeature, IdsFeature, NumberFeature
-from recsys.config import SequenceFeature
+from recsys.config import (
+    BucketFeature,
+    CrossFeature,
+    DatetimeFeature,
+    IdFeature,
+    IdsFeature,
+    NumberFeature,
+    SequenceFeature,
+)
 from recsys.errors import DataError
 from recsys.features.canonical import Place, canonical, input_columns
 from recsys.features.fingerprint import NULL_KEY, xxhash64_keys

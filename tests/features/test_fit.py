@@ -156,7 +156,7 @@ def test_fitting_needs_rows() -> None:
 
 def test_a_listed_value_must_fit_its_column() -> None:
     shop = plan(level=IdFeature(type="id", vocabulary=("high", "low")))
-    with pytest.raises(DataError, match="features.level.vocabulary: expected an integer, got 'high'"):
+    with pytest.raises(DataError, match=r"features.level.vocabulary: expected an integer, got 'high'"):
         fit([pl.DataFrame({"level": [1, 2]})], shop)
 
 
@@ -174,7 +174,7 @@ def test_a_state_of_another_version_is_refused(tmp_path: Path) -> None:
     fit([FRAME], SHOP).save(tmp_path)
     path = tmp_path / "state.json"
     path.write_text(path.read_text().replace('"hash_version": 1', '"hash_version": 7'))
-    with pytest.raises(DataError, match="state.json: hash_version must be 1, got 7: prepare the data and train again"):
+    with pytest.raises(DataError, match=r"state.json: hash_version must be 1, got 7: prepare the data and train again"):
         TransformState.load(tmp_path)
 
 

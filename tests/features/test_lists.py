@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import numpy as np
 import polars as pl
 import pytest
@@ -9,7 +11,7 @@ from recsys.features.values import BadColumn, BadValue
 
 def rows(lists: KeyLists) -> list[list[int]]:
     bounds = lists.offsets.tolist()
-    return [lists.values[start:end].tolist() for start, end in zip(bounds[:-1], bounds[1:], strict=True)]
+    return [lists.values[start:end].tolist() for start, end in pairwise(bounds)]
 
 
 def test_null_and_empty_lists_are_empty_and_null_entries_have_the_null_key() -> None:

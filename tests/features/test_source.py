@@ -160,7 +160,7 @@ def test_damaged_pages_are_named(tmp_path: Path) -> None:
     content = bytearray(path.read_bytes())
     content[100:60_000] = bytes(59_900)
     path.write_bytes(content)
-    with pytest.raises(DataError, match="day.parquet: cannot be read as parquet: "):
+    with pytest.raises(DataError, match=r"day.parquet: cannot be read as parquet: "):
         read(path)
 
 
@@ -210,6 +210,6 @@ def test_a_later_csv_file_with_another_header_is_refused(tmp_path: Path) -> None
 
 def test_an_unknown_suffix_needs_a_format(tmp_path: Path) -> None:
     (tmp_path / "day.log").write_text("a\n1\n")
-    with pytest.raises(DataError, match="day.log: the format does not follow from the name; set data.format"):
+    with pytest.raises(DataError, match=r"day.log: the format does not follow from the name; set data.format"):
         open_source([tmp_path / "day.log"], DataSection())
     assert read(tmp_path / "day.log", format="csv").to_dict(as_series=False) == {"a": ["1"]}

@@ -13,6 +13,7 @@ import pytest
 from recsys.config import DataSection
 from recsys.errors import DataError
 from recsys.export import write_bundle
+from recsys.features.canonical import Place
 from recsys.serving import Scorer, scorer
 from tests.export.models import Made, make, slow_scores
 from tests.export.rows import clicks, yaml
@@ -70,6 +71,14 @@ def test_frames_are_scored_in_the_order_of_their_rows(made: Made, bundle: Path) 
     np.testing.assert_allclose(scores, slow_scores(made, ROWS), rtol=0, atol=1e-6)
 
 
+@pytest.mark.usefixtures("small_chunks")
+def test_a_bad_value_is_located_by_its_row_in_the_file(bundle: Path) -> None:
+    row = pl.int_range(pl.len())
+    frame = ROWS.with_columns(user=pl.when(row == 40).then(pl.lit("ann")).otherwise(pl.lit("1")))
+    with pytest.raises(DataError, match=r"new\.csv: column user: .*'ann' \(row 141\)"):
+        Scorer(bundle).score(frame, Place("new.csv", first_row=100))
+
+
 def test_no_rows_have_no_scores(bundle: Path) -> None:
     assert Scorer(bundle).score(ROWS.clear()).shape == (0, 1)
 
@@ -78,15 +87,15 @@ def test_no_rows_have_no_scores(bundle: Path) -> None:
 def test_files_are_scored_one_after_another(made: Made, bundle: Path, tmp_path: Path) -> None:
     ROWS[:30].write_parquet(tmp_path / "a.parquet")
     ROWS[30:].write_parquet(tmp_path / "b.parquet")
-    pieces: list[int] = []
+    told: list[tuple[str, int, int | None]] = []
     out = tmp_path / "new" / "scores.parquet"
     paths = [tmp_path / "a.parquet", tmp_path / "b.parquet"]
-    assert Scorer(bundle).score_files(paths, out, keep=["clicked", "item"], progress=pieces.append) == 70
+    assert Scorer(bundle).score_files(paths, out, keep=["clicked", "item"], progress=lambda *a: told.append(a)) == 70
     scores = pl.read_parquet(out)
     assert scores.columns == ["clicked", "item", "score"]
     assert scores["item"].to_list() == ROWS["item"].to_list()
     np.testing.assert_allclose(scores["score"], slow_scores(made, ROWS)[:, 0], rtol=0, atol=1e-6)
-    assert sum(pieces) == 70
+    assert told == [("scoring", 30, 70), ("scoring", 70, 70)]
     assert [path.name for path in out.parent.iterdir()] == ["scores.parquet"]
 
 

@@ -8,6 +8,7 @@ from recsys.config.towers import DinModel, MlpModel
 from recsys.errors import ConfigError
 from recsys.towers import Behaviour, BehaviourInputs, Din, TowerInputs
 from recsys.towers.din import Interest
+from recsys.towers.layers import Dice
 from tests.towers.planted import Embedded, Log, auc, fit
 
 BOTH_MODES = pytest.mark.parametrize("softmax", [False, True])
@@ -169,6 +170,13 @@ def test_each_behaviour_has_an_activation_unit_of_its_own() -> None:
     entries = behaviour(history(3))
     first, second = tower.interests
     assert not torch.allclose(first(entries), second(entries), atol=1e-4)
+
+
+def test_the_activation_unit_has_an_activation_of_its_own() -> None:
+    inputs = TowerInputs([3], 0, [BehaviourInputs([0], 3)], 1)
+    tower = Din(inputs, DinModel(tower="din", activation="relu", attention_activation="dice"))
+    assert any(isinstance(module, Dice) for module in tower.interests.modules())
+    assert not any(isinstance(module, Dice) for module in tower.mlp.modules())
 
 
 def test_din_without_a_sequence_is_an_error() -> None:

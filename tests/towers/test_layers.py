@@ -1,12 +1,14 @@
 import pytest
 import torch
 
+from recsys.config.towers import AutoIntModel, DinModel, MlpModel
 from recsys.towers.layers import (
     BatchNorm,
     Dice,
     FieldMatrix,
     Mlp,
     NumberEmbedding,
+    mlp_of,
     segment_expand,
     segment_softmax,
     segment_sum,
@@ -80,6 +82,10 @@ def set_moments(dice: Dice, *, mean: float, var: float, alpha: float) -> Dice:
     dice.norm.running_var.fill_(var)
     torch.nn.init.constant_(dice.alpha, alpha)
     return dice
+
+
+def test_dice_learns_one_number_for_each_channel() -> None:
+    assert [parameter.shape for parameter in Dice(4).parameters()] == [(4,)]
 
 
 def test_din_check_10_dice_with_alpha_one_is_the_identity_to_the_last_bit() -> None:
@@ -158,6 +164,17 @@ def test_an_mlp_is_its_layers_one_after_the_other() -> None:
     rows = torch.randn(5, 3)
     first, last = (layer for layer in mlp.layers if isinstance(layer, torch.nn.Linear))
     torch.testing.assert_close(mlp(rows), last(torch.tanh(first(rows))))
+
+
+@pytest.mark.parametrize("model", [AutoIntModel, DinModel, MlpModel])
+def test_an_mlp_has_the_layers_that_the_config_asks_for(model: type) -> None:
+    name = model.__name__.removesuffix("Model").lower()
+    config = model(tower=name, mlp=(8, 4), activation="tanh", dropout=0.3, batch_norm=True)
+    first, second = [torch.nn.Linear, BatchNorm, torch.nn.Tanh, torch.nn.Dropout], torch.nn.Linear
+    layers = list(mlp_of(config, num_inputs=3, num_outputs=2).layers)
+    assert [type(layer) for layer in layers] == [*first, *first, second]
+    assert [layer.out_features for layer in layers if isinstance(layer, torch.nn.Linear)] == [8, 4, 2]
+    assert layers[3].p == 0.3
 
 
 @pytest.mark.parametrize("num_rows", [0, 1, 2])

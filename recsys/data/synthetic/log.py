@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
@@ -17,6 +18,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from recsys.data.prefetch import prefetched
 from recsys.errors import DataError
 
 __all__ = ["CHUNK_ROWS", "Log", "Sample", "SyntheticLog", "Truth", "make_chunk", "write_log"]
@@ -26,8 +28,8 @@ PART_ROWS = 2**20
 MIN_ROWS = 100
 
 Floats = npt.NDArray[np.floating[Any]]
-Progress = Callable[[int, int], None]
-"""Called with the rows written so far and the rows of the whole log."""
+Progress = Callable[[str, int, int | None], None]
+"""Told (stage, rows written so far, rows of the whole log)."""
 
 
 class Log(Protocol):
@@ -71,6 +73,11 @@ class SyntheticLog:
     config: Path
     truth: dict[str, Truth]
     """By split: train, valid, test."""
+
+    @property
+    def bayes_auc(self) -> dict[str, float]:
+        """The best possible AUC of each split."""
+        return {split: best.auc for split, best in self.truth.items()}
 
 
 class _File(NamedTuple):
@@ -123,20 +130,22 @@ def write_log(
 def _write_rows(log: Log, folder: Path, progress: Progress | None) -> dict[str, list[npt.NDArray[np.uint32]]]:
     """Write all files; return for each split what `_pack` makes of its rows."""
     drawn: dict[str, list[npt.NDArray[np.uint32]]] = {}
-    number, sample = 0, make_chunk(log, 0)
-    for file in _files(log.rows):
-        packed = drawn.setdefault(file.split, [])
-        with pq.ParquetWriter(folder / file.path, sample.table.schema, compression="zstd") as writer:
-            for wanted in range(file.start // CHUNK_ROWS, -(-file.stop // CHUNK_ROWS)):
-                if wanted != number:
-                    number, sample = wanted, make_chunk(log, wanted)
-                first = wanted * CHUNK_ROWS
-                part = slice(max(file.start - first, 0), min(file.stop - first, CHUNK_ROWS))
-                table = sample.table.slice(part.start, part.stop - part.start)
-                writer.write_table(table)
-                packed.append(_pack(sample.probability[part], table["clicked"].to_numpy()))
-                if progress:
-                    progress(first + part.stop, log.rows)
+    made = (make_chunk(log, number) for number in range(-(-log.rows // CHUNK_ROWS)))
+    with closing(prefetched(made, size=1)) as samples:
+        number, sample = 0, next(samples)
+        for file in _files(log.rows):
+            packed = drawn.setdefault(file.split, [])
+            with pq.ParquetWriter(folder / file.path, sample.table.schema) as writer:
+                for wanted in range(file.start // CHUNK_ROWS, -(-file.stop // CHUNK_ROWS)):
+                    if wanted != number:
+                        number, sample = wanted, next(samples)
+                    first = wanted * CHUNK_ROWS
+                    rows = slice(max(file.start - first, 0), min(file.stop - first, CHUNK_ROWS))
+                    table = sample.table[rows]
+                    writer.write_table(table)
+                    packed.append(_pack(sample.probability[rows], table["clicked"].to_numpy()))
+                    if progress:
+                        progress("make", first + rows.stop, log.rows)
     return drawn
 
 
@@ -152,7 +161,9 @@ def _files(rows: int) -> Iterator[_File]:
 
 def _pack(probability: npt.NDArray[np.float32], clicked: npt.NDArray[Any]) -> npt.NDArray[np.uint32]:
     """Put probability and label into 4 bytes that sort by probability: floats in [0, 1] sort as their bits do."""
-    return (probability.view(np.uint32) << 1) | clicked.astype(np.uint32)
+    bits: npt.NDArray[np.uint32] = probability.view(np.uint32)
+    packed: npt.NDArray[np.uint32] = (bits << np.uint32(1)) | clicked.astype(np.uint32)
+    return packed
 
 
 def _truth(packed: npt.NDArray[np.uint32]) -> Truth:
@@ -185,5 +196,6 @@ def _truth_table(truth: Mapping[str, Truth]) -> str:
         "| split | rows | click rate | AUC | logloss |",
         "|---|---|---|---|---|",
     ]
-    lines += [f"| {s} | {t.num_rows:,} | {t.click_rate:.4f} | {t.auc:.4f} | {t.logloss:.4f} |" for s, t in truth.items()]
+    for split, best in truth.items():
+        lines.append(f"| {split} | {best.num_rows:,} | {best.click_rate:.4f} | {best.auc:.4f} | {best.logloss:.4f} |")
     return "\n".join(lines) + "\n"

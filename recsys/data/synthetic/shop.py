@@ -15,7 +15,7 @@ Dimension key: R rows of a chunk, V history entries of all R rows, I items, D da
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +23,10 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from recsys.data.synthetic.log import Floats
+from recsys.data.synthetic.log import Floats, Progress, SyntheticLog, write_log
+from recsys.errors import DataError
 
-__all__ = ["Shop", "generate"]
+__all__ = ["Settings", "Shop", "generate", "interest_effect"]
 
 Ints = npt.NDArray[np.integer[Any]]
 
@@ -38,6 +39,51 @@ NUM_TAGS = 12
 SEGMENTS = ("student", "family", "senior", "office", "collector", "guest")
 DEVICES = ("phone", "desktop", "tablet")
 INTERESTS_OF_USER, INTERESTS_OF_ROW = 8, 3
+
+CONFIG = """\
+# A made click log; see README.md for what was planted in it.
+label: clicked
+group: user_id
+features:
+  user_id: {type: id}
+  segment: {type: id}
+  device: {type: id}
+  ts: {type: datetime, parts: [hour, weekday]}
+  position: {type: id}
+  item_id: {type: id}
+  category: {type: id}
+  price: {type: number, transform: log1p, normalize: standard}
+  tags: {type: ids, max_len: 8}
+  clicked_items: {type: sequence, of: item_id, behaviour: clicks, max_len: 50}
+  clicked_categories: {type: sequence, of: category, behaviour: clicks, max_len: 50}
+data: {train: train/*.parquet, valid: valid.parquet, test: test.parquet}
+model: {tower: din, dim: 16, attention: [80, 40], mlp: [200, 80], activation: dice}
+train:
+  epochs: 4
+  batch_size: 1024
+  seed: 1
+  sparse_optimizer: {name: rowwise_adagrad, lr: 0.05}
+  dense_optimizer: {name: adam, lr: 1.0e-3}
+  regularization: {rows: 1.0}
+"""
+
+ABOUT = """\
+# A made click log of a shop
+
+An item shown to a user in each row, in order of time. `clicked` is 1 with a probability that follows from the other
+columns alone:
+
+| effect | who finds it |
+|---|---|
+| earlier clicks in the item's category (`clicked_categories`) | attention to the history (DIN) |
+| `segment` x `category`, `device` x hour of `ts` | models with interactions |
+| `category`, `tags`, `price`, `position` | any model |
+| a little of each `user_id` and `item_id` | models with ids |
+
+The popularity of items drifts, and new items appear every day. A missing price says nothing.
+
+    recsys train config.yaml --data-dir .
+"""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -122,7 +168,7 @@ class Shop:
         position = random.integers(1, NUM_POSITIONS + 1, num_rows)
         price = np.where(random.random(num_rows) < 0.08, np.nan, self.price[item] * random.uniform(0.7, 1.1, num_rows))
         segment = self.segment_of[user]
-        logit = -1.4 + self.category_effect[category] + self.tag_effect[item] - 0.12 * (position - 5.5)
+        logit = -2.0 + self.category_effect[category] + self.tag_effect[item] - 0.12 * (position - 5.5)
         logit += self.taste[segment, category] + self.habit[device, hour]
         logit += self.user_effect[user] + self.item_effect[item] + _price_effect(price) + interest_effect(matches)
         offsets = pa.array(np.concatenate([[0], lengths.cumsum()]).astype(np.int32))
@@ -149,7 +195,8 @@ class Shop:
         hours = np.arange(25)
         busy = np.concatenate([[0], (1.2 - np.cos(2 * np.pi * (hours[:-1] - 3) / 24)).cumsum()])
         hour = np.interp(days % 1, busy / busy[-1], hours)
-        return START + (days.astype(np.int64) * DAY_SECONDS) + (hour * 3600).astype(np.int64)
+        ts: Ints = START + days.astype(np.int64) * DAY_SECONDS + (hour * 3600).astype(np.int64)
+        return ts
 
     def _categories(self, interests: Ints, row: Ints, share: float, random: np.random.Generator) -> Ints:
         """Return for each entry of `row` one of that row's interests, or (1 - share of them) any category."""
@@ -163,12 +210,51 @@ class Shop:
         high = self.cumulative[day, self.first_item[category + 1]]
         drawn = low + random.random(len(category)) * (high - low)
         width = self.settings.num_items + 1
-        return np.searchsorted(self.cumulative.ravel(), drawn, side="right") - 1 - day * width
+        item: Ints = np.searchsorted(self.cumulative.ravel(), drawn, side="right") - 1 - day * width
+        return item
+
+
+def generate(
+    folder: Path,
+    *,
+    rows: int,
+    seed: int = 1,
+    num_users: int = 5_000,
+    num_items: int = 2_000,
+    num_categories: int = 40,
+    mean_history: float = 14.0,
+    progress: Progress | None = None,
+) -> SyntheticLog:
+    """Write the click log of a shop, with a config.yaml to train DIN on it.
+
+    Args:
+        folder: new or empty.
+        rows: of all splits together; the latest tenth is the test split, the tenth before it the validation split.
+        seed: of everything; the same arguments give the same rows.
+        num_users: size of the vocabulary of users.
+        num_items: size of the vocabulary of items, at least as large as `num_categories`.
+        num_categories: size of the vocabulary of categories.
+        mean_history: earlier clicks in a row, before the cut at 50.
+        progress: told after each chunk of rows.
+
+    Raises:
+        DataError: `folder` holds something, or a size is too small.
+    """
+    if min(num_users, num_categories) < 1 or num_items < num_categories:
+        sizes = f"{num_users=}, {num_items=}, {num_categories=}"
+        raise DataError(f"sizes of the shop: must be at least 1, and no more categories than items, got {sizes}")
+    settings = Settings(
+        num_users=num_users, num_items=num_items, num_categories=num_categories, mean_history=mean_history
+    )
+    facts = {"shape": "shop", "rows": rows, "seed": seed, **asdict(settings)}
+    shop = Shop(rows=rows, seed=seed, settings=settings)
+    return write_log(shop, folder, config=CONFIG, about=ABOUT, facts=facts, progress=progress)
 
 
 def interest_effect(matches: Ints) -> Floats:
     """Return the logit for a number of earlier clicks in the item's category: rising, with less and less effect."""
-    return 3.0 * (1 - 0.6**matches) - 0.8
+    effect: Floats = 3.0 * (1 - 0.6**matches) - 0.8
+    return effect
 
 
 def _price_effect(price: Floats) -> Floats:
@@ -178,4 +264,5 @@ def _price_effect(price: Floats) -> Floats:
 
 def _zipf(size: int, exponent: float) -> Floats:
     weights = np.arange(1, size + 1) ** -exponent
-    return weights / weights.sum()
+    shares: Floats = weights / weights.sum()
+    return shares

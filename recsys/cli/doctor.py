@@ -1,0 +1,23 @@
+"""`recsys doctor`: findings as a table, and what to install."""
+
+from rich.table import Table
+
+from recsys.cli.progress import console
+from recsys.environment import check_environment
+
+__all__ = ["show_findings"]
+
+_STYLE = {"ok": "green", "warning": "yellow", "error": "red"}
+
+
+def show_findings() -> bool:
+    """Print every finding and its remedy; return whether nothing is broken."""
+    findings = check_environment()
+    table = Table("", "what", "found", box=None)
+    for finding in findings:
+        table.add_row(f"[{_STYLE[finding.level]}]{finding.level}[/]", finding.what, finding.detail)
+    console.print(table)
+    for finding in findings:
+        if finding.remedy:
+            console.print(f"{finding.what}: {finding.remedy}", markup=False, soft_wrap=True)
+    return all(finding.level != "error" for finding in findings)

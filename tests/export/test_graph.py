@@ -1,0 +1,65 @@
+"""Parts of the graph that no scheme or tower of the package reaches by itself."""
+
+import torch
+from torch import Tensor, nn
+
+from recsys.config import FullTable
+from recsys.embeddings import Member, PhysicalTable, Scheme
+from recsys.export import script
+from recsys.export.graph import Histories, TableReader
+
+
+class TwoPlusOne(Scheme):
+    """Two lookups in one table and one in another, joined by a trained weight."""
+
+    sums_bags = False
+    takes_open = False
+
+    def __init__(self) -> None:
+        super().__init__("t", [Member("a", 6), Member("b", 6)], 2, FullTable(features=("a", "b")))
+        self.factor = nn.Parameter(torch.tensor([3.0]))
+
+    def tables(self) -> list[PhysicalTable]:
+        shared = PhysicalTable("t.shared", 4, 1)
+        return [shared, PhysicalTable("t.other", 6, 1), shared]
+
+    def remap(self, id_V: Tensor, member: int) -> Tensor:
+        return torch.stack([id_V % 2, id_V, 2 + torch.div(id_V, 4, rounding_mode="floor") + 0 * member])
+
+    def combine(self, rows: list[Tensor], id_V: Tensor, member: int) -> Tensor:
+        return torch.cat([rows[0] * rows[2] * self.factor, rows[1] + id_V.unsqueeze(1) * member], dim=1)
+
+
+def test_lookups_that_share_a_physical_table_each_read_their_own_rows() -> None:
+    weights = {
+        "t.shared": torch.tensor([[1.0], [2.0], [10.0], [20.0]]),
+        "t.other": torch.arange(100.0, 106.0).unsqueeze(1),
+    }
+
+    class Reader(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.table = TableReader(TwoPlusOne(), weights, {"first": 0, "second": 1})
+
+        def forward(self, ids: dict[str, Tensor]) -> dict[str, Tensor]:
+            vectors: dict[str, Tensor] = {}
+            self.table(ids, vectors)
+            return vectors
+
+    vectors = script(Reader())({"first": torch.tensor([0, 5]), "second": torch.tensor([3])})
+    assert vectors["first"].tolist() == [[1 * 10 * 3, 100], [2 * 20 * 3, 105]]
+    assert vectors["second"].tolist() == [[2 * 10 * 3, 103 + 3]]
+
+
+def test_a_history_holds_its_sequences_side_by_side_and_so_does_its_target() -> None:
+    vectors = {
+        "item": torch.tensor([[1.0]]),
+        "shop": torch.tensor([[2.0]]),
+        "items": torch.tensor([[3.0], [4.0]]),
+        "shops": torch.tensor([[5.0], [6.0]]),
+    }
+    lengths = {"items": torch.tensor([2]), "shops": torch.tensor([2])}
+    (behaviour,) = script(Histories([["items", "shops"]], [["item", "shop"]]))(vectors, lengths)
+    assert behaviour.target.tolist() == [[1, 2]]
+    assert behaviour.history.tolist() == [[3, 5], [4, 6]]
+    assert behaviour.lengths.tolist() == [2]
