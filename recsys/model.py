@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from recsys.config import Plan
 from recsys.embeddings import Batch, Layout, Lookup
 from recsys.embeddings.layout import module_key
-from recsys.towers import TOWERS, Behaviour, BehaviourInputs, TowerInputs, build_tower, tower_class
+from recsys.towers import Behaviour, BehaviourInputs, TowerInputs, build_tower, tower_class
 from recsys.towers.layers import segment_sum
 
 __all__ = ["CtrModel", "Output", "build_model", "pool"]

@@ -174,7 +174,8 @@ def demo_data(
 
     with progress_reports() as progress:
         made = (generate if shape == "shop" else generate_wide)(folder, rows=rows, seed=seed, progress=progress)
-    console.print(f"{folder}: {rows:,} rows; the best AUC possible on test is {made.bayes_auc['test']:.4f}", markup=False)
+    best = made.bayes_auc["test"]
+    console.print(f"{folder}: {rows:,} rows; the best AUC possible on test is {best:.4f}", markup=False)
 
 
 @app.command()

@@ -1,6 +1,7 @@
-"""Classes of the user's own, named `package.module:Class` in a configuration. Naming one runs its module."""
+"""Classes of the user's own, named `package.module:Class` in a configuration."""
 
 import importlib
+from types import ModuleType
 from typing import TypeVar
 
 from recsys.errors import ConfigError
@@ -10,17 +11,30 @@ __all__ = ["load_class"]
 T = TypeVar("T")
 
 
-def load_class(name: str, base: type[T]) -> type[T]:
-    """Import the class called `name` ("package.module:Class") and check that it extends `base`.
+def load_class(name: str, base: type[T], *, where: str) -> type[T]:
+    """Import a class; this runs its module, and what that raises is not caught unless the module is not there.
+
+    Args:
+        name: "package.module:Class".
+        base: what it must extend.
+        where: the key that names it, for messages, such as "model.tower".
 
     Raises:
-        ConfigError: the module or the class is missing, or the class is something else.
+        ConfigError: there is no such module or class, or the class does not extend `base`.
     """
     module_name, _, class_name = name.partition(":")
-    try:
-        found = getattr(importlib.import_module(module_name), class_name)
-    except (ImportError, AttributeError) as error:
-        raise ConfigError(f"{name}: cannot be imported: {error}") from error
+    found = getattr(_module(module_name, f"{where}: {name}"), class_name, None)
+    if found is None:
+        raise ConfigError(f"{where}: module {module_name} has no {class_name!r}, got {name!r}")
     if not (isinstance(found, type) and issubclass(found, base)):
-        raise ConfigError(f"{name}: must be a class that extends {base.__module__}.{base.__qualname__}, got {found!r}")
+        raise ConfigError(f"{where}: must be a subclass of {base.__module__}.{base.__qualname__}, got {name!r}")
     return found
+
+
+def _module(name: str, where: str) -> ModuleType:
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name is None or not f"{name}.".startswith(f"{error.name}."):
+            raise  # found, but it imports something that is not there
+        raise ConfigError(f"{where}: cannot find the module {error.name}; its folder must be on PYTHONPATH") from error

@@ -18,6 +18,10 @@ class _Table(Section):
     dim: Dim | None = None
     """Width of one embedding, in floats; `model.dim` when not given. FBGEMM reads multiples of 4."""
 
+    def num_weights(self, num_ids: int, dim: int) -> int | None:
+        """Return how many floats the tables hold for so many ids; None if only the scheme itself knows."""
+        raise NotImplementedError
+
 
 class FullTable(_Table):
     """One row for each id of the vocabulary: no collisions, no compression."""
@@ -25,6 +29,9 @@ class FullTable(_Table):
     takes_open: ClassVar[bool] = False
 
     scheme: Literal["full"] = "full"
+
+    def num_weights(self, num_ids: int, dim: int) -> int:
+        return num_ids * dim
 
 
 class HashTable(_Table):
@@ -34,6 +41,9 @@ class HashTable(_Table):
     rows: Annotated[int, Field(ge=1)]
     """Rows of the table, whatever the size of the vocabulary."""
 
+    def num_weights(self, num_ids: int, dim: int) -> int:  # noqa: ARG002
+        return self.rows * dim
+
 
 class CustomTable(_Table):
     """A scheme of the user's own, named `package.module:Class`; other keys are handed to it."""
@@ -41,6 +51,9 @@ class CustomTable(_Table):
     model_config = ConfigDict(extra="allow")
 
     scheme: Annotated[str, Field(pattern=CLASS_PATH)]
+
+    def num_weights(self, num_ids: int, dim: int) -> None:  # noqa: ARG002
+        return None
 
     def parameters(self) -> dict[str, Any]:
         """Return the keys that only the user's own class knows; lists are tuples."""

@@ -26,7 +26,7 @@ from recsys.features.source import Piece, Source, find_files, open_source
 from recsys.features.state import TransformState
 from recsys.features.transform import arrow_type, encode
 
-__all__ = ["Progress", "prepare", "prepare_split"]
+__all__ = ["Progress", "find_prepared", "prepare", "prepare_split"]
 
 Progress = Callable[[str, int, int | None], None]
 """Called with the stage, its rows done so far, and its rows in all if they are known."""
@@ -63,12 +63,29 @@ def prepare(config: Config, data_dir: Path, cache_dir: Path, progress: Progress 
     """
     job = _job(config, data_dir)
     folder = cache_dir / _key(job)
-    splits = read_manifest(folder)
-    if splits is None:
+    prepared = _read(job, folder)
+    if prepared is None:
         with published(folder) as draft:
             _write(job, draft, progress or _silent)
-        splits = read_manifest(folder)
-        assert splits is not None, f"{folder} is not whole"
+        prepared = _read(job, folder)
+        assert prepared is not None, f"{folder} is not whole"
+    return prepared
+
+
+def find_prepared(config: Config, data_dir: Path, cache_dir: Path) -> Prepared | None:
+    """Return what `prepare` would, if it is there already.
+
+    Raises:
+        DataError, ConfigError: as `prepare`, as far as it shows without reading rows.
+    """
+    job = _job(config, data_dir)
+    return _read(job, cache_dir / _key(job))
+
+
+def _read(job: _Job, folder: Path) -> Prepared | None:
+    splits = read_manifest(folder)
+    if splits is None:
+        return None
     return Prepared(job.plan, TransformState.load(folder / "transform"), splits, folder)
 
 

@@ -30,7 +30,7 @@ class Chunk(NamedTuple):
     """One record batch of a prepared file."""
 
     file: Path
-    index: int
+    number: int
     num_rows: int
 
 
@@ -155,7 +155,10 @@ def load_window(chunks: Sequence[Chunk], columns: Columns) -> Window:
         start = stop
     return Window(
         columns,
-        *map(torch.from_numpy, (ids, keys, floats, groups)),
+        torch.from_numpy(ids),
+        torch.from_numpy(keys),
+        torch.from_numpy(floats),
+        torch.from_numpy(groups),
         lists={name: _load_lists(parts) for name, parts in lists.items()},
     )
 
@@ -179,7 +182,7 @@ def _read(chunks: Sequence[Chunk]) -> Iterator[pa.RecordBatch]:
     for start, stop in pairwise(runs):
         with _opened(chunks[start].file) as reader:
             for chunk in chunks[start:stop]:
-                yield reader.get_batch(chunk.index)
+                yield reader.get_batch(chunk.number)
 
 
 def _opened(file: Path) -> pa.RecordBatchFileReader:

@@ -47,7 +47,10 @@ class Read:
 def build_scheme(table: PlannedTable, members: Sequence[Member]) -> Scheme:
     """Return the scheme a table asks for."""
     name = table.spec.scheme
-    kind = load_class(name, Scheme) if isinstance(table.spec, CustomTable) else SCHEMES[name]
+    if isinstance(table.spec, CustomTable):
+        kind: type[Scheme] = load_class(name, Scheme, where=f"tables.{table.name}.scheme")  # type: ignore[type-abstract]
+    else:
+        kind = SCHEMES[name]
     return kind(module_key(table.name), members, table.dim, table.spec)
 
 

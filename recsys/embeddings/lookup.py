@@ -8,16 +8,17 @@ Dimension key: B rows, S slots, d width of one physical table.
 """
 
 from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.distributed.optim import _apply_optimizer_in_backward
 from torchrec.distributed.embeddingbag import EmbeddingBagCollectionSharder
 from torchrec.distributed.sharding_plan import construct_module_sharding_plan, table_wise
 from torchrec.distributed.types import ShardingPlan
 from torchrec.modules.embedding_configs import EmbeddingBagConfig, PoolingType
 from torchrec.modules.embedding_modules import EmbeddingBagCollection
 from torchrec.optim import SGD, Adagrad, Adam, RowWiseAdagrad
+from torchrec.optim.apply_optimizer_in_backward import apply_optimizer_in_backward
 
 from recsys.config.run import SparseOptimizer
 from recsys.embeddings.batch import Batch
@@ -81,13 +82,11 @@ class Lookup(nn.Module):
             for field, read in self._layout.reads.items()
         }
 
-    def _cut(
-        self, rows_Sd: Tensor, lookups: list[tuple[str, int]], batch: Batch
-    ) -> dict[tuple[str, int], Tensor]:
+    def _cut(self, rows_Sd: Tensor, lookups: list[tuple[str, int]], batch: Batch) -> dict[tuple[str, int], Tensor]:
         """Cut the slots of one table into the bags of its fields."""
         reads = self._layout.reads
         sizes = [batch.num_rows if reads[field].form == "bag" else len(batch.ids[field]) for field, _ in lookups]
-        return dict(zip(lookups, rows_Sd[: sum(sizes)].split(sizes), strict=True))
+        return dict(zip(lookups, torch.split(rows_Sd[: sum(sizes)], sizes), strict=True))
 
 
 def fuse_optimizer(lookup: Lookup, optimizer: SparseOptimizer) -> None:
@@ -95,13 +94,13 @@ def fuse_optimizer(lookup: Lookup, optimizer: SparseOptimizer) -> None:
     arguments: dict[str, float] = {"lr": optimizer.lr}
     if optimizer.name != "sgd":
         arguments["eps"] = optimizer.eps
-    _apply_optimizer_in_backward(_OPTIMIZERS[optimizer.name], lookup.parameters(), arguments)
+    apply_optimizer_in_backward(_OPTIMIZERS[optimizer.name], lookup.parameters(), arguments)
 
 
 def sharding_plan(lookup: Lookup, *, path: str, device: torch.device) -> ShardingPlan:
     """Place every table whole on rank 0; `path` is where the lookup lives in the model."""
     sharder = EmbeddingBagCollectionSharder()
-    modules = {name: module for name, module in lookup.named_children() if module is not None}
+    modules: dict[str, Any] = {name: module for name, module in lookup.named_children() if module is not None}
     return ShardingPlan(
         {
             f"{path}.{name}": construct_module_sharding_plan(

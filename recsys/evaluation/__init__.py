@@ -9,15 +9,13 @@ from recsys.evaluation.probability import (
     normalised_entropy,
 )
 from recsys.evaluation.ranking import GroupedAuc, auc, gauc, rela_impr
-from recsys.evaluation.summary import Accumulator, Predictions, evaluate
+from recsys.evaluation.summary import evaluate
 
 __all__ = [
-    "Accumulator",
     "AucDifference",
     "AucInterval",
     "CalibrationCurve",
     "GroupedAuc",
-    "Predictions",
     "auc",
     "auc_difference",
     "auc_interval",

@@ -1,8 +1,8 @@
 """Towers: from the embeddings of a row to its logits. One file a paper; `TOWERS` names them all."""
 
-import importlib
 from typing import Any
 
+from recsys.config.custom import load_class
 from recsys.config.towers import Model
 from recsys.errors import ConfigError
 from recsys.towers.autoint import AutoInt
@@ -41,26 +41,9 @@ def tower_class(name: str) -> type[Tower]:
     """
     if name in TOWERS:
         return TOWERS[name]
-    module_name, colon, class_name = name.partition(":")
-    if not colon:
+    if ":" not in name:
         raise ConfigError(f"model.tower: must be one of {', '.join(TOWERS)}, or package.module:Class, got {name!r}")
-    found = getattr(_module(module_name, where=name), class_name, None)
-    if found is None:
-        raise ConfigError(f"model.tower: module {module_name} has no {class_name!r}, got {name!r}")
-    if not (isinstance(found, type) and issubclass(found, Tower)):
-        raise ConfigError(f"model.tower: must be a subclass of recsys.towers.Tower, got {name!r}")
-    return found
-
-
-def _module(name: str, *, where: str) -> Any:
-    try:
-        return importlib.import_module(name)
-    except ModuleNotFoundError as error:
-        if error.name is None or not f"{name}.".startswith(f"{error.name}."):
-            raise  # found, but it imports something that is not there
-        raise ConfigError(
-            f"model.tower: cannot find the module {error.name}, got {where!r}; its folder must be on PYTHONPATH"
-        ) from error
+    return load_class(name, Tower, where="model.tower")  # type: ignore[type-abstract]
 
 
 def build_tower(inputs: TowerInputs, config: Model) -> Tower:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch.distributed import checkpoint as dcp
+from torch.distributed.checkpoint import state_dict_loader, state_dict_saver
 from torch.optim import Optimizer
 from torchrec.distributed.model_parallel import DistributedModelParallel
 
@@ -32,7 +32,7 @@ def save(folder: Path, model: DistributedModelParallel, optimizer: Optimizer, ex
     """
     temporary = _sibling(folder, "tmp")
     shutil.rmtree(temporary, ignore_errors=True)
-    dcp.save(_tables(model), checkpoint_id=temporary)
+    state_dict_saver.save(_tables(model), checkpoint_id=temporary)
     torch.save({"optimizer": optimizer.state_dict(), "extra": extra}, temporary / _TRAINER)
     _swap(temporary, folder)
 
@@ -63,7 +63,7 @@ def load(folder: Path, model: DistributedModelParallel, optimizer: Optimizer | N
     if found is None:
         raise DataError(f"{folder}: no complete checkpoint there")
     state = _tables(model)
-    dcp.load(state, checkpoint_id=found)
+    state_dict_loader.load(state, checkpoint_id=found)
     model.load_state_dict(state["model"])
     model.fused_optimizer.load_state_dict(state["sparse"])
     trainer = torch.load(found / _TRAINER, weights_only=True)

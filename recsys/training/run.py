@@ -125,9 +125,7 @@ def _fit(
     progress = Progress()
     watched = (config.early_stopping or EarlyStopping()).metric
     report = EpochReport(progress, folder / "metrics.jsonl", metric=watched, say=say)
-    keeper = Checkpoints(
-        folder / "checkpoints", progress, minutes=config.checkpoint_minutes, epochs=config.epochs
-    )
+    keeper = Checkpoints(folder / "checkpoints", progress, minutes=config.checkpoint_minutes, epochs=config.epochs)
     callbacks: list[Callback] = [report]
     if config.lr_reduction is not None:
         callbacks.append(ReduceLearningRates(progress, config.lr_reduction))
@@ -140,8 +138,8 @@ def _fit(
     if not progress.finished:
         train_data, valid_data = _readers(built, prepared, progress)
         trainer = _trainer(built.plan, folder, callbacks, device)
-        trainer.fit_loop.epoch_progress.current.processed = progress.epoch
-        trainer.fit_loop.epoch_progress.current.completed = progress.epoch
+        done = trainer.fit_loop.epoch_progress.current
+        done.processed = done.completed = progress.epoch  # type: ignore[attr-defined]
         trainer.fit(task, train_data, valid_data)
         if trainer.interrupted:
             raise KeyboardInterrupt
@@ -191,9 +189,7 @@ def _trainer(plan: Plan, folder: Path, callbacks: list[Callback], device: torch.
     )
 
 
-def _evaluate(
-    built: Built, prepared: Prepared, folder: Path, progress: ProgressReport | None
-) -> dict[str, float]:
+def _evaluate(built: Built, prepared: Prepared, folder: Path, progress: ProgressReport | None) -> dict[str, float]:
     """Score validation and test rows with the best epoch, and keep the predictions."""
     tasks = list(built.plan.config.labels)
     metrics: dict[str, float] = {}
@@ -230,7 +226,8 @@ def _write_beginning(folder: Path, prepared: Prepared, data_dir: Path) -> None:
     prepared.state.save(folder / "transform")
     keep_golden_rows(prepared.plan, data_dir, folder)
     _write_json(folder / "environment.json", environment_record())
-    _write_json(folder / "data.json", {"prepared": prepared.folder.name, "started": time.strftime("%FT%TZ", time.gmtime())})
+    started = time.strftime("%FT%TZ", time.gmtime())
+    _write_json(folder / "data.json", {"prepared": prepared.folder.name, "started": started})
     (folder / "config.yaml").write_text(dump(prepared.plan.config))  # last: it makes the folder a run
 
 

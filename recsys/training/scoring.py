@@ -76,9 +76,7 @@ class ScoreCollector:
         return Scores(_joined(probabilities), _joined(labels), _optional(weights), _optional(groups))
 
 
-def score(
-    model: nn.Module, batches: Iterable[Batch], *, progress: Callable[[int], None] | None = None
-) -> Scores:
+def score(model: nn.Module, batches: Iterable[Batch], *, progress: Callable[[int], None] | None = None) -> Scores:
     """Score all batches without gradients; `progress` is told the rows of each."""
     collector = ScoreCollector()
     was_training = model.training

@@ -7,7 +7,7 @@ strategy then keeps Lightning from wrapping, moving or saving what TorchRec owns
 from typing import cast
 
 import torch
-from lightning.pytorch.plugins.environments import LightningEnvironment
+from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from lightning.pytorch.strategies import DDPStrategy
 from torch import Tensor, distributed, nn
 from torchrec.distributed.embeddingbag import EmbeddingBagCollectionSharder
@@ -35,7 +35,7 @@ def ensure_process_group(device: torch.device) -> None:
     """Join a process group of one, without a launcher, a port or an environment variable."""
     if not distributed.is_initialized():
         backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
-        distributed.init_process_group(backend, store=distributed.HashStore(), rank=0, world_size=1)
+        distributed.init_process_group(backend, store=torch._C._distributed_c10d.HashStore(), rank=0, world_size=1)
 
 
 def shard(model: CtrModel, optimizer: SparseOptimizer, *, device: torch.device) -> DistributedModelParallel:

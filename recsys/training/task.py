@@ -73,7 +73,8 @@ class CtrTask(LightningModule):
         self._loss_sum += loss.detach().cpu().double() * batch.num_rows
         self._rows_seen += batch.num_rows
         self.log("train.loss", loss.detach(), prog_bar=True, batch_size=batch.num_rows)
-        return loss + self.config.regularization.rows * output.penalty
+        total: Tensor = loss + self.config.regularization.rows * output.penalty
+        return total
 
     def on_validation_epoch_start(self) -> None:
         self._collector = ScoreCollector()

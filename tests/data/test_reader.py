@@ -155,6 +155,11 @@ def test_order_depends_on_seed_and_epoch_only(split: PreparedSplit) -> None:
     assert len({tuple(order) for order in (epoch_0, epoch_1, other, range(51))}) == 4
 
 
+def test_a_single_window_is_shuffled_anew_in_each_epoch(tmp_path: Path) -> None:
+    reader = reader_of(write_split(tmp_path, [[30]]), window_rows=1000)
+    assert row_ids(list(reader)) != row_ids(list(reader))
+
+
 def test_rows_of_one_window_are_mixed_and_windows_are_drawn_anew(split: PreparedSplit) -> None:
     reader = reader_of(split, window_rows=20)
     windows = []

@@ -12,7 +12,7 @@ from sklearn.metrics import log_loss, roc_auc_score
 from recsys.config import load_config, resolve
 from recsys.data.synthetic import SyntheticLog, generate, generate_wide
 from recsys.data.synthetic.log import CHUNK_ROWS, Sample, make_chunk
-from recsys.data.synthetic.shop import DEVICES, SEGMENTS, Settings, Shop, interest_effect
+from recsys.data.synthetic.shop import DEVICES, SEGMENTS, START, Settings, Shop, interest_effect
 from recsys.data.synthetic.wide import PAIRS, VOCABULARIES, Wide
 from recsys.errors import DataError
 
@@ -138,12 +138,26 @@ def test_the_best_hour_depends_on_the_device_and_the_best_category_on_the_segmen
     assert interaction.std() > 0.02
 
 
-def test_popular_items_change_and_new_ones_appear(shop_log: SyntheticLog) -> None:
-    train, test = read(shop_log, "train")["item_id"], read(shop_log, "test")["item_id"]
-    new = set(test.to_pylist()) - set(train.slice(0, 20_000).to_pylist())
-    assert len(new) > 50
-    counts = pc.value_counts(train).field("counts").to_numpy()
-    assert counts.max() > 20 * np.median(counts)
+def test_no_item_is_shown_before_the_day_of_its_launch(shop: Shop, sample: Sample) -> None:
+    item = pc.index_in(sample.table["item_id"].combine_chunks(), shop.item_name).to_numpy()
+    day = (column(sample, "ts") - START) // 86_400
+    assert (shop.launch_day[item] <= day).all()
+    assert (shop.launch_day[item] > 0).mean() > 0.05
+
+
+def test_a_few_items_are_popular_and_they_change(shop_log: SyntheticLog) -> None:
+    early, late = (read(shop_log, split)["item_id"].slice(0, 6_000) for split in ("train", "test"))
+    top = []
+    for items in (early, late):
+        counted = sorted(pc.value_counts(items).to_pylist(), key=lambda count: -count["counts"])
+        assert sum(count["counts"] for count in counted[:200]) > 0.3 * len(items)
+        top.append({count["values"] for count in counted[:50]})
+    assert 5 < len(top[0] & top[1]) < 40
+
+
+def test_chunks_are_different(shop: Shop) -> None:
+    users = [make_chunk(shop, number).table["user_id"].slice(0, 5_000) for number in (0, 1)]
+    assert not users[0].equals(users[1])
 
 
 def test_some_prices_are_missing_and_nothing_else_is(sample: Sample) -> None:

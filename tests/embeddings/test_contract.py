@@ -60,8 +60,7 @@ def test_remap_stays_inside_the_tables_for_the_first_and_the_last_id(one_table: 
 def test_remap_scripts_and_gives_the_same(one_table: Callable[..., Layout]) -> None:
     scheme = one_table().schemes["all"]
     ids = torch.tensor([0, 4, 4, 1])
-    with pytest.warns(DeprecationWarning):
-        scripted = torch.jit.script(Remap(scheme))
+    scripted = torch.jit.script(Remap(scheme))
     for member in range(len(scheme.members)):
         assert torch.equal(scripted(ids, member), scheme.remap(ids, member))
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 import recsys.evaluation
-from recsys.evaluation import Accumulator, auc, evaluate, gauc, logloss
+from recsys.evaluation import auc, evaluate, gauc, logloss
 
 
 def test_a_run_reports_these_metrics():
@@ -32,38 +32,6 @@ def test_weights_reach_every_metric():
     for name in ("auc", "logloss", "ne", "calibration", "gauc"):
         assert plain[name] != weighted[name], name
     assert weighted["positives"] == 2.0
-
-
-def test_batches_give_the_metrics_of_the_whole():
-    rng = np.random.default_rng(0)
-    probability = rng.integers(1, 9, 1000).astype(np.float32) / 10
-    label, weight, group = rng.random(1000) < 0.3, rng.random(1000), rng.integers(0, 30, 1000)
-    seen = Accumulator()
-    for at in range(0, 1000, 300):
-        part = slice(at, at + 300)
-        seen.add(probability[part], label[part], weight[part], group[part])
-    assert seen.predictions().metrics() == evaluate(probability, label, weight, group)
-    np.testing.assert_array_equal(seen.predictions().group, group)
-
-
-def test_an_accumulator_keeps_copies():
-    buffer, seen = np.array([0.1, 0.9]), Accumulator()
-    seen.add(buffer, [0, 1])
-    buffer[:] = 0.5
-    assert seen.predictions().metrics()["auc"] == 1.0
-
-
-def test_nothing_accumulated_has_no_metrics():
-    found = Accumulator().predictions().metrics()
-    assert found["rows"] == 0
-    assert np.isnan(found["auc"])
-
-
-def test_batches_must_agree_in_what_they_hold():
-    seen = Accumulator()
-    seen.add([0.1], [0], group=[1])
-    with pytest.raises(ValueError, match="group: must be given with every batch or with none, batch 1 differs"):
-        seen.add([0.1], [0])
 
 
 def test_all_is_what_is_public():

@@ -54,8 +54,11 @@ def test_a_tower_of_the_users_own_is_built_with_its_keys() -> None:
         ("no_such_module:Tower", r"cannot find the module no_such_module, got 'no_such_module:Tower'; .* PYTHONPATH"),
         ("recsys.no_such:Tower", r"cannot find the module recsys\.no_such, got"),
         ("own_tower_for_a_test:Tripled", r"module own_tower_for_a_test has no 'Tripled'"),
-        ("own_tower_for_a_test:NoTower", r"must be a subclass of recsys\.towers\.Tower, got 'own_tower_for_a_test:No"),
-        ("own_tower_for_a_test:nn", r"must be a subclass of recsys\.towers\.Tower"),
+        (
+            "own_tower_for_a_test:NoTower",
+            r"must be a subclass of recsys\.towers\.base\.Tower, got 'own_tower_for_a_test:No",
+        ),
+        ("own_tower_for_a_test:nn", r"must be a subclass of recsys\.towers\.base\.Tower"),
     ],
 )
 def test_a_tower_that_cannot_be_found_is_an_error_that_says_why(name: str, message: str) -> None:

@@ -117,11 +117,11 @@ class Shop:
         self.first_item = np.searchsorted(self.category_of, np.arange(num_categories + 1))
         self.item_name = pa.array([f"i{code:05}" for code in random.permutation(num_items)])
         popularity = _zipf(num_items, 0.8)[random.permutation(num_items)]
-        launch_day = np.where(random.random(num_items) < 0.6, -1, random.integers(0, DAYS, num_items))
-        launch_day[self.first_item[:-1]] = -1
+        self.launch_day = np.where(random.random(num_items) < 0.6, -1, random.integers(0, DAYS, num_items))
+        self.launch_day[self.first_item[:-1]] = -1
         day = np.arange(DAYS)[:, None]
         waves = np.exp(np.sin(2 * np.pi * (day / DAYS + random.random(num_items))))
-        weight_DI = popularity * waves * (launch_day <= day)
+        weight_DI = popularity * waves * (self.launch_day <= day)
         # One ascending array for all days: the items of day d lie in [d, d + 1).
         total = np.concatenate([np.zeros((DAYS, 1)), weight_DI.cumsum(axis=1)], axis=1)
         self.cumulative = total / total[:, -1:] + day

@@ -30,7 +30,7 @@ VOCABULARIES = (
 """Values of C1 .. C26."""
 PAIRS = ((0, 5), (1, 16), (4, 13), (8, 22), (19, 21), (7, 18), (12, 24), (2, 10))
 """Id columns that act together."""
-NUM_CLASSES, NUM_COMMON = 8, 1_000
+NUM_CLASSES, NUM_COMMON = 8, 100
 """The most frequent NUM_COMMON values of a column are dealt to the classes; all others are in one without effect."""
 
 CONFIG = """\
@@ -42,12 +42,12 @@ features:
 data: {train: train/*.parquet, valid: valid.parquet, test: test.parquet}
 model: {tower: mlp, dim: 16, mlp: [256, 128], activation: relu}
 train:
-  epochs: 2
+  epochs: 3
   batch_size: 4096
   seed: 1
   sparse_optimizer: {name: rowwise_adagrad, lr: 0.05}
   dense_optimizer: {name: adam, lr: 1.0e-3}
-  regularization: {rows: 1.0}
+  regularization: {rows: 0.1}
 """
 
 ABOUT = """\
