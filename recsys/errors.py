@@ -28,5 +28,5 @@ class ExportError(RecsysError):
     """A bundle could not be written, or does not reproduce the scores of training."""
 
 
-class EnvironmentError_(RecsysError):
+class EnvironmentError_(RecsysError):  # noqa: N801, N818 - the builtin has the name without underscore
     """The installed packages or devices cannot run this; the message says what to install."""

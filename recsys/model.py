@@ -1,7 +1,7 @@
-"""Where embeddings, tower and head meet.
+r"""Where embeddings, tower and head meet.
 
     batch --lookup--> rows --scheme.combine--> vectors of ids --pool--> fields (B, C) --tower--> logits (B, T)
-                                                          \\--> behaviours (target, history) --/
+                                                          \--> behaviours (target, history) --/
 
 Dimension key: B rows, C width of all fields, D width of one, T tasks, V ids of one field in the batch.
 """
@@ -17,7 +17,7 @@ from recsys.embeddings.layout import module_key
 from recsys.towers import Behaviour, BehaviourInputs, TowerInputs, build_tower, tower_class
 from recsys.towers.layers import segment_sum
 
-__all__ = ["CtrModel", "Output", "build_model", "pool"]
+__all__ = ["CtrModel", "Output", "TowerBatch"]
 
 
 class Output(NamedTuple):
@@ -27,6 +27,16 @@ class Output(NamedTuple):
     """(B, T)."""
     penalty: Tensor
     """(), the mini-batch aware L2 of the rows read, without its factor lambda; 0 when not regularised."""
+
+
+class TowerBatch(NamedTuple):
+    """What the tower is called with for one batch."""
+
+    fields: Tensor
+    """(B, C), in the order of `Wiring.fields`."""
+    numbers: Tensor
+    """(B, N)."""
+    behaviours: list[Behaviour]
 
 
 class Wiring(NamedTuple):
@@ -63,11 +73,18 @@ class CtrModel(nn.Module):
     def forward(self, batch: Batch) -> Output:
         """Score a batch: logits (B, T) and the penalty of the rows it read."""
         rows = self.lookup(batch)
+        return Output(self.tower(*self._tower_batch(rows, batch)), self._penalty(rows, batch))
+
+    def tower_batch(self, batch: Batch) -> TowerBatch:
+        """Return what the tower is fed for a batch, to look inside it."""
+        return self._tower_batch(self.lookup(batch), batch)
+
+    def _tower_batch(self, rows: dict[str, list[Tensor]], batch: Batch) -> TowerBatch:
         vectors = {name: self._combine(name, rows[name], batch) for name in rows}
         fields = [self._pool(name, vectors[name], batch) for name in self.wiring.fields]
         flat = torch.cat(fields, dim=1) if fields else batch.numbers.new_zeros(batch.num_rows, 0)
         behaviours = [self._behaviour(names, vectors, batch) for names in self.wiring.behaviours.values()]
-        return Output(self.tower(flat, batch.numbers, behaviours), self._penalty(rows, batch))
+        return TowerBatch(flat, batch.numbers, behaviours)
 
     def _combine(self, name: str, rows: list[Tensor], batch: Batch) -> Tensor:
         read = self.layout.reads[name]

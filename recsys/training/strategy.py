@@ -16,7 +16,7 @@ from torchrec.distributed.types import ModuleSharder, ShardingEnv
 
 from recsys.config import SparseOptimizer
 from recsys.embeddings import fuse_optimizer, sharding_plan
-from recsys.errors import ConfigError
+from recsys.errors import ConfigError, EnvironmentError_
 from recsys.model import CtrModel
 
 __all__ = ["TorchRecStrategy", "pick_device", "shard", "table_weights"]
@@ -27,7 +27,7 @@ def pick_device(name: str | None = None) -> torch.device:
     if name is None:
         name = "cuda" if torch.cuda.is_available() else "cpu"
     if name == "cuda" and not torch.cuda.is_available():
-        raise ConfigError("device: cuda was asked for, but torch sees no CUDA device; see `recsys doctor`")
+        raise EnvironmentError_("device: cuda was asked for, but torch sees no CUDA device; see `recsys doctor`")
     return torch.device("cuda:0" if name == "cuda" else name)
 
 

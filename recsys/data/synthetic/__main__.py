@@ -13,7 +13,7 @@ def main() -> int:
     parser.add_argument("run", type=Path, help="folder of a run on it")
     parser.add_argument("--at-least", type=float, default=0.95)
     options = parser.parse_args()
-    best = json.loads((options.log / "truth.json").read_text())["test"]["auc"]
+    best = json.loads((options.log / "truth.json").read_text())["splits"]["test"]["auc"]
     reached = json.loads((options.run / "metrics.json").read_text())["test.auc"]
     share = (reached - 0.5) / (best - 0.5)
     print(f"test AUC {reached:.4f}; the best possible is {best:.4f}: {share:.1%} of the way from 0.5")
