@@ -52,11 +52,7 @@ class Wiring(NamedTuple):
         ids = [field for field in plan.fields if field.kind != "number"]
         if not tower_class(plan.config.model.tower).uses_behaviours:
             return cls([field.name for field in ids], {})
-        behaviours: dict[str, list[str]] = {}
-        for field in ids:
-            if field.kind == "sequence":
-                behaviours.setdefault(field.behaviour or field.name, []).append(field.name)
-        return cls([field.name for field in ids if field.kind != "sequence"], behaviours)
+        return cls([field.name for field in ids if field.kind != "sequence"], plan.behaviours())
 
 
 class CtrModel(nn.Module):

@@ -1,7 +1,9 @@
 """`recsys COMMAND`: each command names files and an action; what a model is stands in its YAML file."""
 
 import json
+import logging
 import sys
+import warnings
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -29,14 +31,13 @@ Device = Annotated[Literal["cpu", "cuda"] | None, typer.Option(help="Default: cu
 
 def main() -> None:
     """Run the command line; a problem of the user's ends with its message and exit code 2."""
+    if not sys.warnoptions:
+        _hide_warnings_of_packages()
     try:
         app()
     except RecsysError as error:
         console.print(f"error: {error}", markup=False, style="red", soft_wrap=True)
         sys.exit(2)
-    except KeyboardInterrupt:
-        console.print("interrupted")
-        sys.exit(130)
 
 
 @app.command()
@@ -92,17 +93,21 @@ def train(
         console.print(f"run folder: {folder}", markup=False)
     from recsys.training.run import train as train_run  # after the config: torch takes seconds to import
 
-    with progress_reports() as progress:
-        trained = train_run(
-            loaded,
-            data_dir=data_dir,
-            cache_dir=cache_dir,
-            folder=folder,
-            resume=resume is not None,
-            device=device,
-            progress=progress,
-            say=lambda line: console.print(line, markup=False),
-        )
+    try:
+        with progress_reports() as progress:
+            trained = train_run(
+                loaded,
+                data_dir=data_dir,
+                cache_dir=cache_dir,
+                folder=folder,
+                resume=resume is not None,
+                device=device,
+                progress=progress,
+                say=lambda line: console.print(line, markup=False),
+            )
+    except KeyboardInterrupt:
+        console.print(f"interrupted; to go on: recsys train {config} --resume {folder}", markup=False)
+        raise
     print(f"{trained.folder}: {figures(trained.metrics, 'test' if 'test.auc' in trained.metrics else 'valid')}")
 
 
@@ -180,7 +185,10 @@ def demo_data(
 
 @app.command()
 def doctor() -> None:
-    """Check torch, torchrec and fbgemm, show devices, and say what to install if something does not fit."""
+    """Check torch, torchrec and fbgemm, show devices, and say what to install if something does not fit.
+
+    Example: `recsys doctor`
+    """
     from recsys.cli.doctor import show_findings
 
     if not show_findings():
@@ -197,6 +205,13 @@ def schema() -> None:
     from recsys.config import json_schema
 
     print(json.dumps(json_schema(), indent=2))
+
+
+def _hide_warnings_of_packages() -> None:
+    """Deprecations inside the packages below us are for their authors; `python -W default` shows them."""
+    for package in ("torch", "torchrec", "fbgemm_gpu", "lightning"):
+        warnings.filterwarnings("ignore", module=rf"{package}(\.|$)")
+    logging.getLogger("torch.fx._symbolic_trace").setLevel(logging.ERROR)  # torchrec calls what torch has renamed
 
 
 def new_run_folder(config: Path, name: str | None, runs_dir: Path) -> Path:

@@ -123,8 +123,8 @@ def _misreference(name: str, features: Mapping[str, Feature], unsure: Collection
 def _aligned(features: Mapping[str, Feature]) -> Iterator[Problem]:
     first: dict[str, tuple[str, SequenceFeature]] = {}
     for name, feature in features.items():
-        if isinstance(feature, SequenceFeature) and feature.behaviour is not None:
-            leader, other = first.setdefault(feature.behaviour, (name, feature))
+        if isinstance(feature, SequenceFeature):
+            leader, other = first.setdefault(feature.behaviour or name, (name, feature))
             if feature.max_len != other.max_len:
                 text = f"must be {other.max_len}, as of {leader!r}, which has the same behaviour, got {feature.max_len}"
                 yield Problem(("features", name, "max_len"), text)

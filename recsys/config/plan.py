@@ -38,7 +38,7 @@ class Field:
     pooling: Literal["mean", "sum"] = "sum"
     """How several ids become one vector (mean for ids by default; sequences pool by mean outside DIN)."""
     behaviour: str | None = None
-    """For a sequence: the behaviour it is aligned with."""
+    """For a sequence: the behaviour it is aligned with, its own name if the file gives none."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -78,9 +78,13 @@ class Plan:
         """Return the fields of any of these kinds, in order."""
         return tuple(field for field in self.fields if field.kind in kinds)
 
-    def feature_of(self, field: Field) -> Feature:
-        """Return the feature that a field comes from."""
-        return self.features[field.feature]
+    def behaviours(self) -> dict[str, list[str]]:
+        """Return the sequences of each behaviour, in order: entry i of all of them is one event."""
+        found: dict[str, list[str]] = {}
+        for field in self.fields:
+            if field.behaviour is not None:
+                found.setdefault(field.behaviour, []).append(field.name)
+        return found
 
     def vocabulary_of(self, field: Field) -> str:
         """Return the name of the field that owns the vocabulary of `field`, which is not a number."""

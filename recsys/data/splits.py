@@ -119,9 +119,7 @@ def _time_keys(series: pl.Series, feature: DatetimeFeature | None) -> Keys:
     if isinstance(dtype, pl.Date | pl.Datetime):
         times = series.cast(pl.Datetime("us", getattr(dtype, "time_zone", None)))
         return times.dt.epoch("us").fill_null(NULL_KEY).to_numpy()
-    if dtype.is_integer() and dtype != pl.UInt64:
-        return series.cast(pl.Int64).fill_null(NULL_KEY).to_numpy()
-    try:
+    try:  # integers too: one file may hold what another holds as floats
         numbers = to_numbers(series).to_numpy()
     except BadValue:
         return to_seconds(series, DatetimeFeature(type="datetime")).to_numpy()

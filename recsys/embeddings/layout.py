@@ -25,7 +25,7 @@ from recsys.embeddings.batch import Batch
 from recsys.embeddings.full import Full
 from recsys.embeddings.hash import Hash
 from recsys.embeddings.scheme import Member, PhysicalTable, Scheme
-from recsys.errors import DataError
+from recsys.errors import ConfigError, DataError
 
 __all__ = ["SCHEMES", "Layout", "Read", "build_scheme", "count_rows"]
 
@@ -45,12 +45,19 @@ class Read:
 
 
 def build_scheme(table: PlannedTable, members: Sequence[Member]) -> Scheme:
-    """Return the scheme a table asks for."""
+    """Return the scheme a table asks for.
+
+    Raises:
+        ConfigError: a class of the user's own cannot be found, or takes no open vocabulary and is given one.
+    """
     name = table.spec.scheme
     if isinstance(table.spec, CustomTable):
         kind: type[Scheme] = load_class(name, Scheme, where=f"tables.{table.name}.scheme")  # type: ignore[type-abstract]
     else:
         kind = SCHEMES[name]
+    is_open = [member.name for member in members if member.num_ids is None]
+    if is_open and not kind.takes_open:
+        raise ConfigError(f"tables.{table.name}: scheme {name} takes no open vocabulary, which {is_open[0]!r} has")
     return kind(module_key(table.name), members, table.dim, table.spec)
 
 
@@ -84,6 +91,7 @@ class Layout:
                 elif regularized or not scheme.sums_bags or (jagged and field.kind == "sequence"):
                     form = "jagged"
                 reads[name] = Read(field, table.name, owners.index(plan.vocabulary_of(field)), form)
+        self.aligned = [names for names in plan.behaviours().values() if len(names) > 1]
         self.reads = {field.name: reads[field.name] for field in plan.fields if field.name in reads}
         self.physical: dict[str, PhysicalTable] = {t.name: t for s in self.schemes.values() for t in s.tables()}
         self._place_keys()
@@ -128,16 +136,16 @@ class Layout:
         )
 
     def _check_aligned(self, rows: Rows) -> None:
-        first: dict[str, str] = {}
-        for name, read in self.reads.items():
-            leader = first.setdefault(read.field.behaviour or name, name)
-            if leader != name and not torch.equal(rows.lists[leader].lengths, rows.lists[name].lengths):
-                row = int((rows.lists[leader].lengths != rows.lists[name].lengths).nonzero()[0])
-                lengths = int(rows.lists[leader].lengths[row]), int(rows.lists[name].lengths[row])
-                raise DataError(
-                    f"{leader}, {name}: sequences of one behaviour must be equally long, "
-                    f"got {lengths[0]} and {lengths[1]} entries in one row"
-                )
+        for leader, *others in self.aligned:
+            expected = rows.lists[leader].lengths
+            for name in others:
+                found = rows.lists[name].lengths
+                if not torch.equal(expected, found):
+                    row = int((expected != found).nonzero()[0])
+                    raise DataError(
+                        f"{leader}, {name}: sequences of one behaviour must be equally long, "
+                        f"got {int(expected[row])} and {int(found[row])} entries in one row"
+                    )
 
     @staticmethod
     def _ids(rows: Rows, read: Read) -> Tensor:
@@ -201,11 +209,12 @@ def count_rows(layout: Layout, batches: Iterable[Rows]) -> dict[str, Tensor]:
     Returns:
         One float32 tensor (rows,) for each table.
     """
-    counts = {name: torch.zeros(table.rows) for name, table in layout.physical.items()}
+    # In integers: a float32 that has reached 2**24 does not change when 1 is added.
+    counts = {name: torch.zeros(table.rows, dtype=torch.int64) for name, table in layout.physical.items()}
     lookups = [lookup for keys in (layout.pooled_keys, layout.slot_keys) for lookup in keys.items()]
     for rows in batches:
         physical = layout.remap(rows)
         for table, keys in lookups:
             for field, k in keys:
-                counts[table].index_add_(0, physical[field][k], torch.ones(len(physical[field][k])))
-    return counts
+                counts[table].index_add_(0, physical[field][k], torch.ones_like(physical[field][k]))
+    return {name: count.float() for name, count in counts.items()}

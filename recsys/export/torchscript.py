@@ -48,7 +48,7 @@ def export_module(
     wiring = Wiring.of(plan)
     sequences = list(wiring.behaviours.values())
     graph = Graph(
-        inputs=Inputs(plan.features, _aligned(plan)),
+        inputs=Inputs(plan.features, layout.aligned),
         encoders=_encoders(plan, state),
         numbers=NumbersEncoder({f.name: state.numbers[f.name] for f in plan.fields if f.kind == "number"}),
         tables=[_reader(layout, name, scheme, weights) for name, scheme in layout.schemes.items()],
@@ -88,15 +88,6 @@ def _check_weights(layout: Layout, weights: dict[str, Tensor]) -> None:
             raise ExportError(
                 f"table {name}: weights must have shape {(table.rows, table.dim)}, got {tuple(weights[name].shape)}"
             )
-
-
-def _aligned(plan: Plan) -> list[list[str]]:
-    """Return the sequences of each behaviour that has several."""
-    groups: dict[str, list[str]] = {}
-    for field in plan.fields:
-        if field.kind == "sequence":
-            groups.setdefault(field.behaviour or field.name, []).append(field.name)
-    return [names for names in groups.values() if len(names) > 1]
 
 
 def _encoders(plan: Plan, state: TransformState) -> list[nn.Module]:

@@ -1,11 +1,13 @@
 """One raw file: parquet, Arrow IPC, or csv. Damage of any kind becomes a DataError that names the file."""
 
 import csv
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 import pyarrow as pa
 import pyarrow.csv
@@ -16,6 +18,7 @@ from recsys.errors import DataError
 __all__ = ["ArrowFile", "CsvFile", "ParquetFile"]
 
 _BLOCK_BYTES = 2**24
+_LONGEST_LINE = 2**27
 
 
 class ParquetFile:
@@ -57,12 +60,15 @@ class ArrowFile:
 
     def frames(self, columns: Sequence[str], rows: int) -> Iterator[pl.DataFrame]:
         """Yield frames of `rows` rows."""
-        yield from _resized(self._batches(columns), rows)
+        yield from _resized(self._parts(columns, rows), rows)
 
-    def _batches(self, columns: Sequence[str]) -> Iterator[pl.DataFrame]:
+    def _parts(self, columns: Sequence[str], rows: int) -> Iterator[pl.DataFrame]:
+        """Yield at most `rows` rows at a time: a file may have one record batch that is larger than memory."""
         with _readable(self.path, "arrow"), self._open() as reader:
             for i in range(reader.num_record_batches):
-                yield _frame(reader.get_batch(i).select(list(columns)))
+                batch = reader.get_batch(i).select(list(columns))
+                for start in range(0, batch.num_rows, rows):
+                    yield _frame(batch.slice(start, rows))
 
     def _open(self) -> Any:
         return pa.ipc.open_file(pa.memory_map(str(self.path)))
@@ -78,6 +84,9 @@ class CsvFile:
         self.path = path
         self.separator = separator
         self.quoted = quoted
+        self._quoted_field = _quoted_field(separator)
+        self._may_precede_quotes = np.zeros(256, np.bool_)
+        self._may_precede_quotes[list(f'"\r\n{separator}'.encode())] = True
         self.has_header = names is None
         self.names = self._header() if names is None else list(names)
         self.columns: dict[str, pl.DataType] = dict.fromkeys(self.names, pl.String())
@@ -128,16 +137,31 @@ class CsvFile:
                 data = rest + data
                 cut = self._last_line_end(data)
                 rest = data[cut:]
+                if len(rest) > _LONGEST_LINE:
+                    problem = "a quote that begins a field is not closed" if self.quoted else "a line does not end"
+                    raise DataError(f"{self.path}: {problem} within {_LONGEST_LINE} bytes, from {rest[:60]!r}")
                 if cut:
                     yield data[:cut]
             if rest:
                 yield rest
 
     def _last_line_end(self, data: bytes) -> int:
+        """Return where the last whole line of `data`, which begins with a line, ends; 0 if none does."""
         cut = data.rfind(b"\n") + 1
-        while self.quoted and data.count(b'"', 0, cut) % 2:  # inside a quoted field
-            cut = data.rfind(b"\n", 0, cut - 1) + 1
+        if not self.quoted or self._ends_outside_quotes(data, cut):
+            return cut
+        for field in reversed([match.span() for match in self._quoted_field.finditer(data)]):
+            if field[1] < cut:
+                break
+            cut = data.rfind(b"\n", 0, field[0]) + 1
         return cut
+
+    def _ends_outside_quotes(self, data: bytes, cut: int) -> bool:
+        """Say whether `data[:cut]` surely ends outside quotes; no if quotes stand in unquoted fields, as in 5" disk."""
+        text = np.frombuffer(data, np.uint8)[:cut]
+        quotes = np.flatnonzero(text == ord('"'))
+        before = text[quotes[::2] - 1]  # before the first character: the line end that is the last
+        return len(quotes) % 2 == 0 and bool(self._may_precede_quotes[before].all())
 
     def _parse(self, block: bytes, columns: Sequence[str], rows_before: int) -> pl.DataFrame:
         try:
@@ -169,6 +193,16 @@ class CsvFile:
                 strings_can_be_null=True,
             ),
         )
+
+
+def _quoted_field(separator: str) -> re.Pattern[bytes]:
+    """Match a field that begins with a quote, up to the quote that closes it or the end of the text.
+
+    >>> _quoted_field(",").findall(b'"a""b,",c"d,"e')
+    [b'"a""b,"', b'"e']
+    """
+    before = rb"[%s\n\r]" % re.escape(separator.encode())
+    return re.compile(rb'"(?:(?<=%s")|(?<=\A"))[^"]*(?:""[^"]*)*(?:"|\Z)' % before)
 
 
 def _located(message: str, rows_before: int) -> str:

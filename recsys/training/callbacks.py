@@ -44,8 +44,9 @@ class Progress:
         sign = 1 if higher_is_better else -1
         self.epoch += 1
         self.waited += 1
-        if self.best_epoch == 0 or self.best is None or sign * value > sign * self.best:
-            self.best = value if value == value else None
+        is_number = value == value
+        if self.best_epoch == 0 or (is_number and (self.best is None or sign * value > sign * self.best)):
+            self.best = value if is_number else None
             self.best_epoch = self.epoch
             self.waited = 0
 
@@ -141,7 +142,8 @@ class Checkpoints(Callback):
         self.saved_at = time.monotonic()
 
     def on_train_batch_end(self, trainer: Trainer, module: LightningModule, *_: Any) -> None:
-        if time.monotonic() - self.saved_at >= self.seconds:
+        # Not after the last batch of an epoch: there would be nothing left of it to go on with before validation.
+        if not trainer.is_last_batch and time.monotonic() - self.saved_at >= self.seconds:
             self._save(module)
 
     def on_validation_end(self, trainer: Trainer, module: LightningModule) -> None:
@@ -157,6 +159,7 @@ class Checkpoints(Callback):
         extra = {
             "progress": vars(self.progress).copy(),
             "losses": module.losses(),
+            "table_rates": module.table_rates(),
             "random": torch.get_rng_state(),
             "random_cuda": torch.cuda.get_rng_state_all(),
         }
@@ -172,7 +175,7 @@ class Checkpoints(Callback):
         extra = checkpoint.load(self.folder / "last", module.model, module.optimizer)
         vars(self.progress).update(extra["progress"])
         module.set_losses(extra["losses"])
-        module.multiply_learning_rates(1.0)  # hands the restored rate to the kernel
+        module.set_table_rates(extra["table_rates"])
         torch.set_rng_state(extra["random"])
         if extra["random_cuda"]:
             torch.cuda.set_rng_state_all(extra["random_cuda"])

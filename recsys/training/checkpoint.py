@@ -41,7 +41,7 @@ def copy(source: Path, folder: Path) -> None:
     """Let `folder` be the same checkpoint as `source`: hard links, no bytes are written."""
     temporary = _sibling(folder, "tmp")
     shutil.rmtree(temporary, ignore_errors=True)
-    shutil.copytree(source, temporary, copy_function=os.link)
+    shutil.copytree(find(source) or source, temporary, copy_function=os.link)
     _swap(temporary, folder)
 
 

@@ -51,6 +51,7 @@ class HistoryWeights(NamedTuple):
         return matching
 
 
+@torch.no_grad()
 def field_attention(built: Built, split: PreparedSplit) -> FieldAttention:
     """Average the attention maps of an AutoInt model over the rows of a split.
 
@@ -69,6 +70,7 @@ def field_attention(built: Built, split: PreparedSplit) -> FieldAttention:
     return FieldAttention((total / split.num_rows).numpy(), core.wiring.fields + numbers)
 
 
+@torch.no_grad()
 def history_weights(built: Built, split: PreparedSplit, behaviour: str | None = None) -> HistoryWeights:
     """Return the weights that a DIN model gives to every entry of the histories of a split.
 
@@ -105,7 +107,7 @@ def history_weights(built: Built, split: PreparedSplit, behaviour: str | None = 
 
 
 def _fed(built: Built, split: PreparedSplit) -> Iterator[tuple[Batch, TowerBatch]]:
-    """Give each batch of a split, in order, and what the tower gets of it; in eval mode, without gradients."""
+    """Give each batch of a split, in order, and what the tower gets of it; the model is in eval mode meanwhile."""
     if split.num_rows == 0:
         raise DataError("split: must have rows to look at, got none")
     model = built.model
@@ -115,11 +117,12 @@ def _fed(built: Built, split: PreparedSplit) -> Iterator[tuple[Batch, TowerBatch
     )
     was_training = model.training
     model.eval()
-    with torch.no_grad():
+    try:
         for batch in reader:
             on_device = batch.to(device)
             yield on_device, model.module.tower_batch(on_device)
-    model.train(was_training)
+    finally:
+        model.train(was_training)
 
 
 def _tower(built: Built) -> str:

@@ -24,6 +24,7 @@ from recsys.embeddings import Batch, Phase, count_rows
 from recsys.environment import environment_record
 from recsys.errors import ConfigError, DataError
 from recsys.training import checkpoint
+from recsys.training.allocator import keep_large_blocks
 from recsys.training.build import EVALUATION_ROWS, Built, ProgressReport, build, score_split
 from recsys.training.callbacks import Checkpoints, EpochReport, Progress, ReduceLearningRates, StopEarly
 from recsys.training.golden import keep_golden_rows
@@ -70,6 +71,8 @@ def train(
         DataError: the data is not what the configuration promised, or has changed since.
     """
     placed = pick_device(device)
+    if placed.type == "cpu":
+        keep_large_blocks()
     prepared = prepare(config, data_dir, cache_dir, progress)
     if resume:
         _check_same_run(folder, prepared)
@@ -84,7 +87,10 @@ def train(
 
 
 class _Epochs:
-    """The training data as Lightning takes it: each iteration is the rest of the epoch that is under way."""
+    """The training data as Lightning takes it: each iteration is the rest of the epoch that is under way.
+
+    It has no length, for Lightning would take that of a resumed epoch for the length of all epochs.
+    """
 
     def __init__(self, reader: Reader[Batch], progress: Progress) -> None:
         self.reader = reader
@@ -93,13 +99,26 @@ class _Epochs:
     def _rewind(self) -> None:
         self.reader.position = Position(self.progress.epoch, self.progress.batch)
 
-    def __len__(self) -> int:
+    def num_batches_left(self) -> int:
+        """Return the batches of the next iteration."""
         self._rewind()
         return len(self.reader)
 
     def __iter__(self) -> Iterator[Batch]:
         self._rewind()
         return iter(self.reader)
+
+
+class _Bar(TQDMProgressBar):
+    """Knows how long an epoch is, which Lightning does not."""
+
+    def __init__(self, data: _Epochs) -> None:
+        super().__init__()
+        self._data = data
+
+    @property
+    def total_train_batches(self) -> int:
+        return self._data.num_batches_left()
 
 
 class _Once:
@@ -137,12 +156,14 @@ def _fit(
     report.forget_the_future()
     if not progress.finished:
         train_data, valid_data = _readers(built, prepared, progress)
-        trainer = _trainer(built.plan, folder, callbacks, device)
+        bars = [_Bar(train_data)] if sys.stderr.isatty() else []
+        trainer = _trainer(built.plan, folder, [*callbacks, *bars], device)
         done = trainer.fit_loop.epoch_progress.current
         done.processed = done.completed = progress.epoch  # type: ignore[attr-defined]
-        trainer.fit(task, train_data, valid_data)
-        if trainer.interrupted:
-            raise KeyboardInterrupt
+        try:
+            trainer.fit(task, train_data, valid_data)
+        except SystemExit as stop:  # what Lightning makes of Ctrl-C
+            raise KeyboardInterrupt from stop
     return progress
 
 
@@ -171,7 +192,6 @@ def _trainer(plan: Plan, folder: Path, callbacks: list[Callback], device: torch.
     config = plan.config.train
     for name in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.WARNING)  # device lists and tips are `recsys doctor`'s
-    is_terminal = sys.stderr.isatty()
     return Trainer(
         accelerator="cpu" if device.type == "cpu" else "gpu",
         devices=1,
@@ -180,8 +200,8 @@ def _trainer(plan: Plan, folder: Path, callbacks: list[Callback], device: torch.
         max_epochs=config.epochs,
         gradient_clip_val=config.gradient_clip,
         logger=TensorBoardLogger(folder, name="tensorboard", version=""),
-        callbacks=[*callbacks, TQDMProgressBar()] if is_terminal else callbacks,
-        enable_progress_bar=is_terminal,
+        callbacks=callbacks,
+        enable_progress_bar=any(isinstance(callback, _Bar) for callback in callbacks),
         enable_checkpointing=False,
         enable_model_summary=False,
         num_sanity_val_steps=0,

@@ -76,6 +76,9 @@ class TorchRecStrategy(DDPStrategy):
     def __init__(self, device: torch.device) -> None:
         super().__init__(parallel_devices=[device], cluster_environment=LightningEnvironment())
 
+    def _configure_launcher(self) -> None:
+        """Start no processes; Lightning's launcher for scripts also refuses to run in a notebook."""
+
     def _setup_model(self, model: nn.Module) -> nn.Module:  # type: ignore[override]
         """Leave the module alone: its model is wrapped already."""
         return model

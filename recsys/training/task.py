@@ -5,6 +5,7 @@ Dimension key: B rows, T tasks.
 
 from typing import Any
 
+import numpy as np
 import torch
 from lightning.pytorch import LightningModule
 from torch import Tensor, nn
@@ -14,6 +15,7 @@ from torchrec.optim.optimizers import in_backward_optimizer_filter
 
 from recsys.config import DenseOptimizer, TrainSection
 from recsys.embeddings import Batch
+from recsys.errors import ConfigError
 from recsys.training.scoring import ScoreCollector
 
 __all__ = ["CtrTask", "weighted_logloss"]
@@ -70,7 +72,10 @@ class CtrTask(LightningModule):
     def training_step(self, batch: Batch, _batch_index: int) -> Tensor:
         output = self.model(batch)
         loss = weighted_logloss(output.logits, batch.labels, batch.weights)
-        self._loss_sum += loss.detach().cpu().double() * batch.num_rows
+        value = loss.detach().cpu().double()
+        if not torch.isfinite(value):
+            raise self._diverged(f"the training loss is {value.item()}")
+        self._loss_sum += value * batch.num_rows
         self._rows_seen += batch.num_rows
         self.log("train.loss", loss.detach(), prog_bar=True, batch_size=batch.num_rows)
         total: Tensor = loss + self.config.regularization.rows * output.penalty
@@ -80,10 +85,14 @@ class CtrTask(LightningModule):
         self._collector = ScoreCollector()
 
     def validation_step(self, batch: Batch, _batch_index: int) -> None:
-        self._collector.add(batch, self.model(batch).logits)
+        with torch.autocast(batch.labels.device.type, enabled=False):  # as in the final scoring
+            self._collector.add(batch, self.model(batch).logits)
 
     def on_validation_epoch_end(self) -> None:
-        self.valid_metrics = self._collector.finish().metrics(self.tasks)
+        scores = self._collector.finish()
+        if np.isnan(scores.probabilities).any():
+            raise self._diverged("predictions for the validation rows are nan")
+        self.valid_metrics = scores.metrics(self.tasks)
         self.log_dict({f"valid.{name}": value for name, value in self.valid_metrics.items()})
 
     def multiply_learning_rates(self, factor: float) -> None:
@@ -92,6 +101,24 @@ class CtrTask(LightningModule):
         for group in [*self.optimizer.param_groups, *tables.param_groups]:
             group["lr"] *= factor
         tables.step()  # only hands the rate to the kernel: rows are updated in the backward pass
+
+    def table_rates(self) -> list[float]:
+        """Return the tables' learning rates, which TorchRec leaves out of its optimiser's state."""
+        return [group["lr"] for group in self.model.fused_optimizer.param_groups]
+
+    def set_table_rates(self, rates: list[float]) -> None:
+        """Take up the tables' learning rates of a checkpoint."""
+        tables = self.model.fused_optimizer
+        for group, rate in zip(tables.param_groups, rates, strict=True):
+            group["lr"] = rate
+        tables.step()
+
+    def _diverged(self, what: str) -> ConfigError:
+        rates = f"dense {self.config.dense_optimizer.lr:g}, sparse {self.config.sparse_optimizer.lr:g}"
+        return ConfigError(
+            f"train: training diverged in epoch {self.current_epoch + 1}: {what}; "
+            f"lower the learning rate (now {rates}), or normalize the numbers"
+        )
 
     def mean_loss(self) -> float:
         """Return the mean training loss of the rows of this epoch, without penalties."""

@@ -153,6 +153,14 @@ def test_sequences_of_one_behaviour_are_equally_long(problems: Problems) -> None
     ]
 
 
+def test_a_behaviour_can_be_named_by_its_first_sequence(problems: Problems) -> None:
+    text = HEAD + HASH.replace("tables", "  a: {type: sequence, of: item, max_len: 5}\ntables")
+    text = text.replace("tables", "  b: {type: sequence, of: user, behaviour: a}\ntables")
+    assert problems(text)[1:] == [
+        "shop.yaml:12: features.b.max_len: must be 5, as of 'a', which has the same behaviour, got 50"
+    ]
+
+
 def test_two_tasks_must_not_share_a_label(problems: Problems) -> None:
     text = HEAD.replace("label: clicked", "label: {a: x, b: x}") + HASH
     assert problems(text)[1:] == ["shop.yaml:1: label.b: column 'x' is already the label of task 'a'"]

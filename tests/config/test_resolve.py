@@ -67,7 +67,6 @@ def test_a_plan_answers_questions(plan: Plan) -> None:
     assert plan.field("C1").open
     assert [field.name for field in plan.fields_of_kind("ids", "number")] == ["I1", "genres"]
     assert plan.vocabulary_of(plan.field("clicks")) == "C2"
-    assert plan.feature_of(plan.field("ts.day")).type == "datetime"
     assert plan.input_columns() == [
         "user", "C2", "C1", "C_price", "I1", "genres", "ts", "clicks", "clicked", "C_weight",
     ]  # fmt: skip

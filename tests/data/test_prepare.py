@@ -459,3 +459,15 @@ def test_two_preparations_at_once_give_one_whole_folder(data: Path, cache: Path)
     expected = contents(prepare(config(), data, data / "alone").folder)
     assert contents(results[0].folder) == expected
     shutil.rmtree(cache)
+
+
+def test_times_are_in_one_order_in_files_of_integers_and_of_floats(data: Path, cache: Path) -> None:
+    times = pl.Series("ts", range(500, 1000))
+    clicks(1000)[500:].with_columns(times).write_parquet(data / "late.parquet")
+    clicks(1000)[:500].with_columns(times.cast(pl.Float64) - 500).write_parquet(data / "early.parquet")
+    files = DataSection(train=("late.parquet", "early.parquet"), split=TimeSplit(by="time", column="ts"))
+    assert all_rows(prepare(config(data=files), data, cache)) == {
+        "train": [*range(500, 800), *range(500)],
+        "valid": [*range(800, 900)],
+        "test": [*range(900, 1000)],
+    }

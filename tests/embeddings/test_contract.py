@@ -1,13 +1,15 @@
 """What every scheme must do, whatever it does inside. A new scheme joins by one line in CASES."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import torch
 from torch import Tensor
 
+from recsys.config import Table
 from recsys.embeddings import SCHEMES, Layout, Scheme
+from recsys.errors import ConfigError, DataError
 from recsys.training.strategy import table_weights
 
 from .conftest import rows, sharded
@@ -148,3 +150,24 @@ def test_bytes_are_those_of_the_tensors_that_exist(one_table: Callable[..., Layo
     scheme = layout.schemes["all"]
     assert scheme.bytes("serving", optimizer="rowwise_adagrad") == 4 * weights
     assert scheme.bytes("training", optimizer="rowwise_adagrad") == 4 * (weights + moments)
+
+
+@pytest.mark.parametrize("name", sorted(SCHEMES))
+def test_the_configuration_knows_which_schemes_take_open_vocabularies(name: str) -> None:
+    sections = {get_args(tagged)[1].tag: get_args(tagged)[0] for tagged in get_args(get_args(Table)[0])}
+    assert sections[f"scheme={name}"].takes_open == SCHEMES[name].takes_open
+
+
+def test_an_open_vocabulary_in_a_scheme_that_takes_none_is_an_error(make_layout: Callable[..., Layout]) -> None:
+    with pytest.raises(ConfigError, match=r"tables.user: scheme full takes no open vocabulary, which 'user' has"):
+        make_layout({}, features={"user": {"type": "id"}}, num_ids={"user": None})
+
+
+def test_a_behaviour_may_have_the_name_of_another_field(make_layout: Callable[..., Layout]) -> None:
+    sequence = {"type": "sequence", "of": "item", "behaviour": "item"}
+    features = {"item": {"type": "id"}, "tags": {**sequence}, "clicks": {**sequence}}
+    layout = make_layout({}, features=features, jagged=True)
+    batch = rows(user=[1], item=[5], tags=[[3]], clicks=[[5]])
+    assert layout.collate(batch).lengths["clicks"].tolist() == [1]
+    with pytest.raises(DataError, match=r"tags, clicks: .* got 1 and 2 entries"):
+        layout.collate(rows(user=[1], item=[5], tags=[[3]], clicks=[[5, 5]]))

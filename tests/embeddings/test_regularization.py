@@ -99,3 +99,9 @@ def test_a_row_read_by_two_fields_of_a_batch_is_penalised_once(make_layout: Call
     penalties = layout.collate(data, {name: torch.full((10,), 2.0) for name in layout.physical}).penalties
     total = float(penalties["item"].sum() + penalties["clicks"].sum())
     assert total == pytest.approx(1 / 2)
+
+
+def test_counts_go_on_beyond_what_float32_can_count(layout: Layout) -> None:
+    many = users(*[1] * 2**16)
+    counts = count_rows(layout, [many] * 260)  # 2**24 is 256 times as many
+    assert counts["user_table"][1] == 260 * 2**16

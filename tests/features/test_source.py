@@ -70,6 +70,45 @@ def test_blocks_end_at_lines_and_never_inside_quotes(
     assert frame["text"].to_list() == texts
 
 
+def test_a_quote_inside_a_field_that_is_not_quoted_is_a_character(tmp_path: Path) -> None:
+    path = tmp_path / "f.csv"
+    lines = 20_000  # took 8 s when each line end was tried in turn
+    path.write_text('i,title\n0,5" disk\n' + "".join(f"{i},disk\n" for i in range(1, lines)))
+    frame = read(path)
+    assert frame["title"].to_list() == ['5" disk'] + ["disk"] * (lines - 1)
+
+
+@pytest.mark.parametrize("block", range(1, 40))
+def test_quotes_of_both_kinds_do_not_move_line_ends(
+    tmp_path: Path, block: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(formats, "_BLOCK_BYTES", block)
+    path = tmp_path / "f.csv"
+    path.write_text('i,t\n1,5" disk\n2,"two\n""lines"""\n3,x\n4,"a\nb"\n5,6"\n')
+    assert read(path)["t"].to_list() == ['5" disk', 'two\n"lines"', "x", "a\nb", '6"']
+
+
+def test_a_quote_that_is_never_closed_does_not_read_the_whole_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(formats, "_BLOCK_BYTES", 100)
+    monkeypatch.setattr(formats, "_LONGEST_LINE", 1000)
+    path = tmp_path / "f.csv"
+    path.write_text('i,t\n1,"open\n' + "2,x\n" * 1000)
+    with pytest.raises(DataError, match=r"f\.csv: a quote that begins a field is not closed within 1000 bytes"):
+        read(path)
+
+
+def test_a_large_record_batch_is_read_by_slices(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "f.arrow"
+    pl.DataFrame({"t": [f"text {i}" for i in range(1000)]}).write_ipc(path, record_batch_size=1000)
+    converted: list[int] = []
+    plain = formats._frame
+    monkeypatch.setattr(formats, "_frame", lambda table: (converted.append(len(table)), plain(table))[1])
+    assert [len(frame) for frame in open_source([path], DataSection()).frames(["t"], 300)] == [300, 300, 300, 100]
+    assert max(converted) <= 300
+
+
 def test_many_files_are_one_sequence_of_rows_and_know_their_place(tmp_path: Path) -> None:
     for name, start in [("a", 0), ("b", 3)]:
         pl.DataFrame({"x": range(start, start + 3)}).write_parquet(tmp_path / f"{name}.parquet")

@@ -1,0 +1,13 @@
+"""Fixtures of several packages' tests."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.training.logs import write_log
+
+
+@pytest.fixture(scope="session")
+def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with train, valid and test.parquet; not to be written to, but for its `cache`."""
+    return write_log(tmp_path_factory.mktemp("log"))

@@ -1,0 +1,55 @@
+from typing import Any
+
+import nbformat
+import pytest
+
+from tests.notebooks.execute import NOTEBOOKS, execute
+
+NOTEBOOK = NOTEBOOKS / "tour_of_a_run.ipynb"
+NUM_PICTURES = 8
+
+
+@pytest.fixture(scope="module")
+def executed(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """The notebook after all its cells were run, on fewer rows than it asks for."""
+    folder = tmp_path_factory.mktemp("tour")
+    notebook = nbformat.read(NOTEBOOK, as_version=4)
+    place = next(i for i, cell in enumerate(notebook.cells) if "parameters" in cell.metadata.get("tags", []))
+    smaller = f"FOLDER, ROWS, EPOCHS = Path({str(folder)!r}), 12_000, 2"
+    notebook.cells.insert(place + 1, nbformat.v4.new_code_cell(smaller))
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            cell.outputs, cell.execution_count = [], None
+    return execute(notebook, folder)
+
+
+def outputs(notebook: Any) -> list[Any]:
+    return [output for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs]
+
+
+def is_picture(output: Any) -> bool:
+    return "image/png" in output.get("data", {})
+
+
+def test_every_cell_runs_and_nothing_is_said_on_stderr(executed: Any) -> None:
+    assert [cell.source for cell in executed.cells if cell.cell_type == "code" and not cell.execution_count] == []
+    assert [output.text for output in outputs(executed) if output.get("name") == "stderr"] == []
+
+
+def test_every_cell_that_plots_shows_one_picture(executed: Any) -> None:
+    for cell in executed.cells:
+        if "plt.show()" in cell.source:
+            assert sum(is_picture(output) for output in cell.outputs) == 1, cell.source
+    assert sum(is_picture(output) for output in outputs(executed)) == NUM_PICTURES
+
+
+def test_it_finds_that_din_is_better_on_a_log_with_planted_interests(executed: Any) -> None:
+    said = "".join(output.get("text", "") for output in outputs(executed))
+    assert "AUC of din - AUC of autoint = +0." in said
+
+
+def test_the_notebook_is_kept_with_its_pictures_and_small() -> None:
+    shown = outputs(nbformat.read(NOTEBOOK, as_version=4))
+    assert sum(is_picture(output) for output in shown) == NUM_PICTURES
+    assert NOTEBOOK.stat().st_size < 400_000
+    assert not [output for output in shown if "/tmp" in output.get("text", "")], "a path of the machine it was made on"
