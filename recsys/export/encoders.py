@@ -10,6 +10,7 @@ from recsys.config.features import DatetimePart
 from recsys.embeddings.hashing import mix64
 from recsys.features.fingerprint import NULL_KEY
 from recsys.features.moments import NumberState
+from recsys.features.values import FLOAT32_MAX
 from recsys.features.vocabulary import Vocabulary
 
 __all__ = [
@@ -55,11 +56,12 @@ class BucketEncoder(nn.Module):
 
     def __init__(self, boundaries: Tensor) -> None:
         super().__init__()
+        self.largest = FLOAT32_MAX
         self.register_buffer("boundaries", boundaries)
 
     def forward(self, x_V: Tensor) -> Tensor:
         bucket_V = torch.searchsorted(self.boundaries, x_V, right=True) + 1
-        return torch.where(torch.isfinite(x_V), bucket_V, 0)
+        return torch.where(x_V.abs() <= self.largest, bucket_V, 0)
 
 
 class DatetimeEncoder(nn.Module):
@@ -135,6 +137,7 @@ class NumbersEncoder(nn.Module):
         self.register_buffer(
             "is_log_squared", torch.tensor([n.transform == "log_squared" for n in numbers], dtype=torch.bool)
         )
+        self.largest = FLOAT32_MAX
         self.register_buffer("is_clipped", torch.tensor([n.clip for n in numbers], dtype=torch.bool))
         self.register_buffer("shift", torch.tensor([n.shift for n in numbers], dtype=torch.float64))
         self.register_buffer("scale", torch.tensor([n.scale for n in numbers], dtype=torch.float64))
@@ -143,7 +146,7 @@ class NumbersEncoder(nn.Module):
         if len(self.names) == 0:
             return torch.zeros(num_rows, 0, device=self.shift.device)
         raw_BN = torch.stack([raw[name] for name in self.names], dim=1)
-        is_given_BN = torch.isfinite(raw_BN)
+        is_given_BN = raw_BN.abs() <= self.largest  # false for NaN, too
         x_BN = torch.where(is_given_BN, raw_BN, 0.0)
         x_BN = torch.where(self.is_log1p, torch.sign(x_BN) * torch.log1p(x_BN.abs()), x_BN)
         x_BN = torch.where(self.is_log_squared & (x_BN > 2), torch.log(x_BN.clamp(min=2.0)).square(), x_BN)

@@ -7,6 +7,8 @@ from recsys.features.fingerprint import NULL_KEY, KeyKind, xxhash64_keys
 
 __all__ = ["BadColumn", "BadValue", "key_kind", "to_keys", "to_numbers"]
 
+FLOAT32_MAX = 3.4028234663852886e38
+"""Models compute in float32; larger numbers are as good as infinite."""
 _TEXT = (pl.String, pl.Categorical, pl.Enum, pl.Binary)
 _LARGEST = 2.0**63
 
@@ -62,7 +64,7 @@ def to_keys(series: pl.Series, kind: KeyKind) -> pl.Series:
 
 
 def to_numbers(series: pl.Series) -> pl.Series:
-    """Turn values into Float64; null, NaN and infinities are NaN, and so is the empty text.
+    """Turn values into Float64; null, NaN, infinities and what float32 cannot hold are NaN, and so is the empty text.
 
     Raises:
         BadColumn: the type has no numbers.
@@ -76,7 +78,8 @@ def to_numbers(series: pl.Series) -> pl.Series:
     else:
         raise BadColumn(f"expected numbers, the column holds {dtype}")
     numbers = series.fill_null(float("nan"))
-    return numbers if numbers.is_finite().all() else numbers.set(~numbers.is_finite(), float("nan"))
+    holds = numbers.abs() <= FLOAT32_MAX  # false for NaN, too
+    return numbers if holds.all() else numbers.set(~holds, float("nan"))
 
 
 def _texts(series: pl.Series) -> pl.Series:

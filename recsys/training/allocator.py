@@ -12,8 +12,8 @@ _BLOCK_BYTES = 1 << 30
 def keep_large_blocks() -> bool:
     """Tell glibc not to hand blocks of up to 1 GiB back to the system; return whether it listened.
 
-    By default it returns and zeroes every large temporary at every step. Measured on a step of AutoInt (39 fields, 3 layers
-    of 2 x 32, batch 4096, forward and backward): 2.3 s before, 1.2 s after, for 1.6 times the peak memory.
+    By default it returns and zeroes every large temporary at every step. Measured on AutoInt (39 fields, 3 layers of
+    2 x 32, batch 2048, one thread, forward and backward): 0.72 s a step against 0.83 s.
     """
     if not sys.platform.startswith("linux"):
         return False

@@ -74,6 +74,8 @@ def train(
     if placed.type == "cpu":
         keep_large_blocks()
     prepared = prepare(config, data_dir, cache_dir, progress)
+    if prepared.splits["valid"].num_rows == 0:
+        raise DataError("data.valid: has no rows, and the best epoch is chosen on them")
     if resume:
         _check_same_run(folder, prepared)
     else:
@@ -214,7 +216,7 @@ def _evaluate(built: Built, prepared: Prepared, folder: Path, progress: Progress
     tasks = list(built.plan.config.labels)
     metrics: dict[str, float] = {}
     for split in ("test", "valid"):
-        if split in prepared.splits:
+        if split in prepared.splits and prepared.splits[split].num_rows:
             scores = score_split(built, prepared.splits[split], progress=progress)
             scores.write(folder / "predictions" / f"{split}.parquet", tasks)
             metrics |= {f"{split}.{name}": value for name, value in scores.metrics(tasks).items()}

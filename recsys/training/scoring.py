@@ -14,6 +14,7 @@ from pyarrow import parquet
 from torch import Tensor, nn
 
 from recsys.embeddings import Batch
+from recsys.errors import DataError
 from recsys.evaluation import evaluate
 
 __all__ = ["ScoreCollector", "Scores", "score"]
@@ -71,19 +72,30 @@ class ScoreCollector:
         self._parts.append((probabilities, batch.labels.cpu(), batch.weights, batch.groups))
 
     def finish(self) -> Scores:
-        """Return everything gathered, in order."""
+        """Return everything gathered, in order.
+
+        Raises:
+            DataError: nothing was.
+        """
+        if not self._parts:
+            raise DataError("there are no rows to evaluate")
         probabilities, labels, weights, groups = zip(*self._parts, strict=True)
         return Scores(_joined(probabilities), _joined(labels), _optional(weights), _optional(groups))
 
 
 def score(model: nn.Module, batches: Iterable[Batch], *, progress: Callable[[int], None] | None = None) -> Scores:
-    """Score all batches without gradients; `progress` is told the rows of each."""
+    """Score all batches without gradients; `progress` is told the rows of each.
+
+    Raises:
+        DataError: there are no rows.
+    """
     collector = ScoreCollector()
+    device = next(model.parameters()).device
     was_training = model.training
     model.eval()
     with torch.no_grad():
         for batch in batches:
-            collector.add(batch, model(batch).logits)
+            collector.add(batch, model(batch.to(device)).logits)
             if progress is not None:
                 progress(batch.num_rows)
     model.train(was_training)

@@ -62,7 +62,7 @@ UNSEEN = {
     "genres": ["||", "q|x", "z|y|x|z", "x", None],
     "tags": [[], [7] * 9, [2**50, None], [0], None],
     "clicks": [["b"] * 5, ["zz", "a", "b"], [None], [], None],
-    "x": [float("nan"), float("inf"), -float("inf"), -1.5, 1e-300],
+    "x": [float("nan"), float("inf"), -1e300, -1.5, 1e-300],
     "y": [-9.0, 1e30, 0.5, float("nan"), 3.0],
     "time": [-62_135_596_800, -86_401, 68_169_600, 1_709_164_800, None],
 }
