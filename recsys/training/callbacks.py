@@ -14,7 +14,7 @@ from recsys.config import EarlyStopping, LrReduction
 from recsys.training import checkpoint
 from recsys.training.task import CtrTask
 
-__all__ = ["Checkpoints", "EpochReport", "Progress", "ReduceLearningRates", "StopEarly"]
+__all__ = ["Checkpoints", "EpochReport", "Progress", "ReduceLearningRates", "ShowRows", "StopEarly"]
 
 
 @dataclass
@@ -104,6 +104,22 @@ class EpochReport(Callback):
         temporary = self.path.with_suffix(".tmp")
         temporary.write_text("".join(f"{line}\n" for line in kept))
         temporary.replace(self.path)
+
+
+class ShowRows(Callback):
+    """Tells how many rows of the epoch are done."""
+
+    def __init__(
+        self, progress: Progress, num_rows: int, batch_size: int, show: Callable[[str, int, int | None], None]
+    ) -> None:
+        self.progress = progress
+        self.num_rows = num_rows
+        self.batch_size = batch_size
+        self.show = show
+
+    def on_train_batch_end(self, *_: Any) -> None:
+        done = min(self.progress.batch * self.batch_size, self.num_rows)
+        self.show(f"epoch {self.progress.epoch + 1}", done, self.num_rows)
 
 
 class ReduceLearningRates(Callback):

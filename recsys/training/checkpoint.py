@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 from torch.distributed.checkpoint import state_dict_loader, state_dict_saver
+from torch.distributed.checkpoint.api import CheckpointException
 from torch.optim import Optimizer
 from torchrec.distributed.model_parallel import DistributedModelParallel
 
@@ -32,7 +33,10 @@ def save(folder: Path, model: DistributedModelParallel, optimizer: Optimizer, ex
     """
     temporary = _sibling(folder, "tmp")
     shutil.rmtree(temporary, ignore_errors=True)
-    state_dict_saver.save(_tables(model), checkpoint_id=temporary)
+    try:
+        state_dict_saver.save(_tables(model), checkpoint_id=temporary)
+    except CheckpointException as error:  # wraps whatever came, Ctrl-C too
+        raise next(cause for cause, _ in error.failures.values()) from error
     torch.save({"optimizer": optimizer.state_dict(), "extra": extra}, temporary / _TRAINER)
     _swap(temporary, folder)
 

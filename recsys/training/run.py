@@ -2,7 +2,6 @@
 
 import json
 import logging
-import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ from typing import Any
 
 import torch
 from lightning.pytorch import Trainer
-from lightning.pytorch.callbacks import Callback, TQDMProgressBar
+from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import TensorBoardLogger
 
 from recsys.config import Config, EarlyStopping, Plan, dump
@@ -26,7 +25,7 @@ from recsys.errors import ConfigError, DataError
 from recsys.training import checkpoint
 from recsys.training.allocator import keep_large_blocks
 from recsys.training.build import EVALUATION_ROWS, Built, ProgressReport, build, score_split
-from recsys.training.callbacks import Checkpoints, EpochReport, Progress, ReduceLearningRates, StopEarly
+from recsys.training.callbacks import Checkpoints, EpochReport, Progress, ReduceLearningRates, ShowRows, StopEarly
 from recsys.training.golden import keep_golden_rows
 from recsys.training.strategy import TorchRecStrategy, pick_device
 from recsys.training.task import CtrTask
@@ -63,7 +62,7 @@ def train(
         folder: of the run; must be new, unless `resume`.
         resume: go on from the folder's last checkpoint.
         device: "cpu" or "cuda"; the best there is when not given.
-        progress: told about long work outside training.
+        progress: told about long work.
         say: told one line after each epoch.
 
     Raises:
@@ -81,7 +80,7 @@ def train(
     else:
         _write_beginning(folder, prepared, data_dir)
     built = build(prepared.plan, prepared.state, device=placed)
-    done = _fit(built, prepared, folder, resume=resume, device=placed, say=say)
+    done = _fit(built, prepared, folder, resume=resume, device=placed, show=progress, say=say)
     checkpoint.load(folder / "checkpoints" / "best", built.model)
     metrics = _evaluate(built, prepared, folder, progress) | _figures(built, done)
     _write_json(folder / "metrics.json", metrics)
@@ -101,26 +100,9 @@ class _Epochs:
     def _rewind(self) -> None:
         self.reader.position = Position(self.progress.epoch, self.progress.batch)
 
-    def num_batches_left(self) -> int:
-        """Return the batches of the next iteration."""
-        self._rewind()
-        return len(self.reader)
-
     def __iter__(self) -> Iterator[Batch]:
         self._rewind()
         return iter(self.reader)
-
-
-class _Bar(TQDMProgressBar):
-    """Knows how long an epoch is, which Lightning does not."""
-
-    def __init__(self, data: _Epochs) -> None:
-        super().__init__()
-        self._data = data
-
-    @property
-    def total_train_batches(self) -> int:
-        return self._data.num_batches_left()
 
 
 class _Once:
@@ -138,7 +120,14 @@ class _Once:
 
 
 def _fit(
-    built: Built, prepared: Prepared, folder: Path, *, resume: bool, device: torch.device, say: Callable[[str], None]
+    built: Built,
+    prepared: Prepared,
+    folder: Path,
+    *,
+    resume: bool,
+    device: torch.device,
+    show: ProgressReport | None,
+    say: Callable[[str], None],
 ) -> Progress:
     """Train until the epochs are over or the metric stands still."""
     config = built.plan.config.train
@@ -158,8 +147,9 @@ def _fit(
     report.forget_the_future()
     if not progress.finished:
         train_data, valid_data = _readers(built, prepared, progress)
-        bars = [_Bar(train_data)] if sys.stderr.isatty() else []
-        trainer = _trainer(built.plan, folder, [*callbacks, *bars], device)
+        if show is not None:
+            callbacks.append(ShowRows(progress, train_data.reader.num_rows, config.batch_size, show))
+        trainer = _trainer(built.plan, folder, callbacks, device)
         done = trainer.fit_loop.epoch_progress.current
         done.processed = done.completed = progress.epoch  # type: ignore[attr-defined]
         try:
@@ -203,7 +193,7 @@ def _trainer(plan: Plan, folder: Path, callbacks: list[Callback], device: torch.
         gradient_clip_val=config.gradient_clip,
         logger=TensorBoardLogger(folder, name="tensorboard", version=""),
         callbacks=callbacks,
-        enable_progress_bar=any(isinstance(callback, _Bar) for callback in callbacks),
+        enable_progress_bar=False,  # ours also fits into a log, and beside the bars of preparing and scoring
         enable_checkpointing=False,
         enable_model_summary=False,
         num_sanity_val_steps=0,

@@ -87,9 +87,12 @@ def test_a_run_stopped_at_any_batch_ends_as_if_it_had_not_been(
     step: int, stopped: Callable[..., Path], often: Config, whole: Trained, log: Path, tmp_path: Path
 ) -> None:
     folder = stopped(tmp_path / "run", often, step)
-    resumed = run(log, folder, often, resume=True)
+    shown: list[tuple[str, int, int | None]] = []
+    resumed = run(log, folder, often, resume=True, progress=lambda *told: shown.append(told))
     assert steady(resumed.metrics) == steady(whole.metrics)
     check_same(folder, whole.folder)
+    rows = [done for stage, done, total in shown if (stage, total) == ("epoch 3", 1600)]
+    assert rows == [*range(128, 1600, 128), 1600][-len(rows) :]
 
 
 @pytest.mark.parametrize("step", [3, STEPS + 6])
