@@ -2,10 +2,12 @@
 
 import json
 import logging
+import math
+import shlex
 import sys
 import warnings
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NoReturn
 
 import typer
 
@@ -13,6 +15,8 @@ from recsys.cli.progress import console, progress_reports
 from recsys.errors import DataError, RecsysError
 
 __all__ = ["app", "main"]
+
+DEFAULT_CACHE = Path(".recsys-cache")
 
 app = typer.Typer(
     help="Train, evaluate and export click-through-rate models that one YAML file describes.",
@@ -36,14 +40,17 @@ def main() -> None:
     try:
         app()
     except RecsysError as error:
-        console.print(f"error: {error}", markup=False, style="red", soft_wrap=True)
-        sys.exit(2)
+        _refuse(str(error))
+    except OSError as error:
+        if error.filename is None:
+            raise
+        _refuse(f"{error.filename}: cannot be read or written: {error.strerror}")
 
 
 @app.command()
 def init(
     data: Annotated[Path, typer.Argument(help="A parquet, csv, tsv or Arrow file of training rows.")],
-    label: Annotated[str, typer.Option(help="The column with 0 and 1.")],
+    label: Annotated[str, typer.Option(help="The column with 0 and 1; without a header, col_1 is the first.")],
     separator: Annotated[str | None, typer.Option(help="Of a csv file.")] = None,
     header: Annotated[bool, typer.Option(help="Whether a csv file's first line names its columns.")] = True,
 ) -> None:
@@ -60,7 +67,7 @@ def init(
 def check(
     config: ConfigFile,
     data_dir: DataDir = Path(),
-    cache_dir: CacheDir = Path(".recsys-cache"),
+    cache_dir: CacheDir = DEFAULT_CACHE,
 ) -> None:
     """Report every problem of a config at once, or show what it makes of each column.
 
@@ -78,7 +85,7 @@ def train(
     name: Annotated[str | None, typer.Option(help="Name of the run. Default: the config's, numbered.")] = None,
     runs_dir: Annotated[Path, typer.Option(help="Where run folders are made.")] = Path("runs"),
     resume: Annotated[Path | None, typer.Option(help="Go on with this run after it was stopped.")] = None,
-    cache_dir: CacheDir = Path(".recsys-cache"),
+    cache_dir: CacheDir = DEFAULT_CACHE,
     device: Device = None,
 ) -> None:
     """Prepare the data (cached), train, and evaluate the best epoch.
@@ -106,7 +113,10 @@ def train(
                 say=lambda line: console.print(line, markup=False),
             )
     except KeyboardInterrupt:
-        console.print(f"interrupted; to go on: recsys train {config} --resume {folder}", markup=False)
+        words = ["recsys", "train", str(config), "--resume", str(folder)]
+        for option, path, default in [("--data-dir", data_dir, Path()), ("--cache-dir", cache_dir, DEFAULT_CACHE)]:
+            words += [option, str(path)] if path != default else []
+        console.print(f"interrupted; to go on: {shlex.join(words)}", markup=False)
         raise
     print(f"{trained.folder}: {figures(trained.metrics, 'test' if 'test.auc' in trained.metrics else 'valid')}")
 
@@ -122,11 +132,18 @@ def evaluate(
 
     Example: `recsys evaluate runs/NAME data/other.parquet`
     """
+    from recsys.features.source import find_files
+    from recsys.serving.output import check_output
     from recsys.training.evaluate import evaluate_files
 
+    if out is not None:
+        check_output(out, find_files(tuple(data), Path(), "data"))
     with progress_reports() as progress:
         metrics = evaluate_files(run, data, out=out, device=device, progress=progress)
-    print(json.dumps(metrics, indent=2))
+    shown = {name: None if math.isnan(value) else value for name, value in metrics.items()}  # JSON has no NaN
+    print(json.dumps(shown, indent=2))
+    if None in shown.values():
+        console.print("null: not defined on these rows; AUC, for example, needs labels of both classes")
 
 
 @app.command()
@@ -159,8 +176,11 @@ def predict(
     from recsys.serving import Scorer
 
     paths = find_files(tuple(data), Path(), "data")
+    scorer = Scorer(bundle)
+    for path in scorer.unlabelled(paths):
+        console.print(f"{path}: has no header and is short by the label: read without it", markup=False)
     with progress_reports() as progress:
-        rows = Scorer(bundle).score_files(paths, out, keep=keep or [], progress=progress)
+        rows = scorer.score_files(paths, out, keep=keep or [], progress=progress)
     console.print(f"{out}: {rows:,} scores", markup=False)
 
 
@@ -205,6 +225,11 @@ def schema() -> None:
     from recsys.config import json_schema
 
     print(json.dumps(json_schema(), indent=2))
+
+
+def _refuse(problem: str) -> NoReturn:
+    console.print(f"error: {problem}", markup=False, style="red", soft_wrap=True)
+    sys.exit(2)
 
 
 def _hide_warnings_of_packages() -> None:

@@ -2,7 +2,7 @@
 
 from rich.table import Table
 
-from recsys.cli.progress import console
+from recsys.cli.progress import console, print_table
 from recsys.environment import check_environment
 
 __all__ = ["show_findings"]
@@ -16,7 +16,7 @@ def show_findings() -> bool:
     table = Table("", "what", "found", box=None)
     for finding in findings:
         table.add_row(f"[{_STYLE[finding.level]}]{finding.level}[/]", finding.what, finding.detail)
-    console.print(table)
+    print_table(table, stderr=True)
     for finding in findings:
         if finding.remedy:
             console.print(f"{finding.what}: {finding.remedy}", markup=False, soft_wrap=True)

@@ -7,13 +7,19 @@ from contextlib import contextmanager
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
 
-__all__ = ["console", "progress_reports"]
+__all__ = ["console", "print_table", "progress_reports"]
 
 console = Console(stderr=True, highlight=False, soft_wrap=True)
 """Everything but results goes to stderr, so that results can be piped."""
 
 LOG_SECONDS = 15.0
+
+
+def print_table(table: Table, *, stderr: bool = False) -> None:
+    """Print a table as wide as its cells need: on a narrow terminal, or in a pipe, none is cut or wrapped."""
+    Console(stderr=stderr, highlight=False, width=10_000).print(table, crop=False)
 
 
 @contextmanager

@@ -88,8 +88,10 @@ def _model(config: Config) -> Iterator[Problem]:
         near = ", ".join(str(dim) for dim in (low, low + model.heads) if dim)
         text = f"must be a multiple of heads ({model.heads}), got {model.attention_dim}; nearest: {near}"
         yield Problem(("model", "attention_dim"), text)
-    if isinstance(model, MlpModel | DinModel | AutoIntModel) and not model.mlp and model.batch_norm:
-        yield Problem(("model", "batch_norm"), "has no effect without hidden layers in model.mlp; leave it out")
+    if isinstance(model, MlpModel | DinModel | AutoIntModel) and not model.mlp:
+        for key in ("batch_norm", "dropout"):
+            if getattr(model, key):
+                yield Problem(("model", key), "has no effect without hidden layers in model.mlp; leave it out")
 
 
 def _training(config: Config, broken: Collection[KeyPath]) -> Iterator[Problem]:

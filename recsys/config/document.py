@@ -1,5 +1,6 @@
 """One YAML file as a tree of values, each of which knows its line."""
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,17 @@ __all__ = ["Document", "Node", "parse_yaml", "read_yaml"]
 
 Yaml = Any
 """A node of ruamel.yaml, which has no types."""
+
+_REMEDIES = {
+    "'<document start>'": "is the indentation right?",
+    "expected <block end>": "is the indentation right?",
+    "mapping values are not allowed": "is the indentation right? Text with ': ' in it needs quotes",
+    "found character '\\t'": "indent with spaces, not with tabs",
+    "cannot start any token": "put text that begins with it in quotes",
+    "undefined alias": "a name or glob that begins with * needs quotes",
+    "could not find expected ':'": "a ':' is missing, or quotes around a name or glob that begins with *",
+}
+"""Part of a message of ruamel.yaml -> what to do about it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +101,9 @@ def parse_yaml(text: str, name: str) -> Document:
 def _syntax(error: MarkedYAMLError, name: str) -> Located:
     mark, start = error.problem_mark, error.context_mark
     context = f"{error.context} from line {start.line + 1}: " if start else ""
-    return Located(Place(name, mark.line + 1 if mark else 0), f"is not YAML: {context}{error.problem}")
+    problem = re.sub(r"\('(.*)',\)", r"'\1'", str(error.problem))  # ruamel.yaml prints some tokens as tuples
+    remedy = next((f"; {remedy}" for part, remedy in _REMEDIES.items() if part in problem), "")
+    return Located(Place(name, mark.line + 1 if mark else 0), f"is not YAML: {context}{problem}{remedy}")
 
 
 class _Reader:

@@ -115,7 +115,10 @@ class MissingColumn(NamedTuple):
 def missing_columns(plan: Plan, columns: Sequence[str]) -> list[MissingColumn]:
     """Return the columns that the plan reads and the data lacks, each once, in the order of the config."""
     missing: dict[str, MissingColumn] = {}
-    for use, column in plan.columns_by_use().items():
+    uses = plan.columns_by_use()
+    if isinstance(plan.config.data.split, TimeSplit):
+        uses["data", "split", "column"] = plan.config.data.split.column
+    for use, column in uses.items():
         if column not in columns and column not in missing:
             missing[column] = MissingColumn(column, plan.config.where(*use), did_you_mean(column, columns))
     return list(missing.values())

@@ -78,9 +78,18 @@ class CsvFile:
     """Text with a separator, optionally compressed. Every column is read as text; an empty field is null.
 
     Read in blocks that are cut at line ends (outside quotes), so that no block is larger than its lines need.
+
+    Args:
+        path: the file.
+        separator: one character.
+        quoted: whether a field may stand in quotes.
+        names: of the columns; None if the first line has them.
+        optional: those of `names` that the file may lack, all of them at once.
     """
 
-    def __init__(self, path: Path, *, separator: str, quoted: bool, names: Sequence[str] | None) -> None:
+    def __init__(
+        self, path: Path, *, separator: str, quoted: bool, names: Sequence[str] | None, optional: Sequence[str] = ()
+    ) -> None:
         self.path = path
         self.separator = separator
         self.quoted = quoted
@@ -88,7 +97,7 @@ class CsvFile:
         self._may_precede_quotes = np.zeros(256, np.bool_)
         self._may_precede_quotes[list(f'"\r\n{separator}'.encode())] = True
         self.has_header = names is None
-        self.names = self._header() if names is None else list(names)
+        self.names = self._header() if names is None else self._present(names, optional)
         self.columns: dict[str, pl.DataType] = dict.fromkeys(self.names, pl.String())
 
     def num_rows(self) -> int | None:
@@ -107,19 +116,27 @@ class CsvFile:
             yield table
 
     def _header(self) -> list[str]:
+        names = self._first_line("header")
+        repeated = [name for name in names if names.count(name) > 1]
+        if repeated:
+            remedy = "a file without a header needs data.header: false (recsys init: --no-header)"
+            raise DataError(f"{self.path}: column {repeated[0]!r} is named twice in the header; {remedy}")
+        if not any(names):
+            raise DataError(f"{self.path}: there is no header")
+        return names
+
+    def _present(self, names: Sequence[str], optional: Sequence[str]) -> list[str]:
+        """Leave out the optional names if the file has just so many fewer columns."""
+        needed = [name for name in names if name not in optional]
+        return needed if optional and len(self._first_line("first line")) == len(needed) else list(names)
+
+    def _first_line(self, called: str) -> list[str]:
         first = next(self._lines_of_file(), b"").split(b"\n", 1)[0]
         try:
             text = first.decode("utf-8-sig").rstrip("\r")
         except UnicodeDecodeError as error:
-            raise DataError(f"{self.path}: the header is not UTF-8 text ({error})") from error
-        names = text.split(self.separator)
-        if self.quoted:
-            names = next(csv.reader([text], delimiter=self.separator), [])
-        repeated = [name for name in names if names.count(name) > 1]
-        if not any(names) or repeated:
-            problem = f"column {repeated[0]!r} is named twice" if repeated else "there is no header"
-            raise DataError(f"{self.path}: {problem}")
-        return names
+            raise DataError(f"{self.path}: the {called} is not UTF-8 text ({error})") from error
+        return next(csv.reader([text], delimiter=self.separator), []) if self.quoted else text.split(self.separator)
 
     def _blocks(self) -> Iterator[bytes]:
         """Yield whole lines, about 16 MB at a time, without the header."""

@@ -93,19 +93,21 @@ class Source:
                 raise DataError(f"{file.path}: column {column}: expected {expected} as in {first}, it holds {found}")
 
 
-def open_source(paths: Sequence[Path], data: DataSection) -> Source:
+def open_source(paths: Sequence[Path], data: DataSection, *, optional: Sequence[str] = ()) -> Source:
     """Open files without reading their rows.
 
     Args:
         paths: existing files, in the order of their rows.
         data: format, separator, header and column names.
+        optional: columns that a csv file without a header may lack, all of them at once: a file with just so many
+            fewer columns than `data.columns` is read without them.
 
     Raises:
         DataError: a file is missing, damaged, of an unknown format, or a csv header differs from the first file's.
     """
-    files = [_open(path, data) for path in paths]
+    files = [_open(path, data, optional) for path in paths]
     for file in files[1:]:
-        if isinstance(file, CsvFile) and list(file.columns) != list(files[0].columns):
+        if isinstance(file, CsvFile) and file.has_header and list(file.columns) != list(files[0].columns):
             names = ", ".join(file.columns)
             raise DataError(f"{file.path}: expected the header of {files[0].path}, got {names}")
     return Source(files)
@@ -145,7 +147,9 @@ def _matches(pattern: str, folder: Path, where: str) -> list[Path]:
     return matches
 
 
-def _open(path: Path, data: DataSection) -> RawFile:
+def _open(path: Path, data: DataSection, optional: Sequence[str]) -> RawFile:
+    if path.is_dir():
+        raise DataError(f"{path} is a folder; name one of its files")
     if not path.is_file():
         raise DataError(f"there is no file {path}")
     suffixes = [suffix.lower() for suffix in path.suffixes]
@@ -157,9 +161,13 @@ def _open(path: Path, data: DataSection) -> RawFile:
     if form == "arrow":
         return ArrowFile(path)
     if form is None:
-        raise DataError(f"{path}: the format does not follow from the name; set data.format")
+        known = ", ".join(sorted(_FORMATS))
+        raise DataError(
+            f"{path}: the format does not follow from the name; set data.format, or end the name in {known}"
+        )
     separator = data.separator or ("," if form == "csv" else "\t")
-    return CsvFile(path, separator=separator, quoted=form == "csv", names=None if data.header else data.columns)
+    names = None if data.header else data.columns
+    return CsvFile(path, separator=separator, quoted=form == "csv", names=names, optional=optional)
 
 
 def _family(dtype: pl.DataType) -> str:

@@ -38,11 +38,15 @@ def suggest_for_file(path: Path, *, label: str, separator: str | None = None, he
     Raises:
         DataError: the file cannot be read, there is no such column, or it does not hold 0 and 1.
     """
+    if separator is not None and len(separator) != 1:
+        raise DataError(f"separator: must be one character, got {separator!r}")
     data = DataSection(separator=separator)
     if not header:
         data = DataSection(separator=separator, header=False, columns=_numbered_columns(path, separator))
     columns = profile(path, data)
     names = [column.name for column in columns]
+    if label not in names and not header:
+        raise DataError(f"{path}: no column {label!r}; without a header they are col_1 to {names[-1]}, in their order")
     if label not in names:
         raise no_column(str(path), label, names)
     frame = next(open_source([path], data).frames(names, _LEAK_ROWS), pl.DataFrame(schema=names))

@@ -55,7 +55,11 @@ def _signature(path: Path) -> dict[str, Any]:
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise DataError(f"{path.parent}: is not a bundle: {path.name} cannot be read ({error.strerror})") from error
+        is_run = (path.parent / "checkpoints").is_dir()
+        remedy = f"; it is the folder of a run: recsys export {path.parent} --out BUNDLE" if is_run else ""
+        raise DataError(
+            f"{path.parent}: is not a bundle: {path.name} cannot be read ({error.strerror}){remedy}"
+        ) from error
     except ValueError as error:
         raise DataError(f"{path}: is damaged ({error})") from error
     if not isinstance(found, dict):

@@ -1,12 +1,31 @@
 """Writing scores piece by piece, under a temporary name until all are there."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from types import TracebackType
 
 import polars as pl
 from pyarrow import parquet
 
-__all__ = ["ParquetFile"]
+from recsys.errors import DataError
+
+__all__ = ["ParquetFile", "check_output"]
+
+_OTHER_FORMATS = frozenset({".csv", ".tsv", ".txt", ".json", ".jsonl", ".arrow", ".ipc", ".feather", ".gz", ".zst"})
+
+
+def check_output(out: Path, inputs: Iterable[Path]) -> None:
+    """Say what is wrong with the name of a parquet file before there is anything to write to it.
+
+    Raises:
+        DataError: it is one of the inputs, a folder, or named like a file of another format.
+    """
+    if out.is_dir():
+        raise DataError(f"{out}: must be a parquet file to write, but is a folder")
+    if out.suffix.lower() in _OTHER_FORMATS:
+        raise DataError(f"{out}: is written as parquet, so its name must not end in {out.suffix}")
+    if out.exists() and any(out.samefile(path) for path in inputs):
+        raise DataError(f"{out}: is one of the files to read, and would be overwritten")
 
 
 class ParquetFile:

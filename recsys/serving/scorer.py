@@ -14,10 +14,11 @@ from torch import Tensor
 from recsys.config import DataSection, IdsFeature, SequenceFeature
 from recsys.errors import DataError
 from recsys.features.canonical import Place, canonical, input_columns
+from recsys.features.formats import CsvFile
 from recsys.features.lists import key_lists
-from recsys.features.source import open_source
+from recsys.features.source import Source, open_source
 from recsys.serving.bundle import open_bundle
-from recsys.serving.output import ParquetFile
+from recsys.serving.output import ParquetFile, check_output
 
 __all__ = ["CHUNK_ROWS", "Scorer"]
 
@@ -87,7 +88,8 @@ class Scorer:
         """Score files of any size piece by piece, and write the scores in the order of the rows.
 
         Args:
-            paths: parquet, csv, tsv or Arrow files with the same columns.
+            paths: parquet, csv, tsv or Arrow files with the same columns. Files without a header may lack the label
+                columns: one with just so many fewer columns is read without them.
             out: parquet file to write; it appears when it is complete.
             keep: columns of the input to write before the scores.
             data: how to read the files (format, separator, header); as in training when not given.
@@ -97,12 +99,15 @@ class Scorer:
             The number of rows.
 
         Raises:
-            DataError: a file cannot be read, a column is missing, or a value is not what the model was trained on.
+            DataError: a file cannot be read, a column is missing, a value is not what the model was trained on, or
+                `out` is one of the files, a folder, or named like a file of another format.
         """
+        keep = list(dict.fromkeys(keep))
         clash = [name for name in keep if name in self.score_columns]
         if clash:
             raise DataError(f"keep: column {clash[0]!r} has the name of a score")
-        source = open_source(paths, data or self._bundle.plan.config.data)
+        check_output(out, paths)
+        source = self._open(paths, data)
         total = source.num_rows()
         num_rows = 0
         with ParquetFile(out) as file:
@@ -116,6 +121,20 @@ class Scorer:
                 kept = pl.DataFrame(schema={name: source.columns[name] for name in keep})
                 file.write(self._scored(kept, np.zeros((0, len(self.tasks)))))
         return num_rows
+
+    def unlabelled(self, paths: Sequence[Path]) -> list[Path]:
+        """Return the files without a header that are read as having no label columns, since they are short by these.
+
+        Raises:
+            DataError: a file is missing or damaged.
+        """
+        labels = set(self._bundle.plan.config.labels.values())
+        files = [file for file in self._open(paths).files if isinstance(file, CsvFile) and not file.has_header]
+        return [file.path for file in files if not labels & set(file.columns)]
+
+    def _open(self, paths: Sequence[Path], data: DataSection | None = None) -> Source:
+        config = self._bundle.plan.config
+        return open_source(paths, data or config.data, optional=list(config.labels.values()))
 
     def _scored(self, kept: pl.DataFrame, scores_BT: np.ndarray) -> pl.DataFrame:
         scores = [pl.Series(name, scores_BT[:, t]) for t, name in enumerate(self.score_columns)]

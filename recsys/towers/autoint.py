@@ -37,7 +37,6 @@ class AutoInt(Tower):
         dim = inputs.dims[0] if inputs.dims else config.dim
         num_rows = len(inputs.dims) + inputs.num_numbers
         self.rows = FieldMatrix(len(inputs.dims), inputs.num_numbers, dim)
-        self.dropout = nn.Dropout(config.dropout)
         widths = [dim] + [config.attention_dim] * config.layers
         self.layers = nn.ModuleList(InteractingLayer(width, config) for width in widths[:-1])
         self.output = nn.Linear(num_rows * widths[-1], inputs.num_tasks)
@@ -46,7 +45,7 @@ class AutoInt(Tower):
 
     def forward(self, fields: Tensor, numbers: Tensor, behaviours: list[Behaviour]) -> Tensor:
         del behaviours
-        embedded_BMD = self.dropout(self.rows(fields, numbers))
+        embedded_BMD = self.rows(fields, numbers)
         rows_BMD = embedded_BMD
         for layer in self.layers:
             rows_BMD = layer(rows_BMD)
@@ -58,7 +57,7 @@ class AutoInt(Tower):
     @torch.jit.unused
     def attention_maps(self, fields: Tensor, numbers: Tensor) -> list[Tensor]:
         """Return what each layer attends to: (B, H, M, M), row m saying how much m takes from every other."""
-        rows_BMD = self.dropout(self.rows(fields, numbers))
+        rows_BMD = self.rows(fields, numbers)
         maps = []
         for layer in self.layers:
             assert isinstance(layer, InteractingLayer)

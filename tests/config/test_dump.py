@@ -39,7 +39,7 @@ train: {early_stopping: null, lr_reduction: {patience: 3}, precision: bf16-mixed
     [
         "{tower: lr}",
         "{dim: 8}",
-        "{tower: mlp, mlp: [], dropout: 0.5}",
+        "{tower: mlp, mlp: [], dim: 8}",
         "{tower: autoint, heads: 4, scale: true, mlp: [9]}",
         "{tower: din, attention: [8], attention_softmax: true}",
         "{tower: my.mod:Tower, widths: [1, 2], nothing: null}",

@@ -154,6 +154,23 @@ def test_a_file_that_is_not_a_mapping_is_one_problem(text: str, problem: str, pr
     assert found[1].startswith(problem)
 
 
+@pytest.mark.parametrize(
+    ("text", "remedy"),
+    [
+        ("{label: a}\nfeatures:\n", "found '<block mapping start>'; is the indentation right?"),
+        ("features:\n  a: 1\n b: 2\n", "is the indentation right?"),
+        ("label: a: b\n", "is the indentation right? Text with ': ' in it needs quotes"),
+        ("features:\n\ta: 1\n", "indent with spaces, not with tabs"),
+        ("label: @click\n", "put text that begins with it in quotes"),
+        ("features:\n  *: {type: id}\n", "a name or glob that begins with * needs quotes"),
+        ("features:\n  *_id: {type: id}\n  a: {type: id}\n", "quotes around a name or glob that begins with *"),
+    ],
+)
+def test_what_is_not_yaml_comes_with_a_remedy(text: str, remedy: str, problems: Problems) -> None:
+    _, problem = problems(text)
+    assert remedy in problem
+
+
 def test_a_file_that_cannot_be_read_is_a_problem(folder: Path) -> None:
     (folder / "latin.yaml").write_bytes(b"label: caf\xe9\n")
     for name, text in [("no.yaml", "no such file"), (".", "is a folder"), ("latin.yaml", "is not UTF-8 text")]:

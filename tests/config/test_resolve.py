@@ -171,3 +171,10 @@ def test_missing_columns_are_named_with_their_place(plan: Plan) -> None:
         "shop.yaml:6: features.C2: no column 'C2' in the data",
     ]
     assert missing_columns(plan, COLUMNS) == []
+
+
+def test_a_missing_time_to_split_by_is_one_of_them(load: Load) -> None:
+    plan = resolve(load("label: y\nfeatures: {a: {type: id}}\ndata:\n  split: {by: time, column: t}"), ["y", "a", "ts"])
+    assert [str(column) for column in missing_columns(plan, ["y", "a", "ts"])] == [
+        "shop.yaml:4: data.split.column: no column 't' in the data; did you mean 'ts'?"
+    ]

@@ -51,6 +51,31 @@ def test_a_tsv_without_header_takes_its_names_from_the_config_and_quotes_as_they
     assert frame.to_dict(as_series=False) == {"b": ['"x', '5" disk'], "a": ["1", None]}
 
 
+LABELLED = DataSection(header=False, columns=("y", "a", "b"))
+
+
+@pytest.mark.parametrize(("name", "row"), [("f.tsv", "1\t2"), ("f.csv", '"1,5",2'), ("f.txt", "\t")])
+def test_a_file_without_header_may_lack_the_optional_columns(tmp_path: Path, name: str, row: str) -> None:
+    (tmp_path / name).write_text(f"{row}\n{row}\n")
+    source = open_source([tmp_path / name], LABELLED, optional=["y"])
+    assert list(source.columns) == ["a", "b"]
+    assert pl.concat(source.frames(["b", "a"])).shape == (2, 2)
+
+
+def test_and_may_have_them_though_another_file_lacks_them(tmp_path: Path) -> None:
+    (tmp_path / "new.csv").write_text("1,2\n")
+    (tmp_path / "old.csv").write_text("0,3,4\n")
+    source = open_source([tmp_path / "new.csv", tmp_path / "old.csv"], LABELLED, optional=["y"])
+    assert pl.concat(source.frames(["a", "b"])).rows() == [("1", "2"), ("3", "4")]
+
+
+def test_any_other_number_of_columns_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "f.csv").write_text("1,2\n")
+    for optional in ((), ("y", "a")):
+        with pytest.raises(DataError, match="Expected 3 columns, got 2"):
+            list(open_source([tmp_path / "f.csv"], LABELLED, optional=optional).frames(["b"]))
+
+
 def test_separator_format_and_compression_follow_the_config_and_the_name(tmp_path: Path) -> None:
     path = tmp_path / "f.csv.gz"
     path.write_bytes(gzip.compress(b"a;b\n1;2\n"))
@@ -162,7 +187,7 @@ CSV_PROBLEMS = {
     "not UTF-8": (b"a,b\n1,2\n3,\xff\n", r"row 2: In CSV column #1.*UTF8"),
     "no header": (b"", "there is no header"),
     "header not UTF-8": (b"a\xff,b\n", "the header is not UTF-8 text"),
-    "repeated name": (b"a,a\n", "column 'a' is named twice"),
+    "repeated name": (b"a,a\n", "column 'a' is named twice in the header; a file without a header needs data.header"),
 }
 
 
@@ -252,3 +277,8 @@ def test_an_unknown_suffix_needs_a_format(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"day.log: the format does not follow from the name; set data.format"):
         open_source([tmp_path / "day.log"], DataSection())
     assert read(tmp_path / "day.log", format="csv").to_dict(as_series=False) == {"a": ["1"]}
+
+
+def test_a_folder_is_no_file(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="is a folder; name one of its files"):
+        open_source([tmp_path], DataSection())

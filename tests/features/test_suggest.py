@@ -116,6 +116,18 @@ def test_columns_without_names_are_named_by_what_they_are(tmp_path: Path) -> Non
     assert text.count("{type:") == 2
 
 
+def test_the_label_of_a_file_without_names_goes_by_its_number(tmp_path: Path) -> None:
+    criteo().write_csv(tmp_path / "criteo.txt", separator="\t", include_header=False)
+    with pytest.raises(DataError, match="no column 'label'; without a header they are col_1 to col_40"):
+        suggest_for_file(tmp_path / "criteo.txt", label="label", header=False)
+
+
+def test_a_separator_is_one_character(tmp_path: Path) -> None:
+    shop().drop("clicked_items").write_csv(tmp_path / "shop.csv")
+    with pytest.raises(DataError, match="separator: must be one character, got ';;'"):
+        suggest_for_file(tmp_path / "shop.csv", label="click", separator=";;")
+
+
 def test_another_separator_is_written_down(tmp_path: Path) -> None:
     shop().drop("clicked_items").write_csv(tmp_path / "shop.csv", separator="|")
     text = suggest_for_file(tmp_path / "shop.csv", label="click", separator="|")

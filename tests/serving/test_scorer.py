@@ -114,6 +114,21 @@ def test_text_files_score_as_the_typed_ones_training_read(tmp_path: Path) -> Non
     np.testing.assert_allclose(pl.read_parquet(out)["score"], expected, rtol=0, atol=1e-6)
 
 
+def test_a_file_without_header_and_label_scores_as_the_one_with_labels(tmp_path: Path) -> None:
+    columns = f"[{', '.join(CSV_COLUMNS)}]"
+    train, fresh = (rows.select(CSV_COLUMNS) for rows in (clicks(100), ROWS))
+    made = make(f"{CSV}data: {{format: csv, header: false, columns: {columns}}}\n", train, tmp_path)
+    scorer = Scorer(export(made, tmp_path / "bundle", fresh))
+    old, new = tmp_path / "old.csv", tmp_path / "new.csv"
+    fresh.write_csv(old, include_header=False)
+    fresh.drop("clicked").write_csv(new, include_header=False)
+    assert scorer.unlabelled([old, new]) == [new]
+    scorer.score_files([old, new], tmp_path / "scores.parquet")
+    scores = pl.read_parquet(tmp_path / "scores.parquet")["score"]
+    np.testing.assert_allclose(scores[:70], slow_scores(made, fresh)[:, 0], rtol=0, atol=1e-6)
+    assert scores[70:].equals(scores[:70])
+
+
 def test_several_tasks_have_a_column_each(tmp_path: Path) -> None:
     made = make(yaml("mlp", label="{click: clicked, buy: bought}"), clicks(50), tmp_path)
     bundle = export(made, tmp_path / "bundle", ROWS)
@@ -170,6 +185,30 @@ def test_a_kept_column_must_exist_and_not_be_called_score(bundle: Path, tmp_path
             Scorer(bundle).score_files([tmp_path / "rows.parquet"], tmp_path / "scores.parquet", keep=[keep])
 
 
+def test_a_column_that_is_to_be_kept_twice_is_kept_once(bundle: Path, tmp_path: Path) -> None:
+    ROWS.write_parquet(tmp_path / "rows.parquet")
+    Scorer(bundle).score_files([tmp_path / "rows.parquet"], tmp_path / "scores.parquet", keep=["item", "item"])
+    assert pl.read_parquet(tmp_path / "scores.parquet").columns == ["item", "score"]
+
+
+@pytest.mark.parametrize(
+    ("out", "message"),
+    [
+        ("rows.parquet", "rows.parquet: is one of the files to read, and would be overwritten"),
+        ("folder/../rows.parquet", "is one of the files to read, and would be overwritten"),
+        ("folder", "folder: must be a parquet file to write, but is a folder"),
+        ("scores.csv", "scores.csv: is written as parquet, so its name must not end in .csv"),
+    ],
+)
+def test_scores_do_not_go_where_they_do_harm(bundle: Path, tmp_path: Path, out: str, message: str) -> None:
+    (tmp_path / "folder").mkdir()
+    ROWS.write_parquet(tmp_path / "rows.parquet")
+    with pytest.raises(DataError, match=message):
+        Scorer(bundle).score_files([tmp_path / "rows.parquet"], tmp_path / out)
+    assert pl.read_parquet(tmp_path / "rows.parquet").equals(ROWS)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["folder", "rows.parquet"]
+
+
 @pytest.mark.parametrize(
     ("name", "value", "message"),
     [
@@ -193,6 +232,10 @@ def test_a_bundle_that_does_not_fit_is_refused(
 def test_a_folder_without_a_bundle_is_refused(bundle: Path, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"is not a bundle: signature\.json cannot be read"):
         Scorer(tmp_path)
+    run = tmp_path / "run"
+    (run / "checkpoints").mkdir(parents=True)
+    with pytest.raises(DataError, match="it is the folder of a run: recsys export .*run --out BUNDLE"):
+        Scorer(run)
     (tmp_path / "signature.json").write_text("{")
     with pytest.raises(DataError, match=r"signature\.json: is damaged"):
         Scorer(tmp_path)

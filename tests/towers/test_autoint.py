@@ -282,7 +282,7 @@ def test_autoint_check_20_the_residual_helps_where_single_fields_and_pairs_matte
 
 
 def test_autoint_check_23_dropout_is_off_in_eval_mode_and_on_in_training() -> None:
-    for keys in ({"dropout": 0.5}, {"attention_dropout": 0.5}):
+    for keys in ({"dropout": 0.5, "mlp": (64,)}, {"attention_dropout": 0.5}):
         built, fields = tower(**keys), torch.randn(3, 32)
         assert torch.equal(built(fields, NO_NUMBERS, []), built(fields, NO_NUMBERS, []))
         built.train()
