@@ -257,7 +257,10 @@ def new_run_folder(config: Path, name: str | None, runs_dir: Path) -> Path:
 
 def figures(metrics: dict[str, float], split: str) -> str:
     """Return the metrics of a split in one line."""
-    shown = [f"{split} AUC {metrics[f'{split}.auc']:.5f}", f"logloss {metrics[f'{split}.logloss']:.5f}"]
+    interval = ""
+    if f"{split}.auc_low" in metrics:
+        interval = f" (95 % interval {metrics[f'{split}.auc_low']:.5f} to {metrics[f'{split}.auc_high']:.5f})"
+    shown = [f"{split} AUC {metrics[f'{split}.auc']:.5f}{interval}", f"logloss {metrics[f'{split}.logloss']:.5f}"]
     if f"{split}.gauc" in metrics:
         shown.append(f"GAUC {metrics[f'{split}.gauc']:.5f}")
     return ", ".join(shown)

@@ -3,6 +3,7 @@
 import numpy as np
 import numpy.typing as npt
 
+from recsys.evaluation.intervals import auc_interval
 from recsys.evaluation.probability import calibration, logloss, normalised_entropy
 from recsys.evaluation.ranking import auc, gauc
 
@@ -24,7 +25,8 @@ def evaluate(
         group: (B,) for GAUC.
 
     Returns:
-        auc, logloss, ne, calibration, rows and positives; with groups also gauc, gauc_groups (groups with both
+        auc, logloss, ne, calibration, rows and positives; auc_low and auc_high (95 % interval) for rows without
+        weights that have two of each class, labels 0 and 1; with groups also gauc, gauc_groups (groups with both
         classes) and gauc_skipped (groups with one). A metric that the data do not define is NaN.
 
     Raises:
@@ -38,6 +40,11 @@ def evaluate(
         "rows": float(len(np.asarray(label))),
         "positives": float(np.sum(label, dtype=np.float64)),
     }
+    labels = np.asarray(label)
+    if weight is None and bool(np.isin(labels, (0, 1)).all()):
+        interval = auc_interval(probability, labels)
+        if np.isfinite(interval.low):
+            metrics |= {"auc_low": interval.low, "auc_high": interval.high}
     if group is not None:
         grouped = gauc(probability, label, group, weight)
         metrics["gauc"] = grouped.value

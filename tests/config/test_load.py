@@ -163,7 +163,7 @@ def test_a_file_that_is_not_a_mapping_is_one_problem(text: str, problem: str, pr
         ("features:\n\ta: 1\n", "indent with spaces, not with tabs"),
         ("label: @click\n", "put text that begins with it in quotes"),
         ("features:\n  *: {type: id}\n", "a name or glob that begins with * needs quotes"),
-        ("features:\n  *_id: {type: id}\n  a: {type: id}\n", "quotes around a name or glob that begins with *"),
+        ("features:\n  a: {type: id}\n  *_id: {type: id}\n", "quotes around a name or glob that begins with *"),
     ],
 )
 def test_what_is_not_yaml_comes_with_a_remedy(text: str, remedy: str, problems: Problems) -> None:

@@ -2,13 +2,15 @@ import numpy as np
 import pytest
 
 import recsys.evaluation
-from recsys.evaluation import auc, evaluate, gauc, logloss
+from recsys.evaluation import auc, auc_interval, evaluate, gauc, logloss
 
 
 def test_a_run_reports_these_metrics():
     found = evaluate([0.25, 0.5, 0.5, 0.75], [0, 0, 1, 1], group=[1, 1, 1, 2])
     assert found == {
         "auc": 0.875,
+        "auc_low": auc_interval([0.25, 0.5, 0.5, 0.75], [0, 0, 1, 1]).low,
+        "auc_high": 1.0,
         "logloss": pytest.approx(logloss([0.25, 0.5, 0.5, 0.75], [0, 0, 1, 1])),
         "ne": pytest.approx(found["logloss"] / np.log(2)),
         "calibration": 1.0,

@@ -54,7 +54,7 @@ def test_a_tsv_without_header_takes_its_names_from_the_config_and_quotes_as_they
 LABELLED = DataSection(header=False, columns=("y", "a", "b"))
 
 
-@pytest.mark.parametrize(("name", "row"), [("f.tsv", "1\t2"), ("f.csv", '"1,5",2'), ("f.txt", "\t")])
+@pytest.mark.parametrize(("name", "row"), [("f.tsv", "1\t2"), ("f.csv", '"1,5",2'), ("f.txt", "\t2")])
 def test_a_file_without_header_may_lack_the_optional_columns(tmp_path: Path, name: str, row: str) -> None:
     (tmp_path / name).write_text(f"{row}\n{row}\n")
     source = open_source([tmp_path / name], LABELLED, optional=["y"])

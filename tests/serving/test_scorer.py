@@ -234,7 +234,7 @@ def test_a_folder_without_a_bundle_is_refused(bundle: Path, tmp_path: Path) -> N
         Scorer(tmp_path)
     run = tmp_path / "run"
     (run / "checkpoints").mkdir(parents=True)
-    with pytest.raises(DataError, match="it is the folder of a run: recsys export .*run --out BUNDLE"):
+    with pytest.raises(DataError, match=r"it is the folder of a run: recsys export .*run --out BUNDLE"):
         Scorer(run)
     (tmp_path / "signature.json").write_text("{")
     with pytest.raises(DataError, match=r"signature\.json: is damaged"):
