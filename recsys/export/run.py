@@ -24,6 +24,8 @@ def export_run(run: Path, out: Path) -> None:
         DataError: the run is not finished.
         ExportError: the exported model does not score as the trained one.
     """
+    if not (run / "config.yaml").exists():
+        raise DataError(f"{run}: not a run folder: it has no config.yaml")
     if not (run / "metrics.json").exists():
         raise DataError(f"{run}: has no metrics.json: train it to the end first (recsys train CONFIG --resume {run})")
     built = load_run(run, device=pick_device("cpu"))

@@ -73,8 +73,7 @@ def train(
     if placed.type == "cpu":
         keep_large_blocks()
     prepared = prepare(config, data_dir, cache_dir, progress)
-    if prepared.splits["valid"].num_rows == 0:
-        raise DataError("data.valid: has no rows, and the best epoch is chosen on them")
+    _check_splits(prepared)
     if resume:
         _check_same_run(folder, prepared)
     else:
@@ -228,6 +227,20 @@ def _figures(built: Built, done: Progress) -> dict[str, float]:
         "embedding_bytes": by_phase["training"],
         **{f"embedding_bytes.{phase}": value for phase, value in by_phase.items()},
     }
+
+
+def _check_splits(prepared: Prepared) -> None:
+    """Refuse data that teaches nothing, or on which no epoch is better than another."""
+    if prepared.splits["valid"].num_rows == 0:
+        raise DataError("data.valid: has no rows, and the best epoch is chosen on them")
+    for name in ("train", "valid"):
+        split = prepared.splits[name]
+        for task, column in prepared.plan.config.labels.items():
+            if split.positives[task] in (0, split.num_rows):
+                value = 1 if split.positives[task] else 0
+                raise DataError(
+                    f"data.{name}: {column} is {value} in all {split.num_rows:,} rows; AUC needs both classes"
+                )
 
 
 def _write_beginning(folder: Path, prepared: Prepared, data_dir: Path) -> None:

@@ -90,8 +90,8 @@ def test_train_evaluate_export_and_predict_agree(
     metrics = json.loads(Path("runs/one/metrics.json").read_text())
     assert trained.out == (
         f"runs/one: test AUC {metrics['test.auc']:.5f} "
-        f"(95 % interval {metrics['test.auc_low']:.5f} to {metrics['test.auc_high']:.5f}), logloss {metrics['test.logloss']:.5f}, "
-        f"GAUC {metrics['test.gauc']:.5f}\n"
+        f"(95 % interval {metrics['test.auc_low']:.5f} to {metrics['test.auc_high']:.5f}), "
+        f"logloss {metrics['test.logloss']:.5f}, GAUC {metrics['test.gauc']:.5f}\n"
     )
     assert [line.split(":")[0] for line in trained.err.splitlines()] == ["run folder", "epoch 1", "epoch 2"]
 

@@ -217,3 +217,18 @@ def best_tables(folder: Path) -> dict[str, torch.Tensor]:
 def build_fresh(config: Config, log: Path) -> Built:
     prepared = prepare(config, log, log / "cache", None)
     return build(prepared.plan, prepared.state, device=CPU)
+
+
+@pytest.mark.parametrize(("split", "value"), [("train", 0), ("valid", 1)])
+def test_a_split_with_one_class_is_refused(tmp_path: Path, split: str, value: int) -> None:
+    folder = write_log(tmp_path / "log")
+    clicks(400, seed=1).with_columns(click=pl.lit(value)).write_parquet(folder / f"{split}.parquet")
+    with pytest.raises(DataError, match=f"data.{split}: click is {value} in all 400 rows; AUC needs both classes"):
+        run(folder, tmp_path / "run")
+
+
+def test_a_validation_split_without_rows_is_refused(tmp_path: Path) -> None:
+    folder = write_log(tmp_path / "log")
+    clicks(400, seed=1).head(0).write_parquet(folder / "valid.parquet")
+    with pytest.raises(DataError, match="data.valid: has no rows"):
+        run(folder, tmp_path / "run")
