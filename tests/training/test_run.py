@@ -230,5 +230,5 @@ def test_a_split_with_one_class_is_refused(tmp_path: Path, split: str, value: in
 def test_a_validation_split_without_rows_is_refused(tmp_path: Path) -> None:
     folder = write_log(tmp_path / "log")
     clicks(400, seed=1).head(0).write_parquet(folder / "valid.parquet")
-    with pytest.raises(DataError, match="data.valid: has no rows"):
+    with pytest.raises(DataError, match=r"data\.valid: has no rows"):
         run(folder, tmp_path / "run")
