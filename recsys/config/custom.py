@@ -23,7 +23,7 @@ def load_class(name: str, base: type[T], *, where: str) -> type[T]:
         ConfigError: there is no such module or class, or the class does not extend `base`.
     """
     module_name, _, class_name = name.partition(":")
-    found = getattr(_module(module_name, f"{where}: {name}"), class_name, None)
+    found = getattr(_module(module_name, name, where), class_name, None)
     if found is None:
         raise ConfigError(f"{where}: module {module_name} has no {class_name!r}, got {name!r}")
     if not (isinstance(found, type) and issubclass(found, base)):
@@ -31,10 +31,12 @@ def load_class(name: str, base: type[T], *, where: str) -> type[T]:
     return found
 
 
-def _module(name: str, where: str) -> ModuleType:
+def _module(name: str, given: str, where: str) -> ModuleType:
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
         if error.name is None or not f"{name}.".startswith(f"{error.name}."):
             raise  # found, but it imports something that is not there
-        raise ConfigError(f"{where}: cannot find the module {error.name}; its folder must be on PYTHONPATH") from error
+        raise ConfigError(
+            f"{where}: cannot find the module {error.name}, got {given!r}; its folder must be on PYTHONPATH"
+        ) from error

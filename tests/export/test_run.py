@@ -35,5 +35,8 @@ def test_the_bundle_of_a_run_scores_its_test_rows_as_the_run_did(model: str, row
 
 
 def test_a_run_that_is_not_finished_is_not_exported(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="not a run folder"):
+        export_run(tmp_path, tmp_path / "bundle")
+    (tmp_path / "config.yaml").touch()
     with pytest.raises(DataError, match=r"has no metrics\.json"):
         export_run(tmp_path, tmp_path / "bundle")

@@ -16,7 +16,7 @@ from recsys.training.build import Built, build
 from recsys.training.inspect import HistoryWeights, field_attention, history_weights
 from tests.training.logs import make_config
 
-AUTOINT = {"tower": "autoint", "dim": 8, "layers": 2, "heads": 2, "attention_dim": 8, "dropout": 0.5}
+AUTOINT = {"tower": "autoint", "dim": 8, "layers": 2, "heads": 2, "attention_dim": 8, "attention_dropout": 0.5}
 DIN = {"tower": "din", "dim": 8, "attention": [6], "mlp": [8]}
 
 
