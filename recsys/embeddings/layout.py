@@ -107,12 +107,13 @@ class Layout:
         self.pooled_keys = {table: lookups for table, lookups in by_table.items() if not is_slotted[table]}
         self.slot_keys = {table: lookups for table, lookups in by_table.items() if is_slotted[table]}
 
-    def remap(self, rows: Rows) -> dict[str, Tensor]:
-        """Return rows of physical tables for every field: (K, V) int64."""
-        return {
-            read.field.name: self.schemes[read.table].remap(self._ids(rows, read).long(), read.member)
-            for read in self.reads.values()
-        }
+    def ids(self, rows: Rows) -> dict[str, Tensor]:
+        """Return the logical ids of every field: (V,) int64; (B,) of single-valued ones."""
+        return {name: self._ids(rows, read).long() for name, read in self.reads.items()}
+
+    def remap(self, ids: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Return rows of physical tables for the ids of every field: (K, V) int64."""
+        return {name: self.schemes[read.table].remap(ids[name], read.member) for name, read in self.reads.items()}
 
     def collate(self, rows: Rows, row_counts: Mapping[str, Tensor] | None = None) -> Batch:
         """Turn rows of prepared data into a batch; `row_counts` (rows of table,) asks for penalties.
@@ -121,9 +122,10 @@ class Layout:
             DataError: sequences of one behaviour have different lengths in a row.
         """
         self._check_aligned(rows)
-        physical = self.remap(rows)
+        ids = self.ids(rows)
+        physical = self.remap(ids)
         return Batch(
-            ids={read.field.name: self._ids(rows, read).long() for read in self.reads.values()},
+            ids=ids,
             lengths={name: jagged.lengths for name, jagged in rows.lists.items()},
             pooled=self._pooled(rows, physical),
             slots=self._slots(rows, physical),
@@ -186,16 +188,15 @@ class Layout:
         )
 
     def _penalties(self, physical: Mapping[str, Tensor], row_counts: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Spread 1 / n_row of DIN's section 5.1 over the uses of the row in this batch."""
-        coefficients: dict[str, list[Tensor]] = {read.field.name: [] for read in self.reads.values()}
+        """Spread 1 / n_row of DIN's section 5.1 over the uses of the row in this batch: (K, V) for each field."""
+        found: dict[tuple[str, int], Tensor] = {}
         for table, lookups in {**self.pooled_keys, **self.slot_keys}.items():
             rows = [physical[field][k] for field, k in lookups]
             _, use, uses = torch.unique(torch.cat(rows), return_inverse=True, return_counts=True)
             in_batch = uses[use].split([len(row) for row in rows])
-            for (field, _), row, times in zip(lookups, rows, in_batch, strict=True):
-                coefficients[field].append(1.0 / (row_counts[table][row].clamp(min=1) * times))
-        # Lookups of one field stand in the order of k in every table.
-        return {field: torch.stack(parts) for field, parts in coefficients.items()}
+            for lookup, row, times in zip(lookups, rows, in_batch, strict=True):
+                found[lookup] = 1.0 / (row_counts[table][row].clamp(min=1) * times)
+        return {field: torch.stack([found[field, k] for k in range(len(physical[field]))]) for field in self.reads}
 
 
 def pooled_key(field: str, k: int) -> str:
@@ -213,7 +214,7 @@ def count_rows(layout: Layout, batches: Iterable[Rows]) -> dict[str, Tensor]:
     counts = {name: torch.zeros(table.rows, dtype=torch.int64) for name, table in layout.physical.items()}
     lookups = [lookup for keys in (layout.pooled_keys, layout.slot_keys) for lookup in keys.items()]
     for rows in batches:
-        physical = layout.remap(rows)
+        physical = layout.remap(layout.ids(rows))
         for table, keys in lookups:
             for field, k in keys:
                 counts[table].index_add_(0, physical[field][k], torch.ones_like(physical[field][k]))
