@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from recsys.config import Plan
 from recsys.embeddings import Batch, Layout, Lookup
-from recsys.embeddings.layout import module_key
+from recsys.embeddings.scheme import physical_name
 from recsys.towers import Behaviour, BehaviourInputs, TowerInputs, build_tower, tower_class
 from recsys.towers.layers import segment_sum
 
@@ -27,6 +27,8 @@ class Output(NamedTuple):
     """(B, T)."""
     penalty: Tensor
     """(), the mini-batch aware L2 of the rows read, without its factor lambda; 0 when not regularised."""
+    scheme_loss: Tensor
+    """(), what schemes add to the loss for the sake of their own parameters."""
 
 
 class TowerBatch(NamedTuple):
@@ -63,13 +65,14 @@ class CtrModel(nn.Module):
         self.wiring = Wiring.of(plan)
         self.layout = layout
         self.lookup = Lookup(layout)
-        self.schemes = nn.ModuleDict({module_key(name): scheme for name, scheme in layout.schemes.items()})
+        self.schemes = nn.ModuleDict({physical_name(name, ""): scheme for name, scheme in layout.schemes.items()})
         self.tower = build_tower(tower_inputs(plan, layout, self.wiring), plan.config.model)
 
     def forward(self, batch: Batch) -> Output:
         """Score a batch: logits (B, T) and the penalty of the rows it read."""
         rows = self.lookup(batch)
-        return Output(self.tower(*self._tower_batch(rows, batch)), self._penalty(rows, batch))
+        logits = self.tower(*self._tower_batch(rows, batch))
+        return Output(logits, self._penalty(rows, batch), self._scheme_loss(batch))
 
     def tower_batch(self, batch: Batch) -> TowerBatch:
         """Return what the tower is fed for a batch, to look inside it."""
@@ -85,7 +88,7 @@ class CtrModel(nn.Module):
     def _combine(self, name: str, rows: list[Tensor], batch: Batch) -> Tensor:
         read = self.layout.reads[name]
         ids = batch.ids[name][:0] if read.form == "bag" else batch.ids[name]
-        combined: Tensor = self.layout.schemes[read.table].combine(rows, ids, read.member)
+        combined: Tensor = self.layout.schemes[read.scheme].combine(rows, ids, read.member)
         return combined
 
     def _pool(self, name: str, vectors: Tensor, batch: Batch) -> Tensor:
@@ -105,6 +108,10 @@ class CtrModel(nn.Module):
             lengths=batch.lengths[names[0]],
         )
 
+    def _scheme_loss(self, batch: Batch) -> Tensor:
+        losses = [scheme.take_loss() for scheme in self.layout.schemes.values()]
+        return sum((loss for loss in losses if loss is not None), start=batch.numbers.new_zeros(()))
+
     def _penalty(self, rows: dict[str, list[Tensor]], batch: Batch) -> Tensor:
         total = batch.numbers.new_zeros(())
         for name, coefficients in batch.penalties.items():
@@ -115,7 +122,7 @@ class CtrModel(nn.Module):
 
 def tower_inputs(plan: Plan, layout: Layout, wiring: Wiring) -> TowerInputs:
     """Return the widths of what the tower of a plan is fed."""
-    dims = {name: layout.schemes[read.table].dim for name, read in layout.reads.items()}
+    dims = {name: layout.schemes[read.scheme].width(read.member) for name, read in layout.reads.items()}
     behaviours = []
     for names in wiring.behaviours.values():
         targets = [layout.reads[name].field.vocabulary for name in names]

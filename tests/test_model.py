@@ -9,7 +9,7 @@ from torchrec.distributed.model_parallel import DistributedModelParallel
 
 from recsys.config import Config, Plan, SparseOptimizer, resolve
 from recsys.data.rows import Jagged, Rows
-from recsys.embeddings import Layout
+from recsys.embeddings import Layout, Member
 from recsys.errors import DataError
 from recsys.model import CtrModel, Output
 from recsys.towers import Behaviour, tower_class
@@ -61,7 +61,7 @@ def make(
     )
     plan = resolve(config, [])
     jagged = tower_class(config.model.tower).uses_behaviours
-    layout = Layout(plan, NUM_IDS, jagged=jagged, regularized=regularized)
+    layout = Layout(plan, {n: Member(n, size) for n, size in NUM_IDS.items()}, jagged=jagged, regularized=regularized)
     torch.manual_seed(3)
     core = CtrModel(plan, layout)
     for parameter in core.tower.parameters():

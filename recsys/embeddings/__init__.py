@@ -1,9 +1,10 @@
 """Embedding schemes, their lookup through TorchRec, and the layout that turns rows of data into lookups."""
 
 from recsys.embeddings.batch import Batch
+from recsys.embeddings.build import SCHEMES, build_schemes
 from recsys.embeddings.full import Full
 from recsys.embeddings.hash import Hash
-from recsys.embeddings.layout import SCHEMES, Layout, Read, count_rows
+from recsys.embeddings.layout import Layout, Read, count_rows
 from recsys.embeddings.lookup import Lookup, fuse_optimizer, sharding_plan
 from recsys.embeddings.scheme import Member, Phase, PhysicalTable, Scheme
 
@@ -19,6 +20,7 @@ __all__ = [
     "PhysicalTable",
     "Read",
     "Scheme",
+    "build_schemes",
     "count_rows",
     "fuse_optimizer",
     "sharding_plan",

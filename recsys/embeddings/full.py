@@ -22,17 +22,15 @@ class Full(Scheme):
     """
 
     sums_bags = True
-    takes_open = False
 
     def __init__(self, name: str, members: Sequence[Member], dim: int, spec: Table) -> None:
         super().__init__(name, members, dim, spec)
         self.first_rows = [0]
         for member in members:
-            assert member.num_ids is not None, "checked with the configuration"
-            self.first_rows.append(self.first_rows[-1] + member.num_ids)
+            self.first_rows.append(self.first_rows[-1] + member.size)
 
-    def tables(self) -> list[PhysicalTable]:
-        return [PhysicalTable(self.name, self.first_rows[-1], self.dim)]
+    def tables(self, member: int) -> list[PhysicalTable]:  # noqa: ARG002
+        return [self.table("", self.first_rows[-1], self.dim)]
 
     def remap(self, id_V: Tensor, member: int) -> Tensor:
         return (id_V + self.first_rows[member]).unsqueeze(0)

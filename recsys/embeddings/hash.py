@@ -10,13 +10,14 @@ from torch import Tensor
 
 from recsys.config.tables import HashTable, Table
 from recsys.embeddings.hashing import name_salt, salted
-from recsys.embeddings.scheme import Member, PhysicalTable, Scheme
+from recsys.embeddings.scheme import Member, PhysicalTable, Scheme, Settings
+from recsys.embeddings.separate import separate, shares
 
 __all__ = ["Hash"]
 
 
 class Hash(Scheme):
-    """`rows` rows for all members together.
+    """`rows` rows for all members together, or dealt to them in proportion to their vocabularies (`separate`).
 
     Ids of a vocabulary are dense, so `id mod rows` spreads them perfectly; keys of an open vocabulary are scrambled
     under the feature's name first, since raw integers are often multiples of each other.
@@ -34,6 +35,7 @@ class Hash(Scheme):
     def __init__(self, name: str, members: Sequence[Member], dim: int, spec: Table) -> None:
         super().__init__(name, members, dim, spec)
         assert isinstance(spec, HashTable)
+        assert spec.rows is not None
         self.rows = spec.rows
         self.is_open = [member.num_ids is None for member in members]
         self.salts = [name_salt(member.name) for member in members]
@@ -41,8 +43,19 @@ class Hash(Scheme):
         for member in members:
             self.first_ids.append(self.first_ids[-1] + (member.num_ids or 0))
 
-    def tables(self) -> list[PhysicalTable]:
-        return [PhysicalTable(self.name, self.rows, self.dim)]
+    @classmethod
+    def parts(cls, name: str, members: Sequence[Member], dim: int, spec: Table) -> list[Scheme]:
+        assert isinstance(spec, HashTable)
+        if not spec.separate:
+            return super().parts(name, members, dim, spec)
+        return separate(cls, name, members, dim, spec, sizes=shares(spec.rows or 0, members))
+
+    @classmethod
+    def settings(cls, members: Sequence[Member], dim: int, spec: Table) -> Settings:  # noqa: ARG003
+        return range(most_rows(members), 0, -1)
+
+    def tables(self, member: int) -> list[PhysicalTable]:  # noqa: ARG002
+        return [self.table("", self.rows, self.dim)]
 
     def remap(self, id_V: Tensor, member: int) -> Tensor:
         if self.is_open[member]:
@@ -50,3 +63,9 @@ class Hash(Scheme):
         else:
             key_V = id_V + self.first_ids[member]
         return torch.remainder(key_V, self.rows).unsqueeze(0)
+
+
+def most_rows(members: Sequence[Member]) -> int:
+    """Return the most rows that a hashed table can use: one an id, or a terabyte's worth for open vocabularies."""
+    sizes = [member.num_ids for member in members]
+    return 2**40 if None in sizes else sum(size or 0 for size in sizes)

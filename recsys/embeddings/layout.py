@@ -10,7 +10,7 @@ hold. All other tables keep a key for each field, which needs no padding.
 Dimension key: B rows, K physical lookups, V ids of one field, S slots.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -18,18 +18,14 @@ import torch
 from torch import Tensor
 from torchrec.sparse.jagged_tensor import KeyedJaggedTensor
 
-from recsys.config import CustomTable, Field, Plan, PlannedTable
-from recsys.config.custom import load_class
+from recsys.config import Field, Plan
 from recsys.data.rows import Rows
 from recsys.embeddings.batch import Batch
-from recsys.embeddings.full import Full
-from recsys.embeddings.hash import Hash
+from recsys.embeddings.build import build_schemes
 from recsys.embeddings.scheme import Member, PhysicalTable, Scheme
-from recsys.errors import ConfigError, DataError
+from recsys.errors import DataError
 
-__all__ = ["SCHEMES", "Layout", "Read", "build_scheme", "count_rows"]
-
-SCHEMES: dict[str, type[Scheme]] = {"full": Full, "hash": Hash}
+__all__ = ["Layout", "Read", "count_rows"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,33 +33,12 @@ class Read:
     """How one field is read."""
 
     field: Field
-    table: str
-    """The logical table."""
+    scheme: str
+    """Key in `Layout.schemes`."""
     member: int
+    """Of the scheme."""
     form: Literal["single", "bag", "jagged"]
     """single: one id a row; bag: summed by the kernel; jagged: a vector for each id."""
-
-
-def build_scheme(table: PlannedTable, members: Sequence[Member]) -> Scheme:
-    """Return the scheme a table asks for.
-
-    Raises:
-        ConfigError: a class of the user's own cannot be found, or takes no open vocabulary and is given one.
-    """
-    name = table.spec.scheme
-    if isinstance(table.spec, CustomTable):
-        kind: type[Scheme] = load_class(name, Scheme, where=f"tables.{table.name}.scheme")  # type: ignore[type-abstract]
-    else:
-        kind = SCHEMES[name]
-    is_open = [member.name for member in members if member.num_ids is None]
-    if is_open and not kind.takes_open:
-        raise ConfigError(f"tables.{table.name}: scheme {name} takes no open vocabulary, which {is_open[0]!r} has")
-    return kind(module_key(table.name), members, table.dim, table.spec)
-
-
-def module_key(table: str) -> str:
-    """Return a table's name as torch takes it: without dots, and never that of a method such as `items`."""
-    return table.replace(".", "/") + "_table"
 
 
 class Layout:
@@ -71,41 +46,49 @@ class Layout:
 
     Args:
         plan: fields and tables.
-        num_ids: ids of each vocabulary, by the field that owns it; None for open ones.
+        members: each vocabulary, by the field that owns it.
         jagged: sequences reach the tower entry by entry (DIN); else they are pooled.
         regularized: rows are penalised, so that each of them must be seen by itself.
     """
 
-    def __init__(self, plan: Plan, num_ids: Mapping[str, int | None], *, jagged: bool, regularized: bool) -> None:
+    def __init__(self, plan: Plan, members: Mapping[str, Member], *, jagged: bool, regularized: bool) -> None:
+        self.plan = plan
         self.schemes: dict[str, Scheme] = {}
+        self.tables: dict[str, list[Scheme]] = {}
         reads: dict[str, Read] = {}
         for table in plan.tables:
             owners = list(dict.fromkeys(plan.vocabulary_of(plan.field(name)) for name in table.fields))
-            scheme = build_scheme(table, [Member(owner, num_ids[owner]) for owner in owners])
-            self.schemes[table.name] = scheme
+            self.tables[table.name] = build_schemes(table, [members[owner] for owner in owners])
+            self.schemes |= {scheme.name: scheme for scheme in self.tables[table.name]}
+            places = {m.name: (s, i) for s in self.tables[table.name] for i, m in enumerate(s.members)}
             for name in table.fields:
                 field = plan.field(name)
+                scheme, member = places[plan.vocabulary_of(field)]
                 form: Literal["single", "bag", "jagged"] = "bag"
                 if field.kind == "id":
                     form = "single"
                 elif regularized or not scheme.sums_bags or (jagged and field.kind == "sequence"):
                     form = "jagged"
-                reads[name] = Read(field, table.name, owners.index(plan.vocabulary_of(field)), form)
+                reads[name] = Read(field, scheme.name, member, form)
         self.aligned = [names for names in plan.behaviours().values() if len(names) > 1]
         self.reads = {field.name: reads[field.name] for field in plan.fields if field.name in reads}
-        self.physical: dict[str, PhysicalTable] = {t.name: t for s in self.schemes.values() for t in s.tables()}
+        self.physical: dict[str, PhysicalTable] = {t.name: t for s in self.schemes.values() for t in s.physical()}
         self._place_keys()
 
     def _place_keys(self) -> None:
         """Sort lookups into `pooled_keys` (table -> its keys) and `slot_keys` (table -> its (field, k))."""
         by_table: dict[str, list[tuple[str, int]]] = {name: [] for name in self.physical}
-        for read in self.reads.values():
-            for k, table in enumerate(self.schemes[read.table].tables()):
-                by_table[table.name].append((read.field.name, k))
+        for name in self.reads:
+            for k, table in enumerate(self.lookups(name)):
+                by_table[table.name].append((name, k))
         jagged = {read.field.name for read in self.reads.values() if read.form == "jagged"}
         is_slotted = {table: any(field in jagged for field, _ in lookups) for table, lookups in by_table.items()}
         self.pooled_keys = {table: lookups for table, lookups in by_table.items() if not is_slotted[table]}
         self.slot_keys = {table: lookups for table, lookups in by_table.items() if is_slotted[table]}
+
+    def lookups(self, field: str) -> list[PhysicalTable]:
+        """Return the table of each physical lookup of a field."""
+        return self.schemes[self.reads[field].scheme].tables(self.reads[field].member)
 
     def ids(self, rows: Rows) -> dict[str, Tensor]:
         """Return the logical ids of every field: (V,) int64; (B,) of single-valued ones."""
@@ -113,7 +96,7 @@ class Layout:
 
     def remap(self, ids: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Return rows of physical tables for the ids of every field: (K, V) int64."""
-        return {name: self.schemes[read.table].remap(ids[name], read.member) for name, read in self.reads.items()}
+        return {name: self.schemes[read.scheme].remap(ids[name], read.member) for name, read in self.reads.items()}
 
     def collate(self, rows: Rows, row_counts: Mapping[str, Tensor] | None = None) -> Batch:
         """Turn rows of prepared data into a batch; `row_counts` (rows of table,) asks for penalties.
@@ -196,7 +179,8 @@ class Layout:
             in_batch = uses[use].split([len(row) for row in rows])
             for lookup, row, times in zip(lookups, rows, in_batch, strict=True):
                 found[lookup] = 1.0 / (row_counts[table][row].clamp(min=1) * times)
-        return {field: torch.stack([found[field, k] for k in range(len(physical[field]))]) for field in self.reads}
+        places = {field: range(len(physical[field])) for field in self.reads if len(physical[field])}
+        return {field: torch.stack([found[field, k] for k in lookups]) for field, lookups in places.items()}
 
 
 def pooled_key(field: str, k: int) -> str:

@@ -7,7 +7,6 @@ parallel, which silently hands them to the dense optimiser.
 Dimension key: B rows, S slots, d width of one physical table.
 """
 
-from functools import partial
 from typing import Any
 
 import torch
@@ -24,10 +23,7 @@ from recsys.config.run import SparseOptimizer
 from recsys.embeddings.batch import Batch
 from recsys.embeddings.layout import Layout, pooled_key
 
-__all__ = ["INIT_STD", "Lookup", "fuse_optimizer", "sharding_plan"]
-
-INIT_STD = 0.01
-"""Standard deviation of fresh rows (AutoInt's code; small enough that unseen rows say nothing)."""
+__all__ = ["Lookup", "fuse_optimizer", "sharding_plan"]
 
 _OPTIMIZERS: dict[str, type[torch.optim.Optimizer]] = {
     "rowwise_adagrad": RowWiseAdagrad,
@@ -57,7 +53,7 @@ class Lookup(nn.Module):
                 embedding_dim=self._layout.physical[name].dim,
                 feature_names=features,
                 pooling=PoolingType.SUM,
-                init_fn=partial(nn.init.normal_, std=INIT_STD),
+                init_fn=self._layout.physical[name].init,
             )
             for name, features in keys.items()
         ]
@@ -78,8 +74,7 @@ class Lookup(nn.Module):
             for table, lookups in self._layout.slot_keys.items():
                 found |= self._cut(vectors[table], lookups, batch)
         return {
-            field: [found[field, k] for k in range(len(self._layout.schemes[read.table].tables()))]
-            for field, read in self._layout.reads.items()
+            field: [found[field, k] for k in range(len(self._layout.lookups(field)))] for field in self._layout.reads
         }
 
     def _cut(self, rows_Sd: Tensor, lookups: list[tuple[str, int]], batch: Batch) -> dict[tuple[str, int], Tensor]:

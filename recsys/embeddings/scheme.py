@@ -1,28 +1,56 @@
 """The contract of an embedding scheme: how ids become rows of physical tables, and rows become a vector.
 
     ids --remap--> row indices --look up (TorchRec)--> rows --combine--> vectors
+                       training form | `serving` gives the form that is exported: codes, cores, packed integers
 
 `remap` has no parameters and runs in the reader's thread; the exported graph runs the same code. Everything that
-is differentiable and not a row belongs to `combine`.
+is differentiable and not a row belongs to `combine`. A scheme whose parameters are no rows of floats (an MLP, integer
+codes) has no physical tables: its `combine` gets the ids and reads its own parameters and buffers.
 
 Dimension key: V ids, K physical lookups, D width of the embedding.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from typing import ClassVar, Literal, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import ClassVar, Literal, NamedTuple, Self
 
 import torch
 from torch import Tensor, nn
 
+from recsys.config import SparseOptimizer
 from recsys.config.tables import Table
 
-__all__ = ["Member", "Phase", "PhysicalTable", "Scheme"]
+__all__ = ["Init", "Member", "Phase", "PhysicalTable", "Scheme", "Settings", "StepPlace", "tensor_bytes"]
 
 Phase = Literal["training", "checkpoint", "serving"]
 
-STATE_FLOATS = {"rowwise_adagrad": (1, 0), "adagrad": (0, 1), "sgd": (0, 0), "adam": (0, 2)}
-"""Optimiser state in floats: (for each row, for each weight)."""
+ROW_STATE = {"rowwise_adagrad": (1, 0), "adagrad": (0, 1), "sgd": (0, 0), "adam": (0, 2)}
+"""State of the sparse optimiser in floats: (for each row, for each weight)."""
+DENSE_STATE = {"adam": 2, "adamw": 2, "adagrad": 1, "sgd": 0}
+"""State of the dense optimiser in floats for each parameter."""
+
+
+class Init(NamedTuple):
+    """How fresh rows are drawn."""
+
+    kind: Literal["normal", "far_normal"] = "normal"
+    """far_normal: a normal distribution without its middle, for factors that are multiplied."""
+    std: float = 0.01
+    """Small enough that unseen rows say nothing (AutoInt's code)."""
+    mean: float = 0.0
+
+    def __call__(self, weight: Tensor) -> None:
+        """Fill a tensor in place."""
+        with torch.no_grad():
+            self._fill(weight)
+
+    def _fill(self, weight: Tensor) -> None:
+        nn.init.normal_(weight, mean=self.mean, std=self.std)
+        if self.kind == "far_normal":
+            near = (weight - self.mean).abs() < self.std
+            while near.any():
+                weight[near] = torch.empty_like(weight[near]).normal_(self.mean, self.std)
+                near = (weight - self.mean).abs() < self.std
 
 
 class PhysicalTable(NamedTuple):
@@ -31,6 +59,7 @@ class PhysicalTable(NamedTuple):
     name: str
     rows: int
     dim: int
+    init: Init = Init()
 
 
 class Member(NamedTuple):
@@ -40,22 +69,46 @@ class Member(NamedTuple):
     """The field that owns the vocabulary."""
     num_ids: int | None
     """Ids are 0 .. num_ids - 1, 0 is unknown; None: any int64 key (open vocabulary)."""
+    ranks: Tensor | None = None
+    """(num_ids,) int64, place of each id by falling training frequency; None where ids are in that order already."""
+
+    @property
+    def size(self) -> int:
+        """Number of ids of a member that is known to have a vocabulary."""
+        assert self.num_ids is not None, f"{self.name}: open vocabularies are refused before this"
+        return self.num_ids
+
+
+class StepPlace(NamedTuple):
+    """Where in its stage a training step is."""
+
+    step: int
+    """Steps of the stage that are done, from 1."""
+    num_steps: int
+    """Steps the stage may have at most."""
+
+
+Settings = Sequence[int] | Sequence[float]
 
 
 class Scheme(nn.Module, ABC):
-    """One logical table.
+    """One logical table, or the part of one that is stored by itself.
 
     Args:
-        name: prefix of the physical tables.
+        name: unique in the model; physical tables are named after it.
         members: the vocabularies it holds, in order.
         dim: width of the embedding, in floats.
-        spec: the table's section of the configuration.
+        spec: the table's section of the configuration, its knob set.
     """
 
-    sums_bags: ClassVar[bool]
+    sums_bags: ClassVar[bool] = False
     """`combine` commutes with summing, so the kernel may sum the rows of a bag before it."""
-    takes_open: ClassVar[bool]
+    takes_open: ClassVar[bool] = False
     """Can hold ids that have no vocabulary."""
+    num_stages: ClassVar[int] = 1
+    """Stages of training. All but the last take half of the epochs at most, and no epoch of theirs is ever the best."""
+    ends_stage_early: ClassVar[bool] = False
+    """A stage before the last also ends when early stopping would end it, and the next goes on from its best epoch."""
 
     def __init__(self, name: str, members: Sequence[Member], dim: int, spec: Table) -> None:
         super().__init__()
@@ -64,13 +117,33 @@ class Scheme(nn.Module, ABC):
         self.dim = dim
         self.spec = spec
 
+    # --- size: how a budget becomes the knob of the configuration -------------------------------------------------
+
+    @classmethod
+    def parts(cls, name: str, members: Sequence[Member], dim: int, spec: Table) -> "list[Scheme]":
+        """Return the schemes that together store a table: one, or one a feature, or plain ones beside it."""
+        return [cls(name, members, dim, spec)]
+
+    @classmethod
+    def settings(cls, members: Sequence[Member], dim: int, spec: Table) -> Settings:
+        """Return the values that the knob can take, from the largest table to the smallest."""
+        raise NotImplementedError(f"{cls.__name__} has no knob")
+
+    @classmethod
+    def cost(cls, members: Sequence[Member], dim: int, spec: Table) -> int:
+        """Return the bytes that a budget is compared with: those of the serving form."""
+        with torch.device("meta"):
+            return sum(part.serving_bytes() for part in cls.parts("cost", members, dim, spec))
+
+    # --- lookup ---------------------------------------------------------------------------------------------------
+
     @abstractmethod
-    def tables(self) -> list[PhysicalTable]:
-        """Return the table of each physical lookup; K entries, repeated names are one table."""
+    def tables(self, member: int) -> list[PhysicalTable]:
+        """Return the table of each physical lookup of a member; K entries, repeated names are one table."""
 
     @abstractmethod
     def remap(self, id_V: Tensor, member: int) -> Tensor:
-        """Map int64 ids (V,) of a member to row indices (K, V) of `tables()`."""
+        """Map int64 ids (V,) of a member to row indices (K, V) of `tables(member)`."""
 
     def combine(self, rows: list[Tensor], id_V: Tensor, member: int) -> Tensor:  # noqa: ARG002
         """Join the K looked-up rows (V, dim_k) of each id to an embedding (V, D). By default: concatenate.
@@ -79,11 +152,97 @@ class Scheme(nn.Module, ABC):
         """
         return rows[0] if len(rows) == 1 else torch.cat(rows, dim=1)
 
-    def bytes(self, phase: Phase, *, optimizer: str) -> int:
-        """Bytes of weights and maps, and while training or in a checkpoint of the optimiser's state too."""
-        tables = set(self.tables())
-        weights = sum(table.rows * table.dim for table in tables)
-        by_row, by_weight = STATE_FLOATS[optimizer]
-        state = sum(table.rows * by_row for table in tables) + weights * by_weight
-        own = sum(t.numel() * t.element_size() for t in (*self.parameters(), *self.buffers()))
-        return 4 * weights + own + (0 if phase == "serving" else 4 * state)
+    def width(self, member: int) -> int:  # noqa: ARG002
+        """Return D, the width of a member's embedding."""
+        return self.dim
+
+    # --- training -------------------------------------------------------------------------------------------------
+
+    def use_optimizer(self, optimizer: SparseOptimizer) -> None:
+        """Take the sparse optimiser, if the scheme updates rows of its own."""
+
+    def scale_rate(self, factor: float) -> None:
+        """Multiply the learning rate of the scheme's own rows."""
+
+    def take_loss(self) -> Tensor | None:
+        """Return and forget the scheme's own part () of the loss of the last forward pass."""
+        return None
+
+    def second_pass(self) -> list[Tensor]:
+        """Return leaves whose gradient the scheme needs from a second pass over the batch; [] for no second pass.
+
+        Called after the step; the passes that follow until `finish_step` use these leaves.
+        """
+        return []
+
+    def finish_step(self, gradients: list[Tensor]) -> None:
+        """Take the gradients of the second pass's leaves."""
+
+    def after_step(self, place: StepPlace, weights: Mapping[str, Tensor]) -> None:
+        """Change the weights of the physical tables (name -> (rows, dim)) in place after a step."""
+
+    def before_validation(self, weights: Mapping[str, Tensor]) -> None:
+        """Bring the weights to the form in which they would be served."""
+
+    def next_stage(self, weights: Mapping[str, Tensor]) -> None:
+        """Begin the next stage of training."""
+
+    # --- serving --------------------------------------------------------------------------------------------------
+
+    def serving(self, weights: Mapping[str, Tensor]) -> nn.Module:
+        """Return the form that is exported: a scriptable module, (id_V (V,) int64, member) -> (V, D).
+
+        Args:
+            weights: trained physical tables, name -> (rows, dim); shared, not copied.
+        """
+        from recsys.embeddings.serving import RowReader  # it needs this contract
+
+        return RowReader(self, weights)
+
+    # --- bytes ----------------------------------------------------------------------------------------------------
+
+    def physical(self) -> list[PhysicalTable]:
+        """Return the physical tables, each once."""
+        found = {table.name: table for member in range(len(self.members)) for table in self.tables(member)}
+        return list(found.values())
+
+    def serving_bytes(self) -> int:
+        """Bytes of the tensors of the serving form, maps and indices included."""
+        return 4 * sum(table.rows * table.dim for table in self.physical()) + tensor_bytes(self)
+
+    def bytes(self, phase: Phase, *, sparse: str, dense: str) -> int:
+        """Bytes of weights, codes and maps; while training and in a checkpoint of the optimisers' state too.
+
+        Args:
+            phase: of the model's life.
+            sparse: name of the optimiser of the tables.
+            dense: name of the optimiser of the other parameters.
+        """
+        if phase == "serving":
+            return self.serving_bytes()
+        by_row, by_weight = ROW_STATE[sparse]
+        rows = sum(table.rows * (table.dim * (1 + by_weight) + by_row) for table in self.physical())
+        dense_state = DENSE_STATE[dense] * sum(p.numel() * p.element_size() for p in self.parameters())
+        return 4 * rows + tensor_bytes(self) + dense_state
+
+    # --- helpers of schemes ---------------------------------------------------------------------------------------
+
+    def table(self, suffix: str, rows: int, dim: int, init: Init | None = None) -> PhysicalTable:
+        """Return a physical table named after the scheme."""
+        return PhysicalTable(physical_name(self.name, suffix), rows, dim, init or Init())
+
+    @classmethod
+    def alone(cls, name: str, member: Member, dim: int, spec: Table) -> Self:
+        """Return the scheme of one member of a table whose members are stored apart."""
+        return cls(f"{name}/{member.name}", [member], dim, spec)
+
+
+def physical_name(name: str, suffix: str) -> str:
+    """Return a table's name as torch takes it: without dots, and never that of a method such as `items`."""
+    return f"{name.replace('.', '/')}_table{suffix}"
+
+
+def tensor_bytes(module: nn.Module) -> int:
+    """Return the bytes of a module's parameters and buffers, tensors that it holds twice counted once."""
+    tensors = {id(tensor): tensor for tensor in (*module.parameters(), *module.buffers())}
+    return sum(tensor.numel() * tensor.element_size() for tensor in tensors.values())

@@ -2,72 +2,43 @@
 
     inputs --check, cut--> keys --encode--> ids --remap, embed, combine--> vectors --pool--> fields --tower--> p
 
-The same steps as training takes, by the same `remap`, `combine` and tower; only the lookup is `F.embedding` instead of
-FBGEMM. Vocabularies and tables are held once, by the module that encodes or reads all their fields.
+The same steps as training takes, by the same tower and the schemes' serving forms. Vocabularies and tables are held
+once, by the module that encodes or reads all their fields.
 
-Dimension key: B rows, C width of all fields, D width of one, K physical lookups, T tasks, V ids of one field.
+Dimension key: B rows, C width of all fields, D width of one, T tasks, V ids of one field.
 """
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
-from recsys.embeddings import Scheme
 from recsys.export.inputs import Inputs
 from recsys.towers import Behaviour
 from recsys.towers.layers import segment_sum
 
-__all__ = ["Fields", "Graph", "Histories", "PhysicalRows", "TableReader"]
-
-
-class PhysicalRows(nn.Module):
-    """One physical table, and which lookups of its logical table read it."""
-
-    lookups: list[int]
-
-    def __init__(self, weight: Tensor, lookups: list[int]) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(weight, requires_grad=False)
-        self.lookups = lookups
-
-    def forward(self, row_KV: Tensor, found: list[Tensor]) -> None:
-        """Put rows (V, d) in the places of `found` (K of them) that this table fills."""
-        for k in self.lookups:
-            found[k] = functional.embedding(row_KV[k], self.weight)
+__all__ = ["Fields", "Graph", "Histories", "TableReader"]
 
 
 class TableReader(nn.Module):
-    """One logical table: ids of all fields it serves -> vectors.
+    """One scheme: ids of all fields it serves -> vectors.
 
     Args:
-        scheme: how ids become rows and rows a vector.
-        weights: each physical table (rows, dim) by name.
+        serving: its serving form, (id_V, member) -> (V, D).
         members: field -> the scheme's member whose ids it holds.
     """
 
     fields: list[str]
     members: list[int]
 
-    def __init__(self, scheme: Scheme, weights: dict[str, Tensor], members: dict[str, int]) -> None:
+    def __init__(self, serving: nn.Module, members: dict[str, int]) -> None:
         super().__init__()
-        self.scheme = scheme
-        lookups: dict[str, list[int]] = {}
-        for k, table in enumerate(scheme.tables()):
-            lookups.setdefault(table.name, []).append(k)
-        self.physical = nn.ModuleList(PhysicalRows(weights[name], places) for name, places in lookups.items())
-        self.num_lookups = len(scheme.tables())
+        self.serving = serving
         self.fields = list(members)
         self.members = list(members.values())
 
     def forward(self, ids: dict[str, Tensor], vectors: dict[str, Tensor]) -> None:
         """Add the vectors (V, D) of each field to `vectors`."""
         for i, field in enumerate(self.fields):
-            id_V = ids[field]
-            row_KV = self.scheme.remap(id_V, self.members[i])
-            found = [row_KV for _ in range(self.num_lookups)]
-            for table in self.physical:
-                table(row_KV, found)
-            vectors[field] = self.scheme.combine(found, id_V, self.members[i])
+            vectors[field] = self.serving(ids[field], self.members[i])
 
 
 class Fields(nn.Module):

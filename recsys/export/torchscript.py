@@ -112,8 +112,8 @@ def _encoder(plan: Plan, state: TransformState, owner: str) -> nn.Module:
 
 
 def _reader(layout: Layout, table: str, scheme: Scheme, weights: dict[str, Tensor]) -> TableReader:
-    members = {name: read.member for name, read in layout.reads.items() if read.table == table}
-    return TableReader(copy.deepcopy(scheme), weights, members)
+    members = {name: read.member for name, read in layout.reads.items() if read.scheme == table}
+    return TableReader(scheme.serving(weights), members)
 
 
 def _pooling(plan: Plan, name: str) -> str:

@@ -36,6 +36,12 @@ class Progress:
     """The watched metric in that epoch."""
     waited: int = 0
     """Epochs since."""
+    stage: int = 0
+    """Stage of training that is under way; the schemes of the tables say how many there are."""
+    stage_epoch: int = 0
+    """Epochs before it."""
+    stage_step: int = 0
+    """Batches done in it."""
     finished: bool = False
     """Training is over; evaluation may not be."""
 
@@ -69,6 +75,7 @@ class EpochReport(Callback):
         now = time.perf_counter()
         self.progress.batch += 1
         self.progress.step += 1
+        self.progress.stage_step += 1
         self.progress.train_rows += batch.num_rows
         self.progress.train_seconds += now - (self.since or now)
         self.since = now

@@ -27,6 +27,7 @@ from recsys.training.allocator import keep_large_blocks
 from recsys.training.build import EVALUATION_ROWS, Built, ProgressReport, build, score_split
 from recsys.training.callbacks import Checkpoints, EpochReport, Progress, ReduceLearningRates, ShowRows, StopEarly
 from recsys.training.golden import keep_golden_rows
+from recsys.training.stages import Stages
 from recsys.training.strategy import TorchRecStrategy, pick_device
 from recsys.training.task import CtrTask
 
@@ -135,17 +136,12 @@ def _fit(
     watched = (config.early_stopping or EarlyStopping()).metric
     report = EpochReport(progress, folder / "metrics.jsonl", metric=watched, say=say)
     keeper = Checkpoints(folder / "checkpoints", progress, minutes=config.checkpoint_minutes, epochs=config.epochs)
-    callbacks: list[Callback] = [report]
-    if config.lr_reduction is not None:
-        callbacks.append(ReduceLearningRates(progress, config.lr_reduction))
-    if config.early_stopping is not None:
-        callbacks.append(StopEarly(progress, config.early_stopping))
-    callbacks.append(keeper)  # last: it saves what the others decided
     if resume and checkpoint.find(folder / "checkpoints" / "last"):
         keeper.restore(task)
     report.forget_the_future()
     if not progress.finished:
         train_data, valid_data = _readers(built, prepared, progress)
+        callbacks = _callbacks(built, progress, report, keeper, steps_per_epoch=train_data.reader.num_batches)
         if show is not None:
             callbacks.append(ShowRows(progress, train_data.reader.num_rows, config.batch_size, show))
         trainer = _trainer(built.plan, folder, callbacks, device)
@@ -156,6 +152,22 @@ def _fit(
         except SystemExit as stop:  # what Lightning makes of Ctrl-C
             raise KeyboardInterrupt from stop
     return progress
+
+
+def _callbacks(
+    built: Built, progress: Progress, report: EpochReport, keeper: Checkpoints, *, steps_per_epoch: int
+) -> list[Callback]:
+    """Return what happens after each validation, in this order."""
+    config = built.plan.config.train
+    stopping = config.early_stopping or EarlyStopping()
+    callbacks: list[Callback] = [report]
+    if config.lr_reduction is not None:
+        callbacks.append(ReduceLearningRates(progress, config.lr_reduction))
+    if any(scheme.num_stages > 1 for scheme in built.layout.schemes.values()):
+        callbacks.append(Stages(progress, keeper, built, steps_per_epoch=steps_per_epoch, patience=stopping.patience))
+    if config.early_stopping is not None:
+        callbacks.append(StopEarly(progress, config.early_stopping))
+    return [*callbacks, keeper]  # last: it saves what the others decided
 
 
 def _readers(built: Built, prepared: Prepared, progress: Progress) -> tuple[_Epochs, _Once]:
@@ -213,11 +225,11 @@ def _evaluate(built: Built, prepared: Prepared, folder: Path, progress: Progress
 
 
 def _figures(built: Built, done: Progress) -> dict[str, float]:
-    optimizer = built.plan.config.train.sparse_optimizer.name
+    train = built.plan.config.train
+    optimizers = {"sparse": train.sparse_optimizer.name, "dense": train.dense_optimizer.name}
     phases: tuple[Phase, ...] = ("training", "checkpoint", "serving")
     by_phase = {
-        phase: sum(scheme.bytes(phase, optimizer=optimizer) for scheme in built.layout.schemes.values())
-        for phase in phases
+        phase: sum(scheme.bytes(phase, **optimizers) for scheme in built.layout.schemes.values()) for phase in phases
     }
     return {
         "epochs": done.epoch,

@@ -50,6 +50,8 @@ def shard(model: CtrModel, optimizer: SparseOptimizer, *, device: torch.device) 
         )
     ensure_process_group(device)
     fuse_optimizer(model.lookup, optimizer)
+    for scheme in model.layout.schemes.values():
+        scheme.use_optimizer(optimizer)
     sharder = cast("ModuleSharder[nn.Module]", EmbeddingBagCollectionSharder())
     return DistributedModelParallel(
         model,

@@ -65,6 +65,7 @@ class CtrTask(LightningModule):
         self._loss_sum = torch.zeros((), dtype=torch.float64)
         self._rows_seen = 0
         self._collector = ScoreCollector()
+        self._schemes = list(model.module.layout.schemes.values())
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         return self.optimizer
@@ -78,8 +79,20 @@ class CtrTask(LightningModule):
         self._loss_sum += value * batch.num_rows
         self._rows_seen += batch.num_rows
         self.log("train.loss", loss.detach(), prog_bar=True, batch_size=batch.num_rows)
-        total: Tensor = loss + self.config.regularization.rows * output.penalty
+        total: Tensor = loss + self.config.regularization.rows * output.penalty + output.scheme_loss
         return total
+
+    def on_train_batch_end(self, _outputs: Any, batch: Batch, _batch_index: int) -> None:
+        """Run the second pass of schemes that ask for one; only what they ask for gets a gradient."""
+        leaves = {scheme: found for scheme in self._schemes if (found := scheme.second_pass())}
+        if not leaves:
+            return
+        logits = self.model.module(batch).logits
+        loss = weighted_logloss(logits, batch.labels, batch.weights)
+        flat = [leaf for found in leaves.values() for leaf in found]
+        gradients = iter(torch.autograd.grad(loss, flat))
+        for scheme, found in leaves.items():
+            scheme.finish_step([next(gradients) for _ in found])
 
     def on_validation_epoch_start(self) -> None:
         self._collector = ScoreCollector()
@@ -101,6 +114,8 @@ class CtrTask(LightningModule):
         for group in [*self.optimizer.param_groups, *tables.param_groups]:
             group["lr"] *= factor
         tables.step()  # only hands the rate to the kernel: rows are updated in the backward pass
+        for scheme in self._schemes:
+            scheme.scale_rate(factor)
 
     def table_rates(self) -> list[float]:
         """Return the tables' learning rates, which TorchRec leaves out of its optimiser's state."""

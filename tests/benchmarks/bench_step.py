@@ -26,7 +26,8 @@ def make(rows: int, lambda_: float) -> tuple[Layout, torch.nn.Module, torch.opti
     train = {"regularization": {"rows": lambda_}}
     content = {"label": "y", "features": features, "tables": {"items": table}, "train": train}
     plan = resolve(Config.model_validate(content, strict=False), [])
-    layout = Layout(plan, {"item": None, **{f"c{i}": 1000 for i in range(7)}}, jagged=False, regularized=lambda_ > 0)
+    members = {"item": Member("item", None), **{f"c{i}": Member(f"c{i}", 1000) for i in range(7)}}
+    layout = Layout(plan, members, jagged=False, regularized=lambda_ > 0)
     model = shard(CtrModel(plan, layout), plan.config.train.sparse_optimizer, device=torch.device("cpu"))
     return layout, model, dense_optimizer(model, plan.config.train.dense_optimizer)
 

@@ -7,11 +7,13 @@ import pytest
 import torch
 from torchrec.distributed.model_parallel import DistributedModelParallel
 
-from recsys.config import Config, SparseOptimizer, resolve
+from recsys.config import Config, DenseOptimizer, SparseOptimizer, TrainSection, resolve
 from recsys.data.rows import Jagged, Rows
-from recsys.embeddings import Layout
+from recsys.embeddings import Layout, Member
 from recsys.embeddings.lookup import Lookup
+from recsys.model import CtrModel
 from recsys.training.strategy import shard
+from recsys.training.task import CtrTask
 
 FEATURES = {
     "user": {"type": "id"},
@@ -20,6 +22,8 @@ FEATURES = {
     "clicks": {"type": "sequence", "of": "item"},
 }
 NUM_IDS = {"user": 10, "item": 7, "tags": 5}
+MANY = 10**11
+"""More ids than any machine has memory for."""
 
 
 def rows(user: list[int], item: list[int], tags: list[list[int]], clicks: list[list[int]]) -> Rows:
@@ -53,7 +57,12 @@ def make_layout() -> Callable[..., Layout]:
         config = Config.model_validate(
             {"label": "y", "features": features, "tables": tables, "model": {"tower": "mlp", "dim": 4}}, strict=False
         )
-        return Layout(resolve(config, []), num_ids, jagged=jagged, regularized=regularized)
+        return Layout(
+            resolve(config, []),
+            {n: Member(n, size) for n, size in num_ids.items()},
+            jagged=jagged,
+            regularized=regularized,
+        )
 
     return make
 
@@ -70,3 +79,29 @@ class Tables(torch.nn.Module):
 def sharded(layout: Layout, *, optimizer: str = "sgd", lr: float = 1.0) -> DistributedModelParallel:
     torch.manual_seed(0)
     return shard(Tables(layout), SparseOptimizer(name=optimizer, lr=lr), device=torch.device("cpu"))  # type: ignore
+
+
+def train_steps(make_layout: Callable[..., Layout], tables: dict[str, Any], *, steps: int) -> list[float]:
+    """Train the whole model on labels that depend on user and item alone; return the loss of every step."""
+    torch.manual_seed(0)
+    layout = make_layout(tables)
+    train = TrainSection(
+        sparse_optimizer=SparseOptimizer(name="adagrad", lr=0.05), dense_optimizer=DenseOptimizer(name="adam", lr=0.01)
+    )
+    model = shard(CtrModel(layout.plan, layout), train.sparse_optimizer, device=torch.device("cpu"))
+    task = CtrTask(model, train, ["label"])
+    task.log = lambda *_, **__: None  # type: ignore[method-assign,assignment]
+    generator = torch.Generator().manual_seed(1)
+    losses = []
+    for _ in range(steps):
+        user, item = torch.randint(0, 10, (64,), generator=generator), torch.randint(0, 7, (64,), generator=generator)
+        made = rows(user.tolist(), item.tolist(), [[u % 5] for u in user.tolist()], [[] for _ in range(64)])
+        made.labels[:, 0] = ((user + item) % 2).float()
+        batch = layout.collate(made)
+        loss = task.training_step(batch, 0)
+        task.optimizer.zero_grad()
+        loss.backward()
+        task.optimizer.step()
+        task.on_train_batch_end(None, batch, 0)
+        losses.append(float(loss.detach()))
+    return losses

@@ -18,6 +18,7 @@ from recsys.features.state import TransformState
 from recsys.features.transform import encode
 from recsys.model import Wiring, tower_inputs
 from recsys.towers import Behaviour, Tower, build_tower
+from recsys.training.build import vocabularies
 
 
 @dataclass(frozen=True)
@@ -41,9 +42,8 @@ def make(text: str, train: pl.DataFrame, folder: Path) -> Made:
     path.write_text(text)
     plan = resolve(load_config(path), train.columns)
     state = fit([train], plan)
-    num_ids = {plan.vocabulary_of(f): state.num_ids(f) for f in plan.fields if f.vocabulary}
     wiring = Wiring.of(plan)
-    layout = Layout(plan, num_ids, jagged=bool(wiring.behaviours), regularized=False)
+    layout = Layout(plan, vocabularies(plan, state), jagged=bool(wiring.behaviours), regularized=False)
     torch.manual_seed(5)
     tower = build_tower(tower_inputs(plan, layout, wiring), plan.config.model)
     for parameter in tower.parameters():
@@ -89,10 +89,10 @@ def _score_row(made: Made, row: dict[str, object]) -> np.ndarray:
 
 def _vectors(made: Made, field: str, value: object) -> Tensor:
     read = made.layout.reads[field]
-    scheme = made.layout.schemes[read.table]
+    scheme = made.layout.schemes[read.scheme]
     ids = torch.tensor(value if isinstance(value, list) else [value], dtype=torch.int64)
     rows = scheme.remap(ids, read.member)
-    looked_up = [made.weights[table.name][rows[k]] for k, table in enumerate(scheme.tables())]
+    looked_up = [made.weights[table.name][rows[k]] for k, table in enumerate(scheme.tables(read.member))]
     return scheme.combine(looked_up, ids, read.member)
 
 

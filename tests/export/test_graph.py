@@ -19,7 +19,7 @@ class TwoPlusOne(Scheme):
         super().__init__("t", [Member("a", 6), Member("b", 6)], 2, FullTable(features=("a", "b")))
         self.factor = nn.Parameter(torch.tensor([3.0]))
 
-    def tables(self) -> list[PhysicalTable]:
+    def tables(self, member: int) -> list[PhysicalTable]:
         shared = PhysicalTable("t.shared", 4, 1)
         return [shared, PhysicalTable("t.other", 6, 1), shared]
 
@@ -39,7 +39,7 @@ def test_lookups_that_share_a_physical_table_each_read_their_own_rows() -> None:
     class Reader(nn.Module):
         def __init__(self) -> None:
             super().__init__()
-            self.table = TableReader(TwoPlusOne(), weights, {"first": 0, "second": 1})
+            self.table = TableReader(TwoPlusOne().serving(weights), {"first": 0, "second": 1})
 
         def forward(self, ids: dict[str, Tensor]) -> dict[str, Tensor]:
             vectors: dict[str, Tensor] = {}

@@ -1,0 +1,149 @@
+"""From a table of the plan to its schemes, a budget solved on the way. Needs torch, but not torchrec."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from recsys.config import CustomTable, PlannedTable
+from recsys.config.budget import budget_bytes
+from recsys.config.custom import load_class
+from recsys.config.tables import Table, table_sections
+from recsys.embeddings.full import Full
+from recsys.embeddings.hash import Hash
+from recsys.embeddings.scheme import Member, Scheme
+from recsys.errors import ConfigError
+
+__all__ = ["SCHEMES", "Unreachable", "build_schemes", "full_bytes", "human_bytes", "scheme_class", "solve"]
+
+SCHEMES: dict[str, type[Scheme]] = {
+    "full": Full,
+    "hash": Hash,
+}
+
+
+class Unreachable(ConfigError):
+    """A scheme cannot be made as small as its budget."""
+
+    def __init__(self, where: str, scheme: str, budget: int, floor: int) -> None:
+        super().__init__(
+            f"{where}: scheme {scheme} cannot be made as small as {human_bytes(budget)}; "
+            f"the least it can be is {human_bytes(floor)}"
+        )
+        self.floor = floor
+        """Least bytes that the scheme can reach."""
+
+
+def build_schemes(table: PlannedTable, members: Sequence[Member]) -> list[Scheme]:
+    """Return the schemes that store a table: one, or several if its features are stored apart.
+
+    Raises:
+        ConfigError: a class of the user's own cannot be found, takes no open vocabulary and is given one, or the budget
+            cannot be reached; then the schemes that can reach it are named.
+    """
+    kind = scheme_class(table)
+    is_open = [member.name for member in members if member.num_ids is None]
+    if is_open and not kind.takes_open:
+        raise ConfigError(
+            f"tables.{table.name}: scheme {table.spec.scheme} takes no open vocabulary, which {is_open[0]!r} has"
+        )
+    try:
+        spec = solve(table, members)
+    except Unreachable as error:
+        able = ", ".join(others_that_reach(table, members)) or "none"
+        raise ConfigError(f"{error}; schemes that can reach the budget: {able}") from error
+    return kind.parts(table.name, members, table.dim, spec)
+
+
+def scheme_class(table: PlannedTable) -> type[Scheme]:
+    """Return the class that a table's section names.
+
+    Raises:
+        ConfigError: a class of the user's own cannot be found.
+    """
+    name = table.spec.scheme
+    if isinstance(table.spec, CustomTable):
+        custom: type[Scheme] = load_class(name, Scheme, where=f"tables.{table.name}.scheme")  # type: ignore[type-abstract]
+        return custom
+    return SCHEMES[name]
+
+
+def solve(table: PlannedTable, members: Sequence[Member]) -> Table:
+    """Return the table's section with its budget turned into the largest knob that keeps to it.
+
+    Raises:
+        Unreachable: no setting of the knob does.
+        ConfigError: the budget is a fraction of a vocabulary that is open.
+    """
+    spec = table.spec
+    budget = getattr(spec, "budget", None)
+    if budget is None:
+        return spec
+    kind, where = scheme_class(table), f"tables.{table.name}.budget"
+    allowed = budget_bytes(budget, full_bytes(members, table.dim))
+    if allowed is None:
+        name = next(member.name for member in members if member.num_ids is None)
+        raise ConfigError(
+            f"{where}: {name!r} has an open vocabulary, of which no fraction can be taken; give bytes, e.g. 10MB"
+        )
+    if spec.knob is None:
+        cost = kind.cost(members, table.dim, spec)
+        if cost > allowed:
+            raise Unreachable(where, spec.scheme, allowed, cost)
+        return spec
+    settings = kind.settings(members, table.dim, spec)
+
+    knob = spec.knob
+
+    def at(i: int) -> Table:
+        return spec.model_copy(update={knob: settings[i], "budget": None})
+
+    low, high = 0, len(settings) - 1  # the last setting is the cheapest
+    if (floor := kind.cost(members, table.dim, at(high))) > allowed:
+        raise Unreachable(where, spec.scheme, allowed, floor)
+    while low < high:  # the first setting that is cheap enough
+        middle = (low + high) // 2
+        if kind.cost(members, table.dim, at(middle)) <= allowed:
+            high = middle
+        else:
+            low = middle + 1
+    return at(low)
+
+
+def others_that_reach(table: PlannedTable, members: Sequence[Member]) -> list[str]:
+    """Return the schemes that can keep to a table's budget, with their other keys at their defaults."""
+    able = []
+    takes_open = any(member.num_ids is None for member in members)
+    for name, section in table_sections().items():
+        if "budget" not in section.model_fields or (takes_open and not section.takes_open):
+            continue
+        spec: Any = section.model_validate(
+            {"features": table.spec.features, "scheme": name, "budget": table.spec.budget}
+        )
+        try:
+            solve(replace(table, spec=spec), members)
+        except (Unreachable, ConfigError):
+            continue
+        able.append(name)
+    return able
+
+
+def full_bytes(members: Sequence[Member], dim: int) -> int | None:
+    """Return the bytes of a row for each id; None if a vocabulary is open."""
+    sizes = [member.num_ids for member in members]
+    return None if None in sizes else sum(4 * dim * (size or 0) for size in sizes)
+
+
+def human_bytes(num_bytes: int | None) -> str:
+    """Write bytes for people.
+
+    >>> human_bytes(1_234_567), human_bytes(None)
+    ('1.2 MB', '?')
+    """
+    if num_bytes is None:
+        return "?"
+    size = float(num_bytes)
+    for unit in ("B", "kB", "MB", "GB"):
+        if size < 1000 or unit == "GB":
+            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
+        size /= 1000
+    raise AssertionError
