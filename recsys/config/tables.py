@@ -1,7 +1,7 @@
 """How embedding tables are shaped: one frozen model for each scheme.
 
-A scheme that compresses has one key that sets its size (its *knob*: rows, divisor, rank, ...); `budget` may stand in its
-place, and is then solved to the knob when the sizes of the vocabularies are known.
+A scheme that compresses has one key that sets its size (its *knob*: rows, divisor, rank, ...); `budget` may stand in
+its place, and is then solved to the knob when the sizes of the vocabularies are known.
 """
 
 from typing import Annotated, Any, ClassVar, Literal, Self
@@ -97,7 +97,7 @@ class UnifiedTable(_Sized):
     lookups: Count | dict[str, Count] = 1
     """Rows that make one embedding, laid side by side: its width is lookups * dim. By feature, or for all of them."""
     probes: Count = 1
-    """Cut each row in so many narrower ones with hashes of their own: the same bytes and width, fewer full collisions."""
+    """Cut each row in so many narrower ones, each hashed by itself: the same bytes and width, fewer full collisions."""
     exact_below: Annotated[int, Field(ge=0)] = 5
     """Vocabularies of at most so many ids keep rows of their own."""
     num_tables: Count = 1

@@ -13,7 +13,7 @@ from recsys.embeddings.hash import Hash
 from recsys.embeddings.scheme import Member, Scheme
 from recsys.errors import ConfigError
 
-__all__ = ["SCHEMES", "Unreachable", "build_schemes", "full_bytes", "human_bytes", "scheme_class", "solve"]
+__all__ = ["SCHEMES", "UnreachableError", "build_schemes", "full_bytes", "human_bytes", "scheme_class", "solve"]
 
 SCHEMES: dict[str, type[Scheme]] = {
     "full": Full,
@@ -21,7 +21,7 @@ SCHEMES: dict[str, type[Scheme]] = {
 }
 
 
-class Unreachable(ConfigError):
+class UnreachableError(ConfigError):
     """A scheme cannot be made as small as its budget."""
 
     def __init__(self, where: str, scheme: str, budget: int, floor: int) -> None:
@@ -29,6 +29,8 @@ class Unreachable(ConfigError):
             f"{where}: scheme {scheme} cannot be made as small as {human_bytes(budget)}; "
             f"the least it can be is {human_bytes(floor)}"
         )
+        self.budget = f"{budget} B"
+        """As a configuration takes it."""
         self.floor = floor
         """Least bytes that the scheme can reach."""
 
@@ -48,8 +50,8 @@ def build_schemes(table: PlannedTable, members: Sequence[Member]) -> list[Scheme
         )
     try:
         spec = solve(table, members)
-    except Unreachable as error:
-        able = ", ".join(others_that_reach(table, members)) or "none"
+    except UnreachableError as error:
+        able = ", ".join(others_that_reach(table, members, error.budget)) or "none"
         raise ConfigError(f"{error}; schemes that can reach the budget: {able}") from error
     return kind.parts(table.name, members, table.dim, spec)
 
@@ -71,7 +73,7 @@ def solve(table: PlannedTable, members: Sequence[Member]) -> Table:
     """Return the table's section with its budget turned into the largest knob that keeps to it.
 
     Raises:
-        Unreachable: no setting of the knob does.
+        UnreachableError: no setting of the knob does.
         ConfigError: the budget is a fraction of a vocabulary that is open.
     """
     spec = table.spec
@@ -88,7 +90,7 @@ def solve(table: PlannedTable, members: Sequence[Member]) -> Table:
     if spec.knob is None:
         cost = kind.cost(members, table.dim, spec)
         if cost > allowed:
-            raise Unreachable(where, spec.scheme, allowed, cost)
+            raise UnreachableError(where, spec.scheme, allowed, cost)
         return spec
     settings = kind.settings(members, table.dim, spec)
 
@@ -99,7 +101,7 @@ def solve(table: PlannedTable, members: Sequence[Member]) -> Table:
 
     low, high = 0, len(settings) - 1  # the last setting is the cheapest
     if (floor := kind.cost(members, table.dim, at(high))) > allowed:
-        raise Unreachable(where, spec.scheme, allowed, floor)
+        raise UnreachableError(where, spec.scheme, allowed, floor)
     while low < high:  # the first setting that is cheap enough
         middle = (low + high) // 2
         if kind.cost(members, table.dim, at(middle)) <= allowed:
@@ -109,19 +111,17 @@ def solve(table: PlannedTable, members: Sequence[Member]) -> Table:
     return at(low)
 
 
-def others_that_reach(table: PlannedTable, members: Sequence[Member]) -> list[str]:
-    """Return the schemes that can keep to a table's budget, with their other keys at their defaults."""
+def others_that_reach(table: PlannedTable, members: Sequence[Member], budget: str | float) -> list[str]:
+    """Return the schemes that can keep to a budget for a table, with their other keys at their defaults."""
     able = []
     takes_open = any(member.num_ids is None for member in members)
     for name, section in table_sections().items():
         if "budget" not in section.model_fields or (takes_open and not section.takes_open):
             continue
-        spec: Any = section.model_validate(
-            {"features": table.spec.features, "scheme": name, "budget": table.spec.budget}
-        )
+        spec: Any = section.model_validate({"features": table.spec.features, "scheme": name, "budget": budget})
         try:
             solve(replace(table, spec=spec), members)
-        except (Unreachable, ConfigError):
+        except (UnreachableError, ConfigError):
             continue
         able.append(name)
     return able

@@ -13,7 +13,7 @@ import torch
 
 from recsys.config import Config, resolve
 from recsys.data.rows import Rows
-from recsys.embeddings import Batch, Layout
+from recsys.embeddings import Batch, Layout, Member
 from recsys.model import CtrModel
 from recsys.training.strategy import shard
 from recsys.training.task import dense_optimizer, weighted_logloss

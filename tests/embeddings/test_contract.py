@@ -161,7 +161,7 @@ def test_gradients_of_own_parameters_agree_with_finite_differences(one_table: Ca
         return total
 
     for scheme in layout.schemes.values():
-        for name, parameter in scheme.named_parameters():
+        for parameter in scheme.parameters():
             with torch.no_grad():
                 parameter.mul_(10)  # away from where everything is nearly 0
     for scheme in layout.schemes.values():
