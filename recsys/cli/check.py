@@ -1,4 +1,7 @@
-"""`recsys check`: what a config makes of each column, before anything is trained. Needs no torch."""
+"""`recsys check`: what a config makes of each column, before anything is trained.
+
+Needs torch only when sizes are known, and imports it then: most mistakes are reported at once.
+"""
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -10,12 +13,12 @@ from rich.console import Console
 from rich.table import Table
 
 from recsys.cli.progress import console, print_table
-from recsys.config import Config, Plan, PlannedTable, TimeSplit, load_config, missing_columns, resolve
+from recsys.config import Config, Plan, TimeSplit, load_config, missing_columns, resolve, warnings_of
 from recsys.config.globs import is_glob
 from recsys.data.prepare import find_prepared
 from recsys.data.splits import time_keys
 from recsys.data.targets import target_columns, targets
-from recsys.errors import DataError
+from recsys.errors import ConfigError, DataError
 from recsys.features.canonical import canonical, input_columns
 from recsys.features.fit import Fitting, key_kinds
 from recsys.features.source import Piece, Source, find_files, open_source
@@ -68,28 +71,43 @@ def show_plan(path: Path, *, data_dir: Path, cache_dir: Path) -> None:
     missing = missing_columns(plan, list(source.columns))
     if missing:
         raise DataError("\n".join(f"{column} ({files[0]})" for column in missing))
+    _warn(plan)
     prepared = find_prepared(config, data_dir, cache_dir)
     if prepared is not None:
-        _show(plan, _sizes(plan, prepared.state))
+        _show(plan, _sizes(plan, prepared.state), _table_bytes(plan, prepared.state))
         return
     sample = _sampled(plan, source)
     is_cut = config.data.valid is None
-    _show(plan, _sizes(plan, sample.state, ("<= " if is_cut else "") if sample.whole else ">= "))
+    bound = ("<= " if is_cut else "") if sample.whole else ">= "
+    _show(plan, _sizes(plan, sample.state, bound), _table_bytes(plan, sample.state, is_bound=bool(bound)))
     seen = f"{'all' if sample.whole else 'the first'} {sample.state.num_rows:,} rows"
     own = "what is left of them after the split" if sample.whole and is_cut else "all training rows"
     if not sample.whole or is_cut:
         console.print(f"Vocabularies were counted on {seen}; training counts {own}.")
 
 
-def _show(plan: Plan, sizes: Mapping[str, Size]) -> None:
-    print_table(_features(plan, sizes))
-    Console(highlight=False).print(_summary(plan, sizes))
+def _show(plan: Plan, sizes: Mapping[str, Size], table_bytes: Mapping[str, int | None]) -> None:
+    from recsys.embeddings.build import human_bytes
+
+    shown = {name: human_bytes(size) for name, size in table_bytes.items()}
+    print_table(_features(plan, sizes, shown))
+    known = [size for size in table_bytes.values() if size is not None]
+    unknown = " and what is not known yet" if len(known) < len(table_bytes) else ""
+    counts = f"{_count(plan.fields, 'field')}, {_count(plan.tables, 'table')}"
+    Console(highlight=False).print(f"{counts}, {human_bytes(sum(known))} when served{unknown}")
+
+
+def _warn(plan: Plan) -> None:
+    for warning in warnings_of(plan):
+        console.print(f"warning: {warning}", markup=False)
 
 
 def _say_unresolved(config: Config, why: str) -> None:
     globs = [name for name in config.features if is_glob(name)]
     if not globs:
-        print_table(_features(resolve(config, []), {}))
+        plan = resolve(config, [])
+        _warn(plan)
+        print_table(_features(plan, {}, {}))
     console.print(f"The config is valid; sizes are not known: {why}", markup=False, soft_wrap=True)
     if globs:
         console.print(f"Not expanded, since there are no columns to match: {', '.join(globs)}", markup=False)
@@ -145,17 +163,36 @@ def _sizes(plan: Plan, state: TransformState, bound: str = "") -> dict[str, Size
     return sizes
 
 
-def _bytes(plan: Plan, table: PlannedTable, sizes: Mapping[str, Size]) -> int | None:
-    owners = {plan.vocabulary_of(plan.field(name)) for name in table.fields}
-    counts = [sizes[owner].num_ids for owner in owners if owner in sizes]
-    known = [count or 0 for count in counts]
-    if table.spec.scheme == "full" and (len(counts) < len(owners) or None in counts):
-        return None
-    weights = table.spec.num_weights(sum(known), table.dim)
-    return None if weights is None else 4 * weights
+def _table_bytes(plan: Plan, state: TransformState, *, is_bound: bool = False) -> dict[str, int | None]:
+    """Return the bytes of each table as it is served; None for one that the vocabularies seen so far cannot fill.
+
+    Args:
+        plan: its tables.
+        state: sizes of the vocabularies.
+        is_bound: training may find other sizes, so that a table which cannot be built now is no mistake yet.
+
+    Raises:
+        ConfigError: a table cannot be built as the config says.
+    """
+    import torch
+
+    from recsys.embeddings.build import UnreachableError, build_schemes
+    from recsys.embeddings.vocabularies import members_of
+
+    found: dict[str, int | None] = {}
+    members = members_of(plan, state)
+    for table in plan.tables:
+        try:
+            with torch.device("meta"):
+                found[table.name] = sum(part.serving_bytes() for part in build_schemes(table, members[table.name]))
+        except ConfigError as error:
+            if not (is_bound and isinstance(error.__cause__, UnreachableError)):
+                raise
+            found[table.name] = None
+    return found
 
 
-def _features(plan: Plan, sizes: Mapping[str, Size]) -> Table:
+def _features(plan: Plan, sizes: Mapping[str, Size], table_bytes: Mapping[str, str]) -> Table:
     shown = Table("feature", "type", "vocabulary", "ids", "table", "dim", "bytes", box=None, pad_edge=False)
     of_field = {name: table for table in plan.tables for name in table.fields}
     for field in plan.fields:
@@ -173,7 +210,7 @@ def _features(plan: Plan, sizes: Mapping[str, Size]) -> Table:
             "any" if field.open else str(size),
             f"{table.name} ({table.spec.scheme})",
             str(table.dim),
-            _human(_bytes(plan, table, sizes)) if alone else '"',
+            table_bytes.get(table.name, "?") if alone else '"',
         )
     return shown
 
@@ -183,23 +220,5 @@ def _vocabulary(feature: object) -> str:
     return "listed" if isinstance(vocabulary, tuple) else str(vocabulary)
 
 
-def _summary(plan: Plan, sizes: Mapping[str, Size]) -> str:
-    known = [_bytes(plan, table, sizes) for table in plan.tables]
-    total = sum(size for size in known if size is not None)
-    unknown = "" if None not in known else " and what is not known yet"
-    return f"{_count(plan.fields, 'field')}, {_count(plan.tables, 'table')}, {_human(total)} of weights{unknown}"
-
-
 def _count(things: tuple[object, ...], name: str) -> str:
     return f"{len(things)} {name}{'' if len(things) == 1 else 's'}"
-
-
-def _human(num_bytes: int | None) -> str:
-    if num_bytes is None:
-        return "?"
-    size = float(num_bytes)
-    for unit in ("B", "kB", "MB", "GB"):
-        if size < 1000 or unit == "GB":
-            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
-        size /= 1000
-    raise AssertionError

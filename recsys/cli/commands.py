@@ -79,6 +79,32 @@ def check(
 
 
 @app.command()
+def tables(
+    config: ConfigFile,
+    what_if: Annotated[
+        str | None,
+        typer.Option(help="Every scheme at this size: a fraction of the full tables (0.1), or bytes (10MB)."),
+    ] = None,
+    data_dir: DataDir = Path(),
+    cache_dir: CacheDir = DEFAULT_CACHE,
+) -> None:
+    """Show what the embedding tables cost, before anything is trained: bytes, and ids that share their rows.
+
+    Prepares the data first, as `recsys train` would, which then finds it prepared: sizes need whole vocabularies.
+
+    Example: `recsys tables feature_configs/mine.yaml`, then
+    `recsys tables feature_configs/mine.yaml --what-if 0.1`
+    """
+    from recsys.cli.tables import show_tables, show_what_if
+
+    words = shlex.join([str(config), *given_options(data_dir, cache_dir)])
+    if what_if is None:
+        show_tables(config, data_dir=data_dir, cache_dir=cache_dir, words=words)
+    else:
+        show_what_if(config, what_if, data_dir=data_dir, cache_dir=cache_dir, words=words)
+
+
+@app.command()
 def train(
     config: ConfigFile,
     data_dir: DataDir = Path(),
@@ -113,12 +139,37 @@ def train(
                 say=lambda line: console.print(line, markup=False),
             )
     except KeyboardInterrupt:
-        words = ["recsys", "train", str(config), "--resume", str(folder)]
-        for option, path, default in [("--data-dir", data_dir, Path()), ("--cache-dir", cache_dir, DEFAULT_CACHE)]:
-            words += [option, str(path)] if path != default else []
+        words = ["recsys", "train", str(config), "--resume", str(folder), *given_options(data_dir, cache_dir)]
         console.print(f"interrupted; to go on: {shlex.join(words)}", markup=False)
         raise
     print(f"{trained.folder}: {figures(trained.metrics, 'test' if 'test.auc' in trained.metrics else 'valid')}")
+
+
+@app.command("compare-schemes")
+def compare_schemes(
+    config: ConfigFile,
+    schemes: Annotated[str, typer.Option(help="all, or names such as full,hash,hash/separate.")] = "all",
+    budgets: Annotated[str, typer.Option(help="Fractions of the full table, or sizes such as 10MB.")] = "0.5,0.1,0.01",
+    seeds: Annotated[int, typer.Option(help="Trainings of each; the first has train.seed.", min=1)] = 3,
+    data_dir: DataDir = Path(),
+    cache_dir: CacheDir = DEFAULT_CACHE,
+    out: Annotated[Path | None, typer.Option(help="Default: compare/NAME, called like the config.")] = None,
+    processes: Annotated[int, typer.Option(help="Trainings at a time; they share the cores.", min=1)] = 1,
+) -> None:
+    """Train every compression of the embeddings at every budget, and recommend one for each.
+
+    All features with ids are put into one table of width model.dim; the rest of the config stays. SCHEME/separate deals
+    a scheme's budget to the features instead of letting them share it. Called again, it trains what is not
+    there yet: after an interruption, or with further schemes, budgets or seeds. Exit code 1: some trainings failed.
+
+    Example: `recsys compare-schemes run.yaml --schemes full,hash,hash/separate --budgets 0.1,10MB --seeds 3`
+    """
+    from recsys.cli.compare import run_comparison
+
+    folder = out or Path("compare") / config_name(config)
+    options = {"schemes": schemes, "budgets": budgets, "seeds": seeds, "processes": processes}
+    if not run_comparison(config, options, data_dir=data_dir, cache_dir=cache_dir, folder=folder):
+        sys.exit(1)
 
 
 @app.command()
@@ -239,6 +290,12 @@ def _hide_warnings_of_packages() -> None:
     logging.getLogger("torch.fx._symbolic_trace").setLevel(logging.ERROR)  # torchrec calls what torch has renamed
 
 
+def given_options(data_dir: Path, cache_dir: Path) -> list[str]:
+    """Return the options that another command needs to find the same data."""
+    given = [("--data-dir", data_dir, Path()), ("--cache-dir", cache_dir, DEFAULT_CACHE)]
+    return [word for option, path, default in given if path != default for word in (option, str(path))]
+
+
 def new_run_folder(config: Path, name: str | None, runs_dir: Path) -> Path:
     """Return a folder for a new run: as named, or called like the config, with a number if that is taken.
 
@@ -250,9 +307,14 @@ def new_run_folder(config: Path, name: str | None, runs_dir: Path) -> Path:
         if folder.exists():
             raise DataError(f"{folder}: exists already; choose another --name, or go on with it by --resume {folder}")
         return folder
-    base = config.resolve().parent.name if config.stem in ("run", "config") else config.stem
+    base = config_name(config)
     numbered = (runs_dir / (base if n == 1 else f"{base}-{n}") for n in range(1, sys.maxsize))
     return next(folder for folder in numbered if not folder.exists())
+
+
+def config_name(config: Path) -> str:
+    """Return what is called after a config: its folder's name if its own says nothing."""
+    return config.resolve().parent.name if config.stem in ("run", "config") else config.stem
 
 
 def figures(metrics: dict[str, float], split: str) -> str:

@@ -38,6 +38,7 @@ from recsys.config.schema import json_schema
 from recsys.config.section import Section
 from recsys.config.tables import CustomTable, FullTable, HashTable, Table
 from recsys.config.towers import AutoIntModel, CustomModel, DinModel, FmModel, LrModel, MlpModel, Model
+from recsys.config.warn import warnings_of
 
 __all__ = [
     "AutoIntModel",
@@ -81,4 +82,5 @@ __all__ = [
     "load_config",
     "missing_columns",
     "resolve",
+    "warnings_of",
 ]

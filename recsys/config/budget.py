@@ -5,7 +5,9 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, WithJsonSchema
 
-__all__ = ["Budget", "budget_bytes"]
+from recsys.errors import ConfigError
+
+__all__ = ["Budget", "budget_bytes", "read_budget"]
 
 _UNITS = {"B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 _UNITS |= {"KIB": 2**10, "MIB": 2**20, "GIB": 2**30, "TIB": 2**40}
@@ -27,6 +29,26 @@ def budget_bytes(budget: str | float, full: int | None) -> int | None:
         assert found is not None, "checked with the configuration"
         return int(float(found[1]) * _UNITS[found[2].upper()])
     return None if full is None else int(full * budget)
+
+
+def read_budget(text: str, *, where: str) -> str | float:
+    """Return a budget of the command line, as a configuration would hold it.
+
+    >>> read_budget("0.1", where="--what-if"), read_budget("10MB", where="--what-if")
+    (0.1, '10MB')
+
+    Raises:
+        ConfigError: it is neither a size nor a fraction.
+    """
+    try:
+        value: str | float = float(text)
+    except ValueError:
+        value = text
+    try:
+        budget: str | float = _check(value)
+    except ValueError as error:
+        raise ConfigError(f"{where}: {error}") from error
+    return budget
 
 
 def _check(value: Any) -> Any:

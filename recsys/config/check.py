@@ -1,17 +1,15 @@
 """What types cannot say about a whole configuration: sections that do not fit together."""
 
-from collections.abc import Collection, Iterator, Mapping
-from typing import get_args
+from collections.abc import Collection, Iterator
 
 from recsys.config.assign import assign
 from recsys.config.check_features import check_features
+from recsys.config.check_tables import check_tables
 from recsys.config.features import SequenceFeature
 from recsys.config.globs import is_glob
-from recsys.config.plan import Field, column_of, fields_of
+from recsys.config.plan import column_of, fields_of
 from recsys.config.problems import KeyPath, Problem
 from recsys.config.run import Config, DataSection, TimeSplit
-from recsys.config.section import CUSTOM
-from recsys.config.tables import Table
 from recsys.config.towers import AutoIntModel, DinModel, MlpModel
 
 __all__ = ["check"]
@@ -32,11 +30,13 @@ def check(config: Config, *, broken: Collection[KeyPath] = ()) -> list[Problem]:
     problems += _data(config.data)
     problems += _model(config)
     problems += _training(config, broken)
+    problems += _stages(config)
     fields = list(fields_of(config.features))
     table_of, misnamed = assign(config.tables, fields, unsure=unsure)
     problems += misnamed
     if not any(path[0] == "tables" for path in broken):
-        problems += _tables(config, fields, table_of, is_model_sound=("model",) not in broken)
+        is_model_sound = ("model",) not in broken
+        problems += check_tables(config, fields, table_of, unsure=unsure, is_model_sound=is_model_sound)
     has_sequence = any(isinstance(feature, SequenceFeature) for feature in config.features.values())
     if isinstance(config.model, DinModel) and not has_sequence and not unsure:
         problems.append(Problem(("model", "tower"), "din needs at least one feature of type sequence"))
@@ -103,41 +103,11 @@ def _training(config: Config, broken: Collection[KeyPath]) -> Iterator[Problem]:
         yield Problem(("train", "lr_reduction", "patience"), f"{text}: training would stop first")
 
 
-def _tables(
-    config: Config, fields: list[Field], table_of: Mapping[str, str], *, is_model_sound: bool
-) -> Iterator[Problem]:
-    owners = [field for field in fields if field.vocabulary == field.name]
-    for field in owners:
-        yield from _open(config, field, table_of)
-    free = [field.name for field in owners if field.name not in table_of]
-    for name in free:
-        if name in config.tables:
-            yield Problem(("tables", name), f"is also the name of the table that feature {name!r} has for itself")
-    if is_model_sound:
-        yield from _dims(config, any(not is_glob(name) for name in free))
-
-
-def _open(config: Config, field: Field, table_of: Mapping[str, str]) -> Iterator[Problem]:
-    """Check that an open vocabulary is in a table that takes one."""
-    table = config.tables.get(table_of.get(field.name, ""))
-    if not field.open or (table is not None and table.takes_open):
-        return
-    members = [get_args(member) for member in get_args(get_args(Table)[0])]
-    schemes = [tag.tag.partition("=")[2] for section, tag in members if section.takes_open]
-    names = " or ".join(name for name in schemes if name != CUSTOM)
-    got = f"table {table_of[field.name]!r}, which is {table.scheme}" if table else "none"
-    path = ("features", field.feature, "vocabulary")
-    yield Problem(path, f"an open vocabulary needs a table with scheme {names}, got {got}")
-
-
-def _dims(config: Config, has_own_tables: bool) -> Iterator[Problem]:
-    """Check that a tower which multiplies embeddings gets equally wide ones."""
-    model = config.model
-    if not model.equal_dims:
-        return
-    dims = {name: table.dim or model.dim for name, table in config.tables.items()}
-    if has_own_tables:
-        dims["all others"] = model.dim
-    if len(set(dims.values())) > 1:
-        got = ", ".join(f"{name} {dim}" for name, dim in dims.items())
-        yield Problem(("model", "tower"), f"{model.tower} needs one dim for all tables, got {got}")
+def _stages(config: Config) -> Iterator[Problem]:
+    """Check that each stage in which a table is trained gets an epoch."""
+    staged = {name: table for name, table in config.tables.items() if table.num_stages > config.train.epochs}
+    if staged:
+        needed = max(table.num_stages for table in staged.values())
+        names = ", ".join(f"{name} ({table.scheme})" for name, table in staged.items())
+        text = f"must be at least {needed}, got {config.train.epochs}: trained in {needed} stages are tables {names}"
+        yield Problem(("train", "epochs"), text)

@@ -155,4 +155,5 @@ SPECIAL_RULES: dict[str, Callable[[Any, Mapping[str, Any]], str]] = {
     "too_short": lambda value, context: _too_short(value, context["min_length"]),
     "string_too_short": lambda value, context: _too_short(value, context["min_length"]),
     "string_type": lambda value, _: f"expected text, got {show(value)}{_quote(value)}",
+    "value_error": lambda _, context: str(context["error"]),
 }

@@ -45,13 +45,15 @@ Precision = Annotated[
 
 
 class FractionSplit(Section):
-    """Rows are dealt to the splits at random, by `train.seed` and the row's place in the files."""
+    """Rows are dealt to the splits at random, by a seed and the row's place in the files."""
 
     by: Literal["fraction"] = "fraction"
     valid: Share = 0.1
     """Share of the rows."""
     test: Share = 0.1
     """Share of the rows."""
+    seed: Annotated[int, Field(ge=0, lt=2**63)] | None = None
+    """`train.seed` when not given; with one of its own, runs with several seeds see the same split."""
 
 
 class TimeSplit(Section):

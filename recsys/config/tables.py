@@ -43,6 +43,8 @@ class _Table(Section):
     """Whether features with an open vocabulary may be in such a table."""
     knob: ClassVar[str | None] = None
     """The key that sets the size of the table, in whose place `budget` may stand."""
+    num_stages: ClassVar[int] = 1
+    """Stages in which the table is trained, each of which takes an epoch at least."""
 
     features: Annotated[tuple[str, ...], Field(min_length=1)]
     """Names or globs of the features whose ids this table holds."""
@@ -81,6 +83,8 @@ class HashTable(_Sized):
     scheme: Literal["hash"]
     rows: Count | None = None
     """Rows of the table, whatever the size of the vocabulary."""
+    hashing: Literal["modulo", "random"] = "modulo"
+    """Of ids of a vocabulary: modulo spreads them evenly; random scrambles them, as keys without one always are."""
     separate: bool = False
     """Deal the rows to the features in proportion to their vocabularies, instead of sharing them."""
 
@@ -183,12 +187,13 @@ class DedupTable(_Sized):
     """Train in full, merge blocks of rows that are alike, fine-tune (dedup, Zhou et al. 2022)."""
 
     knob: ClassVar[str | None] = "blocks"
+    num_stages: ClassVar[int] = 2
 
     scheme: Literal["dedup"]
     blocks: Count | None = None
     """Blocks that stay."""
-    block_rows: Count = 10_000
-    """Rows of a block."""
+    block_rows: Count | None = None
+    """Rows of a block; 10,000 when not given, fewer where that makes less than 100 blocks."""
     tolerance: Annotated[float, Field(gt=0)] = 0.01
     """Two floats are alike if they differ by no more; doubled until the budget is met."""
     similarity: Share = 0.7
@@ -196,7 +201,7 @@ class DedupTable(_Sized):
 
 
 class AdaptEmbTable(_Sized):
-    """Frequent ids keep rows of their own, the others are hashed (AdaptEmb, Cheng et al. 2020)."""
+    """Frequent ids keep rows of their own, the others are hashed (AdaptEmb, as in Zhang et al. 2024)."""
 
     knob: ClassVar[str | None] = "rate"
 
@@ -204,7 +209,15 @@ class AdaptEmbTable(_Sized):
     rate: Annotated[float, Field(gt=0, le=1)] | None = None
     """Rows of each feature, as a share of its ids."""
     hot: Share | None = None
-    """Share of the ids that keep their rows; half of the rows when not given."""
+    """Share of the ids that keep their rows, smaller than that of rows; half of the rows when not given."""
+
+    @model_validator(mode="after")
+    def _others_have_rows(self) -> Self:
+        if self.rate is not None and self.hot is not None and self.hot >= self.rate:
+            raise ValueError(
+                f"hot must be smaller than rate {self.rate:g}, or no row is left for the other ids, got {self.hot:g}"
+            )
+        return self
 
 
 class DpqTable(_Sized):
@@ -233,6 +246,12 @@ class MgqeTable(_Sized):
     """Those that ids which are not hot may choose from: the first ones."""
     hot: Share = 0.1
     """Share of the ids, by falling training frequency, that may choose all."""
+
+    @model_validator(mode="after")
+    def _hot_ids_have_more(self) -> Self:
+        if self.cold_choices > self.choices:
+            raise ValueError(f"cold_choices must be at most choices {self.choices}, got {self.cold_choices}")
+        return self
 
 
 class Int8Table(_Sized):
@@ -277,6 +296,7 @@ class DeepLightTable(_Sized):
     """Train in full and prune the smallest weights step by step (DeepLight, Deng et al. 2021)."""
 
     knob: ClassVar[str | None] = "density"
+    num_stages: ClassVar[int] = 2
 
     scheme: Literal["deeplight"]
     density: Annotated[float, Field(gt=0, le=1)] | None = None

@@ -24,6 +24,8 @@ Activation = Literal["relu", "prelu", "dice", "sigmoid", "tanh"]
 class _Model(Section):
     equal_dims: ClassVar[bool] = False
     """Whether the tower multiplies embeddings with each other, so that all must have one width."""
+    reads_alike: ClassVar[bool] = False
+    """Whether the tower has no weights by which it reads one feature otherwise than another."""
 
     dim: Dim = 16
     """Width of the embeddings whose table does not state its own."""
@@ -43,6 +45,8 @@ class _Mlp(_Model):
 class LrModel(_Model):
     """Logistic regression."""
 
+    reads_alike: ClassVar[bool] = True
+
     tower: Literal["lr"]
     dim: Dim = 4
     """Width of the embeddings whose table does not state its own. Four is the least that FBGEMM reads."""
@@ -52,6 +56,7 @@ class FmModel(_Model):
     """Factorisation machine (Rendle 2010)."""
 
     equal_dims: ClassVar[bool] = True
+    reads_alike: ClassVar[bool] = True
 
     tower: Literal["fm"]
 

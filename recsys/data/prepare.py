@@ -128,11 +128,16 @@ def _key(job: _Job) -> str:
         "versions": [_VERSION, HASH_VERSION],
         "features": [(name, feature.model_dump(mode="json")) for name, feature in job.plan.features.items()],
         "targets": [config.labels, config.weight, config.group],
-        "data": config.data.model_dump(mode="json"),
-        "seed": config.train.seed if isinstance(job.split, FractionSplit) else None,
+        "data": config.data.model_dump(mode="json", exclude={"split"}),
+        "split": job.split and job.split.model_dump(mode="json", exclude={"seed"}),
+        "seed": _split_seed(config, job.split) if isinstance(job.split, FractionSplit) else None,
         "files": {name: [_identity(path) for path in paths] for name, paths in job.files.items()},
     }
     return hashlib.blake2b(json.dumps(facts).encode(), digest_size=12).hexdigest()
+
+
+def _split_seed(config: Config, split: FractionSplit) -> int:
+    return config.train.seed if split.seed is None else split.seed
 
 
 def _identity(path: Path) -> tuple[str, int, int]:
@@ -157,7 +162,7 @@ def _cut(job: _Job, progress: Progress) -> Cut:
     if job.split is None:
         return NoCut()
     if isinstance(job.split, FractionSplit):
-        return RandomCut(job.plan.config.train.seed, valid, test)
+        return RandomCut(_split_seed(job.plan.config, job.split), valid, test)
     column, source = job.split.column, job.sources["train"]
 
     def times() -> Iterator[Keys]:

@@ -8,16 +8,45 @@ from recsys.config import CustomTable, PlannedTable
 from recsys.config.budget import budget_bytes
 from recsys.config.custom import load_class
 from recsys.config.tables import Table, table_sections
+from recsys.embeddings.adaptemb import AdaptEmb
+from recsys.embeddings.alpt import Alpt
+from recsys.embeddings.dedup import Dedup
+from recsys.embeddings.deeplight import DeepLight
+from recsys.embeddings.dhe import Dhe
+from recsys.embeddings.dpq import Dpq
 from recsys.embeddings.full import Full
 from recsys.embeddings.hash import Hash
+from recsys.embeddings.integer import Integer
+from recsys.embeddings.md import Md
+from recsys.embeddings.mgqe import Mgqe
+from recsys.embeddings.multi_hash import MultiHash
+from recsys.embeddings.qr import Qr
+from recsys.embeddings.robe import Robe
 from recsys.embeddings.scheme import Member, Scheme
+from recsys.embeddings.tt_rec import TtRec
+from recsys.embeddings.unified import Unified
 from recsys.errors import ConfigError
 
 __all__ = ["SCHEMES", "UnreachableError", "build_schemes", "full_bytes", "human_bytes", "scheme_class", "solve"]
 
 SCHEMES: dict[str, type[Scheme]] = {
     "full": Full,
+    "dedup": Dedup,
+    "deeplight": DeepLight,
+    "qr": Qr,
+    "tt_rec": TtRec,
+    "md": Md,
+    "adaptemb": AdaptEmb,
     "hash": Hash,
+    "unified": Unified,
+    "robe": Robe,
+    "multi_hash": MultiHash,
+    "dhe": Dhe,
+    "dpq": Dpq,
+    "mgqe": Mgqe,
+    "int8": Integer,
+    "int16": Integer,
+    "alpt": Alpt,
 }
 
 
@@ -112,11 +141,12 @@ def solve(table: PlannedTable, members: Sequence[Member]) -> Table:
 
 
 def others_that_reach(table: PlannedTable, members: Sequence[Member], budget: str | float) -> list[str]:
-    """Return the schemes that can keep to a budget for a table, with their other keys at their defaults."""
+    """Return the other schemes that can keep to a budget for a table, with their other keys at their defaults."""
     able = []
     takes_open = any(member.num_ids is None for member in members)
     for name, section in table_sections().items():
-        if "budget" not in section.model_fields or (takes_open and not section.takes_open):
+        is_able = "budget" in section.model_fields and (section.takes_open or not takes_open)
+        if name == table.spec.scheme or not is_able:
             continue
         spec: Any = section.model_validate({"features": table.spec.features, "scheme": name, "budget": budget})
         try:

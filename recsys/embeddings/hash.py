@@ -19,8 +19,8 @@ __all__ = ["Hash"]
 class Hash(Scheme):
     """`rows` rows for all members together, or dealt to them in proportion to their vocabularies (`separate`).
 
-    Ids of a vocabulary are dense, so `id mod rows` spreads them perfectly; keys of an open vocabulary are scrambled
-    under the feature's name first, since raw integers are often multiples of each other.
+    Ids of a vocabulary are dense, so `id mod rows` spreads them evenly, a frequent id with rare ones; keys of an open
+    vocabulary are scrambled under the feature's name first, since raw integers are often multiples of each other.
 
     Example:
         >>> from recsys.config import HashTable
@@ -37,7 +37,7 @@ class Hash(Scheme):
         assert isinstance(spec, HashTable)
         assert spec.rows is not None
         self.rows = spec.rows
-        self.is_open = [member.num_ids is None for member in members]
+        self.is_scrambled = [member.num_ids is None or spec.hashing == "random" for member in members]
         self.salts = [name_salt(member.name) for member in members]
         self.first_ids = [0]
         for member in members:
@@ -58,7 +58,7 @@ class Hash(Scheme):
         return [self.table("", self.rows, self.dim)]
 
     def remap(self, id_V: Tensor, member: int) -> Tensor:
-        if self.is_open[member]:
+        if self.is_scrambled[member]:
             key_V = salted(id_V, self.salts[member])
         else:
             key_V = id_V + self.first_ids[member]

@@ -101,8 +101,8 @@ class Scheme(nn.Module, ABC):
         spec: the table's section of the configuration, its knob set.
     """
 
-    sums_bags: ClassVar[bool] = False
-    """`combine` commutes with summing, so the kernel may sum the rows of a bag before it."""
+    sums_bags: bool = False
+    """`combine` commutes with summing, so the kernel may sum the rows of a bag before it; known once it is built."""
     takes_open: ClassVar[bool] = False
     """Can hold ids that have no vocabulary."""
     num_stages: ClassVar[int] = 1
@@ -161,8 +161,9 @@ class Scheme(nn.Module, ABC):
     def use_optimizer(self, optimizer: SparseOptimizer) -> None:
         """Take the sparse optimiser, if the scheme updates rows of its own."""
 
-    def scale_rate(self, factor: float) -> None:
-        """Multiply the learning rate of the scheme's own rows."""
+    def own_rates(self) -> list[Tensor]:
+        """Return the buffers () with the learning rates of the scheme's own rows; the caller changes them in place."""
+        return []
 
     def take_loss(self) -> Tensor | None:
         """Return and forget the scheme's own part () of the loss of the last forward pass."""
@@ -175,8 +176,8 @@ class Scheme(nn.Module, ABC):
         """
         return []
 
-    def finish_step(self, gradients: list[Tensor]) -> None:
-        """Take the gradients of the second pass's leaves."""
+    def finish_step(self, gradients: list[Tensor], num_rows: int) -> None:
+        """Take the gradients of the second pass's leaves; the batch had so many rows."""
 
     def after_step(self, place: StepPlace, weights: Mapping[str, Tensor]) -> None:
         """Change the weights of the physical tables (name -> (rows, dim)) in place after a step."""

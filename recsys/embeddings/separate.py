@@ -6,7 +6,7 @@ from recsys.config.tables import FullTable, Table
 from recsys.embeddings.full import Full
 from recsys.embeddings.scheme import Member, Scheme
 
-__all__ = ["plain", "separate", "shares"]
+__all__ = ["or_plain", "plain", "separate", "shares", "split_small"]
 
 
 def shares(total: int, members: Sequence[Member]) -> list[int]:
@@ -45,11 +45,29 @@ def separate(
     for i, member in enumerate(members):
         changes = {} if sizes is None or spec.knob is None else {spec.knob: sizes[i]}
         made = kind.alone(name, member, dim, spec.model_copy(update=changes))
-        is_smaller = member.num_ids is None or made.serving_bytes() < 4 * dim * member.num_ids
-        found.append(made if is_smaller else plain(f"{name}/{member.name}", [member], dim))
+        found.append(or_plain(made))
     return found
+
+
+def or_plain(made: Scheme) -> Scheme:
+    """Return a scheme, or a row for each id of its members if that takes no more bytes."""
+    sizes = [member.num_ids for member in made.members]
+    if None in sizes or made.serving_bytes() < 4 * made.dim * sum(size or 0 for size in sizes):
+        return made
+    return plain(made.name, made.members, made.dim)
 
 
 def plain(name: str, members: Sequence[Member], dim: int) -> Full:
     """Return a row for each id of some members."""
     return Full(name, members, dim, FullTable(features=tuple(member.name for member in members)))
+
+
+def split_small(members: Sequence[Member], most: int) -> tuple[list[Member], list[Member]]:
+    """Part vocabularies from those of at most `most` ids, which one collision would spoil: (others, small ones).
+
+    >>> [[m.name for m in part] for part in split_small([Member("a", 9), Member("b", 2), Member("c", None)], 5)]
+    [['a', 'c'], ['b']]
+    """
+    small = [member for member in members if member.num_ids is not None and member.num_ids <= most]
+    names = {member.name for member in small}
+    return [member for member in members if member.name not in names], small

@@ -17,7 +17,8 @@ KeyKind = Literal["int", "text"]
 NULL_KEY = -(2**63)
 """Key of a missing value."""
 HASH_VERSION = 1
-"""Changes when any function of this module does: fitted states and exported models of another version are useless."""
+"""Changes when any function of this module does, or how hashed embedding tables find their rows
+(`recsys.embeddings.hashing`): fitted states, runs and exported models of another version are useless."""
 
 
 def mix64(keys: Keys) -> Keys:

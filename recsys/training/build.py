@@ -4,15 +4,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
 from torchrec.distributed.model_parallel import DistributedModelParallel
 
-from recsys.config import Field, Plan, load_config, resolve
+from recsys.config import Plan, load_config, resolve
 from recsys.data.prepare import prepare_split
 from recsys.data.prepared import PreparedSplit
 from recsys.data.reader import Reader
-from recsys.embeddings import Batch, Layout, Member
+from recsys.embeddings import Batch, Layout
+from recsys.embeddings.vocabularies import vocabularies
 from recsys.errors import DataError
 from recsys.features.state import TransformState
 from recsys.model import CtrModel
@@ -21,7 +21,7 @@ from recsys.training import checkpoint
 from recsys.training.scoring import Scores, score
 from recsys.training.strategy import shard
 
-__all__ = ["Built", "build", "load_run", "score_files", "score_split"]
+__all__ = ["Built", "build", "load_run", "score_files", "score_split", "vocabularies"]
 
 EVALUATION_ROWS = 16_384
 """Rows of a batch without gradients: enough to keep the kernels busy, little enough for wide towers."""
@@ -51,23 +51,6 @@ def build(plan: Plan, state: TransformState, *, device: torch.device) -> Built:
         regularized=train.regularization.rows > 0,
     )
     return Built(plan, state, layout, shard(CtrModel(plan, layout), train.sparse_optimizer, device=device))
-
-
-def vocabularies(plan: Plan, state: TransformState) -> dict[str, Member]:
-    """Return what tables hold: each vocabulary, by the field that owns it."""
-    owners = {plan.vocabulary_of(field): field for field in plan.fields if field.kind != "number"}
-    return {owner: member_of(owner, field, state) for owner, field in owners.items()}
-
-
-def member_of(owner: str, field: Field, state: TransformState) -> Member:
-    """Return one vocabulary, with the ranks of its ids where they are not in the order of frequency."""
-    ranks = None
-    if owner in state.vocabularies:
-        counts = state.vocabularies[owner].counts[1:]  # id 0 is unknown, and is ranked first
-        if (np.diff(counts) > 0).any():
-            ranks = torch.zeros(len(counts) + 1, dtype=torch.int64)
-            ranks[1 + torch.as_tensor(np.argsort(-counts, kind="stable"))] = torch.arange(1, len(counts) + 1)
-    return Member(owner, state.num_ids(field), ranks)
 
 
 def load_run(folder: Path, *, device: torch.device) -> Built:

@@ -37,13 +37,20 @@ class Progress:
     waited: int = 0
     """Epochs since."""
     stage: int = 0
-    """Stage of training that is under way; the schemes of the tables say how many there are."""
+    """Stage of training that is under way, from 0."""
+    num_stages: int = 1
+    """As the schemes of the tables need."""
     stage_epoch: int = 0
     """Epochs before it."""
     stage_step: int = 0
     """Batches done in it."""
     finished: bool = False
     """Training is over; evaluation may not be."""
+
+    @property
+    def in_last_stage(self) -> bool:
+        """Whether the tables have the form in which they are served."""
+        return self.stage == self.num_stages - 1
 
     def judge(self, value: float, *, higher_is_better: bool) -> None:
         """Count the metric of one more epoch; NaN is never the best, but the first epoch always is."""
@@ -88,6 +95,7 @@ class EpochReport(Callback):
         line = {
             "epoch": self.progress.epoch,
             "step": self.progress.step,
+            **({"stage": self.progress.stage + 1} if self.progress.num_stages > 1 else {}),
             "train.loss": module.mean_loss(),
             **{f"valid.{name}": value for name, value in metrics.items()},
             "rows_per_second": self.progress.train_rows / max(self.progress.train_seconds, 1e-9),
@@ -143,14 +151,14 @@ class ReduceLearningRates(Callback):
 
 
 class StopEarly(Callback):
-    """Ends training when the metric has not improved for `patience` validations."""
+    """Ends training when the metric has not improved for `patience` validations of the last stage."""
 
     def __init__(self, progress: Progress, config: EarlyStopping) -> None:
         self.progress = progress
         self.config = config
 
     def on_validation_end(self, trainer: Trainer, module: LightningModule) -> None:
-        if self.progress.waited >= self.config.patience:
+        if self.progress.in_last_stage and self.progress.waited >= self.config.patience:
             trainer.should_stop = True
 
 

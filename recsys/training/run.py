@@ -13,8 +13,9 @@ import torch
 from lightning.pytorch import Trainer
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import TensorBoardLogger
+from torch import Tensor
 
-from recsys.config import Config, EarlyStopping, Plan, dump
+from recsys.config import Config, EarlyStopping, Plan, dump, warnings_of
 from recsys.data.prepare import prepare
 from recsys.data.prepared import Prepared
 from recsys.data.reader import Position, Reader
@@ -31,7 +32,7 @@ from recsys.training.stages import Stages
 from recsys.training.strategy import TorchRecStrategy, pick_device
 from recsys.training.task import CtrTask
 
-__all__ = ["Trained", "train"]
+__all__ = ["Trained", "check_splits", "train"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +65,7 @@ def train(
         resume: go on from the folder's last checkpoint.
         device: "cpu" or "cuda"; the best there is when not given.
         progress: told about long work.
-        say: told one line after each epoch.
+        say: told one line after each epoch, and before all of them what is doubtful about the configuration.
 
     Raises:
         ConfigError: the run to go on with was made with another configuration.
@@ -74,7 +75,9 @@ def train(
     if placed.type == "cpu":
         keep_large_blocks()
     prepared = prepare(config, data_dir, cache_dir, progress)
-    _check_splits(prepared)
+    check_splits(prepared)
+    for warning in warnings_of(prepared.plan):
+        say(f"warning: {warning}")
     if resume:
         _check_same_run(folder, prepared)
     else:
@@ -93,15 +96,18 @@ class _Epochs:
     It has no length, for Lightning would take that of a resumed epoch for the length of all epochs.
     """
 
-    def __init__(self, reader: Reader[Batch], progress: Progress) -> None:
+    def __init__(self, reader: Reader[Batch], progress: Progress, count: Callable[[], None]) -> None:
         self.reader = reader
         self.progress = progress
-
-    def _rewind(self) -> None:
-        self.reader.position = Position(self.progress.epoch, self.progress.batch)
+        self.count = count
+        """Counts the uses of rows, which a new stage may give to other ids."""
+        self.counted_stage = -1
 
     def __iter__(self) -> Iterator[Batch]:
-        self._rewind()
+        self.reader.position = Position(self.progress.epoch, self.progress.batch)
+        if self.counted_stage != self.progress.stage:
+            self.count()
+            self.counted_stage = self.progress.stage
         return iter(self.reader)
 
 
@@ -141,7 +147,8 @@ def _fit(
     report.forget_the_future()
     if not progress.finished:
         train_data, valid_data = _readers(built, prepared, progress)
-        callbacks = _callbacks(built, progress, report, keeper, steps_per_epoch=train_data.reader.num_batches)
+        stages = Stages(progress, keeper, built, steps_per_epoch=train_data.reader.num_batches, say=say)
+        callbacks = _callbacks(built, progress, report, stages, keeper)
         if show is not None:
             callbacks.append(ShowRows(progress, train_data.reader.num_rows, config.batch_size, show))
         trainer = _trainer(built.plan, folder, callbacks, device)
@@ -155,16 +162,14 @@ def _fit(
 
 
 def _callbacks(
-    built: Built, progress: Progress, report: EpochReport, keeper: Checkpoints, *, steps_per_epoch: int
+    built: Built, progress: Progress, report: EpochReport, stages: Stages, keeper: Checkpoints
 ) -> list[Callback]:
-    """Return what happens after each validation, in this order."""
+    """Return what happens after each batch and each validation, in this order."""
     config = built.plan.config.train
-    stopping = config.early_stopping or EarlyStopping()
     callbacks: list[Callback] = [report]
     if config.lr_reduction is not None:
         callbacks.append(ReduceLearningRates(progress, config.lr_reduction))
-    if any(scheme.num_stages > 1 for scheme in built.layout.schemes.values()):
-        callbacks.append(Stages(progress, keeper, built, steps_per_epoch=steps_per_epoch, patience=stopping.patience))
+    callbacks.append(stages)
     if config.early_stopping is not None:
         callbacks.append(StopEarly(progress, config.early_stopping))
     return [*callbacks, keeper]  # last: it saves what the others decided
@@ -172,12 +177,15 @@ def _callbacks(
 
 def _readers(built: Built, prepared: Prepared, progress: Progress) -> tuple[_Epochs, _Once]:
     config = built.plan.config.train
-    counts = None
-    if config.regularization.rows:
-        raw: Reader[Rows] = Reader(
-            prepared.splits["train"], built.plan, batch_size=2**16, collate=lambda rows: rows, seed=None
-        )
-        counts = count_rows(built.layout, raw)
+    counts: dict[str, Tensor] = {}
+
+    def count() -> None:
+        if config.regularization.rows:
+            raw: Reader[Rows] = Reader(
+                prepared.splits["train"], built.plan, batch_size=2**16, collate=lambda rows: rows, seed=None
+            )
+            counts.update(count_rows(built.layout, raw))
+
     train_data: Reader[Batch] = Reader(
         prepared.splits["train"],
         built.plan,
@@ -188,7 +196,7 @@ def _readers(built: Built, prepared: Prepared, progress: Progress) -> tuple[_Epo
     valid_data: Reader[Batch] = Reader(
         prepared.splits["valid"], built.plan, batch_size=EVALUATION_ROWS, collate=built.layout.collate, seed=None
     )
-    return _Epochs(train_data, progress), _Once(valid_data)
+    return _Epochs(train_data, progress, count), _Once(valid_data)
 
 
 def _trainer(plan: Plan, folder: Path, callbacks: list[Callback], device: torch.device) -> Trainer:
@@ -209,6 +217,7 @@ def _trainer(plan: Plan, folder: Path, callbacks: list[Callback], device: torch.
         enable_model_summary=False,
         num_sanity_val_steps=0,
         use_distributed_sampler=False,
+        inference_mode=False,  # stages change what is trained further in a validation's callbacks
     )
 
 
@@ -241,8 +250,12 @@ def _figures(built: Built, done: Progress) -> dict[str, float]:
     }
 
 
-def _check_splits(prepared: Prepared) -> None:
-    """Refuse data that teaches nothing, or on which no epoch is better than another."""
+def check_splits(prepared: Prepared) -> None:
+    """Refuse data that teaches nothing, or on which no epoch is better than another.
+
+    Raises:
+        DataError: training or validation rows are of one class, or there are none to validate on.
+    """
     if prepared.splits["valid"].num_rows == 0:
         raise DataError("data.valid: has no rows, and the best epoch is chosen on them")
     for name in ("train", "valid"):

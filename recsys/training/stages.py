@@ -5,6 +5,7 @@ the last stage, for only there do the tables have the form in which they are ser
 """
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
@@ -21,39 +22,58 @@ __all__ = ["Stages"]
 
 
 class Stages(Callback):
-    """Calls the schemes' `after_step`, `before_validation` and `next_stage`.
+    """Lets schemes finish a step, prepare for a validation and begin their next stage.
+
+    A stage ends after half of the epochs that are left. It ends sooner where early stopping would end training, if
+    that is the wish of all schemes that have stages; the next one then goes on from the best epoch.
 
     Args:
         progress: of the run.
         keeper: of the checkpoints, for the best epoch of a stage that is over.
         built: the model.
         steps_per_epoch: batches of one epoch.
-        patience: epochs without improvement after which a stage may end.
+        say: told when a stage begins.
+
+    Raises:
+        ConfigError: there are fewer epochs than stages.
     """
 
     def __init__(
-        self, progress: Progress, keeper: Checkpoints, built: Built, *, steps_per_epoch: int, patience: int
+        self,
+        progress: Progress,
+        keeper: Checkpoints,
+        built: Built,
+        *,
+        steps_per_epoch: int,
+        say: Callable[[str], None],
     ) -> None:
         self.progress = progress
         self.keeper = keeper
         self.schemes = list(built.layout.schemes.values())
         self.weights = table_weights(built.model)
-        self.num_stages = max(scheme.num_stages for scheme in self.schemes)
-        self.epochs = built.plan.config.train.epochs
-        if self.epochs < self.num_stages:
-            names = ", ".join(scheme.name for scheme in self.schemes if scheme.num_stages > 1)
-            raise ConfigError(
-                f"train.epochs: must be at least {self.num_stages}, got {self.epochs}: "
-                f"the tables {names} are trained in {self.num_stages} stages"
-            )
+        self.staged = [scheme for scheme in self.schemes if scheme.num_stages > 1]
+        self.config = built.plan.config.train
         self.steps_per_epoch = steps_per_epoch
-        self.patience = patience
+        self.say = say
+        progress.num_stages = max((scheme.num_stages for scheme in self.staged), default=1)
+        if self.config.epochs < progress.num_stages:  # the configuration says so itself, but not of a user's own class
+            raise ConfigError(
+                f"train.epochs: must be at least {progress.num_stages}, got {self.config.epochs}: "
+                f"tables are trained in {progress.num_stages} stages: {self._names()}"
+            )
+
+    def _names(self) -> str:
+        return ", ".join(f"{scheme.name} ({scheme.spec.scheme})" for scheme in self.staged)
 
     def _stage_epochs(self) -> int:
-        left = self.epochs - self.progress.stage_epoch
-        return left if self.progress.stage == self.num_stages - 1 else math.ceil(left / 2)
+        """Return how many epochs the stage may have: half of those left, and one for each stage to come."""
+        left = self.config.epochs - self.progress.stage_epoch
+        stages_to_come = self.progress.num_stages - 1 - self.progress.stage
+        return min(math.ceil(left / 2), left - stages_to_come) if stages_to_come else left
 
-    def on_train_batch_end(self, *_: Any) -> None:
+    def on_train_batch_end(self, trainer: Trainer, module: LightningModule, outputs: Any, batch: Any, *_: Any) -> None:
+        assert isinstance(module, CtrTask)
+        module.finish_step(batch)
         place = StepPlace(self.progress.stage_step, self._stage_epochs() * self.steps_per_epoch)
         for scheme in self.schemes:
             scheme.after_step(place, self.weights)
@@ -64,21 +84,34 @@ class Stages(Callback):
 
     def on_validation_end(self, trainer: Trainer, module: LightningModule) -> None:
         """Begin the next stage if this one is over; runs after the epoch was judged and before it is saved."""
-        progress = self.progress
-        if progress.stage == self.num_stages - 1:
-            return
-        stands_still = progress.waited >= self.patience and any(scheme.ends_stage_early for scheme in self.schemes)
-        if not stands_still and progress.epoch - progress.stage_epoch < self._stage_epochs():
-            return
         assert isinstance(module, CtrTask)
-        if progress.waited and any(scheme.ends_stage_early for scheme in self.schemes):
-            rates = module.table_rates()
-            checkpoint.load(self.keeper.folder / "best", module.model)
-            module.set_table_rates(rates)
-        module.multiply_learning_rates(module.config.dense_optimizer.lr / module.optimizer.param_groups[0]["lr"])
+        if not self.progress.in_last_stage and self._is_over():
+            self._begin_next(module)
+
+    def _may_end_early(self) -> bool:
+        return self.config.early_stopping is not None and all(scheme.ends_stage_early for scheme in self.staged)
+
+    def _is_over(self) -> bool:
+        if self.progress.epoch - self.progress.stage_epoch >= self._stage_epochs():
+            return True
+        stopping = self.config.early_stopping
+        return stopping is not None and self._may_end_early() and self.progress.waited >= stopping.patience
+
+    def _begin_next(self, module: CtrTask) -> None:
+        """Go to the best epoch if that is wished, then let every scheme begin its next stage at the initial rates."""
+        progress = self.progress
+        origin = progress.epoch
+        if progress.waited and self._may_end_early():
+            origin = progress.best_epoch
+            extra = checkpoint.load(self.keeper.folder / "best", module.model, module.optimizer)
+            module.set_table_rates(extra["table_rates"])
+        module.multiply_learning_rates(self.config.dense_optimizer.lr / module.optimizer.param_groups[0]["lr"])
         for scheme in self.schemes:
             scheme.next_stage(self.weights)
         progress.stage += 1
-        progress.stage_epoch = progress.epoch
-        progress.stage_step = 0
+        progress.stage_epoch, progress.stage_step = progress.epoch, 0
         progress.best_epoch, progress.best, progress.waited = 0, None, 0
+        self.say(
+            f"stage {progress.stage + 1} of {progress.num_stages}: from epoch {origin} on, tables have the form in "
+            f"which they are served: {self._names()}"
+        )

@@ -3,6 +3,8 @@
 Dimension key: B rows, T tasks.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -26,6 +28,7 @@ _DENSE: dict[str, type[torch.optim.Optimizer]] = {
     "adagrad": torch.optim.Adagrad,
     "sgd": torch.optim.SGD,
 }
+_STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
 
 
 def weighted_logloss(logits_BT: Tensor, labels_BT: Tensor, weights_B: Tensor | None) -> Tensor:
@@ -43,6 +46,15 @@ def dense_optimizer(model: nn.Module, config: DenseOptimizer) -> torch.optim.Opt
         parameters = [nn.Parameter(torch.zeros(()))]
     arguments: dict[str, Any] = {"lr": config.lr, "weight_decay": config.weight_decay}
     return _DENSE[config.name](parameters, **arguments)
+
+
+@contextmanager
+def statistics_kept(model: nn.Module) -> Iterator[None]:
+    """Put the moving averages of batch normalisation back afterwards: they count each batch once."""
+    kept = [(found, found.clone()) for name, found in model.named_buffers() if name.rpartition(".")[2] in _STATISTICS]
+    yield
+    for statistic, before in kept:
+        statistic.copy_(before)
 
 
 class CtrTask(LightningModule):
@@ -82,17 +94,19 @@ class CtrTask(LightningModule):
         total: Tensor = loss + self.config.regularization.rows * output.penalty + output.scheme_loss
         return total
 
-    def on_train_batch_end(self, _outputs: Any, batch: Batch, _batch_index: int) -> None:
+    def finish_step(self, batch: Batch) -> None:
         """Run the second pass of schemes that ask for one; only what they ask for gets a gradient."""
         leaves = {scheme: found for scheme in self._schemes if (found := scheme.second_pass())}
         if not leaves:
             return
-        logits = self.model.module(batch).logits
-        loss = weighted_logloss(logits, batch.labels, batch.weights)
-        flat = [leaf for found in leaves.values() for leaf in found]
-        gradients = iter(torch.autograd.grad(loss, flat))
+        is_mixed = self.config.precision == "bf16-mixed"
+        with statistics_kept(self.model.module):
+            with torch.autocast(batch.labels.device.type, torch.bfloat16, enabled=is_mixed):  # as in the first pass
+                logits = self.model.module(batch).logits
+            loss = weighted_logloss(logits, batch.labels, batch.weights)
+            gradients = iter(torch.autograd.grad(loss, [leaf for found in leaves.values() for leaf in found]))
         for scheme, found in leaves.items():
-            scheme.finish_step([next(gradients) for _ in found])
+            scheme.finish_step([next(gradients) for _ in found], batch.num_rows)
 
     def on_validation_epoch_start(self) -> None:
         self._collector = ScoreCollector()
@@ -115,7 +129,8 @@ class CtrTask(LightningModule):
             group["lr"] *= factor
         tables.step()  # only hands the rate to the kernel: rows are updated in the backward pass
         for scheme in self._schemes:
-            scheme.scale_rate(factor)
+            for rate in scheme.own_rates():
+                rate.mul_(factor)
 
     def table_rates(self) -> list[float]:
         """Return the tables' learning rates, which TorchRec leaves out of its optimiser's state."""

@@ -105,6 +105,17 @@ def test_check_reports_the_first_problem_of_each_column(recsys: Recsys) -> None:
     ]
 
 
+@pytest.mark.parametrize("train", ["log.csv", "nothing.csv"])
+def test_check_warns_of_rows_that_a_tower_cannot_tell_apart(train: str, recsys: Recsys) -> None:
+    table = {"features": ["user", "item"], "scheme": "unified", "rows": 9}
+    write(tables={"both": table}, model={"tower": "lr"}, data={"train": train})
+    code, _, err = recsys("check", "run.yaml")
+    assert code == 0
+    assert err.startswith("warning: run.yaml:1: tables.both: its features share rows (scheme unified), and tower lr ")
+    write(tables={"both": table}, data={"train": train})
+    assert "warning" not in recsys("check", "run.yaml")[2]
+
+
 def test_check_of_a_file_without_rows_says_so(recsys: Recsys) -> None:
     ROWS.clear().write_csv("log.csv")
     assert recsys("check", "run.yaml")[::2] == (2, "error: data.train: no training rows in log.csv\n")

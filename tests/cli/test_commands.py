@@ -14,7 +14,19 @@ from recsys.config import json_schema
 from tests.cli.conftest import Recsys
 from tests.training.logs import clicks, predictions, write_config, write_log
 
-COMMANDS = ["init", "check", "train", "evaluate", "export", "predict", "demo-data", "doctor", "schema"]
+COMMANDS = [
+    "init",
+    "check",
+    "tables",
+    "train",
+    "compare-schemes",
+    "evaluate",
+    "export",
+    "predict",
+    "demo-data",
+    "doctor",
+    "schema",
+]
 SHORT = {"epochs": 2}
 
 

@@ -1,5 +1,6 @@
 import pytest
 
+from recsys.config import resolve, warnings_of
 from tests.config.conftest import Load, Problems
 
 HEAD = """\
@@ -113,7 +114,8 @@ def test_a_table_that_names_the_wrong_features_is_located(table: str, problem: s
     ],
 )
 def test_an_open_vocabulary_needs_a_hashed_table(tables: str, got: str, problems: Problems) -> None:
-    message = f"features.open.vocabulary: an open vocabulary needs a table with scheme hash, got {got}"
+    needs = "needs a table with one of the schemes hash, unified, multi_hash, dhe, robe"
+    message = f"features.open.vocabulary: an open vocabulary {needs}, got {got}"
     assert problems(f"{HEAD}tables: {tables}\n")[1:] == [f"shop.yaml:5: {message}"]
 
 
@@ -138,6 +140,101 @@ def test_a_tower_that_multiplies_embeddings_wants_one_dim(tower: str, load: Load
         f"shop.yaml:12: model.tower: {tower} needs one dim for all tables, got t 8, h 16, all others 16"
     ]
     load(f"{HEAD}{tables}model: {{tower: {tower}, dim: 8}}\n")
+
+
+@pytest.mark.parametrize(
+    ("keys", "got"),
+    [
+        ("dim: 4, lookups: {user: 4, C1: 4}", "t (user) 16, t (item) 4, all others 16"),
+        ("lookups: 2", "t 32, all others 16"),
+    ],
+)
+def test_lookups_count_in_the_width_that_a_tower_wants(keys: str, got: str, problems: Problems) -> None:
+    table = f"t: {{features: [user, item, open, 'C*'], scheme: unified, rows: 9, {keys}}}"
+    found = problems(f"{HEAD}tables: {{{table}}}\nmodel: {{tower: autoint}}\n")
+    assert found[1:] == [f"shop.yaml:12: model.tower: autoint needs one dim for all tables, got {got}"]
+
+
+def test_narrow_rows_may_add_up_to_the_width_that_a_tower_wants(load: Load) -> None:
+    rest = "rest: {features: [item, C*, genres, time]}"
+    table = "t: {features: [user, open], scheme: unified, rows: 9, dim: 4, lookups: {user: 4, open: 4}}"
+    load(f"{HEAD}tables: {{{table}, {rest}}}\nmodel: {{tower: autoint}}\n")
+
+
+@pytest.mark.parametrize(
+    ("feature", "text"),
+    [
+        ("usr", "no feature 'usr' in this table; did you mean 'user'?"),
+        ("open", "no feature 'open' in this table"),
+        ("price", "no feature 'price' in this table"),
+        ("history", "'history' is a sequence and reads the rows of 'item'; name that instead"),
+        ("C*", "must name one feature, got the glob 'C*'"),
+    ],
+)
+def test_lookups_of_a_feature_that_is_not_in_the_table_are_located(feature: str, text: str, problems: Problems) -> None:
+    table = f"t: {{features: [user, item, 'C*'], scheme: unified, rows: 9, lookups: {{user: 2, {feature}: 3}}}}"
+    found = problems(f"{HEAD}{HASH[:-2]}, {table}}}\n")
+    assert found[1:] == [f"shop.yaml:11: tables.t.lookups.{feature}: {text}"]
+
+
+def test_lookups_may_name_what_a_glob_stands_for_and_features_that_could_not_be_read(
+    load: Load, problems: Problems
+) -> None:
+    table = "t: {features: ['*'], scheme: unified, rows: 9, lookups: {C1: 2, item: 2, time.day: 3, bad: 2}}"
+    assert "tables.t.lookups.bad: no feature 'bad' in this table" in problems(f"{HEAD}tables: {{{table}}}\n")[1]
+    load(f"{HEAD}tables: {{{table.replace(', bad: 2', '')}}}\n")
+    assert "lookups" not in "".join(problems(f"{HEAD}  bad: {{type: nonsense}}\ntables: {{{table}}}\n"))
+
+
+@pytest.mark.parametrize(
+    ("table", "problem"),
+    [
+        (
+            "scheme: unified, rows: 9, probes: 3",
+            "probes: must divide dim (16) into rows of a multiple of 4 floats, got 3",
+        ),
+        (
+            "scheme: unified, rows: 9, dim: 8, probes: 4",
+            "probes: must divide dim (8) into rows of a multiple of 4 floats, got 4",
+        ),
+        ("scheme: robe, size: 99, chunk: 12", "chunk: must divide dim (16), got 12"),
+        ("scheme: robe, size: 99, dim: 8, chunk: 16", "chunk: must divide dim (8), got 16"),
+        ("scheme: robe, size: 15, chunk: 4", "size: must be at least dim (16), got 15"),
+    ],
+)
+def test_an_embedding_that_cannot_be_cut_is_located(table: str, problem: str, problems: Problems) -> None:
+    found = problems(f"{HEAD}{HASH[:-2]}, t: {{features: [user], {table}}}}}\n")
+    assert found[1:] == [f"shop.yaml:11: tables.t.{problem}"]
+
+
+def test_embeddings_that_can_be_cut_are_no_problem(load: Load) -> None:
+    load(f"{HEAD}{HASH[:-2]}, t: {{features: [user], scheme: unified, budget: 1kB, probes: 4}}}}\n")
+    load(f"{HEAD}{HASH[:-2]}, t: {{features: [user], scheme: robe, size: 16, chunk: 8}}}}\n")
+
+
+@pytest.mark.parametrize("scheme", ["unified, rows: 9", "hash, rows: 9", "multi_hash, rows: 9", "robe, size: 99"])
+def test_rows_that_features_share_under_a_tower_that_reads_them_alike_are_a_warning(scheme: str, load: Load) -> None:
+    text = "label: y\nfeatures: {user: {type: id}, item: {type: id}, history: {type: sequence, of: item}}\n"
+    tables = f"tables: {{t: {{features: [user, item], scheme: {scheme}}}}}\n"
+    for tower in ("fm", "lr"):
+        (warning,) = warnings_of(resolve(load(f"{text}{tables}model: {{tower: {tower}}}\n"), []))
+        assert warning.startswith(f"shop.yaml:3: tables.t: its features share rows (scheme {scheme.split(',')[0]}), ")
+        assert f"tower {tower} reads all features alike" in warning
+
+
+@pytest.mark.parametrize(
+    ("table", "tower"),
+    [
+        ("features: [user, item], scheme: unified, rows: 9", "mlp"),
+        ("features: [item], scheme: unified, rows: 9", "fm"),
+        ("features: [user, item], scheme: hash, rows: 9, separate: true", "fm"),
+        ("features: [user, item]", "fm"),
+    ],
+)
+def test_rows_that_are_told_apart_are_no_warning(table: str, tower: str, load: Load) -> None:
+    text = "label: y\nfeatures: {user: {type: id}, item: {type: id}, history: {type: sequence, of: item}}\n"
+    config = load(f"{text}tables: {{t: {{{table}}}}}\nmodel: {{tower: {tower}}}\n")
+    assert warnings_of(resolve(config, [])) == []
 
 
 def test_din_needs_a_sequence(problems: Problems) -> None:

@@ -375,6 +375,8 @@ def changed(**changes: Any) -> Config:
 
 TRAIN = config().train
 FILES = DataSection(train="train.parquet", valid="train.parquet")
+OWN_SEED = DataSection(train="train.parquet", split=FractionSplit(seed=TRAIN.seed))
+OTHER_SEED = DataSection(train="train.parquet", split=FractionSplit(seed=TRAIN.seed + 1))
 
 
 @pytest.mark.parametrize(
@@ -387,6 +389,8 @@ FILES = DataSection(train="train.parquet", valid="train.parquet")
         (config(), changed(group="user"), False),
         (config(), changed(label={"click": "clicked"}), False),
         (config(), changed(data=DataSection(train="train.parquet", split=FractionSplit(test=0.2))), False),
+        (config(), changed(data=OWN_SEED, train=TRAIN.model_copy(update={"seed": 3})), True),
+        (config(), changed(data=OTHER_SEED), False),
     ],
 )
 def test_only_what_the_rows_depend_on_asks_for_a_new_preparation(

@@ -68,12 +68,13 @@ def make_layout() -> Callable[..., Layout]:
 
 
 class Tables(torch.nn.Module):
-    """Nothing but a lookup, sharded as in training."""
+    """Nothing but a lookup, sharded as in training, and the schemes, so that all of them train or none does."""
 
     def __init__(self, layout: Layout) -> None:
         super().__init__()
         self.layout = layout
         self.lookup = Lookup(layout)
+        self.schemes = torch.nn.ModuleList(layout.schemes.values())
 
 
 def sharded(layout: Layout, *, optimizer: str = "sgd", lr: float = 1.0) -> DistributedModelParallel:
@@ -102,6 +103,6 @@ def train_steps(make_layout: Callable[..., Layout], tables: dict[str, Any], *, s
         task.optimizer.zero_grad()
         loss.backward()
         task.optimizer.step()
-        task.on_train_batch_end(None, batch, 0)
+        task.finish_step(batch)
         losses.append(float(loss.detach()))
     return losses

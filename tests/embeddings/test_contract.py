@@ -20,8 +20,38 @@ from .conftest import MANY, rows, sharded, train_steps
 
 CASES: dict[str, dict[str, Any]] = {
     "full": {"scheme": "full"},
+    "dedup": {"scheme": "dedup", "blocks": 4, "block_rows": 2},
+    "dedup-padded": {"scheme": "dedup", "blocks": 2, "block_rows": 5},
+    "deeplight": {"scheme": "deeplight", "density": 0.2},
+    "deeplight-csr": {"scheme": "deeplight", "density": 0.35},
     "hash": {"scheme": "hash", "rows": 11},
+    "qr": {"scheme": "qr", "divisor": 5},
+    "qr-add": {"scheme": "qr", "divisor": 4, "operation": "add"},
+    "qr-separate": {"scheme": "qr", "divisor": 3, "separate": True},
+    "tt_rec": {"scheme": "tt_rec", "rank": 1},
+    "tt_rec-wider": {"scheme": "tt_rec", "rank": 3, "dim": 64},
+    "md": {"scheme": "md", "alpha": 1.5},
+    "md-wider": {"scheme": "md", "alpha": 2.0, "dim": 16},
+    "adaptemb": {"scheme": "adaptemb", "rate": 0.6},
+    "adaptemb-hot": {"scheme": "adaptemb", "rate": 0.5, "hot": 0.2},
     "hash-separate": {"scheme": "hash", "rows": 9, "separate": True},
+    "unified": {"scheme": "unified", "rows": 11},
+    "unified-lookups": {"scheme": "unified", "rows": 12, "lookups": {"user": 3, "tags": 2}, "num_tables": 2},
+    "unified-probes": {"scheme": "unified", "rows": 6, "probes": 2, "dim": 8, "exact_below": 0},
+    "multi_hash": {"scheme": "multi_hash", "rows": 11},
+    "multi_hash-importance": {"scheme": "multi_hash", "rows": 11, "hashes": 3, "importance_rows": 6, "exact_below": 0},
+    "multi_hash-separate": {"scheme": "multi_hash", "rows": 9, "separate": True, "importance_rows": 3},
+    "dhe": {"scheme": "dhe", "width": 2, "hashes": 8, "layers": 1, "dim": 8},
+    "dhe-plain": {"scheme": "dhe", "width": 2, "hashes": 8, "layers": 1},
+    "dpq": {"scheme": "dpq", "parts": 2, "choices": 4},
+    "mgqe": {"scheme": "mgqe", "parts": 4, "choices": 4, "cold_choices": 3, "hot": 0.4},
+    "robe": {"scheme": "robe", "size": 44},
+    "robe-chunks": {"scheme": "robe", "size": 50, "dim": 8, "chunk": 4, "exact_below": 0},
+    "robe-separate": {"scheme": "robe", "size": 36, "separate": True},
+    "int8": {"scheme": "int8"},
+    "int16": {"scheme": "int16"},
+    "alpt": {"scheme": "alpt"},
+    "alpt-16": {"scheme": "alpt", "bits": 16, "scale": 0.0001},
 }
 """Small tables of the fields in conftest; several cases of one scheme are called SCHEME-WHAT."""
 FORMS = {"pooled": {}, "jagged": {"jagged": True}, "regularized": {"regularized": True}}
@@ -48,6 +78,16 @@ def served(layout: Layout, weights: dict[str, Tensor], field: str, ids: Tensor) 
     read = layout.reads[field]
     vectors: Tensor = layout.schemes[read.scheme].serving(weights).eval()(ids, read.member)
     return vectors
+
+
+def final_weights(model: DistributedModelParallel, layout: Layout) -> dict[str, Tensor]:
+    """Bring schemes that are trained in stages to the form in which they are served; return the tables."""
+    weights = table_weights(model)
+    for scheme in layout.schemes.values():
+        for _ in range(scheme.num_stages - 1):
+            scheme.next_stage(weights)
+        scheme.before_validation(weights)
+    return weights
 
 
 def looked_up(model: DistributedModelParallel, layout: Layout, batch: Any) -> dict[str, Tensor]:
@@ -77,7 +117,7 @@ def test_remap_stays_inside_the_tables_for_the_first_and_the_last_id(one_table: 
 
 def test_the_serving_form_scripts_and_gives_the_same(one_table: Callable[..., Layout]) -> None:
     layout = one_table()
-    weights = table_weights(sharded(layout))
+    weights = final_weights(sharded(layout), layout)
     ids = torch.tensor([0, 4, 4, 1])
     for scheme in layout.schemes.values():
         serving = scheme.serving(weights).eval()
@@ -92,7 +132,7 @@ def test_the_serving_form_scripts_and_gives_the_same(one_table: Callable[..., La
 def test_lookup_equals_the_serving_form(one_table: Callable[..., Layout], form: str) -> None:
     layout = one_table(**FORMS[form])
     model = sharded(layout).eval()
-    weights = table_weights(model)
+    weights = final_weights(model, layout)
     batch = layout.collate(BATCH)
     with torch.no_grad():
         for name, got in looked_up(model, layout, batch).items():
@@ -220,7 +260,7 @@ def test_state_can_be_saved_and_loaded(one_table: Callable[..., Layout]) -> None
 def test_bytes_are_those_of_the_tensors_that_exist(one_table: Callable[..., Layout], sparse: str) -> None:
     layout = one_table()
     model = sharded(layout, optimizer=sparse)
-    weights = table_weights(model)
+    weights = final_weights(model, layout)
     state = model.fused_optimizer.state_dict()["state"]
     moments = sum(moment.local_shards()[0].tensor.numel() for one in state.values() for moment in one.values())
     own = sum(tensor_bytes(scheme) for scheme in layout.schemes.values())
@@ -248,6 +288,11 @@ def test_bytes_are_known_before_any_tensor_exists(make_layout: Callable[..., Lay
 @pytest.mark.parametrize("name", sorted(SCHEMES))
 def test_the_configuration_knows_which_schemes_take_open_vocabularies(name: str) -> None:
     assert table_sections()[name].takes_open == SCHEMES[name].takes_open
+
+
+@pytest.mark.parametrize("name", sorted(SCHEMES))
+def test_the_configuration_knows_how_many_stages_schemes_have(name: str) -> None:
+    assert table_sections()[name].num_stages == SCHEMES[name].num_stages
 
 
 def test_an_open_vocabulary_in_a_scheme_that_takes_none_is_an_error(make_layout: Callable[..., Layout]) -> None:

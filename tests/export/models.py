@@ -10,6 +10,7 @@ from torch import Tensor
 
 from recsys.config import Plan, load_config, resolve
 from recsys.embeddings import Layout
+from recsys.embeddings.vocabularies import vocabularies
 from recsys.export import export_module
 from recsys.export.graph import Graph
 from recsys.features.canonical import canonical
@@ -18,7 +19,6 @@ from recsys.features.state import TransformState
 from recsys.features.transform import encode
 from recsys.model import Wiring, tower_inputs
 from recsys.towers import Behaviour, Tower, build_tower
-from recsys.training.build import vocabularies
 
 
 @dataclass(frozen=True)

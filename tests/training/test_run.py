@@ -62,6 +62,15 @@ def test_metrics_json_holds_the_figures_of_the_run(trained: Trained) -> None:
     assert metrics["embedding_bytes.serving"] == weights
 
 
+def test_what_is_doubtful_is_said_before_training(log: Path, tmp_path: Path) -> None:
+    said: list[str] = []
+    table = {"features": ["user", "item"], "scheme": "unified", "rows": 30}
+    config = make_config(tmp_path, tables={"both": table}, model={"tower": "fm", "dim": 8}, train={"epochs": 1})
+    run(log, tmp_path / "run", config, say=said.append)
+    assert ["tables.both: its features share rows" in line for line in said] == [True, False]
+    assert said[0].startswith("warning: ")
+
+
 @pytest.mark.parametrize("split", ["test", "valid"])
 def test_the_metrics_are_those_of_the_predictions(trained: Trained, split: str) -> None:
     rows = predictions(trained.folder, split)

@@ -1,0 +1,97 @@
+"""The schemes that can be compared, by the names the command line knows them by."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple, cast
+
+from pydantic import TypeAdapter, ValidationError
+
+from recsys.config import Table, did_you_mean
+from recsys.config.budget import Budget
+from recsys.config.tables import table_sections
+from recsys.embeddings import SCHEMES
+from recsys.errors import ConfigError
+
+__all__ = ["Variant", "all_variants", "choose_variants", "parse_budgets"]
+
+SEPARATE = "separate"
+
+
+class Variant(NamedTuple):
+    """A scheme with some of its keys set."""
+
+    name: str
+    scheme: str
+    keys: dict[str, Any]
+
+    def section(self, budget: str | float | None) -> Table:
+        """Return the section of a table that holds every feature; `budget` is left out where the scheme takes none."""
+        section = table_sections()[self.scheme]
+        keys = {"features": ("*",), "scheme": self.scheme, **self.keys}
+        if "budget" in section.model_fields:
+            keys["budget"] = budget
+        return cast("Table", section.model_validate(keys))
+
+
+def all_variants() -> dict[str, Variant]:
+    """Return every scheme, and SCHEME/separate for those that share their parameters unless they are told not to.
+
+    Sharing one pool between all features is what feature multiplexing (Coleman et al. 2023) claims to be better, so
+    both forms are compared.
+    """
+    found: dict[str, Variant] = {}
+    for scheme, section in table_sections().items():
+        if scheme in SCHEMES:
+            found[scheme] = Variant(scheme, scheme, {})
+            if SEPARATE in section.model_fields:
+                name = f"{scheme}/{SEPARATE}"
+                found[name] = Variant(name, scheme, {SEPARATE: True})
+    return found
+
+
+def choose_variants(text: str) -> list[Variant]:
+    """Return the variants of "all" or of "a,b,c", in the order of the configuration's schemes.
+
+    Raises:
+        ConfigError: a name is unknown.
+    """
+    known = all_variants()
+    names = list(known) if text.strip() == "all" else [name.strip() for name in text.split(",") if name.strip()]
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        lines = [f"unknown scheme {name!r}{did_you_mean(name, known)}" for name in unknown]
+        raise ConfigError(f"--schemes: {'; '.join(lines)}; known are: {', '.join(known)}")
+    if not names:
+        raise ConfigError("--schemes: names no scheme")
+    return [variant for name, variant in known.items() if name in names]
+
+
+def parse_budgets(text: str) -> list[str | float]:
+    """Return the budgets of "0.5,10MB".
+
+    >>> parse_budgets("0.5, 10MB")
+    [0.5, '10MB']
+
+    Raises:
+        ConfigError: one is neither a size nor a fraction.
+    """
+    budgets = [_budget(part.strip()) for part in text.split(",") if part.strip()]
+    if not budgets:
+        raise ConfigError("--budgets: names no budget")
+    return list(dict.fromkeys(budgets))
+
+
+def _budget(text: str) -> str | float:
+    try:
+        value: str | float = float(text)
+    except ValueError:
+        value = text
+    try:
+        budget: str | float = TypeAdapter(Budget).validate_python(value)
+    except ValidationError as error:
+        reason = _reasons(error.errors())[0]
+        raise ConfigError(f"--budgets: {text!r} {reason}") from error
+    return budget
+
+
+def _reasons(errors: Sequence[Any]) -> list[str]:
+    return [str(error["ctx"]["error"] if "ctx" in error else error["msg"]) for error in errors]

@@ -1,0 +1,113 @@
+"""What a type cannot say about tables: features that a scheme cannot hold, and widths that do not fit."""
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import get_args
+
+from recsys.config.globs import is_glob, overlaps
+from recsys.config.plan import Field
+from recsys.config.problems import KeyPath, Problem, did_you_mean
+from recsys.config.run import Config
+from recsys.config.section import CUSTOM
+from recsys.config.tables import RobeTable, Table, UnifiedTable
+
+__all__ = ["check_tables"]
+
+
+def check_tables(
+    config: Config,
+    fields: Sequence[Field],
+    table_of: Mapping[str, str],
+    *,
+    unsure: Collection[str] = (),
+    is_model_sound: bool = True,
+) -> Iterator[Problem]:
+    """Yield what is wrong with each table.
+
+    Args:
+        config: as loaded, or with its globs expanded.
+        fields: of its features.
+        table_of: each vocabulary's table.
+        unsure: features that exist, but could not be read.
+        is_model_sound: `model` could be read.
+    """
+    owners = [field for field in fields if field.vocabulary == field.name]
+    for field in owners:
+        yield from _open(config, field, table_of)
+    free = [field.name for field in owners if field.name not in table_of]
+    for name in free:
+        if name in config.tables:
+            yield Problem(("tables", name), f"is also the name of the table that feature {name!r} has for itself")
+    for name, table in config.tables.items():
+        if isinstance(table, UnifiedTable) and isinstance(table.lookups, dict):
+            held = [field.name for field in owners if table_of.get(field.name) == name]
+            for feature in table.lookups:
+                if text := _misnamed(feature, held, fields, unsure):
+                    yield Problem(("tables", name, "lookups", feature), text)
+        if is_model_sound:
+            yield from _cut(("tables", name), table, table.dim or config.model.dim)
+    if is_model_sound:
+        yield from _dims(config, table_of, any(not is_glob(name) for name in free))
+
+
+def _open(config: Config, field: Field, table_of: Mapping[str, str]) -> Iterator[Problem]:
+    """Check that an open vocabulary is in a table that takes one."""
+    table = config.tables.get(table_of.get(field.name, ""))
+    if not field.open or (table is not None and table.takes_open):
+        return
+    members = [get_args(member) for member in get_args(get_args(Table)[0])]
+    schemes = [tag.tag.partition("=")[2] for section, tag in members if section.takes_open]
+    names = ", ".join(name for name in schemes if name != CUSTOM)
+    got = f"table {table_of[field.name]!r}, which is {table.scheme}" if table else "none"
+    path = ("features", field.feature, "vocabulary")
+    yield Problem(path, f"an open vocabulary needs a table with one of the schemes {names}, got {got}")
+
+
+def _misnamed(feature: str, held: Sequence[str], fields: Sequence[Field], unsure: Collection[str]) -> str:
+    """Say why a key of `lookups` is no feature of its table; "" if it is, or may be one."""
+    if is_glob(feature):
+        return f"must name one feature, got the glob {feature!r}"
+    if any(overlaps(feature, name) for name in (*held, *unsure)):
+        return ""
+    field = next((field for field in fields if field.name == feature), None)
+    if field is not None and field.kind == "sequence":
+        return f"{feature!r} is a sequence and reads the rows of {field.vocabulary!r}; name that instead"
+    return f"no feature {feature!r} in this table{did_you_mean(feature, held)}"
+
+
+def _cut(path: KeyPath, table: Table, dim: int) -> Iterator[Problem]:
+    """Check that an embedding can be cut into the parts that a table stores."""
+    if isinstance(table, UnifiedTable) and dim % (4 * table.probes):
+        text = f"must divide dim ({dim}) into rows of a multiple of 4 floats, got {table.probes}"
+        yield Problem((*path, "probes"), text)
+    if isinstance(table, RobeTable):
+        if dim % (table.chunk or dim):
+            yield Problem((*path, "chunk"), f"must divide dim ({dim}), got {table.chunk}")
+        elif table.size is not None and table.size < dim:
+            yield Problem((*path, "size"), f"must be at least dim ({dim}), got {table.size}")
+
+
+def _dims(config: Config, table_of: Mapping[str, str], has_own_tables: bool) -> Iterator[Problem]:
+    """Check that a tower which multiplies embeddings gets equally wide ones."""
+    model = config.model
+    if not model.equal_dims:
+        return
+    dims: dict[str, int] = {}
+    for name, table in config.tables.items():
+        dims |= _widths(name, table, table.dim or model.dim, [owner for owner in table_of if table_of[owner] == name])
+    if has_own_tables:
+        dims["all others"] = model.dim
+    if len(set(dims.values())) > 1:
+        got = ", ".join(f"{name} {dim}" for name, dim in dims.items())
+        yield Problem(("model", "tower"), f"{model.tower} needs one dim for all tables, got {got}")
+
+
+def _widths(name: str, table: Table, dim: int, owners: Sequence[str]) -> dict[str, int]:
+    """Return the widths of a table's embeddings, each once, by the table or by the first feature that has it."""
+    if not isinstance(table, UnifiedTable):
+        return {name: dim}
+    if isinstance(table.lookups, int):
+        return {name: dim * table.lookups}
+    first: dict[int, str] = {}
+    for owner in owners:
+        first.setdefault(dim * table.lookups.get(owner, 1), owner)
+    return {name if len(first) == 1 else f"{name} ({owner})": width for width, owner in first.items()}

@@ -1,0 +1,191 @@
+"""What the tables of a plan cost, before anything is trained: bytes, and ids that share all of their rows."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple, get_args
+
+import torch
+
+from recsys.config import FullTable, Plan, PlannedTable
+from recsys.config.budget import budget_bytes
+from recsys.config.tables import Table, table_sections
+from recsys.embeddings.build import SCHEMES, UnreachableError, build_schemes, full_bytes, solve
+from recsys.embeddings.scheme import Member, Phase, Scheme
+from recsys.embeddings.sharing import Sharing, expected_sharing, is_counted, sharing
+from recsys.embeddings.vocabularies import members_of, vocabularies
+from recsys.errors import ConfigError
+from recsys.features.state import TransformState
+
+__all__ = ["Candidate", "Part", "Use", "WhatIf", "report", "what_if"]
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What is stored by itself: a table, or a part of one."""
+
+    table: str
+    """Of the plan."""
+    name: str
+    scheme: str
+    rows: str
+    """Rows x width of what the scheme trains."""
+    bytes: dict[Phase, int]
+    full: int | None
+    """Bytes of a row for each id; None if a vocabulary is open."""
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """A vocabulary and where its vectors come from."""
+
+    name: str
+    """Field that owns it."""
+    sequences: tuple[str, ...]
+    """Fields that share it."""
+    part: str
+    scheme: str
+    width: int
+    num_ids: int | None
+    sharing: Sharing
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A scheme, made as large as a budget allows."""
+
+    scheme: str
+    knob: str
+    """As in a configuration, e.g. "rows: 1234"; "" if the scheme has none, or cannot be built."""
+    bytes: dict[Phase, int]
+    """Empty if it cannot be built within the budget."""
+    expected: float | None
+    """Ids of all known vocabularies that share all of their rows; None where chance does not decide."""
+    note: str
+    """Why it cannot be built, or what else it takes."""
+    floor: int | None = None
+    """Least bytes that it could have, where that is more than the budget."""
+
+
+class WhatIf(NamedTuple):
+    """All schemes at one budget."""
+
+    members: list[Member]
+    dim: int
+    budget: int
+    """In bytes."""
+    full: int | None
+    """Bytes of a row for each id; None if a vocabulary is open."""
+    candidates: list[Candidate]
+    """`full` first; then those that can be built, by the bytes of their training; then the others."""
+
+
+def report(plan: Plan, state: TransformState) -> tuple[list[Part], list[Use]]:
+    """Return what the tables of a plan store, and who reads it.
+
+    Raises:
+        ConfigError: a table cannot be built as the configuration says, e.g. its budget is below what it can reach.
+    """
+    members, parts, uses = members_of(plan, state), [], []
+    for table in plan.tables:
+        schemes = _built(table, members[table.name])
+        for scheme in schemes:
+            full = full_bytes(scheme.members, table.dim)
+            parts.append(Part(table.name, scheme.name, scheme.spec.scheme, _rows(scheme), _bytes(plan, [scheme]), full))
+        uses += _uses(plan, state, schemes)
+    order = [field.name for field in plan.fields]
+    return parts, sorted(uses, key=lambda use: order.index(use.name))
+
+
+def what_if(plan: Plan, state: TransformState, budget: str | float) -> WhatIf:
+    """Return what every scheme makes of one budget for all ids of a plan in one table.
+
+    Raises:
+        ConfigError: no feature has ids, or the budget is a fraction, of which there is none of an open vocabulary.
+    """
+    members, dim = list(vocabularies(plan, state).values()), plan.config.model.dim
+    if not members:
+        raise ConfigError("features: none has ids, so there is nothing to store")
+    full = full_bytes(members, dim)
+    allowed = budget_bytes(budget, full)
+    if allowed is None:
+        name = next(member.name for member in members if member.num_ids is None)
+        raise ConfigError(f"--what-if: {name!r} has an open vocabulary, of which no fraction can be taken; give bytes")
+    names = tuple(member.name for member in members)
+    fields = tuple(field.name for field in plan.fields if field.kind != "number")
+    table = PlannedTable(name="all", fields=fields, dim=dim, spec=FullTable(features=names))
+    found = []
+    for name, section in table_sections().items():
+        if name in SCHEMES and "budget" in section.model_fields:
+            spec: Any = section.model_validate({"features": names, "scheme": name, "budget": budget})
+            found.append(_candidate(plan, replace(table, spec=spec), members))
+    found.sort(key=lambda one: (not one.bytes, one.floor is None, one.bytes.get("training", one.floor or 0)))
+    first = [] if full is None else [_candidate(plan, table, members)]
+    return WhatIf(members, dim, allowed, full, first + found)
+
+
+def _candidate(plan: Plan, table: PlannedTable, members: Sequence[Member]) -> Candidate:
+    kind, name = SCHEMES[table.spec.scheme], table.spec.scheme
+    if not kind.takes_open and any(member.num_ids is None for member in members):
+        return Candidate(name, "", {}, None, "takes no open vocabulary")
+    try:
+        spec = solve(table, members)
+    except UnreachableError as error:
+        return Candidate(name, "", {}, None, "cannot be made smaller", error.floor)
+    with torch.device("meta"):
+        schemes = kind.parts(table.name, members, table.dim, spec)
+    known = [(part, place) for part in schemes for place, member in enumerate(part.members) if member.num_ids]
+    expected = [expected_sharing(part, place) for part, place in known]
+    total = None if None in expected else sum(value or 0 for value in expected)
+    note = f"trains in {kind.num_stages} stages" if kind.num_stages > 1 else ""
+    return Candidate(name, _knob(spec), _bytes(plan, schemes), total, note)
+
+
+def _knob(spec: Table) -> str:
+    if spec.knob is None:
+        return ""
+    value = getattr(spec, spec.knob)
+    return f"{spec.knob}: {f'{value:.4g}' if isinstance(value, float) else value}"
+
+
+def _bytes(plan: Plan, schemes: Sequence[Scheme]) -> dict[Phase, int]:
+    train = plan.config.train
+    sparse, dense = train.sparse_optimizer.name, train.dense_optimizer.name
+    phases: tuple[Phase, ...] = get_args(Phase)
+    return {phase: sum(scheme.bytes(phase, sparse=sparse, dense=dense) for scheme in schemes) for phase in phases}
+
+
+def _rows(scheme: Scheme) -> str:
+    """Describe the physical tables, or else the tensors of the scheme's own: "549 x 16 + 11 x 16"."""
+    shapes, word = [f"{table.rows:,} x {table.dim}" for table in scheme.physical()], "tables"
+    if not shapes:
+        own = [tensor for tensor in (*scheme.parameters(), *scheme.buffers()) if tensor.dim() > 1]
+        shapes, word = [" x ".join(f"{size:,}" for size in tensor.shape) for tensor in own], "tensors"
+    return " + ".join(shapes) if len(shapes) <= 2 else f"{len(shapes)} {word}"
+
+
+def _built(table: PlannedTable, members: Sequence[Member]) -> list[Scheme]:
+    """Return the schemes of a table, on the meta device unless rows must be looked at: some hold large tensors."""
+    with torch.device("meta"):
+        schemes = build_schemes(table, members)
+    looks = any(is_counted(scheme, place) for scheme in schemes for place in range(len(scheme.members)))
+    return build_schemes(table, members) if looks else schemes
+
+
+def _uses(plan: Plan, state: TransformState, schemes: Sequence[Scheme]) -> list[Use]:
+    found = []
+    for scheme in schemes:
+        for place, member in enumerate(scheme.members):
+            fields = (field.name for field in plan.fields if field.vocabulary == member.name)
+            counts = state.vocabularies[member.name].counts if member.name in state.vocabularies else None
+            found.append(
+                Use(
+                    name=member.name,
+                    sequences=tuple(field for field in fields if field != member.name),
+                    part=scheme.name,
+                    scheme=scheme.spec.scheme,
+                    width=scheme.width(place),
+                    num_ids=member.num_ids,
+                    sharing=sharing(scheme, place, counts=counts),
+                )
+            )
+    return found

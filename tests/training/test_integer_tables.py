@@ -1,0 +1,102 @@
+"""Whole runs whose tables are integers that update themselves: no table of floats, and nothing of a step is lost."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+import torch
+
+from recsys.config import Config
+from recsys.embeddings.own_rows import OwnRows
+from recsys.export import export_run
+from recsys.serving import Scorer
+from recsys.training import checkpoint
+from recsys.training.build import load_run
+from recsys.training.callbacks import Checkpoints
+from recsys.training.run import Trained
+from tests.training.logs import epochs, make_config, predictions, run, steady
+
+STEPS = 13
+"""Batches of an epoch."""
+TABLES: dict[str, Any] = {
+    "users": {"features": ["user"], "scheme": "int8"},
+    "items": {"features": ["item"], "scheme": "alpt", "scale_lr": 0.001},
+}
+MODELS: dict[str, dict[str, Any]] = {
+    "mlp": {"model": {"tower": "mlp", "dim": 8, "mlp": [32, 16], "dropout": 0.2, "batch_norm": True}},
+    "din": {"model": {"tower": "din", "dim": 8, "attention": [6], "mlp": [16], "activation": "dice"}},
+}
+
+
+class Stop(Exception):  # noqa: N818
+    pass
+
+
+@pytest.fixture(scope="module", params=sorted(MODELS))
+def config(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Config:
+    train = {"checkpoint_minutes": 0.0, "lr_reduction": {"factor": 0.5, "patience": 1}, "epochs": 2}
+    return make_config(tmp_path_factory.mktemp("config"), tables=TABLES, train=train, **MODELS[request.param])
+
+
+@pytest.fixture(scope="module")
+def whole(log: Path, config: Config, tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    """The run that nobody stopped."""
+    return run(log, tmp_path_factory.mktemp("runs") / "whole", config)
+
+
+@pytest.fixture
+def stopped(log: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[Path, Config, int], Path]:
+    def stop(folder: Path, config: Config, step: int) -> Path:
+        def on_train_batch_end(self: Checkpoints, *arguments: Any) -> None:
+            original(self, *arguments)
+            if self.progress.step >= step:
+                raise Stop
+
+        original = Checkpoints.on_train_batch_end
+        with monkeypatch.context() as patch:
+            patch.setattr(Checkpoints, "on_train_batch_end", on_train_batch_end)
+            with pytest.raises(Stop):
+                run(log, folder, config)
+        return folder
+
+    return stop
+
+
+def test_a_run_learns_and_reports_its_bytes(whole: Trained) -> None:
+    losses = [line["train.loss"] for line in epochs(whole.folder)]
+    assert losses[1] < losses[0]
+    built = load_run(whole.folder, device=torch.device("cpu"))
+    schemes = list(built.layout.schemes.values())
+    assert all(isinstance(scheme, OwnRows) for scheme in schemes)
+    num_users, num_items = (sum(member.size for member in scheme.members) for scheme in schemes)
+    assert whole.metrics["embedding_bytes.serving"] == 8 * num_users + (8 + 4) * num_items
+    rates = 8 + 2 * 8
+    assert whole.metrics["embedding_bytes.checkpoint"] == (8 + 4) * num_users + (8 + 4 + 4 + 4) * num_items + rates
+
+
+def test_the_bundle_of_a_run_scores_its_test_rows_as_the_run_did(whole: Trained, log: Path, tmp_path: Path) -> None:
+    export_run(whole.folder, tmp_path / "bundle")
+    scores = Scorer(tmp_path / "bundle").score(pl.read_parquet(log / "test.parquet"))
+    np.testing.assert_allclose(scores[:, 0], predictions(whole.folder)["score"], rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("step", [1, STEPS + 4])
+def test_a_run_stopped_right_after_a_checkpoint_ends_as_if_it_had_not_been(
+    step: int, stopped: Callable[..., Path], config: Config, whole: Trained, log: Path, tmp_path: Path
+) -> None:
+    folder = stopped(tmp_path / "run", config, step)
+    resumed = run(log, folder, config, resume=True)
+    assert steady(resumed.metrics) == steady(whole.metrics)
+    for split in ("test", "valid"):
+        assert predictions(folder, split).equals(predictions(whole.folder, split))
+    states = []
+    for path in (folder, whole.folder):
+        built = load_run(path, device=torch.device("cpu"))
+        checkpoint.load(path / "checkpoints" / "last", built.model)
+        states.append(built.model.module.schemes.state_dict())
+    assert set(states[0]) > {"users_table.codes", "items_table.scales", "items_table.optimizer.squares"}
+    for name, value in states[0].items():
+        assert torch.equal(value, states[1][name]), name
