@@ -13,7 +13,7 @@ __all__ = ["draw"]
 
 MARKERS = "osD^vPX*<>pH"
 NUM_COLOURS = 10
-BESIDE = 1.8
+BESIDE = 1.3
 """Schemes of one budget have about the same bytes; they are drawn beside each other, the last so many times as far."""
 
 

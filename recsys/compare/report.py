@@ -161,7 +161,7 @@ def _row(comparison: Comparison, line: Line, full: Line | None) -> tuple[str, ..
         rate += f" ({line.rows_per_second / full.rows_per_second:.2f} x full)"
     return (
         f"{line.scheme} (reference)" if is_full else line.scheme,
-        "" if first.knob is None else f"{first.knob} {first.value:,}",
+        "" if first.knob is None else f"{first.knob} {shown(first.value or 0)}",
         human_bytes(round(line.serving_bytes)),
         "" if of_full is None else f"{of_full:.3g}",
         f"{line.auc}".removeprefix("+"),
@@ -172,6 +172,15 @@ def _row(comparison: Comparison, line: Line, full: Line | None) -> tuple[str, ..
         f"{line.best_epoch:.3g}",
         f"{len(line.results)} of {len(comparison.grid.seeds)}",
     )
+
+
+def shown(value: float) -> str:
+    """Write the value of a knob.
+
+    >>> shown(12345), shown(0.18382352941)
+    ('12,345', '0.1838')
+    """
+    return f"{value:,}" if isinstance(value, int) else f"{value:.4g}"
 
 
 def _never_run(comparison: Comparison) -> str:

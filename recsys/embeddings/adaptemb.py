@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from recsys.config.tables import AdaptEmbTable, Table
+from recsys.embeddings.hashing import merged_modulo
 from recsys.embeddings.scheme import Member, PhysicalTable, Scheme, Settings
 from recsys.embeddings.separate import separate
 
@@ -62,6 +63,9 @@ class AdaptEmb(Scheme):
 
     def tables(self, member: int) -> list[PhysicalTable]:  # noqa: ARG002
         return [self.table("", self.rows, self.dim)]
+
+    def expected_merged(self, member: int) -> float:
+        return merged_modulo(self.members[member].size - self.num_hot, self.rows - self.num_hot)
 
     def remap(self, id_V: Tensor, member: int) -> Tensor:  # noqa: ARG002
         ranks = self.ranks

@@ -37,6 +37,7 @@ class Quantized(Scheme):
         cold_choices: centroids among which the others choose, the first ones.
     """
 
+    ids_merge = "by_training"
     rank: Tensor  # (ids,) int32, or (0,) where ids are in the order of frequency
 
     def __init__(
@@ -76,8 +77,8 @@ class Quantized(Scheme):
     def combine(self, rows: list[Tensor], id_V: Tensor, member: int) -> Tensor:  # noqa: ARG002
         (row_VD,) = rows
         centroid_VD = centroids(self.encode(row_VD.detach(), id_V), self.codebook)
-        if self.training and len(id_V):  # the mean over no ids is not a number
-            loss = (centroid_VD - row_VD.detach()).square().mean()
+        if self.training:  # also without ids: DistributedDataParallel wants the codebook to be used in every step
+            loss = (centroid_VD - row_VD.detach()).square().sum() / max(1, row_VD.numel())
             self._loss = loss if self._loss is None else self._loss + loss
         return centroid_VD.detach() + (row_VD - row_VD.detach())  # straight through: adds exactly 0
 

@@ -49,6 +49,7 @@ class Dedup(Scheme):
 
     sums_bags = True
     num_stages = 2
+    ids_merge = "by_training"
     ends_stage_early = True
 
     block_map: Tensor

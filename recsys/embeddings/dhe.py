@@ -68,6 +68,7 @@ class Dhe(Scheme):
     """
 
     takes_open = True
+    ids_merge = "by_training"
 
     def __init__(self, name: str, members: Sequence[Member], dim: int, spec: Table) -> None:
         super().__init__(name, members, dim, spec)

@@ -1,11 +1,12 @@
 """One row for each id. The baseline of all compression: no collisions."""
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 from torch import Tensor
 
 from recsys.config.tables import Table
-from recsys.embeddings.scheme import Member, PhysicalTable, Scheme
+from recsys.embeddings.scheme import Member, Merging, PhysicalTable, Scheme
 
 __all__ = ["Full"]
 
@@ -22,6 +23,7 @@ class Full(Scheme):
     """
 
     sums_bags = True
+    ids_merge: ClassVar[Merging] = "never"
 
     def __init__(self, name: str, members: Sequence[Member], dim: int, spec: Table) -> None:
         super().__init__(name, members, dim, spec)

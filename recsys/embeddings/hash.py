@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from recsys.config.tables import HashTable, Table
-from recsys.embeddings.hashing import name_salt, salted
+from recsys.embeddings.hashing import merged_modulo, name_salt, salted
 from recsys.embeddings.scheme import Member, PhysicalTable, Scheme, Settings
 from recsys.embeddings.separate import separate, shares
 
@@ -56,6 +56,11 @@ class Hash(Scheme):
 
     def tables(self, member: int) -> list[PhysicalTable]:  # noqa: ARG002
         return [self.table("", self.rows, self.dim)]
+
+    def expected_merged(self, member: int) -> float:
+        if self.is_scrambled[member]:
+            return super().expected_merged(member)
+        return merged_modulo(self.members[member].size, self.rows)
 
     def remap(self, id_V: Tensor, member: int) -> Tensor:
         if self.is_scrambled[member]:

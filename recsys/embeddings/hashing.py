@@ -4,11 +4,12 @@ Dimension key: V keys.
 """
 
 import hashlib
+import math
 
 import torch
 from torch import Tensor
 
-__all__ = ["mix64", "name_salt"]
+__all__ = ["merged_by_chance", "merged_modulo", "mix64", "name_salt", "salted"]
 
 
 def mix64(key_V: Tensor) -> Tensor:
@@ -35,3 +36,25 @@ def name_salt(name: str) -> int:
 def salted(key_V: Tensor, salt: int) -> Tensor:
     """Return keys scrambled under `salt`: (V,) int64 -> (V,) int64."""
     return mix64(key_V ^ torch.full((1,), salt, dtype=torch.int64, device=key_V.device))
+
+
+def merged_by_chance(num_ids: int, log_places: float) -> float:
+    """Return how many ids have a place with another, when each gets one of exp(log_places) at random.
+
+    >>> merged_by_chance(2, math.log(4))
+    0.5
+    """
+    if num_ids < 2:
+        return 0.0
+    if log_places <= 0:
+        return float(num_ids)
+    return num_ids * -math.expm1((num_ids - 1) * math.log1p(-math.exp(-log_places)))
+
+
+def merged_modulo(num_ids: int, rows: int) -> float:
+    """Return how many of `num_ids` consecutive ids agree with another modulo `rows`.
+
+    >>> merged_modulo(12, 10), merged_modulo(30, 10)
+    (4.0, 30.0)
+    """
+    return float(min(max(2 * (num_ids - rows), 0), num_ids))

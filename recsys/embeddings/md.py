@@ -45,6 +45,8 @@ class Md(Scheme):
         width: of the stored rows, in floats.
     """
 
+    ids_merge = "never"
+
     def __init__(self, name: str, members: Sequence[Member], dim: int, spec: Table, *, width: int) -> None:
         super().__init__(name, members, dim, spec)
         (member,) = members

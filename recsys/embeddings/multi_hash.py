@@ -5,6 +5,7 @@ Paper: Svenstrup, Hansen, Winther, "Hash Embeddings for Efficient Word Represent
 Dimension key: V ids, K physical lookups, J hashes, D width of the embedding.
 """
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -12,7 +13,7 @@ from torch import Tensor
 
 from recsys.config.tables import MultiHashTable, Table
 from recsys.embeddings.hash import most_rows
-from recsys.embeddings.hashing import mix64, name_salt
+from recsys.embeddings.hashing import merged_by_chance, mix64, name_salt
 from recsys.embeddings.scheme import Init, Member, PhysicalTable, Scheme, Settings
 from recsys.embeddings.separate import or_plain, plain, shares, split_small
 
@@ -82,6 +83,15 @@ class MultiHash(Scheme):
         salt_K = torch.tensor(self.salts[member], dtype=torch.int64, device=id_V.device)
         modulus_K = torch.tensor(self.moduli, dtype=torch.int64, device=id_V.device)
         return torch.remainder(mix64(id_V.unsqueeze(0) ^ salt_K.unsqueeze(1)), modulus_K.unsqueeze(1))
+
+    def places(self, id_V: Tensor, member: int) -> Tensor:
+        row_KV = self.remap(id_V, member)
+        return row_KV if self.importance_rows else row_KV.sort(dim=0).values  # a sum has no order
+
+    def expected_merged(self, member: int) -> float:
+        orders = 0.0 if self.importance_rows else math.lgamma(self.hashes + 1)
+        log_places = sum(math.log(table.rows) for table in self.tables(member)) - orders
+        return merged_by_chance(self.members[member].size, log_places)
 
     def combine(self, rows: list[Tensor], id_V: Tensor, member: int) -> Tensor:  # noqa: ARG002
         """Sum J rows (V, D), weighted by the importance row (V, 4) that follows them if there is one."""

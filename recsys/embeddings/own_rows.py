@@ -42,6 +42,7 @@ class OwnRows(Scheme):
         scale: value of one step of the codes that are drawn at first.
     """
 
+    ids_merge = "never"
     codes: Tensor
 
     def __init__(self, name: str, members: Sequence[Member], dim: int, spec: Table, *, bits: int, scale: float) -> None:

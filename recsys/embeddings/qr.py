@@ -40,6 +40,8 @@ class Qr(Scheme):
         ([10, 10], [[0, 9], [7, 4]])
     """
 
+    ids_merge = "never"
+
     def __init__(self, name: str, members: Sequence[Member], dim: int, spec: Table) -> None:
         super().__init__(name, members, dim, spec)
         assert isinstance(spec, QrTable)

@@ -10,6 +10,7 @@ Learning Recommendation Systems", MLSys 2022 (ROBE-Z).
 Dimension key: V ids, C chunks of an embedding, Z floats of a chunk, K = 2C physical lookups, D = CZ.
 """
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -17,7 +18,7 @@ from torch import Tensor
 
 from recsys.config.tables import RobeTable, Table
 from recsys.embeddings.hash import most_rows
-from recsys.embeddings.hashing import mix64, name_salt
+from recsys.embeddings.hashing import merged_by_chance, mix64, name_salt
 from recsys.embeddings.scheme import Member, PhysicalTable, Scheme, Settings
 from recsys.embeddings.separate import plain, separate, shares, split_small
 
@@ -83,6 +84,13 @@ class Robe(Scheme):
     def remap(self, id_V: Tensor, member: int) -> Tensor:
         first_CV = torch.div(self._offsets(id_V, member), self.chunk, rounding_mode="floor")
         return torch.stack([first_CV, torch.remainder(first_CV + 1, self.rows)], dim=1).flatten(0, 1)
+
+    def places(self, id_V: Tensor, member: int) -> Tensor:
+        return self._offsets(id_V, member)  # slices of one row may begin at different floats
+
+    def expected_merged(self, member: int) -> float:
+        log_places = len(self.salts[member]) * math.log(self.rows * self.chunk)
+        return merged_by_chance(self.members[member].size, log_places)
 
     def combine(self, rows: list[Tensor], id_V: Tensor, member: int) -> Tensor:
         """Cut each chunk out of its two rows (V, Z), lay the chunks side by side and give floats their signs."""

@@ -10,6 +10,7 @@ codes) has no physical tables: its `combine` gets the ids and reads its own para
 Dimension key: V ids, K physical lookups, D width of the embedding.
 """
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import ClassVar, Literal, NamedTuple, Self
@@ -19,10 +20,12 @@ from torch import Tensor, nn
 
 from recsys.config import SparseOptimizer
 from recsys.config.tables import Table
+from recsys.embeddings.hashing import merged_by_chance
 
 __all__ = ["Init", "Member", "Phase", "PhysicalTable", "Scheme", "Settings", "StepPlace", "tensor_bytes"]
 
 Phase = Literal["training", "checkpoint", "serving"]
+Merging = Literal["never", "by_hashing", "by_training"]
 
 ROW_STATE = {"rowwise_adagrad": (1, 0), "adagrad": (0, 1), "sgd": (0, 0), "adam": (0, 2)}
 """State of the sparse optimiser in floats: (for each row, for each weight)."""
@@ -105,6 +108,8 @@ class Scheme(nn.Module, ABC):
     """`combine` commutes with summing, so the kernel may sum the rows of a bag before it; known once it is built."""
     takes_open: ClassVar[bool] = False
     """Can hold ids that have no vocabulary."""
+    ids_merge: ClassVar[Merging] = "by_hashing"
+    """Whether, and by what, two ids of a vocabulary come to have one embedding."""
     num_stages: ClassVar[int] = 1
     """Stages of training. All but the last take half of the epochs at most, and no epoch of theirs is ever the best."""
     ends_stage_early: ClassVar[bool] = False
@@ -155,6 +160,15 @@ class Scheme(nn.Module, ABC):
     def width(self, member: int) -> int:  # noqa: ARG002
         """Return D, the width of a member's embedding."""
         return self.dim
+
+    def places(self, id_V: Tensor, member: int) -> Tensor:
+        """Return where ids are read, (K, V), if ids merge by hashing: equal columns are one embedding."""
+        return self.remap(id_V, member)
+
+    def expected_merged(self, member: int) -> float:
+        """Return how many ids of a member share all of their places with another, on average over hash functions."""
+        log_places = sum(math.log(table.rows) for table in self.tables(member))
+        return merged_by_chance(self.members[member].size, log_places)
 
     # --- training -------------------------------------------------------------------------------------------------
 

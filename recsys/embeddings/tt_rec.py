@@ -39,6 +39,8 @@ class TtRec(Scheme):
         ([(216, 16), (217, 128), (217, 32)], 152704)
     """
 
+    ids_merge = "never"
+
     def __init__(self, name: str, members: Sequence[Member], dim: int, spec: Table) -> None:
         super().__init__(name, members, dim, spec)
         assert isinstance(spec, TtRecTable)

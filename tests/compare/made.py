@@ -54,7 +54,7 @@ def result(cell: Cell, **changes: Any) -> Result:
 def write_predictions(folder: Path, cell: Cell, noise: float) -> None:
     """Write scores of which those with less noise rank better; the labels are the same for all cells."""
     label = np.random.default_rng(0).integers(0, 2, ROWS)
-    score = label + np.random.default_rng([cell.seed, len(cell.variant)]).normal(0, noise, ROWS)
+    score = label + np.random.default_rng([cell.seed, *cell.variant.encode()]).normal(0, noise, ROWS)
     path = run_folder(folder, cell.name) / "predictions" / "test.parquet"
     path.parent.mkdir(parents=True)
     pl.DataFrame({"label": label.astype(np.float32), "score": score}).write_parquet(path)

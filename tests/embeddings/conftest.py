@@ -94,9 +94,10 @@ def train_steps(make_layout: Callable[..., Layout], tables: dict[str, Any], *, s
     task.log = lambda *_, **__: None  # type: ignore[method-assign,assignment]
     generator = torch.Generator().manual_seed(1)
     losses = []
-    for _ in range(steps):
+    for step in range(steps):
         user, item = torch.randint(0, 10, (64,), generator=generator), torch.randint(0, 7, (64,), generator=generator)
-        made = rows(user.tolist(), item.tolist(), [[u % 5] for u in user.tolist()], [[] for _ in range(64)])
+        tags = [[u % 5] if step else [] for u in user.tolist()]  # a field may be empty at first, and later not
+        made = rows(user.tolist(), item.tolist(), tags, [[] for _ in range(64)])
         made.labels[:, 0] = ((user + item) % 2).float()
         batch = layout.collate(made)
         loss = task.training_step(batch, 0)

@@ -277,7 +277,8 @@ def test_bytes_are_those_of_the_tensors_that_exist(one_table: Callable[..., Layo
 
 def test_bytes_are_known_before_any_tensor_exists(make_layout: Callable[..., Layout], spec: dict[str, Any]) -> None:
     """Sizes of a table far larger than memory: nothing of its size may be made."""
-    if spec["scheme"] not in ("full", "hash", "unified", "multi_hash", "qr", "tt_rec", "dhe", "robe", "md", "adaptemb"):
+    known = ["full", "hash", "unified", "multi_hash", "qr", "tt_rec", "dhe", "robe", "md", "adaptemb", "dpq", "mgqe"]
+    if spec["scheme"] not in known:
         pytest.skip("its own codes are tensors of the size of the vocabulary")
     members = {name: MANY if name == "user" else size for name, size in {"user": 0, "item": 7, "tags": 5}.items()}
     layout = make_layout({"all": {"features": ["user", "item", "tags"], **spec}}, num_ids=members)

@@ -1,22 +1,26 @@
 """Rows of integers: rounding at random, and the optimiser's step fused with the backward pass."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
-from recsys.config import PlannedTable, SparseOptimizer
-from recsys.config.tables import Int8Table, Int16Table
-from recsys.embeddings import Layout, own_rows
+from recsys.config import PlannedTable, SparseOptimizer, TrainSection
+from recsys.config.tables import Int8Table, Int16Table, table_sections
+from recsys.data.rows import Rows
+from recsys.embeddings import Batch, Layout, own_rows
 from recsys.embeddings.build import build_schemes, full_bytes
 from recsys.embeddings.integer import Integer
 from recsys.embeddings.own_rows import round_at_random
 from recsys.embeddings.row_optimizer import RowOptimizer
 from recsys.embeddings.scheme import Member, tensor_bytes
 from recsys.errors import ConfigError
+from recsys.model import CtrModel
+from recsys.training.scoring import score
 from recsys.training.strategy import shard, table_weights
+from recsys.training.task import CtrTask
 
 from .conftest import Tables, rows
 from .test_contract import looked_up
@@ -272,8 +276,6 @@ def test_check_05_training_needs_no_more_than_serving_but_the_state_of_the_optim
 
 @pytest.mark.parametrize(("name", "share"), [("int8", 0.25), ("int16", 0.5), ("alpt", 0.3125)])
 def test_check_02_a_budget_below_the_only_size_names_it_as_the_floor(name: str, share: float) -> None:
-    from recsys.config.tables import table_sections
-
     members = [Member("f", 3_000_000), Member("g", 1_000_000)]
     for budget in (share, share + 0.2, share - 0.001):
         spec: Any = table_sections()[name].model_validate({"features": ("f", "g"), "scheme": name, "budget": budget})
@@ -287,3 +289,73 @@ def test_check_02_a_budget_below_the_only_size_names_it_as_the_floor(name: str, 
         else:
             with pytest.raises(ConfigError, match=rf"scheme {name} cannot .* least it can be is {share * 256:.1f} MB"):
                 build_schemes(table, members)
+
+
+SIZES = {"a": 100_000, "b": 30_000, "c": 5_000, "d": 500, "e": 20}
+
+
+def planted(num_rows: int, seed: int) -> Rows:
+    """Ids by a power law; each id has an effect of its own, and those of two pairs of fields interact."""
+    random = torch.Generator().manual_seed(seed)
+    truths = {
+        field: torch.randn(size, 5, generator=torch.Generator().manual_seed(size)) for field, size in SIZES.items()
+    }
+    single = {
+        field: (size ** torch.rand(num_rows, generator=random, dtype=torch.float64)).long().clamp(max=size - 1)
+        for field, size in SIZES.items()
+    }
+    of = {field: 0.6 * truths[field][ids] for field, ids in single.items()}
+    pairs = of["c"][:, 1:] * of["d"][:, 1:] + of["b"][:, 1:] * of["e"][:, 1:]
+    logits = torch.stack([effects[:, 0] for effects in of.values()]).sum(dim=0) + pairs.sum(dim=1) - 1
+    labels = (torch.rand(num_rows, generator=random) < torch.sigmoid(logits)).float()
+    return Rows(single, {}, torch.zeros(num_rows, 0), labels.unsqueeze(1), None, None, num_rows)
+
+
+def batches(layout: Layout, made: Rows, order: Tensor, batch_size: int) -> Iterator[Batch]:
+    for place in order.split(batch_size):
+        single = {field: ids[place] for field, ids in made.single.items()}
+        yield layout.collate(Rows(single, {}, made.numbers[place], made.labels[place], None, None, len(place)))
+
+
+def valid_auc(make_layout: Callable[..., Layout], table: dict[str, Any], seed: int) -> float:
+    """Train two epochs of 200,000 rows."""
+    torch.manual_seed(seed)
+    features = {field: {"type": "id"} for field in SIZES}
+    layout = make_layout({"all": {"features": list(SIZES), "dim": 16, **table}}, features=features, num_ids=SIZES)
+    train = TrainSection()
+    model = shard(CtrModel(layout.plan, layout), train.sparse_optimizer, device=torch.device("cpu"))
+    task = CtrTask(model, train, ["y"])
+    task.log = lambda *_, **__: None  # type: ignore[method-assign,assignment]
+    made = planted(200_000, seed)
+    for _ in range(2):
+        for batch in batches(layout, made, torch.randperm(made.num_rows), 1024):
+            loss = task.training_step(batch, 0)
+            task.optimizer.zero_grad()
+            loss.backward()
+            task.optimizer.step()
+            task.finish_step(batch)
+    valid = planted(100_000, seed + 100)
+    return score(model, batches(layout, valid, torch.arange(valid.num_rows), 16_384)).metrics(["y"])["auc"]
+
+
+@pytest.mark.proof
+def test_check_24_int16_and_alpt_are_as_good_as_floats_and_a_bad_scale_is_not(
+    make_layout: Callable[..., Layout],
+) -> None:
+    tables: dict[str, dict[str, Any]] = {
+        "full": {"scheme": "full"},
+        "int16": {"scheme": "int16"},
+        "alpt": {"scheme": "alpt"},
+        "int8": {"scheme": "int8"},
+        "int8, coarse": {"scheme": "int8", "scale": 0.1},
+        "int8, narrow": {"scheme": "int8", "scale": 0.0005},
+    }
+    found = {}
+    for name, table in tables.items():
+        each = [valid_auc(make_layout, table, seed) for seed in range(5)]
+        found[name] = sum(each) / len(each)
+        print(f"{name:>12}: AUC {found[name]:.5f} ({', '.join(f'{auc:.5f}' for auc in each)})")
+    for name in ("int16", "alpt"):
+        assert found[name] > found["full"] - 0.001
+    for name in ("int8, coarse", "int8, narrow"):
+        assert found[name] < found["full"] - 0.003

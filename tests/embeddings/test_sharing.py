@@ -9,9 +9,9 @@ import torch
 
 from recsys.config import PlannedTable
 from recsys.config.tables import table_sections
-from recsys.embeddings import SCHEMES, Member, build_schemes
+from recsys.embeddings import Member, build_schemes
 from recsys.embeddings.scheme import Scheme
-from recsys.embeddings.sharing import DISTINCT, TRAINED, expected_sharing, ids_that_share, sharing
+from recsys.embeddings.sharing import expected_sharing, ids_that_share, sharing
 
 
 def built(num_ids: int | None, **spec: Any) -> Scheme:
@@ -81,13 +81,6 @@ def test_the_order_of_rows_counts_unless_they_are_summed() -> None:
     rows = [tuple(row) for row in beside.remap(torch.arange(400), 0).T.tolist()]
     times = Counter(rows)
     assert ids_that_share(beside, 0).tolist() == [times[row] > 1 for row in rows]
-
-
-@pytest.mark.parametrize("name", sorted(SCHEMES))
-def test_it_is_known_of_every_scheme_who_decides(name: str) -> None:
-    kind = SCHEMES[name]
-    by_chance = name in {"hash", "unified", "multi_hash", "robe", "adaptemb"}
-    assert by_chance + issubclass(kind, TRAINED) + (issubclass(kind, DISTINCT) and not issubclass(kind, TRAINED)) == 1
 
 
 def test_a_vocabulary_too_large_to_look_at_has_the_formula(monkeypatch: pytest.MonkeyPatch) -> None:
