@@ -82,8 +82,13 @@ def sharded(layout: Layout, *, optimizer: str = "sgd", lr: float = 1.0) -> Distr
     return shard(Tables(layout), SparseOptimizer(name=optimizer, lr=lr), device=torch.device("cpu"))  # type: ignore
 
 
-def train_steps(make_layout: Callable[..., Layout], tables: dict[str, Any], *, steps: int) -> list[float]:
-    """Train the whole model on labels that depend on user and item alone; return the loss of every step."""
+def train_steps(
+    make_layout: Callable[..., Layout], tables: dict[str, Any], *, steps: int, without_tags: int = 0
+) -> list[float]:
+    """Train the whole model on labels that depend on user and item alone; return the loss of every step.
+
+    The first `without_tags` batches have no tags.
+    """
     torch.manual_seed(0)
     layout = make_layout(tables)
     train = TrainSection(
@@ -96,7 +101,7 @@ def train_steps(make_layout: Callable[..., Layout], tables: dict[str, Any], *, s
     losses = []
     for step in range(steps):
         user, item = torch.randint(0, 10, (64,), generator=generator), torch.randint(0, 7, (64,), generator=generator)
-        tags = [[u % 5] if step else [] for u in user.tolist()]  # a field may be empty at first, and later not
+        tags = [[] if step < without_tags else [u % 5] for u in user.tolist()]
         made = rows(user.tolist(), item.tolist(), tags, [[] for _ in range(64)])
         made.labels[:, 0] = ((user + item) % 2).float()
         batch = layout.collate(made)

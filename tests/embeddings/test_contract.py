@@ -311,6 +311,14 @@ def test_a_behaviour_may_have_the_name_of_another_field(make_layout: Callable[..
         layout.collate(rows(user=[1], item=[5], tags=[[3]], clicks=[[5, 5]]))
 
 
+def test_a_field_may_be_empty_in_one_batch_and_not_in_the_next(
+    make_layout: Callable[..., Layout], spec: dict[str, Any]
+) -> None:
+    """DistributedDataParallel refuses parameters that some steps use and others do not."""
+    losses = train_steps(make_layout, {"all": {"features": ["user", "item", "tags"], **spec}}, steps=3, without_tags=1)
+    assert torch.isfinite(torch.tensor(losses)).all()
+
+
 def test_the_model_trains_on_it(make_layout: Callable[..., Layout], spec: dict[str, Any]) -> None:
     """Some steps of the whole model on planted labels: the loss falls."""
     losses = train_steps(make_layout, {"all": {"features": ["user", "item", "tags"], **spec}}, steps=120)
