@@ -9,6 +9,7 @@ import typer
 
 from recsys.cli.commands import app
 from recsys.config import load_config, resolve
+from recsys.config.tables import table_sections
 
 ROOT = Path(__file__).parent.parent
 COMMANDS = typer.main.get_command(app)
@@ -31,6 +32,24 @@ def test_the_example_config_is_valid_and_uses_every_column(tmp_path: Path) -> No
     assert [table.name for table in plan.tables][:2] == ["items", "rest"]
     assert plan.field("C2").open
     assert {"ts.hour", "ts.weekday", "clicked_items"} <= {field.name for field in plan.fields}
+
+
+def test_the_example_tables_fit_the_example_config(tmp_path: Path) -> None:
+    config, tables = (
+        re.search(rf"<!-- test: {name} -->\n```yaml\n(.*?)```", README, re.DOTALL) for name in ("config", "tables")
+    )
+    assert config is not None
+    assert tables is not None
+    head, _, rest = config.group(1).partition("tables:")
+    path = tmp_path / "mine.yaml"
+    path.write_text(head + tables.group(1) + rest[rest.index("data:") :])
+    columns = ["clicked", "user_id", "sample_weight", "item_id", "C1", "C3", "I1", "price", "genres", "ts", "city"]
+    plan = resolve(load_config(path), [*columns, "clicked_items"])
+    assert plan.tables[0].fields == ("user_id", "C1", "C3")
+
+
+def test_every_scheme_is_in_the_table_of_schemes() -> None:
+    assert set(table_sections()) <= set(re.findall(r"`(\w+)`", README))
 
 
 @pytest.mark.parametrize("line", command_lines())

@@ -9,8 +9,8 @@ from recsys.config.budget import budget_bytes
 from recsys.data.prepared import Prepared
 from recsys.embeddings import SCHEMES, Member
 from recsys.embeddings.build import UnreachableError, full_bytes, human_bytes, solve
+from recsys.embeddings.vocabularies import vocabularies
 from recsys.errors import ConfigError
-from recsys.training.build import vocabularies
 
 __all__ = ["Cell", "Entry", "Grid", "make_grid", "with_fixed_split"]
 

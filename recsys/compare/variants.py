@@ -1,12 +1,9 @@
 """The schemes that can be compared, by the names the command line knows them by."""
 
-from collections.abc import Sequence
 from typing import Any, NamedTuple, cast
 
-from pydantic import TypeAdapter, ValidationError
-
 from recsys.config import Table, did_you_mean
-from recsys.config.budget import Budget
+from recsys.config.budget import read_budget
 from recsys.config.tables import table_sections
 from recsys.embeddings import SCHEMES
 from recsys.errors import ConfigError
@@ -74,24 +71,7 @@ def parse_budgets(text: str) -> list[str | float]:
     Raises:
         ConfigError: one is neither a size nor a fraction.
     """
-    budgets = [_budget(part.strip()) for part in text.split(",") if part.strip()]
+    budgets = [read_budget(part.strip(), where="--budgets") for part in text.split(",") if part.strip()]
     if not budgets:
         raise ConfigError("--budgets: names no budget")
     return list(dict.fromkeys(budgets))
-
-
-def _budget(text: str) -> str | float:
-    try:
-        value: str | float = float(text)
-    except ValueError:
-        value = text
-    try:
-        budget: str | float = TypeAdapter(Budget).validate_python(value)
-    except ValidationError as error:
-        reason = _reasons(error.errors())[0]
-        raise ConfigError(f"--budgets: {text!r} {reason}") from error
-    return budget
-
-
-def _reasons(errors: Sequence[Any]) -> list[str]:
-    return [str(error["ctx"]["error"] if "ctx" in error else error["msg"]) for error in errors]

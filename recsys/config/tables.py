@@ -52,7 +52,15 @@ class _Table(Section):
     """Width of one embedding, in floats; `model.dim` when not given. FBGEMM reads multiples of 4."""
 
 
+def _either_size(schema: dict[str, Any], section: type["_Sized"]) -> None:
+    """Tell editors what `_one_size` demands."""
+    if section.knob is not None:
+        schema["oneOf"] = [{"required": [section.knob]}, {"required": ["budget"]}]
+
+
 class _Sized(_Table):
+    model_config = ConfigDict(json_schema_extra=_either_size)
+
     budget: Budget | None = None
     """Bytes of the table when it is served ("10MB"), or a fraction of the full table's (0.1)."""
 

@@ -8,11 +8,17 @@ __all__ = ["warnings_of"]
 SHARING = ("unified", "hash", "multi_hash", "robe", "qr")
 """Schemes whose features read the same rows, unless they are `separate`."""
 
+WITHOUT_ROWS = ("int8", "int16", "alpt", "dhe")
+"""Schemes that keep no rows in TorchRec's tables."""
+
 
 def warnings_of(plan: Plan) -> list[str]:
     """Return what a user should know of a plan, each as "FILE:LINE: tables.items: text"."""
     problems = []
     for table in plan.tables:
+        if plan.config.train.regularization.rows and table.spec.scheme in WITHOUT_ROWS:
+            text = f"train.regularization.rows has no effect on it: scheme {table.spec.scheme} has no rows of floats"
+            problems.append(Problem(("tables", table.name), text))
         if plan.config.model.reads_alike and _is_shared(plan, table):
             tower = plan.config.model.tower
             text = (

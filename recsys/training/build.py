@@ -21,7 +21,7 @@ from recsys.training import checkpoint
 from recsys.training.scoring import Scores, score
 from recsys.training.strategy import shard
 
-__all__ = ["Built", "build", "load_run", "score_files", "score_split", "vocabularies"]
+__all__ = ["Built", "build", "load_run", "score_files", "score_split"]
 
 EVALUATION_ROWS = 16_384
 """Rows of a batch without gradients: enough to keep the kernels busy, little enough for wide towers."""

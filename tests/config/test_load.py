@@ -54,7 +54,7 @@ train:
         "shop.yaml:7: features.clicks.of: must name an id feature, got 'usr'; did you mean 'user'?",
         "shop.yaml:8: features.clicked: reads the label column 'clicked'",
         "shop.yaml:10: tables.users.dim: must be a multiple of 4 (FBGEMM), got 10; nearest: 8, 12",
-        "shop.yaml:11: tables.rest.rows: is required",
+        "shop.yaml:11: tables.rest: needs either rows or budget (such as 10MB, or 0.1 of the full table), got neither",
         "shop.yaml:12: model.attention_dim: must be a multiple of heads (2), got 63; nearest: 62, 64",
         "shop.yaml:14: train.epochs: expected an integer, got 1.5",
     ]
@@ -88,7 +88,10 @@ train:
         ("features: {u: {type: bucket, boundaries: [1, x]}}", r"boundaries\[1\]: expected a number, got 'x'"),
         ("features: {u: {type: datetime, parts: [huor]}}", r"parts\[0\]: must be one of minute, .* mean 'hour'\?"),
         ("features: {'': {type: id}}", "features.: must not be empty"),
-        ("tables: {t: {features: [u], scheme: hsh}}", "tables.t.scheme: must be one of full, hash, package.module:Cl"),
+        (
+            "tables: {t: {features: [u], scheme: hsh}}",
+            "tables.t.scheme: must be one of full, hash, .* mean .hash",
+        ),
         (
             "tables: {t: {features: [u], scheme: 'my mod:C'}}",
             "must be a class, written package.module:Class, got 'my m",
