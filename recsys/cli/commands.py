@@ -159,8 +159,9 @@ def compare_schemes(
     """Train every compression of the embeddings at every budget, and recommend one for each.
 
     All features with ids are put into one table of width model.dim; the rest of the config stays. SCHEME/separate deals
-    a scheme's budget to the features instead of letting them share it. Called again, it trains what is not
-    there yet: after an interruption, or with further schemes, budgets or seeds. Exit code 1: some trainings failed.
+    a scheme's budget to the features instead of letting them share it, unified/probes reads two narrow rows for one.
+    Called again, it trains what is not there yet: after an interruption, or with further schemes, budgets or seeds.
+    Exit code 1: some trainings failed.
 
     Example: `recsys compare-schemes run.yaml --schemes full,hash,hash/separate --budgets 0.1,10MB --seeds 3`
     """

@@ -80,7 +80,10 @@ def show_what_if(path: Path, budget: str, *, data_dir: Path, cache_dir: Path, wo
     if scheme is None:
         return
     _say(f"\nTo begin with, put this in the place of the section `tables` of {path}:\n")
-    _say(f'tables:\n  all: {{features: ["*"], scheme: {scheme}, budget: {budget}}}\n')
+    keys = f"scheme: {scheme}, budget: {budget}"
+    if scheme == "unified" and found.dim % 8 == 0:
+        keys += ", probes: 2"  # the same bytes, and hardly an id that shares both of its rows
+    _say(f'tables:\n  all: {{features: ["*"], {keys}}}\n')
     _say(f"recsys tables {words}    # what it costs, feature by feature\nrecsys train {words}")
 
 

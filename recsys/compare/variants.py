@@ -11,6 +11,7 @@ from recsys.errors import ConfigError
 __all__ = ["Variant", "all_variants", "choose_variants", "parse_budgets"]
 
 SEPARATE = "separate"
+PROBES = "probes"
 
 
 class Variant(NamedTuple):
@@ -30,10 +31,10 @@ class Variant(NamedTuple):
 
 
 def all_variants() -> dict[str, Variant]:
-    """Return every scheme, and SCHEME/separate for those that share their parameters unless they are told not to.
+    """Return every scheme, SCHEME/separate for those that share unless they are told not to, and unified/probes.
 
     Sharing one pool between all features is what feature multiplexing (Coleman et al. 2023) claims to be better, so
-    both forms are compared.
+    both forms are compared. Two probes have the bytes and the width of one, and merge hardly any ids.
     """
     found: dict[str, Variant] = {}
     for scheme, section in table_sections().items():
@@ -42,6 +43,9 @@ def all_variants() -> dict[str, Variant]:
             if SEPARATE in section.model_fields:
                 name = f"{scheme}/{SEPARATE}"
                 found[name] = Variant(name, scheme, {SEPARATE: True})
+            if PROBES in section.model_fields:
+                name = f"{scheme}/{PROBES}"
+                found[name] = Variant(name, scheme, {PROBES: 2})
     return found
 
 

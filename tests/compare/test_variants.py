@@ -41,7 +41,7 @@ def test_budgets_are_fractions_or_sizes() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("10 M", "--budgets: must be a number and one of B, kB.* got '10 M'"),
+        ("10 M", "must be a number and one of B, kB.* got '10 M'"),
         ("2", "a number without a unit is a fraction of the full table, in .0, 1.; got 2"),
         ("", "names no budget"),
     ],
