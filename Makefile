@@ -28,8 +28,8 @@ test: $(VENV)/.ready
 	$(BIN)/python -m xdoctest --quiet recsys
 
 check: $(VENV)/.ready
-	$(BIN)/ruff check recsys tests notebooks
-	$(BIN)/ruff format --check recsys tests notebooks
+	$(BIN)/ruff check recsys tests notebooks pipelines
+	$(BIN)/ruff format --check recsys tests notebooks pipelines
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 

@@ -1,7 +1,8 @@
 """Multiplexed against separate hashed tables at three sizes: `python measure.py DIR`.
 
-Trains the three configurations of this folder at the full, half and tenth size with several seeds, and prints the mean
-test AUC of each beside the difference. Runs that are finished are not repeated.
+Trains the configurations of this folder at the full, half and tenth size with several seeds, the multiplexed one also
+with two probes (two rows of half the width, out of twice as many), and prints the mean test AUC of each. Runs that are
+finished are not repeated.
 """
 
 import argparse
@@ -24,12 +25,12 @@ def test_auc(config: Config, folder: Path, data: Path) -> float:
     return auc
 
 
-def at(name: str, *, rows: int | None, seed: int) -> Config:
-    """Return a configuration of this folder with another size and seed."""
+def at(name: str, *, seed: int, **table: int) -> Config:
+    """Return a configuration of this folder with another seed, and with other keys of its table."""
     config = load_config(HERE / f"{name}.yaml")
     changes = {"train": config.train.model_copy(update={"seed": seed})}
-    if rows is not None:
-        changes["tables"] = {"hashed": config.tables["hashed"].model_copy(update={"rows": rows})}
+    if table:
+        changes["tables"] = {"hashed": config.tables["hashed"].model_copy(update=table)}
     return config.from_source(config.source, **changes)
 
 
@@ -40,24 +41,27 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--runs-dir", type=Path, default=Path("runs/movielens1m_unified"))
     options = parser.parse_args()
-    seeds = range(1, options.seeds + 1)
 
-    def mean(name: str, size: str | None) -> tuple[float, float]:
-        rows = ROWS[size] if size else None
+    def shown(name: str, **table: int) -> tuple[float, str]:
+        folder = "-".join([name, *(f"{key}-{value}" for key, value in table.items())])
         aucs = [
-            test_auc(at(name, rows=rows, seed=seed), options.runs_dir / f"{name}-{size}-{seed}", options.data)
-            for seed in seeds
+            test_auc(at(name, seed=seed, **table), options.runs_dir / f"{folder}-{seed}", options.data)
+            for seed in range(1, options.seeds + 1)
         ]
-        return statistics.mean(aucs), statistics.stdev(aucs) if len(aucs) > 1 else 0.0
+        spread = statistics.stdev(aucs) if len(aucs) > 1 else 0.0
+        return statistics.mean(aucs), f"{statistics.mean(aucs):.5f} ({spread:.5f})"
 
-    whole, spread = mean("run", None)
-    print(f"collisionless {whole:.5f} (standard deviation over {options.seeds} seeds {spread:.5f})")
-    for size in ROWS:
-        shared, own = mean("multiplexed", size), mean("separate", size)
-        print(
-            f"{size:>6}: multiplexed {shared[0]:.5f} ({shared[1]:.5f}), separate {own[0]:.5f} ({own[1]:.5f}), "
-            f"difference {shared[0] - own[0]:+.5f}; multiplexed - collisionless {shared[0] - whole:+.5f}"
+    whole, text = shown("run")
+    lines = [f"mean test AUC of {options.seeds} seeds (standard deviation)", f"collisionless {text}"]
+    for size, rows in ROWS.items():
+        own, separate = shown("separate", rows=rows)
+        one, shared = shown("multiplexed", rows=rows)
+        two, probed = shown("multiplexed", rows=rows, probes=2)
+        lines.append(
+            f"{size:>6}: separate {separate}, multiplexed {shared}, with two probes {probed}; multiplexed - separate "
+            f"{one - own:+.5f}, {two - own:+.5f}; multiplexed - collisionless {one - whole:+.5f}, {two - whole:+.5f}"
         )
+    print("\n".join(lines))
 
 
 if __name__ == "__main__":

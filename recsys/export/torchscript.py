@@ -5,6 +5,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -26,7 +27,9 @@ from recsys.export.inputs import Inputs
 from recsys.features.state import TransformState
 from recsys.model import Wiring
 
-__all__ = ["export_module", "save", "script"]
+__all__ = ["export_module", "save", "script", "with_own_storage"]
+
+M = TypeVar("M", bound=nn.Module)
 
 
 def export_module(
@@ -56,7 +59,26 @@ def export_module(
         histories=Histories(sequences, [[plan.vocabulary_of(plan.field(s)) for s in names] for names in sequences]),
         tower=copy.deepcopy(tower),
     )
-    return graph.cpu().eval().requires_grad_(requires_grad=False)
+    return with_own_storage(graph.cpu().eval().requires_grad_(requires_grad=False))
+
+
+def with_own_storage(module: M) -> M:
+    """Copy tensors that are part of a storage whose rest the module does not need, for files hold storages whole.
+
+    TorchRec keeps all tables of a kind in one storage. If all of them are exported as they are, nothing is copied.
+    """
+    places: dict[int, dict[int, list[Tensor]]] = {}
+    for tensor in (*module.parameters(), *module.buffers()):
+        of_storage = places.setdefault(tensor.untyped_storage().data_ptr(), {})
+        of_storage.setdefault(tensor.data_ptr(), []).append(tensor)
+    for of_storage in places.values():
+        firsts = [tensors[0] for tensors in of_storage.values()]
+        if sum(first.nbytes for first in firsts) < firsts[0].untyped_storage().nbytes():
+            for tensors in of_storage.values():
+                copy = tensors[0].data.clone()
+                for tensor in tensors:
+                    tensor.data = copy
+    return module
 
 
 def script(module: nn.Module) -> torch.jit.ScriptModule:

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 import torch
+from torch import Tensor
 from torchrec.distributed.model_parallel import DistributedModelParallel
 
 from recsys.config import Config, DenseOptimizer, SparseOptimizer, TrainSection, resolve
@@ -12,7 +13,7 @@ from recsys.data.rows import Jagged, Rows
 from recsys.embeddings import Layout, Member
 from recsys.embeddings.lookup import Lookup
 from recsys.model import CtrModel
-from recsys.training.strategy import shard
+from recsys.training.strategy import shard, table_weights
 from recsys.training.task import CtrTask
 
 FEATURES = {
@@ -80,6 +81,16 @@ class Tables(torch.nn.Module):
 def sharded(layout: Layout, *, optimizer: str = "sgd", lr: float = 1.0) -> DistributedModelParallel:
     torch.manual_seed(0)
     return shard(Tables(layout), SparseOptimizer(name=optimizer, lr=lr), device=torch.device("cpu"))  # type: ignore
+
+
+def final_weights(model: DistributedModelParallel, layout: Layout) -> dict[str, Tensor]:
+    """Bring schemes that are trained in stages to the form in which they are served; return the tables."""
+    weights = table_weights(model)
+    for scheme in layout.schemes.values():
+        for _ in range(scheme.num_stages - 1):
+            scheme.next_stage(weights)
+        scheme.before_validation(weights)
+    return weights
 
 
 def train_steps(

@@ -16,7 +16,7 @@ from recsys.errors import ConfigError, DataError
 from recsys.export import script
 from recsys.training.strategy import table_weights
 
-from .conftest import MANY, rows, sharded, train_steps
+from .conftest import MANY, final_weights, rows, sharded, train_steps
 
 CASES: dict[str, dict[str, Any]] = {
     "full": {"scheme": "full"},
@@ -78,16 +78,6 @@ def served(layout: Layout, weights: dict[str, Tensor], field: str, ids: Tensor) 
     read = layout.reads[field]
     vectors: Tensor = layout.schemes[read.scheme].serving(weights).eval()(ids, read.member)
     return vectors
-
-
-def final_weights(model: DistributedModelParallel, layout: Layout) -> dict[str, Tensor]:
-    """Bring schemes that are trained in stages to the form in which they are served; return the tables."""
-    weights = table_weights(model)
-    for scheme in layout.schemes.values():
-        for _ in range(scheme.num_stages - 1):
-            scheme.next_stage(weights)
-        scheme.before_validation(weights)
-    return weights
 
 
 def looked_up(model: DistributedModelParallel, layout: Layout, batch: Any) -> dict[str, Tensor]:
