@@ -54,7 +54,7 @@ def test_a_failed_cell_ends_in_exit_code_1(recsys: Recsys, own: Path) -> None:
     ("words", "message"),
     [
         (("--schemes", "hahs"), "--schemes: unknown scheme 'hahs'; did you mean 'hash'?"),
-        (("--budgets", "10 M"), "--budgets: '10 M' must be a number and one of B, kB"),
+        (("--budgets", "10 M"), "--budgets: must be a number and one of B, kB"),
     ],
 )
 def test_a_wrong_option_is_refused(
