@@ -12,8 +12,7 @@ from torch import Tensor
 from recsys.data.prepared import PreparedSplit
 from recsys.data.reader import Reader
 from recsys.embeddings import Layout
-from recsys.export.graph import TableReader
-from recsys.export.torchscript import script
+from recsys.export.torchscript import script, table_readers
 from recsys.training.build import load_run
 from recsys.training.strategy import table_weights
 
@@ -48,12 +47,8 @@ def lookup_ms(run: Path, split: PreparedSplit) -> float:
 
 def scripted_tables(layout: Layout, weights: Mapping[str, Tensor]) -> list[torch.jit.ScriptModule]:
     """Return the serving forms of all schemes as the bundle has them."""
-    tables = []
-    for name, scheme in layout.schemes.items():
-        members = {field: read.member for field, read in layout.reads.items() if read.scheme == name}
-        reader = TableReader(scheme.serving(weights), members).cpu().eval().requires_grad_(requires_grad=False)
-        tables.append(script(reader))
-    return tables
+    readers = table_readers(layout, weights)
+    return [script(reader.cpu().eval().requires_grad_(requires_grad=False)) for reader in readers]
 
 
 @torch.no_grad()

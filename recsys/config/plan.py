@@ -91,6 +91,10 @@ class Plan:
         assert field.vocabulary is not None, f"{field.name} is a number"
         return field.vocabulary
 
+    def vocabularies_in(self, table: PlannedTable) -> list[str]:
+        """Return the names of the fields that own the vocabularies of a table, each once, in order."""
+        return list(dict.fromkeys(self.vocabulary_of(self.field(name)) for name in table.fields))
+
     def input_columns(self) -> list[str]:
         """Return the columns of the data that are read, each once: of features, labels, weight, group."""
         return list(dict.fromkeys(self.columns_by_use().values()))

@@ -41,6 +41,10 @@ Share = Annotated[float, Field(gt=0, lt=1)]
 class _Table(Section):
     takes_open: ClassVar[bool] = False
     """Whether features with an open vocabulary may be in such a table."""
+    shares_rows: ClassVar[bool] = False
+    """Whether features of such a table read the same rows, unless they are `separate`."""
+    has_rows: ClassVar[bool] = True
+    """Whether it keeps rows of floats, which `train.regularization.rows` could penalise."""
     knob: ClassVar[str | None] = None
     """The key that sets the size of the table, in whose place `budget` may stand."""
     num_stages: ClassVar[int] = 1
@@ -86,6 +90,7 @@ class HashTable(_Sized):
     """`rows` rows; ids that agree modulo `rows` share one (Weinberger et al. 2009)."""
 
     takes_open: ClassVar[bool] = True
+    shares_rows: ClassVar[bool] = True
     knob: ClassVar[str | None] = "rows"
 
     scheme: Literal["hash"]
@@ -101,6 +106,7 @@ class UnifiedTable(_Sized):
     """One table for all its features: each reads it under hashes of its own (Coleman et al. 2023)."""
 
     takes_open: ClassVar[bool] = True
+    shares_rows: ClassVar[bool] = True
     knob: ClassVar[str | None] = "rows"
 
     scheme: Literal["unified"]
@@ -120,6 +126,7 @@ class MultiHashTable(_Sized):
     """The sum of several hashed rows, weighted by id if asked (hash embeddings, Svenstrup et al. 2017)."""
 
     takes_open: ClassVar[bool] = True
+    shares_rows: ClassVar[bool] = True
     knob: ClassVar[str | None] = "rows"
 
     scheme: Literal["multi_hash"]
@@ -138,6 +145,7 @@ class MultiHashTable(_Sized):
 class QrTable(_Sized):
     """A quotient and a remainder row for each id, multiplied (compositional embeddings, Shi et al. 2020)."""
 
+    shares_rows: ClassVar[bool] = True
     knob: ClassVar[str | None] = "divisor"
 
     scheme: Literal["qr"]
@@ -163,6 +171,7 @@ class DheTable(_Sized):
     """No table: many hashes of the id, through an MLP (deep hash embedding, Kang et al. 2021)."""
 
     takes_open: ClassVar[bool] = True
+    has_rows: ClassVar[bool] = False
     knob: ClassVar[str | None] = "width"
 
     scheme: Literal["dhe"]
@@ -178,6 +187,7 @@ class RobeTable(_Sized):
     """Slices of one circular array of floats, at hashed places (ROBE-Z, Desai et al. 2022)."""
 
     takes_open: ClassVar[bool] = True
+    shares_rows: ClassVar[bool] = True
     knob: ClassVar[str | None] = "size"
 
     scheme: Literal["robe"]
@@ -265,6 +275,8 @@ class MgqeTable(_Sized):
 class Int8Table(_Sized):
     """Rows of 8-bit integers from the first step on, rounded at random."""
 
+    has_rows: ClassVar[bool] = False
+
     scheme: Literal["int8"]
     scale: Annotated[float, Field(gt=0)] = 0.01
     """Value of one step; the range is 128 of them to each side."""
@@ -273,6 +285,8 @@ class Int8Table(_Sized):
 class Int16Table(_Sized):
     """Rows of 16-bit integers from the first step on, rounded at random."""
 
+    has_rows: ClassVar[bool] = False
+
     scheme: Literal["int16"]
     scale: Annotated[float, Field(gt=0)] = 0.0001
     """Value of one step; the range is 32,768 of them to each side."""
@@ -280,6 +294,8 @@ class Int16Table(_Sized):
 
 class AlptTable(_Sized):
     """Integer rows, each with a learnt scale (ALPT, Li et al. 2023)."""
+
+    has_rows: ClassVar[bool] = False
 
     scheme: Literal["alpt"]
     bits: Literal[8, 16] = 8

@@ -5,18 +5,12 @@ from recsys.config.problems import Problem
 
 __all__ = ["warnings_of"]
 
-SHARING = ("unified", "hash", "multi_hash", "robe", "qr")
-"""Schemes whose features read the same rows, unless they are `separate`."""
-
-WITHOUT_ROWS = ("int8", "int16", "alpt", "dhe")
-"""Schemes that keep no rows in TorchRec's tables."""
-
 
 def warnings_of(plan: Plan) -> list[str]:
     """Return what a user should know of a plan, each as "FILE:LINE: tables.items: text"."""
     problems = []
     for table in plan.tables:
-        if plan.config.train.regularization.rows and table.spec.scheme in WITHOUT_ROWS:
+        if plan.config.train.regularization.rows and not table.spec.has_rows:
             text = f"train.regularization.rows has no effect on it: scheme {table.spec.scheme} has no rows of floats"
             problems.append(Problem(("tables", table.name), text))
         if plan.config.model.reads_alike and _is_shared(plan, table):
@@ -32,5 +26,5 @@ def warnings_of(plan: Plan) -> list[str]:
 
 
 def _is_shared(plan: Plan, table: PlannedTable) -> bool:
-    owners = {plan.vocabulary_of(plan.field(name)) for name in table.fields}
-    return len(owners) > 1 and table.spec.scheme in SHARING and not getattr(table.spec, "separate", False)
+    is_shared = table.spec.shares_rows and not getattr(table.spec, "separate", False)
+    return is_shared and len(plan.vocabularies_in(table)) > 1

@@ -57,8 +57,7 @@ class Layout:
         self.tables: dict[str, list[Scheme]] = {}
         reads: dict[str, Read] = {}
         for table in plan.tables:
-            owners = list(dict.fromkeys(plan.vocabulary_of(plan.field(name)) for name in table.fields))
-            self.tables[table.name] = build_schemes(table, [members[owner] for owner in owners])
+            self.tables[table.name] = build_schemes(table, [members[owner] for owner in plan.vocabularies_in(table)])
             self.schemes |= {scheme.name: scheme for scheme in self.tables[table.name]}
             places = {m.name: (s, i) for s in self.tables[table.name] for i, m in enumerate(s.members)}
             for name in table.fields:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple, get_args
+from typing import Any, NamedTuple
 
 import torch
 
@@ -10,7 +10,7 @@ from recsys.config import FullTable, Plan, PlannedTable
 from recsys.config.budget import budget_bytes
 from recsys.config.tables import Table, table_sections
 from recsys.embeddings.build import SCHEMES, UnreachableError, build_schemes, full_bytes, solve
-from recsys.embeddings.scheme import Member, Phase, Scheme
+from recsys.embeddings.scheme import Member, Phase, Scheme, bytes_by_phase
 from recsys.embeddings.sharing import Sharing, expected_sharing, is_counted, sharing
 from recsys.embeddings.vocabularies import members_of, vocabularies
 from recsys.errors import ConfigError
@@ -90,7 +90,16 @@ def report(plan: Plan, state: TransformState) -> tuple[list[Part], list[Use]]:
         schemes = _built(table, members[table.name])
         for scheme in schemes:
             full = full_bytes(scheme.members, table.dim)
-            parts.append(Part(table.name, scheme.name, scheme.spec.scheme, _rows(scheme), _bytes(plan, [scheme]), full))
+            parts.append(
+                Part(
+                    table.name,
+                    scheme.name,
+                    scheme.spec.scheme,
+                    _rows(scheme),
+                    bytes_by_phase([scheme], plan.config.train),
+                    full,
+                )
+            )
         uses += _uses(plan, state, schemes)
     order = [field.name for field in plan.fields]
     return parts, sorted(uses, key=lambda use: order.index(use.name))
@@ -137,7 +146,7 @@ def _candidate(plan: Plan, table: PlannedTable, members: Sequence[Member]) -> Ca
     expected = [expected_sharing(part, place) for part, place in known]
     total = None if None in expected else sum(value or 0 for value in expected)
     note = f"trains in {kind.num_stages} stages" if kind.num_stages > 1 else ""
-    return Candidate(name, _knob(spec), _bytes(plan, schemes), total, note)
+    return Candidate(name, _knob(spec), bytes_by_phase(schemes, plan.config.train), total, note)
 
 
 def _knob(spec: Table) -> str:
@@ -145,13 +154,6 @@ def _knob(spec: Table) -> str:
         return ""
     value = getattr(spec, spec.knob)
     return f"{spec.knob}: {f'{value:.4g}' if isinstance(value, float) else value}"
-
-
-def _bytes(plan: Plan, schemes: Sequence[Scheme]) -> dict[Phase, int]:
-    train = plan.config.train
-    sparse, dense = train.sparse_optimizer.name, train.dense_optimizer.name
-    phases: tuple[Phase, ...] = get_args(Phase)
-    return {phase: sum(scheme.bytes(phase, sparse=sparse, dense=dense) for scheme in schemes) for phase in phases}
 
 
 def _rows(scheme: Scheme) -> str:

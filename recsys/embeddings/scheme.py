@@ -12,17 +12,27 @@ Dimension key: V ids, K physical lookups, D width of the embedding.
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
-from typing import ClassVar, Literal, NamedTuple, Self
+from collections.abc import Iterable, Mapping, Sequence
+from typing import ClassVar, Literal, NamedTuple, Self, get_args
 
 import torch
 from torch import Tensor, nn
 
-from recsys.config import SparseOptimizer
+from recsys.config import SparseOptimizer, TrainSection
 from recsys.config.tables import Table
 from recsys.embeddings.hashing import merged_by_chance
 
-__all__ = ["Init", "Member", "Phase", "PhysicalTable", "Scheme", "Settings", "StepPlace", "tensor_bytes"]
+__all__ = [
+    "Init",
+    "Member",
+    "Phase",
+    "PhysicalTable",
+    "Scheme",
+    "Settings",
+    "StepPlace",
+    "bytes_by_phase",
+    "tensor_bytes",
+]
 
 Phase = Literal["training", "checkpoint", "serving"]
 Merging = Literal["never", "by_hashing", "by_training"]
@@ -250,6 +260,14 @@ class Scheme(nn.Module, ABC):
     def alone(cls, name: str, member: Member, dim: int, spec: Table) -> Self:
         """Return the scheme of one member of a table whose members are stored apart."""
         return cls(f"{name}/{member.name}", [member], dim, spec)
+
+
+def bytes_by_phase(schemes: Iterable[Scheme], train: TrainSection) -> dict[Phase, int]:
+    """Return the bytes of some schemes in each phase, under the optimisers of a training section."""
+    sparse, dense = train.sparse_optimizer.name, train.dense_optimizer.name
+    phases: tuple[Phase, ...] = get_args(Phase)
+    known = list(schemes)
+    return {phase: sum(scheme.bytes(phase, sparse=sparse, dense=dense) for scheme in known) for phase in phases}
 
 
 def physical_name(name: str, suffix: str) -> str:

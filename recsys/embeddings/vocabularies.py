@@ -19,12 +19,7 @@ def vocabularies(plan: Plan, state: TransformState) -> dict[str, Member]:
 def members_of(plan: Plan, state: TransformState) -> dict[str, list[Member]]:
     """Return the vocabularies that each table of a plan holds, in order, by the table's name."""
     known = vocabularies(plan, state)
-    return {
-        table.name: [
-            known[owner] for owner in dict.fromkeys(plan.vocabulary_of(plan.field(name)) for name in table.fields)
-        ]
-        for table in plan.tables
-    }
+    return {table.name: [known[owner] for owner in plan.vocabularies_in(table)] for table in plan.tables}
 
 
 def _member(owner: str, field: Field, state: TransformState) -> Member:

@@ -2,7 +2,7 @@
 
 import copy
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from recsys.config import Plan
 from recsys.config.features import BucketFeature, CrossFeature, DatetimeFeature
-from recsys.embeddings import Layout, Scheme
+from recsys.embeddings import Layout
 from recsys.errors import ExportError
 from recsys.export.encoders import (
     BucketEncoder,
@@ -27,7 +27,7 @@ from recsys.export.inputs import Inputs
 from recsys.features.state import TransformState
 from recsys.model import Wiring
 
-__all__ = ["export_module", "save", "script", "with_own_storage"]
+__all__ = ["export_module", "save", "script", "table_readers", "with_own_storage"]
 
 M = TypeVar("M", bound=nn.Module)
 
@@ -54,7 +54,7 @@ def export_module(
         inputs=Inputs(plan.features, layout.aligned),
         encoders=_encoders(plan, state),
         numbers=NumbersEncoder({f.name: state.numbers[f.name] for f in plan.fields if f.kind == "number"}),
-        tables=[_reader(layout, name, scheme, weights) for name, scheme in layout.schemes.items()],
+        tables=table_readers(layout, weights),
         fields=Fields({name: _pooling(plan, name) for name in wiring.fields}),
         histories=Histories(sequences, [[plan.vocabulary_of(plan.field(s)) for s in names] for names in sequences]),
         tower=copy.deepcopy(tower),
@@ -133,9 +133,13 @@ def _encoder(plan: Plan, state: TransformState, owner: str) -> nn.Module:
     return OpenEncoder() if field.open else VocabularyEncoder(state.vocabularies[owner])
 
 
-def _reader(layout: Layout, table: str, scheme: Scheme, weights: dict[str, Tensor]) -> TableReader:
-    members = {name: read.member for name, read in layout.reads.items() if read.scheme == table}
-    return TableReader(scheme.serving(weights), members)
+def table_readers(layout: Layout, weights: Mapping[str, Tensor]) -> list[TableReader]:
+    """Return the serving form of each scheme with the fields it serves."""
+    readers = []
+    for name, scheme in layout.schemes.items():
+        members = {field: read.member for field, read in layout.reads.items() if read.scheme == name}
+        readers.append(TableReader(scheme.serving(weights), members))
+    return readers
 
 
 def _pooling(plan: Plan, name: str) -> str:

@@ -20,7 +20,8 @@ from recsys.data.prepare import prepare
 from recsys.data.prepared import Prepared
 from recsys.data.reader import Position, Reader
 from recsys.data.rows import Rows
-from recsys.embeddings import Batch, Phase, count_rows
+from recsys.embeddings import Batch, count_rows
+from recsys.embeddings.scheme import bytes_by_phase
 from recsys.environment import environment_record
 from recsys.errors import ConfigError, DataError
 from recsys.training import checkpoint
@@ -234,12 +235,7 @@ def _evaluate(built: Built, prepared: Prepared, folder: Path, progress: Progress
 
 
 def _figures(built: Built, done: Progress) -> dict[str, float]:
-    train = built.plan.config.train
-    optimizers = {"sparse": train.sparse_optimizer.name, "dense": train.dense_optimizer.name}
-    phases: tuple[Phase, ...] = ("training", "checkpoint", "serving")
-    by_phase = {
-        phase: sum(scheme.bytes(phase, **optimizers) for scheme in built.layout.schemes.values()) for phase in phases
-    }
+    by_phase = bytes_by_phase(built.layout.schemes.values(), built.plan.config.train)
     return {
         "epochs": done.epoch,
         "best_epoch": done.best_epoch,
