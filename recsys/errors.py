@@ -2,6 +2,7 @@
 
 RecsysError
     ConfigError        a YAML file says something that cannot be
+        PlacementError tables do not fit into the memory of the devices
     DataError          a data file is missing, broken, or not what the config promised
     ExportError        the exported model does not score as the trained one did
     EnvironmentError_  an installed package or device does not fit
@@ -9,7 +10,16 @@ RecsysError
 The command line prints the message of a RecsysError without a traceback and exits with code 2.
 """
 
-__all__ = ["ConfigError", "DataError", "EnvironmentError_", "ExportError", "RecsysError"]
+__all__ = [
+    "ConfigError",
+    "DataError",
+    "EnvironmentError_",
+    "ExportError",
+    "PlacementError",
+    "Preempted",
+    "RecsysError",
+    "problem_of",
+]
 
 
 class RecsysError(Exception):
@@ -18,6 +28,10 @@ class RecsysError(Exception):
 
 class ConfigError(RecsysError):
     """A configuration is not valid; the message lists every problem with file and line."""
+
+
+class PlacementError(ConfigError):
+    """Tables do not fit into the memory of the devices; the message says which, and what would make them fit."""
 
 
 class DataError(RecsysError):
@@ -30,3 +44,26 @@ class ExportError(RecsysError):
 
 class EnvironmentError_(RecsysError):  # noqa: N801, N818 - the builtin has the name without underscore
     """The installed packages or devices cannot run this; the message says what to install."""
+
+
+class Preempted(SystemExit):
+    """Training was told to stop (SIGTERM) and has saved what it needs to go on; ends the process with exit code 75.
+
+    >>> Preempted().code
+    75
+    """
+
+    EXIT_CODE = 75
+    """EX_TEMPFAIL: the same command, later, may succeed."""
+
+    def __init__(self) -> None:
+        super().__init__(self.EXIT_CODE)
+
+
+def problem_of(error: BaseException) -> str | None:
+    """Return what to tell the user if an error is theirs to mend, None if it is a fault of the program."""
+    if isinstance(error, RecsysError):
+        return str(error)
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"{error.filename}: cannot be read or written: {error.strerror}"
+    return None

@@ -10,11 +10,12 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torchrec.sparse.jagged_tensor import KeyedTensor
 
 from recsys.config import Plan
-from recsys.embeddings import Batch, Layout, Lookup
+from recsys.embeddings import Batch, Layout, Lookup, cut_rows
 from recsys.embeddings.scheme import physical_name
-from recsys.towers import Behaviour, BehaviourInputs, TowerInputs, build_tower, tower_class
+from recsys.towers import Behaviour, BehaviourInputs, Tower, TowerInputs, build_tower, tower_class
 from recsys.towers.layers import segment_sum
 
 __all__ = ["CtrModel", "Output", "TowerBatch"]
@@ -58,27 +59,56 @@ class Wiring(NamedTuple):
 
 
 class CtrModel(nn.Module):
-    """Lookup, schemes and tower of one plan."""
+    """Lookup, and the body that makes logits of what it found."""
+
+    def __init__(self, plan: Plan, layout: Layout) -> None:
+        super().__init__()
+        self.layout = layout
+        self.lookup = Lookup(layout)
+        self.body = Body(plan, layout)
+
+    def forward(self, batch: Batch) -> Output:
+        """Score a batch: logits (B, T) and the penalty of the rows it read."""
+        pooled, slots = self.lookup(batch)
+        output: Output = self.body(pooled, slots, batch)
+        return output
+
+    def tower_batch(self, batch: Batch) -> TowerBatch:
+        """Return what the tower is fed for a batch, to look inside it."""
+        pooled, slots = self.lookup(batch)
+        return self.body.tower_batch(cut_rows(self.layout, pooled, slots, batch), batch)
+
+    @property
+    def tower(self) -> Tower:
+        """The tower."""
+        return self.body.tower
+
+    @property
+    def wiring(self) -> Wiring:
+        """Which fields the tower is fed."""
+        return self.body.wiring
+
+
+class Body(nn.Module):
+    """Everything that is no lookup: schemes, which make vectors of rows, and the tower."""
 
     def __init__(self, plan: Plan, layout: Layout) -> None:
         super().__init__()
         self.wiring = Wiring.of(plan)
         self.layout = layout
-        self.lookup = Lookup(layout)
         self.schemes = nn.ModuleDict({physical_name(name, ""): scheme for name, scheme in layout.schemes.items()})
         self.tower = build_tower(tower_inputs(plan, layout, self.wiring), plan.config.model)
+        self.is_mixed = plan.config.train.precision == "bf16-mixed"
 
-    def forward(self, batch: Batch) -> Output:
-        """Score a batch: logits (B, T) and the penalty of the rows it read."""
-        rows = self.lookup(batch)
-        logits = self.tower(*self._tower_batch(rows, batch))
-        return Output(logits, self._penalty(rows, batch), self._scheme_loss(batch))
+    def forward(self, pooled: KeyedTensor | None, slots: KeyedTensor | None, batch: Batch) -> Output:
+        """Make logits (B, T) of the rows found; in training, dense layers may run in bfloat16."""
+        rows = cut_rows(self.layout, pooled, slots, batch)
+        with torch.autocast(batch.labels.device.type, torch.bfloat16, enabled=self.is_mixed and self.training):
+            logits = self.tower(*self.tower_batch(rows, batch))
+            return Output(logits, self._penalty(rows, batch), self._scheme_loss(batch))
 
-    def tower_batch(self, batch: Batch) -> TowerBatch:
-        """Return what the tower is fed for a batch, to look inside it."""
-        return self._tower_batch(self.lookup(batch), batch)
-
-    def _tower_batch(self, rows: dict[str, list[Tensor]], batch: Batch) -> TowerBatch:
+    def tower_batch(self, rows: dict[str, list[Tensor]], batch: Batch) -> TowerBatch:
+        """Return what the tower is fed."""
         vectors = {name: self._combine(name, rows[name], batch) for name in rows}
         fields = [self._pool(name, vectors[name], batch) for name in self.wiring.fields]
         flat = torch.cat(fields, dim=1) if fields else batch.numbers.new_zeros(batch.num_rows, 0)

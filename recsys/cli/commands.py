@@ -3,6 +3,7 @@
 import json
 import logging
 import math
+import os
 import shlex
 import sys
 import warnings
@@ -11,8 +12,10 @@ from typing import Annotated, Literal, NoReturn
 
 import typer
 
+from recsys.cli.checkpoint import app as checkpoint_app
 from recsys.cli.progress import console, progress_reports
-from recsys.errors import DataError, RecsysError
+from recsys.environment.worker import Failure, is_launched, place, tell_launcher
+from recsys.errors import DataError, RecsysError, problem_of
 
 __all__ = ["app", "main"]
 
@@ -25,6 +28,7 @@ app = typer.Typer(
     add_completion=False,
     rich_markup_mode="markdown",
 )
+app.add_typer(checkpoint_app, name="checkpoint")
 
 ConfigFile = Annotated[Path, typer.Argument(help="A feature config or a run.yaml.", show_default=False)]
 RunFolder = Annotated[Path, typer.Argument(help="The folder of a run, e.g. runs/NAME.", show_default=False)]
@@ -39,12 +43,11 @@ def main() -> None:
         _hide_warnings_of_packages()
     try:
         app()
-    except RecsysError as error:
-        _refuse(str(error))
-    except OSError as error:
-        if error.filename is None:
+    except (RecsysError, OSError) as error:
+        problem = problem_of(error)
+        if problem is None:
             raise
-        _refuse(f"{error.filename}: cannot be read or written: {error.strerror}")
+        _refuse(problem)
 
 
 @app.command()
@@ -104,6 +107,43 @@ def tables(
         show_what_if(config, what_if, data_dir=data_dir, cache_dir=cache_dir, words=words)
 
 
+@app.command("plan")
+def plan_tables(
+    config: ConfigFile,
+    world: Annotated[int, typer.Option(help="Devices in all.", min=1)] = 1,
+    per_host: Annotated[int | None, typer.Option(help="Devices of a host. Default: 8, or all.", min=1)] = None,
+    device: Annotated[Literal["cpu", "cuda"], typer.Option(help="Need not be here.")] = "cuda",
+    gpu: Annotated[str, typer.Option(help="a100-40, a100-80, h100-pcie, h100, h200 or b200.")] = "h100",
+    memory: Annotated[str | None, typer.Option(help="Of a device, e.g. 80GiB. Default: the GPU's.")] = None,
+    host_memory: Annotated[str | None, typer.Option(help="Of a host, e.g. 2TiB.")] = None,
+    intra_bandwidth: Annotated[str | None, typer.Option(help="Between devices of a host, a second, one way.")] = None,
+    inter_bandwidth: Annotated[str | None, typer.Option(help="From a device to other hosts, a second.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Write the plan here, for `recsys train --plan`.")] = None,
+    data_dir: DataDir = Path(),
+    cache_dir: CacheDir = DEFAULT_CACHE,
+) -> None:
+    """Show which device would hold which part of which table, why, and what a training step would cost.
+
+    Needs none of the devices, and data only if the sizes of tables hang on its vocabularies. If the tables do not fit,
+    it says which is too large and what would make it fit.
+
+    Example: `recsys plan run.yaml --world 16 --per-host 8 --memory 80GiB`
+    """
+    from recsys.cli.plan import Hardware, show_placement
+
+    hardware = Hardware(
+        device=device,
+        world=world,
+        per_host=per_host,
+        gpu=gpu,
+        memory=memory,
+        host_memory=host_memory,
+        intra_bandwidth=intra_bandwidth,
+        inter_bandwidth=inter_bandwidth,
+    )
+    show_placement(config, hardware, out=out, data_dir=data_dir, cache_dir=cache_dir)
+
+
 @app.command()
 def train(
     config: ConfigFile,
@@ -113,36 +153,31 @@ def train(
     resume: Annotated[Path | None, typer.Option(help="Go on with this run after it was stopped.")] = None,
     cache_dir: CacheDir = DEFAULT_CACHE,
     device: Device = None,
+    devices: Annotated[
+        int,
+        typer.Option(help="Processes that train together, each on a device of this host; torchrun has the say.", min=1),
+    ] = 1,
 ) -> None:
     """Prepare the data (cached), train, and evaluate the best epoch.
 
-    Example: `recsys train pipelines/frappe_autoint/run.yaml --data-dir DIR`
+    Any number of devices trains the same model, and goes on with a run of any other number. On several hosts, torchrun
+    starts the processes. SIGTERM saves and stops; exit code 75.
+
+    Example: `recsys train pipelines/frappe_autoint/run.yaml --data-dir DIR`, then with two processes
+    `recsys train run.yaml --devices 2`, or on each of four hosts
+    `torchrun --nnodes 4 --nproc-per-node 8 ... -m recsys train run.yaml`
     """
+    from recsys.cli.train import Training, train_here, train_on
     from recsys.config import load_config
 
     loaded = load_config(config)
-    folder = resume or new_run_folder(config, name, runs_dir)
-    if resume is None:
-        console.print(f"run folder: {folder}", markup=False)
-    from recsys.training.run import train as train_run  # after the config: torch takes seconds to import
-
-    try:
-        with progress_reports() as progress:
-            trained = train_run(
-                loaded,
-                data_dir=data_dir,
-                cache_dir=cache_dir,
-                folder=folder,
-                resume=resume is not None,
-                device=device,
-                progress=progress,
-                say=lambda line: console.print(line, markup=False),
-            )
-    except KeyboardInterrupt:
-        words = ["recsys", "train", str(config), "--resume", str(folder), *given_options(data_dir, cache_dir)]
-        console.print(f"interrupted; to go on: {shlex.join(words)}", markup=False)
-        raise
-    print(f"{trained.folder}: {figures(trained.metrics, 'test' if 'test.auc' in trained.metrics else 'valid')}")
+    words = [str(config), *given_options(data_dir, cache_dir), *([] if device is None else ["--device", device])]
+    training = Training(words, resume, lambda: new_run_folder(config, name, runs_dir))
+    if devices > 1 and place() is None:
+        sys.exit(train_on(devices, training))
+    trained = train_here(training, loaded, data_dir=data_dir, cache_dir=cache_dir, device=device)
+    if trained is not None:
+        print(f"{trained.folder}: {figures(trained.metrics, 'test' if 'test.auc' in trained.metrics else 'valid')}")
 
 
 @app.command("compare-schemes")
@@ -280,6 +315,8 @@ def schema() -> None:
 
 
 def _refuse(problem: str) -> NoReturn:
+    if is_launched() and tell_launcher(Failure(int(os.environ["RANK"]), problem, 2)):
+        sys.exit(2)
     console.print(f"error: {problem}", markup=False, style="red", soft_wrap=True)
     sys.exit(2)
 

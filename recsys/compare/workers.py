@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from recsys.compare.result import cell_log
+from recsys.environment.worker import death_of
 
 if TYPE_CHECKING:
     from multiprocessing.context import SpawnProcess
@@ -76,19 +77,6 @@ def answer_of(worker: _Worker) -> str | None:
         worker.process.join()
         return death_of(worker.process.exitcode or 0)
     return None
-
-
-def death_of(exit_code: int) -> str:
-    """Say how a process ended that was not meant to.
-
-    >>> death_of(-9)
-    'the process was killed (SIGKILL), as the system does when memory runs out'
-    """
-    if exit_code >= 0:
-        return f"the process ended with exit code {exit_code}"
-    name = signal.Signals(-exit_code).name
-    hint = ", as the system does when memory runs out" if name == "SIGKILL" else ""
-    return f"the process was killed ({name}){hint}"
 
 
 def work(connection: Connection, threads: int) -> None:

@@ -23,6 +23,7 @@ from recsys.config.plan import Field, Plan, PlannedTable
 from recsys.config.problems import did_you_mean
 from recsys.config.resolve import MissingColumn, missing_columns, resolve
 from recsys.config.run import (
+    Communication,
     Config,
     DataSection,
     DenseOptimizer,
@@ -43,6 +44,7 @@ from recsys.config.warn import warnings_of
 __all__ = [
     "AutoIntModel",
     "BucketFeature",
+    "Communication",
     "Config",
     "CrossFeature",
     "CustomModel",

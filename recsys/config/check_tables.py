@@ -43,6 +43,7 @@ def check_tables(
             for feature in table.lookups:
                 if text := _misnamed(feature, held, fields, unsure):
                     yield Problem(("tables", name, "lookups", feature), text)
+        yield from _sharding(("tables", name), table, config.train.sparse_optimizer.name)
         if is_model_sound:
             yield from _cut(("tables", name), table, table.dim or config.model.dim)
     if is_model_sound:
@@ -72,6 +73,28 @@ def _misnamed(feature: str, held: Sequence[str], fields: Sequence[Field], unsure
     if field is not None and field.kind == "sequence":
         return f"{feature!r} is a sequence and reads the rows of {field.vocabulary!r}; name that instead"
     return f"no feature {feature!r} in this table{did_you_mean(feature, held)}"
+
+
+def _sharding(path: KeyPath, table: Table, optimizer: str) -> Iterator[Problem]:
+    """Check that rows may lie as they are asked to."""
+    if not table.has_rows:
+        given = [key for key in ("shard", "placement") if getattr(table, key) is not None]
+        for key in given + ["precision"] * (table.precision != "fp32"):
+            text = f"has no effect on scheme {table.scheme}, which keeps its parameters on every device; leave it out"
+            yield Problem((*path, key), text)
+        return
+    if table.whole and table.shard not in (None, "table_wise"):
+        text = f"scheme {table.scheme} trains on the whole table, so it must be table_wise, got {table.shard}"
+        yield Problem((*path, "shard"), text)
+    elif table.shard in ("column_wise", "grid") and optimizer == "rowwise_adagrad":
+        text = (
+            f"{table.shard} cuts rows, of which sparse_optimizer rowwise_adagrad keeps one state each; "
+            "take sparse_optimizer adagrad, or shard row_wise"
+        )
+        yield Problem((*path, "shard"), text)
+    if table.precision == "fp16" and not table.takes_fp16:
+        text = f"scheme {table.scheme} trains on the bits of 32-bit floats, so it must be fp32, got fp16"
+        yield Problem((*path, "precision"), text)
 
 
 def _cut(path: KeyPath, table: Table, dim: int) -> Iterator[Problem]:

@@ -11,6 +11,7 @@ from recsys.config.tables import Table
 from recsys.config.towers import MlpModel, Model
 
 __all__ = [
+    "Communication",
     "Config",
     "DataSection",
     "DenseOptimizer",
@@ -42,6 +43,9 @@ def _precision(value: Any) -> Any:
 Precision = Annotated[
     Literal["32", "bf16-mixed"], BeforeValidator(_precision), WithJsonSchema({"enum": [32, "32", "bf16-mixed"]})
 ]
+
+
+Communication = Literal["fp32", "fp16", "bf16"]
 
 
 class FractionSplit(Section):
@@ -148,11 +152,13 @@ class TrainSection(Section):
     epochs: Annotated[int, Field(ge=1)] = 10
     """Most passes over the training rows."""
     batch_size: Annotated[int, Field(ge=1)] = 4096
-    """Rows of one step, on each device."""
+    """Rows of one step, over all devices together."""
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 1
     """Of the initial parameters, the order of the rows and random splits."""
     precision: Precision = "32"
-    """Of the dense layers; tables are always 32 bit."""
+    """Of the dense layers; that of rows is `precision` of their table."""
+    communication: Communication = "fp32"
+    """Of looked-up vectors and their gradients on the way between devices."""
     sparse_optimizer: SparseOptimizer = SparseOptimizer()
     dense_optimizer: DenseOptimizer = DenseOptimizer()
     regularization: Regularization = Regularization()
@@ -197,6 +203,13 @@ class Config(Section):
     def where(self, *path: str | int) -> str:
         """Return "FILE:LINE: features.price" for `where("features", "price")`, for the beginning of an error."""
         return self._source.where(path)
+
+    def without_places(self) -> "Config":
+        """Return a copy that does not say where tables lie, which may change when a run is taken up again."""
+        anywhere = {"shard": None, "placement": None}
+        tables = {name: table.model_copy(update=anywhere) for name, table in self.tables.items()}
+        train = self.train.model_copy(update={"communication": "fp32"})
+        return self.from_source(self.source, tables=tables, train=train)
 
     def from_source(self, source: Source, **changes: Any) -> "Config":
         """Return a copy that remembers its source; `changes` replace sections and are not checked."""

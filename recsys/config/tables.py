@@ -28,6 +28,9 @@ __all__ = [
     "MultiHashTable",
     "QrTable",
     "RobeTable",
+    "RowPlace",
+    "RowPrecision",
+    "Sharding",
     "Table",
     "TtRecTable",
     "UnifiedTable",
@@ -36,6 +39,11 @@ __all__ = [
 
 Count = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(gt=0, lt=1)]
+Sharding = Literal["table_wise", "row_wise", "column_wise", "table_row_wise", "grid"]
+"""table_wise: whole on one device; row_wise: rows dealt to all; column_wise: columns dealt to some;
+table_row_wise: rows dealt to the devices of one host; grid: columns dealt to hosts, there rows to devices."""
+RowPlace = Literal["hbm", "uvm", "uvm_caching"]
+RowPrecision = Literal["fp32", "fp16"]
 
 
 class _Table(Section):
@@ -49,11 +57,21 @@ class _Table(Section):
     """The key that sets the size of the table, in whose place `budget` may stand."""
     num_stages: ClassVar[int] = 1
     """Stages in which the table is trained, each of which takes an epoch at least."""
+    whole: ClassVar[bool] = False
+    """Whether its training looks at the whole table, which therefore lies on one device."""
+    takes_fp16: ClassVar[bool] = True
+    """Whether its rows may have 16 bits."""
 
     features: Annotated[tuple[str, ...], Field(min_length=1)]
     """Names or globs of the features whose ids this table holds."""
     dim: Dim | None = None
     """Width of one embedding, in floats; `model.dim` when not given. FBGEMM reads multiples of 4."""
+    shard: Sharding | None = None
+    """How several devices share the rows; what is estimated to be fastest when not given. One device has it all."""
+    placement: RowPlace | None = None
+    """Where a CUDA device keeps its rows: in its memory, the host's, or the host's with a cache; hbm when not given."""
+    precision: RowPrecision = "fp32"
+    """Of the rows; fp16 halves them, while what is computed from them and the optimiser's state stay fp32."""
 
 
 def _either_size(schema: dict[str, Any], section: type["_Sized"]) -> None:
@@ -206,6 +224,7 @@ class DedupTable(_Sized):
 
     knob: ClassVar[str | None] = "blocks"
     num_stages: ClassVar[int] = 2
+    whole: ClassVar[bool] = True
 
     scheme: Literal["dedup"]
     blocks: Count | None = None
@@ -321,6 +340,8 @@ class DeepLightTable(_Sized):
 
     knob: ClassVar[str | None] = "density"
     num_stages: ClassVar[int] = 2
+    whole: ClassVar[bool] = True
+    takes_fp16: ClassVar[bool] = False
 
     scheme: Literal["deeplight"]
     density: Annotated[float, Field(gt=0, le=1)] | None = None

@@ -26,7 +26,7 @@ class Jagged(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """Some rows of one split, field by field."""
+    """Some rows of one split, field by field: a batch, or a rank's part of it, which may have no rows."""
 
     single: dict[str, Tensor]
     """Field with one id a row -> (B,) int32, or int64 when the vocabulary is open."""
@@ -41,12 +41,15 @@ class Rows:
     groups: Tensor | None
     """(B,) int64."""
     num_rows: int
+    batch_rows: int
+    """Rows of the whole batch, over all ranks; `num_rows` if there is one."""
 
 
 def join(parts: Sequence[Rows]) -> Rows:
     """Put `parts`, of which there is at least one, one below the other.
 
-    >>> part = Rows({"user": torch.tensor([3])}, {}, torch.zeros(1, 0), torch.ones(1, 1), None, None, 1)
+    >>> labels = torch.ones(1, 1)
+    >>> part = Rows({"user": torch.tensor([3])}, {}, torch.zeros(1, 0), labels, None, None, num_rows=1, batch_rows=1)
     >>> join([part, part]).single["user"]
     tensor([3, 3])
     """
@@ -67,6 +70,7 @@ def join(parts: Sequence[Rows]) -> Rows:
         weights=_join_optional([part.weights for part in parts]),
         groups=_join_optional([part.groups for part in parts]),
         num_rows=sum(part.num_rows for part in parts),
+        batch_rows=sum(part.batch_rows for part in parts),
     )
 
 

@@ -3,7 +3,7 @@
 Columns of one type are kept as one row-major matrix, so that gathering a row costs one cache miss and not one for each
 field (26 ids: 24 M rows/s against 5 M from 26 columns).
 
-Dimension key: B rows of a batch, W rows of the window, F fields of one type, V ids of one list field.
+Dimension key: B picked rows, W rows of the window, F fields of one type, V ids of one list field.
 """
 
 from __future__ import annotations
@@ -23,7 +23,10 @@ from recsys.config.plan import Plan
 from recsys.data.rows import Jagged, Rows
 from recsys.errors import DataError
 
-__all__ = ["Chunk", "Columns", "Window", "list_chunks", "load_window"]
+__all__ = ["Chunk", "Columns", "Picked", "Window", "list_chunks", "load_picked", "load_window", "read_chunks"]
+
+Picked = np.ndarray[Any, Any] | slice
+"""Rows of a window: their indices (B,) int32, or all from `start` to `stop`."""
 
 
 class Chunk(NamedTuple):
@@ -43,6 +46,8 @@ class Columns:
     keys: tuple[str, ...]
     """One int64 key a row (open vocabulary)."""
     lists: tuple[str, ...]
+    open_lists: frozenset[str]
+    """Those of `lists` that hold int64 keys, not int32 ids."""
     numbers: tuple[str, ...]
     labels: tuple[str, ...]
     weights: tuple[str, ...]
@@ -53,11 +58,13 @@ class Columns:
     @classmethod
     def of(cls, plan: Plan) -> Columns:
         """Return the columns that the prepared files of `plan` have."""
-        single = [field for field in plan.fields if field.kind == "id"]
+        single = plan.fields_of_kind("id")
+        lists = plan.fields_of_kind("ids", "sequence")
         return cls(
             ids=tuple(field.name for field in single if not field.open),
             keys=tuple(field.name for field in single if field.open),
-            lists=tuple(field.name for field in plan.fields if field.kind in ("ids", "sequence")),
+            lists=tuple(field.name for field in lists),
+            open_lists=frozenset(field.name for field in lists if field.open),
             numbers=tuple(field.name for field in plan.fields if field.kind == "number"),
             labels=tuple(f"__label.{task}" for task in plan.config.labels),
             weights=("__weight",) if plan.config.weight else (),
@@ -85,8 +92,9 @@ class Window:
     lists: dict[str, tuple[Tensor, Tensor]]
     """Values (V,) and offsets (W + 1,) of each list field."""
 
-    def rows(self, picked: Tensor | slice) -> Rows:
-        """Return the picked rows; a Tensor (B,) of row indices, or a slice."""
+    def rows(self, rows: Picked, *, batch_rows: int) -> Rows:
+        """Return the picked rows, which are this rank's part of `batch_rows`."""
+        picked = rows if isinstance(rows, slice) else torch.from_numpy(rows)
         columns, num_numbers, num_labels = self.columns, len(self.columns.numbers), len(self.columns.labels)
         ids_FB, keys_FB = (_take(matrix, picked).T.contiguous() for matrix in (self.ids, self.keys))
         floats = _take(self.floats, picked)
@@ -99,6 +107,7 @@ class Window:
             weights=weights[:, 0].contiguous() if columns.weights else None,
             groups=_take(self.groups, picked)[:, 0] if columns.groups else None,
             num_rows=len(floats),
+            batch_rows=batch_rows,
         )
 
 
@@ -135,6 +144,27 @@ def list_chunks(files: Sequence[Path], columns: Columns) -> list[Chunk]:
     return chunks
 
 
+def load_picked(chunks: Sequence[Chunk], columns: Columns, picked: Sequence[Picked]) -> tuple[Window, Sequence[Picked]]:
+    """Copy those of `chunks` into memory that have picked rows; return them, and where the picked rows lie there."""
+    sizes = np.array([chunk.num_rows for chunk in chunks])
+    is_picked = np.zeros(sizes.sum(), np.bool_)
+    for rows in picked:
+        is_picked[rows] = True
+    is_needed = np.logical_or.reduceat(is_picked, sizes.cumsum() - sizes)
+    window = load_window([chunk for chunk, needed in zip(chunks, is_needed, strict=True) if needed], columns)
+    if is_needed.all():
+        return window, picked
+    left_out = np.where(is_needed, 0, sizes).cumsum(dtype=np.int32).repeat(sizes)  # before each row that is needed
+    return window, [_moved(rows, left_out) for rows in picked]
+
+
+def _moved(rows: Picked, left_out: np.ndarray[Any, Any]) -> Picked:
+    if not isinstance(rows, slice):
+        return rows - left_out[rows]
+    shift = left_out[rows.start] if rows.start < rows.stop else rows.start
+    return slice(rows.start - shift, rows.stop - shift)
+
+
 def load_window(chunks: Sequence[Chunk], columns: Columns) -> Window:
     """Copy `chunks` into memory, in the order given. No file stays mapped afterwards."""
     num_rows = sum(chunk.num_rows for chunk in chunks)
@@ -144,7 +174,7 @@ def load_window(chunks: Sequence[Chunk], columns: Columns) -> Window:
     groups = np.empty((num_rows, len(columns.groups)), np.int64)
     lists: dict[str, list[pa.Array]] = {name: [] for name in columns.lists}
     start = 0
-    for batch in _read(chunks):
+    for batch in read_chunks(chunks):
         stop = start + batch.num_rows
         _fill(ids[start:stop], batch, columns.ids)
         _fill(keys[start:stop], batch, columns.keys)
@@ -159,7 +189,10 @@ def load_window(chunks: Sequence[Chunk], columns: Columns) -> Window:
         torch.from_numpy(keys),
         torch.from_numpy(floats),
         torch.from_numpy(groups),
-        lists={name: _load_lists(parts) for name, parts in lists.items()},
+        lists={
+            name: _load_lists(parts, np.int64 if name in columns.open_lists else np.int32)
+            for name, parts in lists.items()
+        },
     )
 
 
@@ -168,18 +201,19 @@ def _fill(matrix: np.ndarray[Any, Any], batch: pa.RecordBatch, names: Sequence[s
         matrix[:, index] = batch.column(name).to_numpy()  # refuses nulls, which no prepared column has
 
 
-def _load_lists(parts: Sequence[pa.ListArray]) -> tuple[Tensor, Tensor]:
-    values = np.concatenate([part.flatten().to_numpy() for part in parts])
-    lengths = np.concatenate([np.diff(part.offsets.to_numpy()) for part in parts])
+def _load_lists(parts: Sequence[pa.ListArray], dtype: type[np.integer[Any]]) -> tuple[Tensor, Tensor]:
+    """Return values and offsets; there may be no parts."""
+    values = np.concatenate([np.empty(0, dtype), *(part.flatten().to_numpy() for part in parts)])
+    lengths = np.concatenate([np.empty(0, np.int32), *(np.diff(part.offsets.to_numpy()) for part in parts)])
     offsets = np.zeros(len(lengths) + 1, np.int64)
     np.cumsum(lengths, out=offsets[1:])
     return torch.from_numpy(values), torch.from_numpy(offsets)
 
 
-def _read(chunks: Sequence[Chunk]) -> Iterator[pa.RecordBatch]:
+def read_chunks(chunks: Sequence[Chunk]) -> Iterator[pa.RecordBatch]:
     """Yield the record batches, opening a file once for each run of chunks that lie in it."""
-    runs = [0, *(i for i in range(1, len(chunks)) if chunks[i].file != chunks[i - 1].file), len(chunks)]
-    for start, stop in pairwise(runs):
+    starts = [i for i in range(len(chunks)) if i == 0 or chunks[i].file != chunks[i - 1].file]
+    for start, stop in pairwise([*starts, len(chunks)]):
         with _opened(chunks[start].file) as reader:
             for chunk in chunks[start:stop]:
                 yield reader.get_batch(chunk.number)

@@ -5,7 +5,7 @@ from recsys.embeddings.build import SCHEMES, build_schemes
 from recsys.embeddings.full import Full
 from recsys.embeddings.hash import Hash
 from recsys.embeddings.layout import Layout, Read, count_rows
-from recsys.embeddings.lookup import Lookup, fuse_optimizer, sharding_plan
+from recsys.embeddings.lookup import Lookup, cut_rows, fuse_optimizer
 from recsys.embeddings.scheme import Member, Phase, PhysicalTable, Scheme
 
 __all__ = [
@@ -22,6 +22,6 @@ __all__ = [
     "Scheme",
     "build_schemes",
     "count_rows",
+    "cut_rows",
     "fuse_optimizer",
-    "sharding_plan",
 ]

@@ -19,7 +19,7 @@ from torch.nn import functional
 
 from recsys.config import SparseOptimizer
 from recsys.config.tables import AlptTable, Table
-from recsys.embeddings.own_rows import OwnRows, round_at_random
+from recsys.embeddings.own_rows import OwnRows
 from recsys.embeddings.row_optimizer import RowOptimizer
 from recsys.embeddings.scheme import Member
 
@@ -30,7 +30,7 @@ LEAST_SCALE = 1e-8
 
 
 class Moved(NamedTuple):
-    """Rows between the two passes of a step."""
+    """Rows between the two passes of a step, those that any rank has read; the same on every rank."""
 
     rows: Tensor
     """(U,) int64, ascending."""
@@ -100,7 +100,7 @@ class Alpt(OwnRows):
         step_U1 = self.scale_optimizer(row_U, gradient_U1)
         scale_U1 = (functional.embedding(row_U, self.scales) - step_U1).clamp_(min=LEAST_SCALE)
         self.scales.index_copy_(0, row_U, scale_U1)
-        self.codes.index_copy_(0, row_U, round_at_random(value_UD / scale_U1, self.codes.dtype))
+        self.codes.index_copy_(0, row_U, self.rounded(value_UD / scale_U1))
         self._moved = self._leaf_U1 = None
 
     def use_optimizer(self, optimizer: SparseOptimizer) -> None:

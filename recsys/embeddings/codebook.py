@@ -22,6 +22,7 @@ from recsys.config.tables import DpqTable, MgqeTable, Table
 from recsys.embeddings.scheme import Init, Member, PhysicalTable, Scheme, Settings
 from recsys.embeddings.separate import separate
 from recsys.errors import ConfigError
+from recsys.ranks import current, sum_over_ranks
 
 __all__ = ["CodeReader", "Quantized", "centroids", "nearest", "pack", "unpack"]
 
@@ -78,7 +79,7 @@ class Quantized(Scheme):
         (row_VD,) = rows
         centroid_VD = centroids(self.encode(row_VD.detach(), id_V), self.codebook)
         if self.training:  # also without ids: DistributedDataParallel wants the codebook to be used in every step
-            loss = (centroid_VD - row_VD.detach()).square().sum() / max(1, row_VD.numel())
+            loss = (centroid_VD - row_VD.detach()).square().sum() / (self.dim * uses_per_rank(row_VD))
             self._loss = loss if self._loss is None else self._loss + loss
         return centroid_VD.detach() + (row_VD - row_VD.detach())  # straight through: adds exactly 0
 
@@ -102,7 +103,7 @@ class Quantized(Scheme):
 
     @torch.no_grad()
     def serving(self, weights: Mapping[str, Tensor]) -> nn.Module:
-        row_ND = weights[self.tables(0)[0].name]
+        row_ND = weights[self.tables(0)[0].name].float()
         if len(self.rank):  # codes lie in the order of frequency
             row_ND = row_ND[self.rank.argsort()]
         cold_PCS = self.codebook[:, : self.cold_choices]
@@ -168,6 +169,18 @@ class CodeReader(nn.Module):
         hot_VP = unpack(self.hot_codes[rank_V.clamp(max=self.num_hot - 1)], self.hot_bits, num_parts)
         cold_VP = unpack(self.cold_codes[(rank_V - self.num_hot).clamp(min=0)], self.cold_bits, num_parts)
         return torch.where((rank_V < self.num_hot).unsqueeze(1), hot_VP, cold_VP)
+
+
+def uses_per_rank(row_VD: Tensor) -> Tensor | float:
+    """Return the uses of ids in the batch of all ranks, at least 1, divided by the ranks.
+
+    A sum over a rank's uses divided by this is its part of the mean times the number of ranks, by which
+    DistributedDataParallel divides the sum of their gradients.
+    """
+    size = current().size
+    if size == 1:
+        return max(1, len(row_VD))
+    return sum_over_ranks(torch.full((), float(len(row_VD)), device=row_VD.device)).clamp(min=1) / size
 
 
 @torch.no_grad()

@@ -49,6 +49,7 @@ class Dedup(Scheme):
 
     sums_bags = True
     num_stages = 2
+    needs_whole_tables = True
     ids_merge = "by_training"
     ends_stage_early = True
 
@@ -90,7 +91,7 @@ class Dedup(Scheme):
     def next_stage(self, weights: Mapping[str, Tensor]) -> None:
         """Merge the blocks; the rows of those that stay keep their values and their optimiser's state."""
         merged_B = merge(
-            weights[self.physical()[0].name].view(len(self.block_map), -1),
+            weights[self.physical()[0].name].float().view(len(self.block_map), -1),
             keep=self.num_kept,
             tolerance=self.tolerance,
             similarity=self.similarity,
@@ -101,7 +102,7 @@ class Dedup(Scheme):
         return BlockReader(self, weights[self.physical()[0].name])
 
     def serving_bytes(self) -> int:
-        return 4 * self.num_kept * self.block_rows * self.dim + 4 * len(self.block_map)
+        return self.weight_bytes * self.num_kept * self.block_rows * self.dim + 4 * len(self.block_map)
 
 
 class BlockReader(nn.Module):
@@ -122,7 +123,7 @@ class BlockReader(nn.Module):
     def forward(self, id_V: Tensor, member: int) -> Tensor:
         row_V = id_V + self.first_rows[member]
         block_V = self.block_map[row_V // self.block_rows].long()
-        return functional.embedding(block_V * self.block_rows + row_V % self.block_rows, self.weight)
+        return functional.embedding(block_V * self.block_rows + row_V % self.block_rows, self.weight).float()
 
 
 def rows_of_block(num_rows: int, spec: DedupTable) -> int:

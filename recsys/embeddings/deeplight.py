@@ -54,6 +54,7 @@ class DeepLight(Full):
     """
 
     num_stages = 2
+    needs_whole_tables = True
     ids_merge = "by_training"
 
     is_last_stage: Tensor

@@ -4,8 +4,8 @@ Paper: Kang et al., "Learning to Embed Categorical Features without Embedding Ta
 sizes are counted as in the survey of Zhang et al. 2024 (arXiv 2311.15578).
 DIFF: hashes are 16-bit pieces of 64-bit mixes of the salted id, not 1024 universal hashes modulo 10^6 with stored
 primes: nothing to store, no overflow, and four hashes for one mix.
-DIFF: the MLP sees each id of a batch once, and so do its batch statistics: an id that is used a thousand times costs
-and counts as much as one that is used once. The paper normalises over uses.
+DIFF: the MLP sees each id of a batch once, and so do its batch statistics, on however many ranks it is used: an id
+that is used a thousand times costs and counts as much as one that is used once. The paper normalises over uses.
 DIFF: no bias before a batch normalisation, which would take it away again.
 
 Dimension key: V ids, U distinct ids among them, B of them in a block, H hashes, M 64-bit mixes, W width of the hidden
@@ -24,6 +24,8 @@ from recsys.config.tables import DheTable, Table
 from recsys.embeddings.hashing import mix64, name_salt, salted
 from recsys.embeddings.scheme import Member, PhysicalTable, Scheme, Settings
 from recsys.embeddings.separate import plain
+from recsys.ranks import current, gather_rows
+from recsys.ranks.batch_norm import BatchNorm
 
 __all__ = ["Dhe", "encode"]
 
@@ -78,7 +80,7 @@ class Dhe(Scheme):
         self.num_hashes = spec.hashes
         widths = [spec.hashes, *[spec.width] * spec.layers]
         self.hidden = nn.ModuleList(nn.Linear(i, o, bias=False) for i, o in pairwise(widths))
-        self.norms = nn.ModuleList(Norm(spec.width) for _ in range(spec.layers))
+        self.norms = nn.ModuleList(BatchNorm(spec.width) for _ in range(spec.layers))
         self.out = nn.Linear(spec.width, dim)
         self.reset_parameters()
 
@@ -96,7 +98,7 @@ class Dhe(Scheme):
         return [
             cls.alone(name, member, dim, spec)
             if member.num_ids is None or counted_floats(dim, spec) < dim * member.num_ids
-            else plain(f"{name}/{member.name}", [member], dim)
+            else plain(f"{name}/{member.name}", [member], dim, spec)
             for member in members
         ]
 
@@ -119,13 +121,14 @@ class Dhe(Scheme):
 
     def combine(self, rows: list[Tensor], id_V: Tensor, member: int) -> Tensor:  # noqa: ARG002
         id_U, use_V = torch.unique(id_V, return_inverse=True)
-        chunks = [id_U] if self.training else id_U.split(CHUNK)
-        return torch.cat([self._embed(chunk) for chunk in chunks])[use_V]
+        if self.training:
+            return self._embed(id_U, shares(id_U))[use_V]
+        return torch.cat([self._embed(chunk) for chunk in id_U.split(CHUNK)])[use_V]
 
-    def _embed(self, id_U: Tensor) -> Tensor:
+    def _embed(self, id_U: Tensor, share_U1: Tensor | None = None) -> Tensor:
         unit_UW = encode(id_U, self.salt, self.num_hashes)
         for layer, norm in zip(self.hidden, self.norms, strict=True):
-            unit_UW = functional.mish(norm(layer(unit_UW)))
+            unit_UW = functional.mish(norm(layer(unit_UW), share_U1))
         embedding: Tensor = self.out(unit_UW).float()  # as rows are, also under autocast
         return embedding
 
@@ -137,13 +140,12 @@ class Dhe(Scheme):
         return 4 * folded_floats(self.dim, self.spec)
 
 
-class Norm(nn.BatchNorm1d):
-    """Batch normalisation that can train on a batch of one id, or of none: by the moving averages, as in eval mode."""
-
-    def forward(self, rows: Tensor) -> Tensor:
-        if len(rows) > 1:
-            return super().forward(rows)
-        return functional.batch_norm(rows, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps)
+def shares(id_U: Tensor) -> Tensor | None:
+    """Return 1 / the ranks that use an id in this batch: (U, 1), or None if there is one rank."""
+    if current().size == 1:
+        return None
+    known, ranks = torch.unique(torch.cat(gather_rows(id_U)), return_counts=True)
+    return 1 / ranks[torch.searchsorted(known, id_U)].unsqueeze(1)
 
 
 class FoldedMlp(nn.Module):
@@ -175,9 +177,9 @@ class FoldedMlp(nn.Module):
 def fold(layer: nn.Module, norm: nn.Module) -> nn.Linear:
     """Return the linear layer that does what a layer and the batch normalisation behind it do in eval mode."""
     assert isinstance(layer, nn.Linear)
-    assert isinstance(norm, nn.BatchNorm1d)
-    assert norm.running_mean is not None
-    assert norm.running_var is not None
+    assert isinstance(norm, BatchNorm)
+    assert norm.weight is not None
+    assert norm.bias is not None
     scale = norm.weight.double() / (norm.running_var.double() + norm.eps).sqrt()
     weight = layer.weight.double() * scale.unsqueeze(1)
     return linear(weight.float(), (norm.bias.double() - norm.running_mean.double() * scale).float())

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from recsys.config.tables import Int8Table, Int16Table, Table
-from recsys.embeddings.own_rows import OwnRows, round_at_random
+from recsys.embeddings.own_rows import OwnRows
 from recsys.embeddings.scheme import Member
 
 __all__ = ["Integer"]
@@ -43,7 +43,7 @@ class Integer(OwnRows):
 
     def move(self, row_U: Tensor, change_UD: Tensor) -> None:
         code_UD = functional.embedding(row_U, self.codes) - change_UD / self.scale
-        self.codes.index_copy_(0, row_U, round_at_random(code_UD, self.codes.dtype))
+        self.codes.index_copy_(0, row_U, self.rounded(code_UD))
 
     def serving(self, weights: Mapping[str, Tensor]) -> nn.Module:  # noqa: ARG002
         return ScaledCodes(self.codes, self.scale, self.first_rows)

@@ -22,8 +22,10 @@ from recsys.config import Field, Plan
 from recsys.data.rows import Rows
 from recsys.embeddings.batch import Batch
 from recsys.embeddings.build import build_schemes
+from recsys.embeddings.requests import requests_of
 from recsys.embeddings.scheme import Member, PhysicalTable, Scheme
 from recsys.errors import DataError
+from recsys.ranks import ALONE, Exchange
 
 __all__ = ["Layout", "Read", "count_rows"]
 
@@ -71,6 +73,7 @@ class Layout:
                 reads[name] = Read(field, scheme.name, member, form)
         self.aligned = [names for names in plan.behaviours().values() if len(names) > 1]
         self.reads = {field.name: reads[field.name] for field in plan.fields if field.name in reads}
+        self.requests = requests_of(plan, self.tables)
         self.physical: dict[str, PhysicalTable] = {t.name: t for s in self.schemes.values() for t in s.physical()}
         self._place_keys()
 
@@ -97,8 +100,15 @@ class Layout:
         """Return rows of physical tables for the ids of every field: (K, V) int64."""
         return {name: self.schemes[read.scheme].remap(ids[name], read.member) for name, read in self.reads.items()}
 
-    def collate(self, rows: Rows, row_counts: Mapping[str, Tensor] | None = None) -> Batch:
-        """Turn rows of prepared data into a batch; `row_counts` (rows of table,) asks for penalties.
+    def collate(
+        self, rows: Rows, *, row_counts: Mapping[str, Tensor] | None = None, exchange: Exchange | None = None
+    ) -> Batch:
+        """Turn rows of prepared data into a batch, or into a rank's part of it.
+
+        Args:
+            rows: of this rank.
+            row_counts: uses of each row of each physical table, (rows,); asks for penalties.
+            exchange: with the other ranks; None when alone.
 
         Raises:
             DataError: sequences of one behaviour have different lengths in a row.
@@ -106,17 +116,24 @@ class Layout:
         self._check_aligned(rows)
         ids = self.ids(rows)
         physical = self.remap(ids)
+        exchange = exchange or Exchange(ALONE)
+        weight = rows.num_rows if rows.weights is None else float(rows.weights.sum(dtype=torch.float64))
+        met = exchange.meet(weight, self._most_slots(rows))
+        most_rows = -(-rows.batch_rows // exchange.world.size)
         return Batch(
             ids=ids,
             lengths={name: jagged.lengths for name, jagged in rows.lists.items()},
-            pooled=self._pooled(rows, physical),
-            slots=self._slots(rows, physical),
+            pooled=self._pooled(rows, physical, most_rows),
+            slots=self._slots(rows, physical, met.most_slots),
             penalties=self._penalties(physical, row_counts) if row_counts else {},
             numbers=rows.numbers,
             labels=rows.labels,
             weights=rows.weights,
             groups=rows.groups,
             num_rows=rows.num_rows,
+            batch_rows=rows.batch_rows,
+            total_weight=met.total_weight,
+            orders=met.orders,
         )
 
     def _check_aligned(self, rows: Rows) -> None:
@@ -143,34 +160,44 @@ class Layout:
             return rows.lists[field].lengths
         return torch.ones(len(self._ids(rows, read)), dtype=torch.int32)
 
-    def _pooled(self, rows: Rows, physical: Mapping[str, Tensor]) -> KeyedJaggedTensor | None:
+    def _pooled(self, rows: Rows, physical: Mapping[str, Tensor], stride: int) -> KeyedJaggedTensor | None:
         lookups = [lookup for lookups in self.pooled_keys.values() for lookup in lookups]
         if not lookups:
             return None
         return KeyedJaggedTensor(
             keys=[pooled_key(field, k) for field, k in lookups],
             values=torch.cat([physical[field][k] for field, k in lookups]),
-            lengths=torch.cat([self._bag_lengths(rows, field) for field, _ in lookups]),
-            stride=rows.num_rows,
+            lengths=torch.cat([_padded(self._bag_lengths(rows, field), stride) for field, _ in lookups]),
+            stride=stride,
         )
 
-    def _slots(self, rows: Rows, physical: Mapping[str, Tensor]) -> KeyedJaggedTensor | None:
+    def _most_slots(self, rows: Rows) -> int:
+        """Return the slots of the table that has most."""
+        return max((self._num_slots(rows, lookups) for lookups in self.slot_keys.values()), default=0)
+
+    def _num_slots(self, rows: Rows, lookups: list[tuple[str, int]]) -> int:
+        reads = [self.reads[field] for field, _ in lookups]
+        return sum(rows.num_rows if read.form == "bag" else len(self._ids(rows, read)) for read in reads)
+
+    def _slots(self, rows: Rows, physical: Mapping[str, Tensor], stride: int) -> KeyedJaggedTensor | None:
         if not self.slot_keys:
             return None
         lengths = [
             torch.cat([self._bag_lengths(rows, field) for field, _ in lookups]) for lookups in self.slot_keys.values()
         ]
-        stride = max(len(slots) for slots in lengths)  # shorter tables get empty bags
-        padded = [torch.nn.functional.pad(slots, (0, stride - len(slots))) for slots in lengths]
         return KeyedJaggedTensor(
             keys=list(self.slot_keys),
             values=torch.cat([physical[f][k] for lookups in self.slot_keys.values() for f, k in lookups]),
-            lengths=torch.cat(padded),
+            lengths=torch.cat([_padded(slots, stride) for slots in lengths]),
             stride=stride,
         )
 
     def _penalties(self, physical: Mapping[str, Tensor], row_counts: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Spread 1 / n_row of DIN's section 5.1 over the uses of the row in this batch: (K, V) for each field."""
+        """Spread 1 / n_row of DIN's section 5.1 over the uses of the row in this batch: (K, V) for each field.
+
+        DIFF: with several ranks, a mini-batch is what one rank reads of a batch: a row that k of them read is
+        penalised k times. Rare rows, for which the penalty is made, are hardly ever read by two.
+        """
         found: dict[tuple[str, int], Tensor] = {}
         for table, lookups in {**self.pooled_keys, **self.slot_keys}.items():
             rows = [physical[field][k] for field, k in lookups]
@@ -180,6 +207,11 @@ class Layout:
                 found[lookup] = 1.0 / (row_counts[table][row].clamp(min=1) * times)
         places = {field: range(len(physical[field])) for field in self.reads if len(physical[field])}
         return {field: torch.stack([found[field, k] for k in lookups]) for field, lookups in places.items()}
+
+
+def _padded(lengths: Tensor, size: int) -> Tensor:
+    """Add empty bags."""
+    return lengths if len(lengths) == size else torch.nn.functional.pad(lengths, (0, size - len(lengths)))
 
 
 def pooled_key(field: str, k: int) -> str:

@@ -7,23 +7,19 @@ parallel, which silently hands them to the dense optimiser.
 Dimension key: B rows, S slots, d width of one physical table.
 """
 
-from typing import Any
-
 import torch
 from torch import Tensor, nn
-from torchrec.distributed.embeddingbag import EmbeddingBagCollectionSharder
-from torchrec.distributed.sharding_plan import construct_module_sharding_plan, table_wise
-from torchrec.distributed.types import ShardingPlan
-from torchrec.modules.embedding_configs import EmbeddingBagConfig, PoolingType
+from torchrec.modules.embedding_configs import DataType, EmbeddingBagConfig, PoolingType
 from torchrec.modules.embedding_modules import EmbeddingBagCollection
 from torchrec.optim import SGD, Adagrad, Adam, RowWiseAdagrad
 from torchrec.optim.apply_optimizer_in_backward import apply_optimizer_in_backward
+from torchrec.sparse.jagged_tensor import KeyedTensor
 
 from recsys.config.run import SparseOptimizer
 from recsys.embeddings.batch import Batch
 from recsys.embeddings.layout import Layout, pooled_key
 
-__all__ = ["Lookup", "fuse_optimizer", "sharding_plan"]
+__all__ = ["Lookup", "cut_rows", "fuse_optimizer"]
 
 _OPTIMIZERS: dict[str, type[torch.optim.Optimizer]] = {
     "rowwise_adagrad": RowWiseAdagrad,
@@ -53,35 +49,50 @@ class Lookup(nn.Module):
                 embedding_dim=self._layout.physical[name].dim,
                 feature_names=features,
                 pooling=PoolingType.SUM,
-                init_fn=self._layout.physical[name].init,
+                data_type=DataType[self._layout.requests[name].precision.upper()],
+                init_fn=_left_empty,
             )
             for name, features in keys.items()
         ]
         collection: nn.Module = EmbeddingBagCollection(tables=configs, device=torch.device("meta"))
         return collection
 
-    def forward(self, batch: Batch) -> dict[str, list[Tensor]]:
-        """Return for every field the rows of its lookups, one tensor (B, d), or (V, d) if jagged, for each."""
-        found: dict[tuple[str, int], Tensor] = {}
-        if self.pooled is not None:
-            looked = self.pooled(batch.pooled)
-            vectors = dict(zip(looked.keys(), looked.values().split(looked.length_per_key(), dim=1), strict=True))
-            for lookups in self._layout.pooled_keys.values():
-                found |= {(field, k): vectors[pooled_key(field, k)] for field, k in lookups}
-        if self.slots is not None:
-            looked = self.slots(batch.slots)
-            vectors = dict(zip(looked.keys(), looked.values().split(looked.length_per_key(), dim=1), strict=True))
-            for table, lookups in self._layout.slot_keys.items():
-                found |= self._cut(vectors[table], lookups, batch)
-        return {
-            field: [found[field, k] for k in range(len(self._layout.lookups(field)))] for field in self._layout.reads
-        }
+    def forward(self, batch: Batch) -> tuple[KeyedTensor | None, KeyedTensor | None]:
+        """Look up `batch.pooled` and `batch.slots`.
 
-    def _cut(self, rows_Sd: Tensor, lookups: list[tuple[str, int]], batch: Batch) -> dict[tuple[str, int], Tensor]:
-        """Cut the slots of one table into the bags of its fields."""
-        reads = self._layout.reads
-        sizes = [batch.num_rows if reads[field].form == "bag" else len(batch.ids[field]) for field, _ in lookups]
-        return dict(zip(lookups, torch.split(rows_Sd[: sum(sizes)], sizes), strict=True))
+        TorchRec's pipeline traces this and what calls it symbolically, to send ids of the next batch while this one is
+        trained: it may do no more than read attributes of the batch.
+        """
+        pooled = None if self.pooled is None else self.pooled(batch.pooled)
+        slots = None if self.slots is None else self.slots(batch.slots)
+        return pooled, slots
+
+
+def _left_empty(weight: Tensor) -> None:
+    """Draw nothing: TorchRec knows a shard, but not of which rows; `fill_shard` does."""
+
+
+def cut_rows(
+    layout: Layout, pooled: KeyedTensor | None, slots: KeyedTensor | None, batch: Batch
+) -> dict[str, list[Tensor]]:
+    """Return for every field the rows of its lookups, one tensor (B, d), or (V, d) if jagged, for each."""
+    found: dict[tuple[str, int], Tensor] = {}
+    if pooled is not None:
+        vectors = _by_key(pooled)
+        for lookups in layout.pooled_keys.values():
+            found |= {(field, k): vectors[pooled_key(field, k)][: batch.num_rows] for field, k in lookups}
+    if slots is not None:
+        vectors = _by_key(slots)
+        for table, lookups in layout.slot_keys.items():
+            reads = [layout.reads[field] for field, _ in lookups]
+            sizes = [batch.num_rows if read.form == "bag" else len(batch.ids[read.field.name]) for read in reads]
+            rows_Sd = vectors[table][: sum(sizes)]
+            found |= dict(zip(lookups, torch.split(rows_Sd, sizes), strict=True))
+    return {field: [found[field, k] for k in range(len(layout.lookups(field)))] for field in layout.reads}
+
+
+def _by_key(looked: KeyedTensor) -> dict[str, Tensor]:
+    return dict(zip(looked.keys(), looked.values().split(looked.length_per_key(), dim=1), strict=True))
 
 
 def fuse_optimizer(lookup: Lookup, optimizer: SparseOptimizer) -> None:
@@ -90,22 +101,3 @@ def fuse_optimizer(lookup: Lookup, optimizer: SparseOptimizer) -> None:
     if optimizer.name != "sgd":
         arguments["eps"] = optimizer.eps
     apply_optimizer_in_backward(_OPTIMIZERS[optimizer.name], lookup.parameters(), arguments)
-
-
-def sharding_plan(lookup: Lookup, *, path: str, device: torch.device) -> ShardingPlan:
-    """Place every table whole on rank 0; `path` is where the lookup lives in the model."""
-    sharder = EmbeddingBagCollectionSharder()
-    modules: dict[str, Any] = {name: module for name, module in lookup.named_children() if module is not None}
-    return ShardingPlan(
-        {
-            f"{path}.{name}": construct_module_sharding_plan(
-                module,
-                {config.name: table_wise(rank=0) for config in module.embedding_bag_configs()},
-                sharder=sharder,
-                local_size=1,
-                world_size=1,
-                device_type=device.type,
-            )
-            for name, module in modules.items()
-        }
-    )

@@ -65,7 +65,7 @@ class MultiHash(Scheme):
                 found.append(or_plain(cls.alone(name, member, dim, spec.model_copy(update=own))))
         elif hashed:
             found = super().parts(name, hashed, dim, spec)
-        return found + [plain(f"{name}/{member.name}", [member], dim) for member in exact]
+        return found + [plain(f"{name}/{member.name}", [member], dim, spec) for member in exact]
 
     @classmethod
     def settings(cls, members: Sequence[Member], dim: int, spec: Table) -> Settings:  # noqa: ARG003

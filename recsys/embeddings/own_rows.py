@@ -6,6 +6,9 @@
 The update is that of TorchRec's fused tables: a row that several fields read, or one field several times, is changed
 once, by the sum of its gradients, when the backward pass is over. Work and memory of a step are those of its ids.
 
+Every rank has all rows, and makes the same step for the rows of all ranks: gradients are gathered, and the rounding is
+drawn from numbers that are the same everywhere.
+
 Dimension key: V ids of one lookup, or of all lookups of a step, N rows of the table, U rows that a step has read, each
 once, D width of a row.
 """
@@ -20,8 +23,10 @@ from torch.nn import functional
 
 from recsys.config import SparseOptimizer
 from recsys.config.tables import Table
+from recsys.embeddings.hashing import mix64
 from recsys.embeddings.row_optimizer import RowOptimizer
 from recsys.embeddings.scheme import Init, Member, Phase, PhysicalTable, Scheme, tensor_bytes
+from recsys.ranks import current, gather_rows
 
 __all__ = ["OwnRows", "round_at_random", "sum_by_row"]
 
@@ -44,6 +49,8 @@ class OwnRows(Scheme):
 
     ids_merge = "never"
     codes: Tensor
+    draws: Tensor
+    """(2,) int64: a seed, and how often rows have been rounded at random; no generator of a rank's own."""
 
     def __init__(self, name: str, members: Sequence[Member], dim: int, spec: Table, *, bits: int, scale: float) -> None:
         super().__init__(name, members, dim, spec)
@@ -52,12 +59,14 @@ class OwnRows(Scheme):
             self.first_rows.append(self.first_rows[-1] + member.size)
         self.num_rows = self.first_rows[-1]
         self.register_buffer("codes", torch.empty(self.num_rows, dim, dtype=CODES[bits]))
+        self.register_buffer("draws", torch.zeros(2, dtype=torch.int64))
         if not self.codes.is_meta:
             for first in range(0, self.num_rows, CHUNK):
                 codes = self.codes[first : first + CHUNK]
                 values = torch.empty(codes.shape)
                 Init()(values)
                 codes.copy_(round_at_random(values / scale, codes.dtype))
+            self.draws[0].random_()
         self.optimizer: RowOptimizer | None = None
         self._gradients: list[tuple[Tensor, Tensor]] = []
 
@@ -95,8 +104,14 @@ class OwnRows(Scheme):
         assert self.optimizer is not None, f"{self.name}: use_optimizer comes before the first backward pass"
         rows, gradients = zip(*self._gradients, strict=True)
         self._gradients.clear()
-        row_U, gradient_UD = sum_by_row(torch.cat(rows), torch.cat(gradients))
+        row_U, gradient_UD = sum_over_all(*sum_by_row(torch.cat(rows), torch.cat(gradients)))
         self.move(row_U, self.optimizer(row_U, gradient_UD))
+
+    def rounded(self, code_UD: Tensor) -> Tensor:
+        """Round codes at random, as every other rank and a resumed run do."""
+        seed = int(mix64(self.draws.sum()))
+        self.draws[1] += 1
+        return round_at_random(code_UD, self.codes.dtype, torch.Generator(code_UD.device).manual_seed(seed))
 
     def use_optimizer(self, optimizer: SparseOptimizer) -> None:
         self.optimizer = RowOptimizer(optimizer, num_rows=self.num_rows, dim=self.dim)
@@ -113,14 +128,14 @@ class OwnRows(Scheme):
         config = SparseOptimizer.model_validate({"name": sparse})
         with torch.device("meta"):
             state = sum(tensor_bytes(RowOptimizer(config, num_rows=self.num_rows, dim=d)) for d in self.updated_dims())
-        return self.serving_bytes() + state
+        return self.serving_bytes() + state + self.draws.nbytes
 
     def updated_dims(self) -> list[int]:
         """Return the widths of the row-shaped tensors that an optimiser updates."""
         return [self.dim]
 
 
-def round_at_random(value_UD: Tensor, dtype: torch.dtype) -> Tensor:
+def round_at_random(value_UD: Tensor, dtype: torch.dtype, generator: torch.Generator | None = None) -> Tensor:
     """Round up with the probability of the fraction, else down, so that the mean is the value; then clamp to the type.
 
     It is clamp(floor(value + u)) with u uniform in [0, 1), without the rounding error of that sum.
@@ -130,7 +145,8 @@ def round_at_random(value_UD: Tensor, dtype: torch.dtype) -> Tensor:
         [3, 127, -128]
     """
     floor_UD = value_UD.floor()
-    up_UD = torch.rand_like(value_UD) < value_UD - floor_UD
+    drawn_UD = torch.rand(value_UD.shape, generator=generator, dtype=value_UD.dtype, device=value_UD.device)
+    up_UD = drawn_UD < value_UD - floor_UD
     limits = torch.iinfo(dtype)
     return floor_UD.add_(up_UD).clamp_(limits.min, limits.max).to(dtype)
 
@@ -148,3 +164,12 @@ def sum_by_row(row_V: Tensor, gradient_VD: Tensor) -> tuple[Tensor, Tensor]:
     # A bag for each row: six times as fast as index_add_ by the inverse of torch.unique, and the same on every run.
     sum_UD = functional.embedding_bag(order_V, gradient_VD, uses_U.cumsum(0) - uses_U, mode="sum")
     return row_U, sum_UD
+
+
+def sum_over_all(row_U: Tensor, gradient_UD: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the rows that any rank has a gradient of, and the gradients: sums over ranks divided by their number."""
+    size = current().size
+    if size == 1:
+        return row_U, gradient_UD
+    row_U, gradient_UD = sum_by_row(torch.cat(gather_rows(row_U)), torch.cat(gather_rows(gradient_UD)))
+    return row_U, gradient_UD / size

@@ -70,7 +70,7 @@ class Robe(Scheme):
             found = separate(cls, name, hashed, dim, spec, sizes=sizes)
         elif hashed:
             found = super().parts(name, hashed, dim, spec)
-        return found + [plain(f"{name}/{member.name}", [member], dim) for member in exact]
+        return found + [plain(f"{name}/{member.name}", [member], dim, spec) for member in exact]
 
     @classmethod
     def settings(cls, members: Sequence[Member], dim: int, spec: Table) -> Settings:

@@ -52,17 +52,17 @@ class Init(NamedTuple):
     """Small enough that unseen rows say nothing (AutoInt's code)."""
     mean: float = 0.0
 
-    def __call__(self, weight: Tensor) -> None:
-        """Fill a tensor in place."""
+    def __call__(self, weight: Tensor, generator: torch.Generator | None = None) -> None:
+        """Fill a tensor in place, with torch's own random numbers unless there is a generator."""
         with torch.no_grad():
-            self._fill(weight)
+            self._fill(weight, generator)
 
-    def _fill(self, weight: Tensor) -> None:
-        nn.init.normal_(weight, mean=self.mean, std=self.std)
+    def _fill(self, weight: Tensor, generator: torch.Generator | None) -> None:
+        nn.init.normal_(weight, mean=self.mean, std=self.std, generator=generator)
         if self.kind == "far_normal":
             near = (weight - self.mean).abs() < self.std
             while near.any():
-                weight[near] = torch.empty_like(weight[near]).normal_(self.mean, self.std)
+                weight[near] = torch.empty_like(weight[near]).normal_(self.mean, self.std, generator=generator)
                 near = (weight - self.mean).abs() < self.std
 
 
@@ -122,6 +122,8 @@ class Scheme(nn.Module, ABC):
     """Whether, and by what, two ids of a vocabulary come to have one embedding."""
     num_stages: ClassVar[int] = 1
     """Stages of training. All but the last take half of the epochs at most, and no epoch of theirs is ever the best."""
+    needs_whole_tables: ClassVar[bool] = False
+    """Training looks at whole tables: each lies on one rank, all of a scheme on the same, which does the work."""
     ends_stage_early: ClassVar[bool] = False
     """A stage before the last also ends when early stopping would end it, and the next goes on from its best epoch."""
 
@@ -190,7 +192,10 @@ class Scheme(nn.Module, ABC):
         return []
 
     def take_loss(self) -> Tensor | None:
-        """Return and forget the scheme's own part () of the loss of the last forward pass."""
+        """Return and forget the scheme's own part () of the loss of the last forward pass.
+
+        With several ranks it is this rank's part times their number, by which the sum of their gradients is divided.
+        """
         return None
 
     def second_pass(self) -> list[Tensor]:
@@ -201,10 +206,15 @@ class Scheme(nn.Module, ABC):
         return []
 
     def finish_step(self, gradients: list[Tensor], num_rows: int) -> None:
-        """Take the gradients of the second pass's leaves; the batch had so many rows."""
+        """Take the gradients of the second pass's leaves, summed over ranks; the whole batch had so many rows."""
 
     def after_step(self, place: StepPlace, weights: Mapping[str, Tensor]) -> None:
-        """Change the weights of the physical tables (name -> (rows, dim)) in place after a step."""
+        """Change the weights of the physical tables (name -> (rows, dim)) in place after a step.
+
+        Tables that do not lie whole on this rank are left out. If the scheme needs whole tables, this, `next_stage` and
+        `before_validation` are called on the rank that has them and on no other; buffers that they change are sent from
+        there to the others after `next_stage` only.
+        """
 
     def before_validation(self, weights: Mapping[str, Tensor]) -> None:
         """Bring the weights to the form in which they would be served."""
@@ -226,6 +236,11 @@ class Scheme(nn.Module, ABC):
 
     # --- bytes ----------------------------------------------------------------------------------------------------
 
+    @property
+    def weight_bytes(self) -> int:
+        """Bytes of one weight of a row; the optimiser's state is of 32-bit floats."""
+        return 2 if self.spec.precision == "fp16" else 4
+
     def physical(self) -> list[PhysicalTable]:
         """Return the physical tables, each once."""
         found = {table.name: table for member in range(len(self.members)) for table in self.tables(member)}
@@ -233,7 +248,7 @@ class Scheme(nn.Module, ABC):
 
     def serving_bytes(self) -> int:
         """Bytes of the tensors of the serving form, maps and indices included."""
-        return 4 * sum(table.rows * table.dim for table in self.physical()) + tensor_bytes(self)
+        return self.weight_bytes * sum(table.rows * table.dim for table in self.physical()) + tensor_bytes(self)
 
     def bytes(self, phase: Phase, *, sparse: str, dense: str) -> int:
         """Bytes of weights, codes and maps; while training and in a checkpoint of the optimisers' state too.
@@ -246,9 +261,10 @@ class Scheme(nn.Module, ABC):
         if phase == "serving":
             return self.serving_bytes()
         by_row, by_weight = ROW_STATE[sparse]
-        rows = sum(table.rows * (table.dim * (1 + by_weight) + by_row) for table in self.physical())
+        tables = [(table.rows, table.rows * table.dim) for table in self.physical()]
+        rows = sum(num_weights * (self.weight_bytes + 4 * by_weight) + 4 * by_row * num for num, num_weights in tables)
         dense_state = DENSE_STATE[dense] * sum(p.numel() * p.element_size() for p in self.parameters())
-        return 4 * rows + tensor_bytes(self) + dense_state
+        return rows + tensor_bytes(self) + dense_state
 
     # --- helpers of schemes ---------------------------------------------------------------------------------------
 

@@ -52,14 +52,15 @@ def separate(
 def or_plain(made: Scheme) -> Scheme:
     """Return a scheme, or a row for each id of its members if that takes no more bytes."""
     sizes = [member.num_ids for member in made.members]
-    if None in sizes or made.serving_bytes() < 4 * made.dim * sum(size or 0 for size in sizes):
+    if None in sizes or made.serving_bytes() < made.weight_bytes * made.dim * sum(size or 0 for size in sizes):
         return made
-    return plain(made.name, made.members, made.dim)
+    return plain(made.name, made.members, made.dim, made.spec)
 
 
-def plain(name: str, members: Sequence[Member], dim: int) -> Full:
-    """Return a row for each id of some members."""
-    return Full(name, members, dim, FullTable(features=tuple(member.name for member in members)))
+def plain(name: str, members: Sequence[Member], dim: int, of: Table) -> Full:
+    """Return a row for each id of some members of a table, as precise as its own."""
+    spec = FullTable(features=tuple(member.name for member in members), precision=of.precision)
+    return Full(name, members, dim, spec)
 
 
 def split_small(members: Sequence[Member], most: int) -> tuple[list[Member], list[Member]]:

@@ -29,7 +29,7 @@ class PhysicalRows(nn.Module):
     def forward(self, row_KV: Tensor, member: int, found: list[Tensor]) -> None:
         """Put rows (V, d) in the places of `found` (K of them) that this table fills."""
         for k in self.lookups[member]:
-            found[k] = functional.embedding(row_KV[k], self.weight)
+            found[k] = functional.embedding(row_KV[k], self.weight).float()
 
 
 class RowReader(nn.Module):

@@ -63,7 +63,7 @@ class Unified(Scheme):
         assert isinstance(spec, UnifiedTable)
         hashed, exact = split_small(members, spec.exact_below)
         found: list[Scheme] = [cls(name, hashed, dim, spec)] if hashed else []
-        return found + [plain(f"{name}/{m.name}", [m], dim * num_lookups(spec, m.name)) for m in exact]
+        return found + [plain(f"{name}/{m.name}", [m], dim * num_lookups(spec, m.name), spec) for m in exact]
 
     @classmethod
     def settings(cls, members: Sequence[Member], dim: int, spec: Table) -> Settings:  # noqa: ARG003

@@ -3,17 +3,38 @@
 import numpy as np
 import torch
 
-from recsys.config import Field, Plan
+from recsys.config import BucketFeature, DatetimeFeature, Field, IdFeature, IdsFeature, Plan
 from recsys.embeddings.scheme import Member
 from recsys.features.state import TransformState
+from recsys.features.times import PART_SIZES
 
-__all__ = ["members_of", "vocabularies"]
+__all__ = ["members_of", "vocabularies", "vocabularies_of_config"]
 
 
 def vocabularies(plan: Plan, state: TransformState) -> dict[str, Member]:
     """Return each vocabulary of a plan, by the field that owns it."""
     owners = {plan.vocabulary_of(field): field for field in plan.fields if field.kind != "number"}
     return {owner: _member(owner, field, state) for owner, field in owners.items()}
+
+
+def vocabularies_of_config(plan: Plan) -> dict[str, Member] | None:
+    """Return each vocabulary of a plan if none is learnt from data: open or listed ones, buckets, parts of times."""
+    found: dict[str, Member] = {}
+    for owner in {plan.vocabulary_of(field): None for field in plan.fields if field.kind != "number"}:
+        field = plan.field(owner)
+        feature = plan.features[field.feature]
+        if field.open:
+            found[owner] = Member(owner, None)
+        elif isinstance(feature, DatetimeFeature):
+            part = next(part for part in feature.parts if owner == f"{field.feature}.{part}")
+            found[owner] = Member(owner, PART_SIZES[part])
+        elif isinstance(feature, BucketFeature) and feature.boundaries is not None:
+            found[owner] = Member(owner, len(feature.boundaries) + 2)
+        elif isinstance(feature, IdFeature | IdsFeature) and not isinstance(feature.vocabulary, str):
+            found[owner] = Member(owner, len(feature.vocabulary) + 1)
+        else:
+            return None
+    return found
 
 
 def members_of(plan: Plan, state: TransformState) -> dict[str, list[Member]]:

@@ -10,7 +10,7 @@ from recsys.config import DataSection
 from recsys.data.prepare import prepare_split
 from recsys.errors import DataError
 from recsys.export.bundle import write_bundle
-from recsys.training.build import load_run, score_split
+from recsys.training.build import load_run, score_alone
 from recsys.training.golden import golden_path
 from recsys.training.strategy import pick_device, table_weights
 
@@ -32,7 +32,7 @@ def export_run(run: Path, out: Path) -> None:
     golden = golden_path(run)
     with tempfile.TemporaryDirectory(prefix="recsys-") as scratch:
         split = prepare_split(built.plan, built.state, [golden], DataSection(), Path(scratch) / "golden")
-        expected = score_split(built, split).probabilities
+        expected = score_alone(built, split).probabilities
     write_bundle(
         out,
         plan=built.plan,

@@ -6,9 +6,9 @@ M = F + N embeddings of a row, D width of an embedding.
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from recsys.config.towers import Activation, AutoIntModel, DinModel, MlpModel
+from recsys.ranks.batch_norm import BatchNorm
 
 __all__ = [
     "BatchNorm",
@@ -62,41 +62,13 @@ def segment_softmax(scores_V: Tensor, lengths_B: Tensor) -> Tensor:
     return powers_V / segment_expand(segment_sum(powers_V, lengths_B), lengths_B, num_entries)
 
 
-@torch.fx.wrap
-def _batch_norm(
-    rows: Tensor, mean: Tensor, var: Tensor, weight: Tensor | None, bias: Tensor | None, training: bool, eps: float
-) -> Tensor:
-    return functional.batch_norm(rows, mean, var, weight, bias, training and rows.shape[0] > 1, momentum=0.1, eps=eps)
-
-
-class BatchNorm(nn.Module):
-    """Batch normalisation of (rows, channels) that can also train on a batch of one row, or of none.
-
-    Such a batch has no variance: it is normalised by the moving averages (momentum 0.1), as in eval mode, and leaves
-    them alone. `torch.nn.BatchNorm1d` raises instead, which would end a run at a last batch of one row.
-    """
-
-    running_mean: Tensor
-    running_var: Tensor
-
-    def __init__(self, num_channels: int, *, affine: bool = True, eps: float = 1e-5) -> None:
-        super().__init__()
-        self.eps = eps
-        self.weight = nn.Parameter(torch.ones(num_channels)) if affine else None
-        self.bias = nn.Parameter(torch.zeros(num_channels)) if affine else None
-        self.register_buffer("running_mean", torch.zeros(num_channels))
-        self.register_buffer("running_var", torch.ones(num_channels))
-
-    def forward(self, rows: Tensor) -> Tensor:
-        return _batch_norm(rows, self.running_mean, self.running_var, self.weight, self.bias, self.training, self.eps)
-
-
 class Dice(nn.Module):
     """Activation that bends where the batch has its mean: f(s) = p s + (1 - p) alpha s, p = sigmoid((s - E) / std).
 
     Paper: Zhou et al., "Deep Interest Network for Click-Through Rate Prediction", KDD 2018, section 5.3.
-    In training E and Var are those of the batch, and the gradient passes through them; in eval mode, and for a batch
-    of fewer than two rows, they are moving averages. alpha is learnt for each channel, from 0 as in the public code.
+    In training E and Var are those of the batch on all ranks, and the gradient passes through them; in eval mode, and
+    for a batch of fewer than two rows, they are moving averages. alpha is learnt for each channel, from 0 as in the
+    public code.
 
     Shape:
         rows: (rows, channels).

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -12,16 +13,20 @@ from recsys.data.prepare import prepare_split
 from recsys.data.prepared import PreparedSplit
 from recsys.data.reader import Reader
 from recsys.embeddings import Batch, Layout
+from recsys.embeddings.placement import Placement
 from recsys.embeddings.vocabularies import vocabularies
 from recsys.errors import DataError
 from recsys.features.state import TransformState
 from recsys.model import CtrModel
+from recsys.ranks import ALONE, Exchange, World
+from recsys.ranks.join import reader_group
+from recsys.ranks.randomness import seed_of
 from recsys.towers import tower_class
 from recsys.training import checkpoint
 from recsys.training.scoring import Scores, score
 from recsys.training.strategy import shard
 
-__all__ = ["Built", "build", "load_run", "score_files", "score_split"]
+__all__ = ["Built", "build", "load_run", "score_alone", "score_files", "score_split"]
 
 EVALUATION_ROWS = 16_384
 """Rows of a batch without gradients: enough to keep the kernels busy, little enough for wide towers."""
@@ -38,10 +43,26 @@ class Built:
     state: TransformState
     layout: Layout
     model: DistributedModelParallel
+    world: World = ALONE
 
 
-def build(plan: Plan, state: TransformState, *, device: torch.device) -> Built:
-    """Make the model of a plan, its parameters drawn from `train.seed`."""
+def build(
+    plan: Plan,
+    state: TransformState,
+    *,
+    device: torch.device,
+    world: World = ALONE,
+    place: Callable[[CtrModel], Placement] | None = None,
+) -> Built:
+    """Make the model of a plan, its parameters drawn from `train.seed`; every rank must call it.
+
+    Args:
+        plan: what the model sees of the data.
+        state: vocabularies.
+        device: of this rank.
+        world: of this process.
+        place: says where the tables of the model go; None if there is one rank, which has them all.
+    """
     train = plan.config.train
     torch.manual_seed(train.seed)
     layout = Layout(
@@ -50,7 +71,18 @@ def build(plan: Plan, state: TransformState, *, device: torch.device) -> Built:
         jagged=tower_class(plan.config.model.tower).uses_behaviours,
         regularized=train.regularization.rows > 0,
     )
-    return Built(plan, state, layout, shard(CtrModel(plan, layout), train.sparse_optimizer, device=device))
+    model = CtrModel(plan, layout)
+    sharded = shard(
+        model,
+        train.sparse_optimizer,
+        device=device,
+        placement=None if place is None else place(model),
+        seed=train.seed,
+        communication=train.communication,
+    )
+    if not world.is_first:
+        torch.manual_seed(seed_of(train.seed, "rank", world.rank))  # the rows of another rank drop out apart
+    return Built(plan, state, layout, sharded, world)
 
 
 def load_run(folder: Path, *, device: torch.device) -> Built:
@@ -67,11 +99,21 @@ def load_run(folder: Path, *, device: torch.device) -> Built:
     return built
 
 
-def score_split(built: Built, split: PreparedSplit, *, progress: ProgressReport | None = None) -> Scores:
-    """Score a prepared split in the order of its rows."""
-    reader: Reader[Batch] = Reader(
-        split, built.plan, batch_size=EVALUATION_ROWS, collate=built.layout.collate, seed=None
+def reader_of(built: Built, split: PreparedSplit) -> Reader[Batch]:
+    """Return the batches of a split in order, to be scored: this rank's part of each."""
+    return Reader(
+        split,
+        built.plan,
+        batch_size=EVALUATION_ROWS * built.world.size,
+        collate=partial(built.layout.collate, exchange=Exchange(built.world, reader_group())),
+        seed=None,
+        world=built.world,
     )
+
+
+def score_split(built: Built, split: PreparedSplit, *, progress: ProgressReport | None = None) -> Scores | None:
+    """Score a prepared split in the order of its rows; None on other ranks than 0."""
+    reader = reader_of(built, split)
     done = 0
 
     def count(rows: int) -> None:
@@ -83,10 +125,17 @@ def score_split(built: Built, split: PreparedSplit, *, progress: ProgressReport 
     return score(built.model, reader, progress=count)
 
 
+def score_alone(built: Built, split: PreparedSplit, *, progress: ProgressReport | None = None) -> Scores:
+    """Score a prepared split with a run that was loaded, on one process."""
+    scores = score_split(built, split, progress=progress)
+    assert scores is not None
+    return scores
+
+
 def score_files(
     built: Built, paths: Sequence[Path], scratch: Path, *, progress: ProgressReport | None = None
 ) -> Scores:
-    """Prepare raw files into the new folder `scratch` with the run's fitted state, and score them."""
+    """Prepare raw files into the new folder `scratch` with the run's fitted state, and score them, on one process."""
     data = built.plan.config.data
     split = prepare_split(built.plan, built.state, paths, data, scratch, progress)
-    return score_split(built, split, progress=progress)
+    return score_alone(built, split, progress=progress)

@@ -11,8 +11,15 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from recsys.config import EarlyStopping, LrReduction
+from recsys.ranks import World, current, sum_over_ranks
+from recsys.ranks.randomness import seed_of
 from recsys.training import checkpoint
+from recsys.training.pieces import table_step
+from recsys.training.saver import Saver
 from recsys.training.task import CtrTask
+
+LOG_EVERY = 50
+"""Steps between two points of the training loss in the event files."""
 
 __all__ = ["Checkpoints", "EpochReport", "Progress", "ReduceLearningRates", "ShowRows", "StopEarly"]
 
@@ -65,9 +72,16 @@ class Progress:
 
 
 class EpochReport(Callback):
-    """Times training, judges every validation, and writes it to metrics.jsonl and as one line to the console."""
+    """Times training, judges every validation, and writes it to metrics.jsonl and as one line to the console.
 
-    def __init__(self, progress: Progress, path: Path, *, metric: str, say: Callable[[str], None]) -> None:
+    Args:
+        progress: of the run; judged on all ranks alike.
+        path: of metrics.jsonl; None on other ranks than 0.
+        metric: by which epochs are judged.
+        say: told the line.
+    """
+
+    def __init__(self, progress: Progress, path: Path | None, *, metric: str, say: Callable[[str], None]) -> None:
         self.progress = progress
         self.path = path
         self.metric = metric
@@ -78,14 +92,19 @@ class EpochReport(Callback):
         if self.since is None:
             self.since = time.perf_counter()
 
-    def on_train_batch_end(self, trainer: Trainer, module: LightningModule, outputs: Any, batch: Any, *_: Any) -> None:
+    def on_train_batch_end(self, trainer: Trainer, module: LightningModule, *_: Any) -> None:
+        assert isinstance(module, CtrTask)
         now = time.perf_counter()
         self.progress.batch += 1
         self.progress.step += 1
         self.progress.stage_step += 1
-        self.progress.train_rows += batch.num_rows
+        self.progress.train_rows += module.batch.batch_rows
         self.progress.train_seconds += now - (self.since or now)
         self.since = now
+        if self.progress.step % LOG_EVERY == 0:
+            loss = float(sum_over_ranks(module.batch_loss))
+            if trainer.logger is not None:
+                trainer.logger.log_metrics({"train.loss": loss}, self.progress.step)
 
     def on_validation_end(self, trainer: Trainer, module: LightningModule) -> None:
         assert isinstance(module, CtrTask)
@@ -101,8 +120,9 @@ class EpochReport(Callback):
             "rows_per_second": self.progress.train_rows / max(self.progress.train_seconds, 1e-9),
             "lr": module.optimizer.param_groups[0]["lr"],
         }
-        with self.path.open("a") as file:
-            file.write(json.dumps(line) + "\n")
+        if self.path is not None:
+            with self.path.open("a") as file:
+                file.write(json.dumps(line) + "\n")
         gauc = f", GAUC {metrics['gauc']:.5f}" if "gauc" in metrics else ""
         best = " (best)" if self.progress.waited == 0 else ""
         self.say(
@@ -112,7 +132,7 @@ class EpochReport(Callback):
 
     def forget_the_future(self) -> None:
         """Drop lines of a former session that a resumed run will write again."""
-        if not self.path.exists():
+        if self.path is None or not self.path.exists():
             return
         lines = self.path.read_text().splitlines()
         kept = [line for line in lines if json.loads(line)["epoch"] <= self.progress.epoch]
@@ -163,19 +183,59 @@ class StopEarly(Callback):
 
 
 class Checkpoints(Callback):
-    """Writes `last` every few minutes and after each epoch, and lets `best` be the `last` of the best epoch."""
+    """Writes `last` when the ranks are told to and after each epoch, and lets `best` be the `last` of the best epoch.
 
-    def __init__(self, folder: Path, progress: Progress, *, minutes: float, epochs: int) -> None:
+    Saving goes on beside training. All ranks save and stop after the same batch, since they were told so with it.
+
+    Args:
+        folder: of the checkpoints.
+        progress: of the run; rank 0's is saved.
+        minutes: between two checkpoints within an epoch.
+        epochs: of the run.
+        seed: of the run.
+        saver: that writes.
+
+    Attributes:
+        stopped: the run was told to stop, and its last checkpoint is complete.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        progress: Progress,
+        *,
+        minutes: float,
+        epochs: int,
+        seed: int = 0,
+        saver: Saver | None = None,
+    ) -> None:
         self.folder = folder
         self.progress = progress
         self.seconds = minutes * 60
         self.epochs = epochs
-        self.saved_at = time.monotonic()
+        self.seed = seed
+        self.saver = saver or Saver()
+        self.stopped = False
+        self._told_to_stop = False
+        self._since = time.monotonic()
+
+    def due(self) -> bool:
+        """Tell whether it is time for a checkpoint; the clock then starts anew. One rank asks, and tells all."""
+        is_due = time.monotonic() - self._since >= self.seconds
+        if is_due:
+            self._since = time.monotonic()
+        return is_due
 
     def on_train_batch_end(self, trainer: Trainer, module: LightningModule, *_: Any) -> None:
-        # Not after the last batch of an epoch: there would be nothing left of it to go on with before validation.
-        if not trainer.is_last_batch and time.monotonic() - self.saved_at >= self.seconds:
+        assert isinstance(module, CtrTask)
+        self._told_to_stop |= module.orders.stop
+        if trainer.is_last_batch:  # there would be nothing left of the epoch to go on with before validation
+            return
+        if self._told_to_stop or module.orders.save:
             self._save(module)
+        if self._told_to_stop:
+            self._stop(trainer)
+            trainer.limit_val_batches = 0  # Lightning validates before it stops; the epoch is not over
 
     def on_validation_end(self, trainer: Trainer, module: LightningModule) -> None:
         assert isinstance(module, CtrTask)
@@ -183,31 +243,77 @@ class Checkpoints(Callback):
         self.progress.finished = trainer.should_stop or self.progress.epoch >= self.epochs
         module.forget_losses()
         self._save(module)
-        self._keep_best()
+        self._since = time.monotonic()
+        alone = current().size == 1  # else the next batch tells
+        if self._told_to_stop or (alone and module.wishes().stop):
+            self._stop(trainer)
 
-    def _save(self, module: LightningModule) -> None:
-        assert isinstance(module, CtrTask)
-        extra = {
-            "progress": vars(self.progress).copy(),
+    def on_train_end(self, trainer: Trainer, module: LightningModule) -> None:
+        self.wait()
+
+    def on_exception(self, trainer: Trainer, module: LightningModule, exception: BaseException) -> None:
+        """Let a save that has begun come to its end, whatever has happened to training."""
+        self.saver.settle()
+
+    def wait(self) -> None:
+        """Wait until `last` and `best` are complete on all ranks; before anybody reads them.
+
+        Raises:
+            OSError: they could not be written.
+        """
+        self.saver.wait()
+
+    def _stop(self, trainer: Trainer) -> None:
+        self.wait()
+        self.stopped = trainer.should_stop = True
+
+    def _save(self, module: CtrTask) -> None:
+        own = {
             "losses": module.losses(),
             "table_rates": module.table_rates(),
+            "table_step": table_step(module.model),
             "random": torch.get_rng_state(),
-            "random_cuda": torch.cuda.get_rng_state_all(),
+            "random_cuda": torch.cuda.get_rng_state() if module.model.device.type == "cuda" else None,
         }
-        checkpoint.save(self.folder / "last", module.model, module.optimizer, extra)
-        self.saved_at = time.monotonic()
+        extra = {"progress": vars(self.progress).copy()}
+        best = self.folder / "best" if self._is_best() else None
+        self.saver.save(self.folder / "last", module.model, module.optimizer, extra, own, best=best)
 
-    def _keep_best(self) -> None:
-        if self.progress.batch == 0 and self.progress.best_epoch == self.progress.epoch:
-            checkpoint.copy(self.folder / "last", self.folder / "best")
+    def _is_best(self) -> bool:
+        return self.progress.batch == 0 and self.progress.best_epoch == self.progress.epoch
 
     def restore(self, module: CtrTask) -> None:
-        """Go back to the last checkpoint: model, optimisers, random state, place in the data."""
-        extra = checkpoint.load(self.folder / "last", module.model, module.optimizer)
-        vars(self.progress).update(extra["progress"])
-        module.set_losses(extra["losses"])
-        module.set_table_rates(extra["table_rates"])
-        torch.set_rng_state(extra["random"])
-        if extra["random_cuda"]:
-            torch.cuda.set_rng_state_all(extra["random_cuda"])
-        self._keep_best()  # the kill may have come between the two
+        """Go back to the last checkpoint: model, optimisers, random state, place in the data.
+
+        At another world size than that of the checkpoint, every rank seeds itself from the run's seed and the step.
+        """
+        self.wait()
+        loaded = checkpoint.load(self.folder / "last", module.model, module.optimizer)
+        vars(self.progress).update(loaded.extra["progress"])
+        self._set_rates(module, loaded)
+        module.model.fused_optimizer.set_optimizer_step(max(own["table_step"] for own in loaded.ranks))
+        world = current()
+        sums = {name: sum(own["losses"][name] for own in loaded.ranks) for name in ("sum", "rows")}
+        module.set_losses(sums if world.is_first else dict.fromkeys(sums, 0.0))
+        self._set_random(loaded, world)
+        if world.is_first and self._is_best():  # the kill may have come between the two
+            checkpoint.copy(self.folder / "last", self.folder / "best")
+
+    def go_back_to_best(self, module: CtrTask) -> None:
+        """Take up the model, the optimisers and the learning rates of the best epoch."""
+        self.wait()
+        self._set_rates(module, checkpoint.load(self.folder / "best", module.model, module.optimizer))
+
+    def _set_rates(self, module: CtrTask, loaded: checkpoint.Loaded) -> None:
+        """Set the learning rate of the tables, which is the same for all; a rank that had no table saved none."""
+        rates = [rate for own in loaded.ranks for rate in own["table_rates"]]
+        module.set_table_rates(rates[:1] * len(module.table_rates()))
+
+    def _set_random(self, loaded: checkpoint.Loaded, world: World) -> None:
+        if len(loaded.ranks) != world.size:
+            torch.manual_seed(seed_of(self.seed, "resumed", self.progress.step, world.rank))
+            return
+        own = loaded.ranks[world.rank]
+        torch.set_rng_state(own["random"])
+        if own["random_cuda"] is not None and torch.cuda.is_available():
+            torch.cuda.set_rng_state(own["random_cuda"])

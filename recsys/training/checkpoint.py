@@ -1,92 +1,166 @@
 """Checkpoints of a run: `checkpoints/last` to go on from, `checkpoints/best` to evaluate and export.
 
-Tables and their optimiser go through torch.distributed.checkpoint, everything else is one small file. A folder appears
-under its name only when it is complete.
+Tables and their optimiser are stored by torch.distributed.checkpoint, by table and row, so that they are loaded at any
+world size and with any sharding. Everything else is one small file. A folder appears under its name only when it is
+complete.
 """
 
 import os
+import pickle
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
-from torch.distributed.checkpoint import state_dict_loader, state_dict_saver
+from torch import Tensor, distributed
+from torch.distributed.checkpoint import state_dict_loader
 from torch.distributed.checkpoint.api import CheckpointException
+from torch.distributed.checkpoint.filesystem import FileSystemReader
+from torch.distributed.checkpoint.metadata import TensorStorageMetadata
 from torch.optim import Optimizer
 from torchrec.distributed.model_parallel import DistributedModelParallel
 
 from recsys.errors import DataError
+from recsys.ranks import broadcast, current
+from recsys.training.pieces import size_of, tensors_of
 
-__all__ = ["find", "load", "save"]
+__all__ = ["Loaded", "copy", "find", "load", "read_metadata", "readable", "table_of"]
 
-_TRAINER = "trainer.pt"
+TRAINER = "trainer.pt"
+METADATA = ".metadata"
 
 
-def save(folder: Path, model: DistributedModelParallel, optimizer: Optimizer, extra: dict[str, Any]) -> None:
-    """Write everything that the rest of the run depends on; a kill at any moment leaves the former checkpoint.
+class Loaded(NamedTuple):
+    """What a checkpoint holds beside tensors that a model or optimiser took."""
 
-    Args:
-        folder: where to; replaced when it exists.
-        model: the sharded model, with its fused optimiser.
-        optimizer: of the dense part.
-        extra: plain values and tensors: place in the data, callbacks' states, random state.
-    """
-    temporary = _sibling(folder, "tmp")
-    shutil.rmtree(temporary, ignore_errors=True)
-    try:
-        state_dict_saver.save(_tables(model), checkpoint_id=temporary)
-    except CheckpointException as error:  # wraps whatever came, Ctrl-C too
-        raise next(cause for cause, _ in error.failures.values()) from error
-    torch.save({"optimizer": optimizer.state_dict(), "extra": extra}, temporary / _TRAINER)
-    _swap(temporary, folder)
+    extra: dict[str, Any]
+    """What is the same on all ranks."""
+    ranks: list[dict[str, Any]]
+    """What was each rank's own, by rank; as many as there were then."""
 
 
 def copy(source: Path, folder: Path) -> None:
     """Let `folder` be the same checkpoint as `source`: hard links, no bytes are written."""
-    temporary = _sibling(folder, "tmp")
+    temporary = sibling(folder, "tmp")
     shutil.rmtree(temporary, ignore_errors=True)
     shutil.copytree(find(source) or source, temporary, copy_function=os.link)
-    _swap(temporary, folder)
+    swap(temporary, folder)
 
 
 def find(folder: Path) -> Path | None:
     """Return the complete checkpoint at `folder`: itself, or the one it was about to replace."""
-    for candidate in (folder, _sibling(folder, "old")):
-        if (candidate / _TRAINER).exists():
+    for candidate in (folder, sibling(folder, "old")):
+        if (candidate / TRAINER).exists() and (candidate / METADATA).exists():
             return candidate
     return None
 
 
-def load(folder: Path, model: DistributedModelParallel, optimizer: Optimizer | None = None) -> dict[str, Any]:
-    """Read a checkpoint into the model and, when given, the dense optimiser; return its `extra`.
+def load(folder: Path, model: DistributedModelParallel, optimizer: Optimizer | None = None) -> Loaded:
+    """Read a checkpoint into the model and, when given, the dense optimiser. All ranks call it, and read their rows.
 
     Raises:
-        DataError: there is no complete checkpoint.
+        DataError: there is no complete checkpoint, or it is one of other tables.
     """
-    found = find(folder)
+    found = broadcast(find(folder))
     if found is None:
         raise DataError(f"{folder}: no complete checkpoint there")
-    state = _tables(model)
-    state_dict_loader.load(state, checkpoint_id=found)
-    model.load_state_dict(state["model"])
-    model.fused_optimizer.load_state_dict(state["sparse"])
-    trainer = torch.load(found / _TRAINER, weights_only=True)
+    tensors = tensors_of(model)
+    _check_same(found, tensors)
+    try:
+        state_dict_loader.load(tensors, checkpoint_id=found)
+    except CheckpointException as error:  # wraps whatever came, Ctrl-C too
+        raise _unreadable(found, next(cause for cause, _ in error.failures.values())) from error
+    trainer = read_trainer(found)
+    own = {name.removeprefix("model."): value for name, value in tensors.items() if name.startswith("model.")}
+    model.load_state_dict(own)  # everything is there; this empties the caches of tables in host memory
     if optimizer is not None:
         optimizer.load_state_dict(trainer["optimizer"])
-    extra: dict[str, Any] = trainer["extra"]
-    return extra
+    return Loaded(trainer["extra"], trainer.get("ranks", []))
 
 
-def _tables(model: DistributedModelParallel) -> dict[str, Any]:
-    return {"model": model.state_dict(), "sparse": model.fused_optimizer.state_dict()}
+def read_metadata(found: Path) -> dict[str, TensorStorageMetadata]:
+    """Return the shape, dtype and pieces of every tensor of a checkpoint.
+
+    Raises:
+        DataError: the list of its tensors is damaged.
+    """
+    try:
+        metadata = FileSystemReader(found).read_metadata()
+        tensors = metadata.state_dict_metadata
+    except (pickle.UnpicklingError, EOFError, AttributeError, ImportError, IndexError) as error:
+        raise _unreadable(found, error) from error
+    return {name: entry for name, entry in tensors.items() if isinstance(entry, TensorStorageMetadata)}
 
 
-def _sibling(folder: Path, suffix: str) -> Path:
+def read_trainer(found: Path) -> dict[str, Any]:
+    """Return what a checkpoint holds beside the tensors of the model and of the tables' optimiser.
+
+    Raises:
+        DataError: the file is damaged.
+    """
+    try:
+        trainer: dict[str, Any] = torch.load(found / TRAINER, map_location="cpu", weights_only=True)
+    except (RuntimeError, pickle.UnpicklingError, EOFError) as error:
+        raise _unreadable(found, error) from error
+    return trainer
+
+
+def _check_same(found: Path, tensors: dict[str, Tensor]) -> None:
+    """Refuse the checkpoint of another model, on all ranks alike."""
+    saved = {name: tuple(entry.size) for name, entry in read_metadata(found).items()}
+    wanted = {name: tuple(size_of(value)) for name, value in tensors.items()}
+    problems = {f"{readable(name)} is not in it" for name in wanted.keys() - saved.keys()}
+    extra = {name for name in saved.keys() - wanted.keys() if name.startswith("model.")}
+    problems |= {f"{readable(name)} is in it, but not in the model" for name in extra}
+    problems |= {
+        f"{readable(name)} has the shape {saved[name]} in it, {size} in the model"
+        for name, size in wanted.items()
+        if name in saved and saved[name] != size
+    }
+    if current().size > 1:  # a rank knows the optimiser's state of its own tables only
+        of_ranks: list[set[str]] = [set()] * current().size
+        distributed.all_gather_object(of_ranks, problems)
+        problems = set.union(*of_ranks)
+    if problems:
+        shown = sorted(problems)[:8]
+        more = [f"and {len(problems) - len(shown)} more"] if len(problems) > len(shown) else []
+        raise DataError("\n  ".join([f"{found}: a checkpoint of another model:", *shown, *more]))
+
+
+def readable(name: str) -> str:
+    """Return how a user calls a tensor of a checkpoint.
+
+    >>> readable("model.lookup.pooled.embedding_bags.user_table.weight")
+    'table user_table'
+    >>> readable("sparse.state.lookup.pooled.embedding_bags.user_table.weight.user_table.momentum1")
+    "momentum1 of table user_table's optimiser"
+    >>> readable("model.tower.head.bias")
+    'tower.head.bias'
+    """
+    table = table_of(name)
+    if table is None:
+        return name.removeprefix("model.")
+    return f"{name.rsplit('.', 1)[1]} of table {table}'s optimiser" if name.startswith("sparse.") else f"table {table}"
+
+
+def table_of(name: str) -> str | None:
+    """Return the table that a tensor of a checkpoint belongs to."""
+    _, _, rest = name.partition(".embedding_bags.")
+    return rest.split(".", 1)[0] or None
+
+
+def _unreadable(found: Path, error: BaseException) -> BaseException:
+    if isinstance(error, KeyboardInterrupt):
+        return error
+    return DataError(f"{found}: cannot be read as a checkpoint: {type(error).__name__}: {error}")
+
+
+def sibling(folder: Path, suffix: str) -> Path:
     return folder.with_name(f".{folder.name}.{suffix}")
 
 
-def _swap(temporary: Path, folder: Path) -> None:
-    old = _sibling(folder, "old")
+def swap(temporary: Path, folder: Path) -> None:
+    old = sibling(folder, "old")
     if folder.exists():
         shutil.rmtree(old, ignore_errors=True)
         folder.rename(old)

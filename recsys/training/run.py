@@ -11,24 +11,31 @@ from typing import Any
 
 import torch
 from lightning.pytorch import Trainer
-from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.callbacks import Callback, LambdaCallback
 from lightning.pytorch.loggers import TensorBoardLogger
 from torch import Tensor
 
-from recsys.config import Config, EarlyStopping, Plan, dump, warnings_of
+from recsys.config import Config, EarlyStopping, dump, load_config, warnings_of
+from recsys.data.lengths import mean_lengths
 from recsys.data.prepare import prepare
 from recsys.data.prepared import Prepared
 from recsys.data.reader import Position, Reader
 from recsys.data.rows import Rows
 from recsys.embeddings import Batch, count_rows
+from recsys.embeddings.placement import Placement
 from recsys.embeddings.scheme import bytes_by_phase
 from recsys.environment import environment_record
 from recsys.errors import ConfigError, DataError
+from recsys.model import CtrModel
+from recsys.ranks import ALONE, Exchange, Orders, World, broadcast, sum_over_ranks
+from recsys.ranks.join import reader_group
+from recsys.ranks.signals import Preempted, keep_handler, saving_on_sigterm, stop_requested
 from recsys.training import checkpoint
 from recsys.training.allocator import keep_large_blocks
-from recsys.training.build import EVALUATION_ROWS, Built, ProgressReport, build, score_split
+from recsys.training.build import Built, ProgressReport, build, reader_of, score_split
 from recsys.training.callbacks import Checkpoints, EpochReport, Progress, ReduceLearningRates, ShowRows, StopEarly
 from recsys.training.golden import keep_golden_rows
+from recsys.training.placing import describe, place_tables
 from recsys.training.stages import Stages
 from recsys.training.strategy import TorchRecStrategy, pick_device
 from recsys.training.task import CtrTask
@@ -53,10 +60,12 @@ def train(
     folder: Path,
     resume: bool = False,
     device: str | None = None,
+    world: World = ALONE,
+    plan: Path | None = None,
     progress: ProgressReport | None = None,
     say: Callable[[str], None] = print,
 ) -> Trained:
-    """Run a configuration from raw files to metrics.
+    """Run a configuration from raw files to metrics; with several ranks, all must call it.
 
     Args:
         config: the checked configuration.
@@ -65,51 +74,103 @@ def train(
         folder: of the run; must be new, unless `resume`.
         resume: go on from the folder's last checkpoint.
         device: "cpu" or "cuda"; the best there is when not given.
-        progress: told about long work.
-        say: told one line after each epoch, and before all of them what is doubtful about the configuration.
+        world: what `ranks.join` returned.
+        plan: a file that says which rank holds which part of which table; what is fastest by estimate when not given.
+        progress: told about long work, on rank 0.
+        say: on rank 0 told one line after each epoch, and before all of them what is doubtful about the configuration.
 
     Raises:
         ConfigError: the run to go on with was made with another configuration.
         DataError: the data is not what the configuration promised, or has changed since.
     """
-    placed = pick_device(device)
+    placed = pick_device(device, world)
     if placed.type == "cpu":
         keep_large_blocks()
-    prepared = prepare(config, data_dir, cache_dir, progress)
+    if not world.is_first:
+        progress, say = None, _say_nothing
+    prepared = _prepare_in_turn(world, partial(prepare, config, data_dir, cache_dir, progress))
     check_splits(prepared)
     for warning in warnings_of(prepared.plan):
         say(f"warning: {warning}")
     if resume:
         _check_same_run(folder, prepared)
-    else:
+    elif world.is_first:
         _write_beginning(folder, prepared, data_dir)
-    built = build(prepared.plan, prepared.state, device=placed)
+    built = build(
+        prepared.plan,
+        prepared.state,
+        device=placed,
+        world=world,
+        place=partial(_place, prepared=prepared, folder=folder, device=placed, world=world, plan=plan, say=say),
+    )
     done = _fit(built, prepared, folder, resume=resume, device=placed, show=progress, say=say)
     checkpoint.load(folder / "checkpoints" / "best", built.model)
-    metrics = _evaluate(built, prepared, folder, progress) | _figures(built, done)
-    _write_json(folder / "metrics.json", metrics)
+    metrics = broadcast(_evaluate(built, prepared, folder, progress) | _figures(built, done))
+    if world.is_first:
+        _write_json(folder / "metrics.json", metrics)
     return Trained(folder, metrics)
 
 
-class _Epochs:
-    """The training data as Lightning takes it: each iteration is the rest of the epoch that is under way.
+def _place(
+    model: CtrModel,
+    *,
+    prepared: Prepared,
+    folder: Path,
+    device: torch.device,
+    world: World,
+    plan: Path | None,
+    say: Callable[[str], None],
+) -> Placement:
+    """Decide where the tables go; keep it in the run folder and, of several ranks, say it."""
+    train = prepared.plan.config.train
+    lengths = mean_lengths(prepared.splits["train"], prepared.plan)
+    found = place_tables(model, train, lengths=lengths, device=device, world=world, plan=plan)
+    if world.is_first:
+        _write(folder / "plan.json", found.to_json())
+    if world.size > 1:
+        for line in describe(found):
+            say(line)
+    return found
 
-    It has no length, for Lightning would take that of a resumed epoch for the length of all epochs.
+
+def _say_nothing(_line: str) -> None:
+    """Leave it to rank 0."""
+
+
+def _prepare_in_turn(world: World, prepare_all: Callable[[], Prepared]) -> Prepared:
+    """Prepare on rank 0; then on the other hosts, which may share its disk; then let the others find it prepared."""
+    turn = 0 if world.is_first else 1 if world.local_rank == 0 else 2
+    prepared = None
+    for now in range(3 if world.size > 1 else 1):
+        if now == turn:
+            prepared = prepare_all()
+        broadcast(None)
+    assert prepared is not None
+    return prepared
+
+
+class _Epochs:
+    """Training as Lightning counts it: each iteration gives the numbers of the batches left in the epoch.
+
+    The batches themselves go from the reader to the task's pipeline, which is ahead of the counting. This has no
+    length, for Lightning would take that of a resumed epoch for the length of all epochs.
     """
 
-    def __init__(self, reader: Reader[Batch], progress: Progress, count: Callable[[], None]) -> None:
+    def __init__(self, reader: Reader[Batch], progress: Progress, task: CtrTask, count: Callable[[], None]) -> None:
         self.reader = reader
         self.progress = progress
+        self.task = task
         self.count = count
         """Counts the uses of rows, which a new stage may give to other ids."""
         self.counted_stage = -1
 
-    def __iter__(self) -> Iterator[Batch]:
+    def __iter__(self) -> Iterator[int]:
         self.reader.position = Position(self.progress.epoch, self.progress.batch)
         if self.counted_stage != self.progress.stage:
             self.count()
             self.counted_stage = self.progress.stage
-        return iter(self.reader)
+        self.task.steps.begin(iter(self.reader))
+        return iter(range(self.progress.batch, self.reader.num_batches))
 
 
 class _Once:
@@ -138,27 +199,37 @@ def _fit(
 ) -> Progress:
     """Train until the epochs are over or the metric stands still."""
     config = built.plan.config.train
-    task = CtrTask(built.model, config, list(built.plan.config.labels))
     progress = Progress()
+    keeper = Checkpoints(
+        folder / "checkpoints", progress, minutes=config.checkpoint_minutes, epochs=config.epochs, seed=config.seed
+    )
+
+    def wishes() -> Orders:
+        return Orders(save=built.world.is_first and keeper.due(), stop=stop_requested())
+
+    task = CtrTask(built.model, config, list(built.plan.config.labels), world=built.world, wishes=wishes)
     watched = (config.early_stopping or EarlyStopping()).metric
-    report = EpochReport(progress, folder / "metrics.jsonl", metric=watched, say=say)
-    keeper = Checkpoints(folder / "checkpoints", progress, minutes=config.checkpoint_minutes, epochs=config.epochs)
+    lines = folder / "metrics.jsonl" if built.world.is_first else None
+    report = EpochReport(progress, lines, metric=watched, say=say)
     if resume and checkpoint.find(folder / "checkpoints" / "last"):
         keeper.restore(task)
     report.forget_the_future()
     if not progress.finished:
-        train_data, valid_data = _readers(built, prepared, progress)
+        train_data, valid_data = _readers(built, prepared, progress, task)
         stages = Stages(progress, keeper, built, steps_per_epoch=train_data.reader.num_batches, say=say)
         callbacks = _callbacks(built, progress, report, stages, keeper)
         if show is not None:
             callbacks.append(ShowRows(progress, train_data.reader.num_rows, config.batch_size, show))
-        trainer = _trainer(built.plan, folder, callbacks, device)
+        trainer = _trainer(built, folder, callbacks, device)
         done = trainer.fit_loop.epoch_progress.current
         done.processed = done.completed = progress.epoch  # type: ignore[attr-defined]
-        try:
-            trainer.fit(task, train_data, valid_data)
-        except SystemExit as stop:  # what Lightning makes of Ctrl-C
-            raise KeyboardInterrupt from stop
+        with saving_on_sigterm(say):
+            try:
+                trainer.fit(task, train_data, valid_data)
+            except SystemExit as stop:  # what Lightning makes of Ctrl-C
+                raise KeyboardInterrupt from stop
+        if keeper.stopped:
+            raise Preempted
     return progress
 
 
@@ -167,7 +238,7 @@ def _callbacks(
 ) -> list[Callback]:
     """Return what happens after each batch and each validation, in this order."""
     config = built.plan.config.train
-    callbacks: list[Callback] = [report]
+    callbacks: list[Callback] = [LambdaCallback(on_train_start=lambda *_: keep_handler()), report]
     if config.lr_reduction is not None:
         callbacks.append(ReduceLearningRates(progress, config.lr_reduction))
     callbacks.append(stages)
@@ -176,42 +247,46 @@ def _callbacks(
     return [*callbacks, keeper]  # last: it saves what the others decided
 
 
-def _readers(built: Built, prepared: Prepared, progress: Progress) -> tuple[_Epochs, _Once]:
+def _readers(built: Built, prepared: Prepared, progress: Progress, task: CtrTask) -> tuple[_Epochs, _Once]:
     config = built.plan.config.train
     counts: dict[str, Tensor] = {}
 
     def count() -> None:
         if config.regularization.rows:
             raw: Reader[Rows] = Reader(
-                prepared.splits["train"], built.plan, batch_size=2**16, collate=lambda rows: rows, seed=None
+                prepared.splits["train"],
+                built.plan,
+                batch_size=2**16,
+                collate=lambda rows: rows,
+                seed=None,
+                world=built.world,
             )
-            counts.update(count_rows(built.layout, raw))
+            found = count_rows(built.layout, raw)
+            counts.update({name: sum_over_ranks(uses) for name, uses in found.items()})
 
     train_data: Reader[Batch] = Reader(
         prepared.splits["train"],
         built.plan,
         batch_size=config.batch_size,
-        collate=partial(built.layout.collate, row_counts=counts),
+        collate=partial(
+            built.layout.collate, row_counts=counts, exchange=Exchange(built.world, reader_group(), task.wishes)
+        ),
         seed=config.seed,
+        world=built.world,
     )
-    valid_data: Reader[Batch] = Reader(
-        prepared.splits["valid"], built.plan, batch_size=EVALUATION_ROWS, collate=built.layout.collate, seed=None
-    )
-    return _Epochs(train_data, progress, count), _Once(valid_data)
+    return _Epochs(train_data, progress, task, count), _Once(reader_of(built, prepared.splits["valid"]))
 
 
-def _trainer(plan: Plan, folder: Path, callbacks: list[Callback], device: torch.device) -> Trainer:
-    config = plan.config.train
+def _trainer(built: Built, folder: Path, callbacks: list[Callback], device: torch.device) -> Trainer:
     for name in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.WARNING)  # device lists and tips are `recsys doctor`'s
+    is_first = built.world.is_first
     return Trainer(
         accelerator="cpu" if device.type == "cpu" else "gpu",
         devices=1,
         strategy=TorchRecStrategy(device),
-        precision="32-true" if config.precision == "32" else config.precision,
-        max_epochs=config.epochs,
-        gradient_clip_val=config.gradient_clip,
-        logger=TensorBoardLogger(folder, name="tensorboard", version=""),
+        max_epochs=built.plan.config.train.epochs,
+        logger=TensorBoardLogger(folder, name="tensorboard", version="") if is_first else False,
         callbacks=callbacks,
         enable_progress_bar=False,  # ours also fits into a log, and beside the bars of preparing and scoring
         enable_checkpointing=False,
@@ -229,6 +304,8 @@ def _evaluate(built: Built, prepared: Prepared, folder: Path, progress: Progress
     for split in ("test", "valid"):
         if split in prepared.splits and prepared.splits[split].num_rows:
             scores = score_split(built, prepared.splits[split], progress=progress)
+            if scores is None:
+                continue
             scores.write(folder / "predictions" / f"{split}.parquet", tasks)
             metrics |= {f"{split}.{name}": value for name, value in scores.metrics(tasks).items()}
     return metrics
@@ -281,13 +358,18 @@ def _check_same_run(folder: Path, prepared: Prepared) -> None:
     """Refuse to go on with another configuration or other data: the result would be nobody's."""
     if not (folder / "config.yaml").exists():
         raise DataError(f"{folder}: not a run folder: it has no config.yaml")
-    if (folder / "config.yaml").read_text() != dump(prepared.plan.config):
+    before = load_config(folder / "config.yaml")
+    if dump(before.without_places()) != dump(prepared.plan.config.without_places()):
         raise ConfigError(f"{folder}: was made with another configuration; compare with {folder / 'config.yaml'}")
     if json.loads((folder / "data.json").read_text())["prepared"] != prepared.folder.name:
         raise DataError(f"{folder}: the data files have changed since the run began")
 
 
 def _write_json(path: Path, content: dict[str, Any]) -> None:
+    _write(path, json.dumps(content, indent=2) + "\n")
+
+
+def _write(path: Path, text: str) -> None:
     temporary = path.with_suffix(".tmp")
-    temporary.write_text(json.dumps(content, indent=2) + "\n")
+    temporary.write_text(text)
     temporary.replace(path)

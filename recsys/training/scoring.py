@@ -3,7 +3,7 @@
 Dimension key: R rows of the split, T tasks.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from recsys.embeddings import Batch
 from recsys.errors import DataError
 from recsys.evaluation import evaluate
+from recsys.ranks import gather_rows_at_first, share
 
 __all__ = ["ScoreCollector", "Scores", "score"]
 
@@ -61,30 +62,59 @@ class Scores:
 
 
 class ScoreCollector:
-    """Gathers batches and gives the scores of all of them."""
+    """Gathers batches, each rank its part of them, and gives rank 0 the scores of all."""
 
     def __init__(self) -> None:
         self._parts: list[tuple[Tensor, Tensor, Tensor | None, Tensor | None]] = []
+        self._batch_rows: list[int] = []
 
     def add(self, batch: Batch, logits_BT: Tensor) -> None:
         """Keep a batch's scores; the sigmoid is taken in float64, so that close scores stay apart."""
         probabilities = torch.sigmoid(logits_BT.detach().cpu().double())
         self._parts.append((probabilities, batch.labels.cpu(), batch.weights, batch.groups))
+        self._batch_rows.append(batch.batch_rows)
 
-    def finish(self) -> Scores:
-        """Return everything gathered, in order.
+    def finish(self) -> Scores | None:
+        """Return everything gathered, in the order of the split's rows; None on other ranks than 0.
 
         Raises:
             DataError: nothing was.
         """
         if not self._parts:
             raise DataError("there are no rows to evaluate")
-        probabilities, labels, weights, groups = zip(*self._parts, strict=True)
-        return Scores(_joined(probabilities), _joined(labels), _optional(weights), _optional(groups))
+        probabilities, labels, weights, groups = (self._gathered(parts) for parts in zip(*self._parts, strict=True))
+        if probabilities is None or labels is None:
+            return None
+        return Scores(probabilities, labels, weights, groups)
+
+    def _gathered(self, parts: Sequence[Tensor | None]) -> np.ndarray | None:
+        present = [part.cpu() for part in parts if part is not None]
+        if not present:
+            return None
+        of_ranks = gather_rows_at_first(torch.cat(present))
+        if of_ranks is None:
+            return None
+        if len(of_ranks) == 1:
+            return np.asarray(of_ranks[0])
+        rows = torch.cat(of_ranks)
+        joined = torch.empty_like(rows)
+        joined[torch.cat([self._places(rank, len(of_ranks)) for rank in range(len(of_ranks))])] = rows
+        return np.asarray(joined)
+
+    def _places(self, rank: int, size: int) -> Tensor:
+        """Return where in the split the rows of a rank lie, (R_r,)."""
+        found, first = [], 0
+        for batch_rows in self._batch_rows:
+            part = share(batch_rows, rank, size)
+            found.append(torch.arange(first + part.start, first + part.stop))
+            first += batch_rows
+        return torch.cat(found)
 
 
-def score(model: nn.Module, batches: Iterable[Batch], *, progress: Callable[[int], None] | None = None) -> Scores:
-    """Score all batches without gradients; `progress` is told the rows of each.
+def score(
+    model: nn.Module, batches: Iterable[Batch], *, progress: Callable[[int], None] | None = None
+) -> Scores | None:
+    """Score all batches without gradients; `progress` is told the rows of each. None on other ranks than 0.
 
     Raises:
         DataError: there are no rows.
@@ -97,16 +127,6 @@ def score(model: nn.Module, batches: Iterable[Batch], *, progress: Callable[[int
         for batch in batches:
             collector.add(batch, model(batch.to(device)).logits)
             if progress is not None:
-                progress(batch.num_rows)
+                progress(batch.batch_rows)
     model.train(was_training)
     return collector.finish()
-
-
-def _joined(parts: Iterable[Tensor]) -> np.ndarray:
-    joined: np.ndarray = torch.cat(list(parts)).cpu().numpy()
-    return joined
-
-
-def _optional(parts: Iterable[Tensor | None]) -> np.ndarray | None:
-    present = [part for part in parts if part is not None]
-    return _joined(present) if present else None

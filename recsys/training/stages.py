@@ -2,17 +2,22 @@
 
 All stages are one run: a stage before the last takes half of the epochs at most, and the best epoch is always one of
 the last stage, for only there do the tables have the form in which they are served.
+
+Schemes that need whole tables are asked on the rank that has them; what a new stage changes beside the rows is then
+sent to the others.
 """
 
 import math
 from collections.abc import Callable
 from typing import Any
 
+import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
+from torch import distributed
 
-from recsys.embeddings.scheme import StepPlace
+from recsys.embeddings.scheme import Scheme, StepPlace
 from recsys.errors import ConfigError
-from recsys.training import checkpoint
+from recsys.ranks import current, gather_rows
 from recsys.training.build import Built
 from recsys.training.callbacks import Checkpoints, Progress
 from recsys.training.strategy import table_weights
@@ -51,6 +56,7 @@ class Stages(Callback):
         self.keeper = keeper
         self.schemes = list(built.layout.schemes.values())
         self.weights = table_weights(built.model)
+        self.holders = self._find_holders()
         self.staged = [scheme for scheme in self.schemes if scheme.num_stages > 1]
         self.config = built.plan.config.train
         self.steps_per_epoch = steps_per_epoch
@@ -61,6 +67,22 @@ class Stages(Callback):
                 f"train.epochs: must be at least {progress.num_stages}, got {self.config.epochs}: "
                 f"tables are trained in {progress.num_stages} stages: {self._names()}"
             )
+
+    def _find_holders(self) -> dict[Scheme, int]:
+        """Return the rank that has all tables of each scheme that needs them whole; every rank must ask."""
+        needing = [scheme for scheme in self.schemes if scheme.needs_whole_tables]
+        if not needing:
+            return {}
+        has_all = [all(table.name in self.weights for table in scheme.physical()) for scheme in needing]
+        has_all_RS = torch.cat(gather_rows(torch.tensor([has_all])))
+        for scheme, has_all_R in zip(needing, has_all_RS.t(), strict=True):
+            assert has_all_R.any(), f"{scheme.name}: scheme {scheme.spec.scheme} needs its tables whole on one rank"
+        return dict(zip(needing, has_all_RS.int().argmax(dim=0).tolist(), strict=True))
+
+    def _here(self) -> list[Scheme]:
+        """Return the schemes that this rank asks: all but those whose tables another has."""
+        rank = current().rank
+        return [scheme for scheme in self.schemes if self.holders.get(scheme, rank) == rank]
 
     def _names(self) -> str:
         return ", ".join(f"{scheme.name} ({scheme.spec.scheme})" for scheme in self.staged)
@@ -73,13 +95,13 @@ class Stages(Callback):
 
     def on_train_batch_end(self, trainer: Trainer, module: LightningModule, outputs: Any, batch: Any, *_: Any) -> None:
         assert isinstance(module, CtrTask)
-        module.finish_step(batch)
+        module.finish_step(module.batch)
         place = StepPlace(self.progress.stage_step, self._stage_epochs() * self.steps_per_epoch)
-        for scheme in self.schemes:
+        for scheme in self._here():
             scheme.after_step(place, self.weights)
 
     def on_validation_start(self, trainer: Trainer, module: LightningModule) -> None:
-        for scheme in self.schemes:
+        for scheme in self._here():
             scheme.before_validation(self.weights)
 
     def on_validation_end(self, trainer: Trainer, module: LightningModule) -> None:
@@ -87,6 +109,13 @@ class Stages(Callback):
         assert isinstance(module, CtrTask)
         if not self.progress.in_last_stage and self._is_over():
             self._begin_next(module)
+
+    def _send_buffers(self) -> None:
+        """Let what a scheme has besides tables be everywhere as it is on the rank that has its tables."""
+        if current().size > 1:
+            for scheme, holder in self.holders.items():
+                for buffer in scheme.buffers():
+                    distributed.broadcast(buffer, src=holder)
 
     def _may_end_early(self) -> bool:
         return self.config.early_stopping is not None and all(scheme.ends_stage_early for scheme in self.staged)
@@ -103,11 +132,11 @@ class Stages(Callback):
         origin = progress.epoch
         if progress.waited and self._may_end_early():
             origin = progress.best_epoch
-            extra = checkpoint.load(self.keeper.folder / "best", module.model, module.optimizer)
-            module.set_table_rates(extra["table_rates"])
+            self.keeper.go_back_to_best(module)
         module.multiply_learning_rates(self.config.dense_optimizer.lr / module.optimizer.param_groups[0]["lr"])
-        for scheme in self.schemes:
+        for scheme in self._here():
             scheme.next_stage(self.weights)
+        self._send_buffers()
         progress.stage += 1
         progress.stage_epoch, progress.stage_step = progress.epoch, 0
         progress.best_epoch, progress.best, progress.waited = 0, None, 0

@@ -3,7 +3,7 @@
 Dimension key: B rows, T tasks.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -16,8 +16,10 @@ from torchrec.distributed.model_parallel import DistributedModelParallel
 from torchrec.optim.optimizers import in_backward_optimizer_filter
 
 from recsys.config import DenseOptimizer, TrainSection
-from recsys.embeddings import Batch
+from recsys.embeddings import Batch, Scheme
 from recsys.errors import ConfigError
+from recsys.ranks import ALONE, Orders, World, broadcast, sum_over_ranks
+from recsys.training.pipeline import Steps
 from recsys.training.scoring import ScoreCollector
 
 __all__ = ["CtrTask", "weighted_logloss"]
@@ -28,15 +30,23 @@ _DENSE: dict[str, type[torch.optim.Optimizer]] = {
     "adagrad": torch.optim.Adagrad,
     "sgd": torch.optim.SGD,
 }
+CHECK_EVERY = {"cpu": 1, "cuda": 100}
+"""Steps between two looks at the loss, each of which a GPU has to wait for."""
 _STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
 
 
-def weighted_logloss(logits_BT: Tensor, labels_BT: Tensor, weights_B: Tensor | None) -> Tensor:
-    """Return the mean log loss over tasks and rows; with weights, the weighted mean over rows."""
+def weighted_logloss(
+    logits_BT: Tensor, labels_BT: Tensor, weights_B: Tensor | None, total_weight: float | None = None
+) -> Tensor:
+    """Return the mean log loss over tasks and rows; with weights, the weighted mean over rows.
+
+    Of a part of a batch, `total_weight` being that of the whole, it is the part of the mean.
+    """
     loss_B = binary_cross_entropy_with_logits(logits_BT.float(), labels_BT, reduction="none").mean(dim=1)
-    if weights_B is None:
-        return loss_B.mean()
-    return (loss_B * weights_B).sum() / weights_B.sum().clamp(min=torch.finfo(torch.float32).tiny)
+    if total_weight is None:
+        total_weight = len(loss_B) if weights_B is None else float(weights_B.sum())
+    total = loss_B.sum() if weights_B is None else (loss_B * weights_B).sum()
+    return total / max(total_weight, torch.finfo(torch.float32).tiny)
 
 
 def dense_optimizer(model: nn.Module, config: DenseOptimizer) -> torch.optim.Optimizer:
@@ -60,66 +70,119 @@ def statistics_kept(model: nn.Module) -> Iterator[None]:
 class CtrTask(LightningModule):
     """Training and validation of a sharded model.
 
+    Steps are TorchRec's pipeline's; Lightning counts them. Every rank propagates back `size` times its part of the loss
+    of the batch, since TorchRec and DistributedDataParallel divide the gradients of all ranks by their number: what
+    arrives is the gradient of the whole batch, at any world size.
+
     Args:
         model: the sharded CtrModel.
         config: the training section.
         tasks: names of the tasks, in the order of the labels.
+        world: of this process.
+        wishes: asked after each batch for orders when there are no other ranks.
+
+    Attributes:
+        batch: the batch that was trained last, this rank's part.
+        orders: what is to be done after it, on all ranks.
+        batch_loss: this rank's part of its loss, (); the sum over ranks is the loss.
     """
 
-    def __init__(self, model: DistributedModelParallel, config: TrainSection, tasks: list[str]) -> None:
+    batch: Batch
+    batch_loss: Tensor
+
+    def __init__(
+        self,
+        model: DistributedModelParallel,
+        config: TrainSection,
+        tasks: list[str],
+        *,
+        world: World = ALONE,
+        wishes: Callable[[], Orders] = Orders,
+    ) -> None:
         super().__init__()
+        self.automatic_optimization = False
         self.model = model
         self.config = config
         self.tasks = tasks
+        self.world = world
+        self.wishes = wishes
+        self.orders = Orders()
         self.optimizer = dense_optimizer(model, config.dense_optimizer)
         self.valid_metrics: dict[str, float] = {}
         """Of the last validation pass."""
         self._loss_sum = torch.zeros((), dtype=torch.float64)
         self._rows_seen = 0
+        self._until_check = 0
         self._collector = ScoreCollector()
         self._schemes = list(model.module.layout.schemes.values())
+        if config.gradient_clip is not None:
+            self.optimizer.register_step_pre_hook(self._clip_gradients)
+        placed = next(model.parameters()).device
+        reads_twice = any(type(scheme).second_pass is not Scheme.second_pass for scheme in self._schemes)
+        overlap = placed.type == "cuda" and world.size > 1 and not reads_twice
+        self.steps = Steps(model, self.optimizer, self._loss, device=placed, overlap=overlap)
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         return self.optimizer
 
-    def training_step(self, batch: Batch, _batch_index: int) -> Tensor:
+    def training_step(self, _number: int, _batch_index: int) -> None:
+        self.batch = self.steps.step()
+        self.orders = self.batch.orders if self.world.size > 1 else self.wishes()
+        self._loss_sum = self._loss_sum.to(self.batch_loss.device) + self.batch_loss.double() * self.batch.batch_rows
+        self._rows_seen += self.batch.num_rows
+        if self._until_check == 0:
+            if not torch.isfinite(self.batch_loss):
+                raise self._diverged(f"the training loss is {self.batch_loss.item()}")
+            self._until_check = CHECK_EVERY[self.batch_loss.device.type]
+        self._until_check -= 1
+
+    def step_on(self, batch: Batch) -> None:
+        """Take one whole step on a batch, outside Lightning's loop."""
+        self.steps.begin(iter([batch]))
+        self.training_step(0, 0)
+        self.finish_step(batch)
+
+    def _loss(self, batch: Batch) -> Tensor:
+        """Return what is propagated back on this rank."""
         output = self.model(batch)
-        loss = weighted_logloss(output.logits, batch.labels, batch.weights)
-        value = loss.detach().cpu().double()
-        if not torch.isfinite(value):
-            raise self._diverged(f"the training loss is {value.item()}")
-        self._loss_sum += value * batch.num_rows
-        self._rows_seen += batch.num_rows
-        self.log("train.loss", loss.detach(), prog_bar=True, batch_size=batch.num_rows)
-        total: Tensor = loss + self.config.regularization.rows * output.penalty + output.scheme_loss
+        loss = weighted_logloss(output.logits, batch.labels, batch.weights, batch.total_weight)
+        self.batch_loss = loss.detach()
+        penalty = self.config.regularization.rows * output.penalty
+        total: Tensor = self.world.size * (loss + penalty) + output.scheme_loss
         return total
+
+    def _clip_gradients(self, *_: Any) -> None:
+        assert self.config.gradient_clip is not None
+        parameters = [parameter for group in self.optimizer.param_groups for parameter in group["params"]]
+        nn.utils.clip_grad_norm_(parameters, self.config.gradient_clip)
 
     def finish_step(self, batch: Batch) -> None:
         """Run the second pass of schemes that ask for one; only what they ask for gets a gradient."""
         leaves = {scheme: found for scheme in self._schemes if (found := scheme.second_pass())}
         if not leaves:
             return
-        is_mixed = self.config.precision == "bf16-mixed"
         with statistics_kept(self.model.module):
-            with torch.autocast(batch.labels.device.type, torch.bfloat16, enabled=is_mixed):  # as in the first pass
-                logits = self.model.module(batch).logits
-            loss = weighted_logloss(logits, batch.labels, batch.weights)
-            gradients = iter(torch.autograd.grad(loss, [leaf for found in leaves.values() for leaf in found]))
-        for scheme, found in leaves.items():
-            scheme.finish_step([next(gradients) for _ in found], batch.num_rows)
+            logits = self.model.module(batch).logits
+            loss = weighted_logloss(logits, batch.labels, batch.weights, batch.total_weight)
+            found = torch.autograd.grad(loss, [leaf for leaves_ in leaves.values() for leaf in leaves_])
+        gradients = iter([sum_over_ranks(gradient) for gradient in found])
+        for scheme, asked in leaves.items():
+            scheme.finish_step([next(gradients) for _ in asked], batch.batch_rows)
+
+    def on_validation_start(self) -> None:
+        self.steps.end()
 
     def on_validation_epoch_start(self) -> None:
         self._collector = ScoreCollector()
 
     def validation_step(self, batch: Batch, _batch_index: int) -> None:
-        with torch.autocast(batch.labels.device.type, enabled=False):  # as in the final scoring
-            self._collector.add(batch, self.model(batch).logits)
+        self._collector.add(batch, self.model(batch).logits)
 
     def on_validation_epoch_end(self) -> None:
         scores = self._collector.finish()
-        if np.isnan(scores.probabilities).any():
+        if scores is not None and np.isnan(scores.probabilities).any():
             raise self._diverged("predictions for the validation rows are nan")
-        self.valid_metrics = scores.metrics(self.tasks)
+        self.valid_metrics = broadcast({} if scores is None else scores.metrics(self.tasks))
         self.log_dict({f"valid.{name}": value for name, value in self.valid_metrics.items()})
 
     def multiply_learning_rates(self, factor: float) -> None:
@@ -151,11 +214,12 @@ class CtrTask(LightningModule):
         )
 
     def mean_loss(self) -> float:
-        """Return the mean training loss of the rows of this epoch, without penalties."""
-        return float(self._loss_sum) / max(self._rows_seen, 1)
+        """Return the mean training loss of the rows of this epoch, without penalties; every rank must ask."""
+        total, rows = sum_over_ranks(torch.tensor([float(self._loss_sum), self._rows_seen], dtype=torch.float64))
+        return float(total) / max(int(rows), 1)
 
     def losses(self) -> dict[str, float]:
-        """Return what `mean_loss` is made of, for a checkpoint."""
+        """Return what `mean_loss` is made of on this rank, for a checkpoint."""
         return {"sum": float(self._loss_sum), "rows": self._rows_seen}
 
     def set_losses(self, losses: dict[str, float]) -> None:

@@ -37,6 +37,7 @@ def rows(user: list[int], item: list[int], tags: list[list[int]], clicks: list[l
         weights=None,
         groups=None,
         num_rows=len(user),
+        batch_rows=len(user),
     )
 
 
@@ -107,7 +108,6 @@ def train_steps(
     )
     model = shard(CtrModel(layout.plan, layout), train.sparse_optimizer, device=torch.device("cpu"))
     task = CtrTask(model, train, ["label"])
-    task.log = lambda *_, **__: None  # type: ignore[method-assign,assignment]
     generator = torch.Generator().manual_seed(1)
     losses = []
     for step in range(steps):
@@ -115,11 +115,6 @@ def train_steps(
         tags = [[] if step < without_tags else [u % 5] for u in user.tolist()]
         made = rows(user.tolist(), item.tolist(), tags, [[] for _ in range(64)])
         made.labels[:, 0] = ((user + item) % 2).float()
-        batch = layout.collate(made)
-        loss = task.training_step(batch, 0)
-        task.optimizer.zero_grad()
-        loss.backward()
-        task.optimizer.step()
-        task.finish_step(batch)
-        losses.append(float(loss.detach()))
+        task.step_on(layout.collate(made))
+        losses.append(float(task.batch_loss))
     return losses

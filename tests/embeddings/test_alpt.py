@@ -120,11 +120,12 @@ def test_codes_are_drawn_with_the_new_scale_of_their_own_row() -> None:
 
 @pytest.mark.parametrize("optimizer", ["rowwise_adagrad", "adagrad", "sgd", "adam"])
 def test_check_12_rows_that_are_not_in_the_batch_stay_as_they_are(optimizer: str) -> None:
+    torch.manual_seed(0)
     scheme = alpt(optimizer=optimizer, scale_lr=0.001)
     before = copies(scheme)
     whole_step(scheme, 2, 7, 2)
     for name, value in copies(scheme).items():
-        if value.dim():
+        if value.dim() and name != "draws":
             changed = (value != before[name]).any(dim=1).nonzero().flatten().tolist()
             assert changed == [2, 7], name
 
@@ -194,8 +195,8 @@ def test_training_goes_on_bit_for_bit_from_saved_state(optimizer: str) -> None:
     whole_step(first, 1, 1, 7)
     second.load_state_dict(copies(first))
     for scheme in (first, second):
-        torch.manual_seed(5)
         whole_step(scheme, 7, 0)
+        torch.rand(3)  # what others draw does not matter
         whole_step(scheme, 1, 7)
     states = copies(first), copies(second)
     assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
@@ -204,9 +205,9 @@ def test_training_goes_on_bit_for_bit_from_saved_state(optimizer: str) -> None:
 def test_check_05_training_needs_no_more_than_serving_but_the_state_of_the_optimizers() -> None:
     for optimizer, state in {"sgd": 0, "rowwise_adagrad": 4 * 20, "adagrad": 4 * 50, "adam": 8 * 50 + 16}.items():
         scheme = alpt(optimizer=optimizer)
-        rates = 16
+        rates, draws = 16, 16
         assert scheme.bytes("training", sparse=optimizer, dense="adam") == tensor_bytes(scheme)
-        assert tensor_bytes(scheme) == scheme.serving_bytes() + state + rates
+        assert tensor_bytes(scheme) == scheme.serving_bytes() + state + rates + draws
         assert scheme.serving_bytes() == NUM_IDS * (4 + 4)
 
 
@@ -215,15 +216,12 @@ def make_task(layout: Layout, **train: Any) -> CtrTask:
         sparse_optimizer=SparseOptimizer(name="adagrad", lr=0.05), dense_optimizer=DenseOptimizer(lr=0.01), **train
     )
     model = shard(CtrModel(layout.plan, layout), section.sparse_optimizer, device=torch.device("cpu"))
-    task = CtrTask(model, section, ["label"])
-    task.log = lambda *_, **__: None  # type: ignore[method-assign,assignment]
-    return task
+    return CtrTask(model, section, ["label"])
 
 
-def first_pass(task: CtrTask, batch: Any, *, mixed: bool = False) -> None:
-    with torch.autocast("cpu", torch.bfloat16, enabled=mixed):
-        loss = task.training_step(batch, 0)
-    loss.backward()
+def first_pass(task: CtrTask, batch: Any) -> None:
+    task.steps.begin(iter([batch]))
+    task.training_step(0, 0)
 
 
 BATCH = rows(user=[0, 9, 9, 3], item=[1, 6, 0, 2], tags=[[], [4], [1, 1, 2], [0]], clicks=[[], [6, 1], [3], [2, 2]])
@@ -245,7 +243,8 @@ def test_the_second_pass_leaves_the_dense_part_and_other_tables_alone(make_layou
     assert float(before["tower.norm.running_mean"]) != 0
     task.finish_step(batch)
     changed = {name for name, value in task.model.module.named_buffers() if not torch.equal(value, before[name])}
-    assert changed == {f"schemes.a_table.{name}" for name in ("codes", "scales", "scale_optimizer.squares")}
+    expected = ("codes", "draws", "scales", "scale_optimizer.squares")
+    assert changed == {f"body.schemes.a_table.{name}" for name in expected}
     for name, gradient in gradients.items():
         assert torch.equal(task.model.module.get_parameter(name).grad, gradient)
 
@@ -258,7 +257,7 @@ def test_the_second_pass_has_the_precision_of_the_first(make_layout: Callable[..
     last = next(module for module in reversed(list(task.model.module.tower.modules())) if hasattr(module, "weight"))
     last.register_forward_hook(lambda module, fed, output: seen.append(output.dtype))
     batch = layout.collate(BATCH)
-    first_pass(task, batch, mixed=precision != "32")
+    first_pass(task, batch)
     task.finish_step(batch)
     expected = torch.float32 if precision == "32" else torch.bfloat16
     assert seen == [expected, expected]

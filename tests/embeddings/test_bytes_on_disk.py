@@ -10,7 +10,7 @@ import torch
 from recsys.config.tables import table_sections
 from recsys.embeddings import Layout
 from recsys.export.torchscript import save, script, with_own_storage
-from recsys.training import checkpoint
+from recsys.training import saver
 
 from .conftest import final_weights, sharded
 
@@ -31,7 +31,7 @@ def test_bytes_are_those_of_the_files(make_layout: Callable[..., Layout], tmp_pa
     weights = final_weights(model, layout)
     schemes = list(layout.schemes.values())
     dense = torch.optim.SGD([p for scheme in schemes for p in scheme.parameters()] or [torch.zeros(1)])
-    checkpoint.save(tmp_path / "last", model, dense, {})
+    saver.save(tmp_path / "last", model, dense, {})
     stored = sum(path.stat().st_size for path in (tmp_path / "last").iterdir())
     told = sum(scheme.bytes("checkpoint", sparse="rowwise_adagrad", dense="sgd") for scheme in schemes)
     num_tensors = 2 * len(layout.physical) + sum(len(scheme.state_dict()) for scheme in schemes)

@@ -55,7 +55,6 @@ def fitted(scheme: str, budget: float | None, *, seed: int, exponent: float = 1.
     layout = Layout(plan, members, jagged=False, regularized=False)
     model = shard(CtrModel(plan, layout), plan.config.train.sparse_optimizer, device=torch.device("cpu"))
     task = CtrTask(model, plan.config.train, ["label"])
-    task.log = lambda *_, **__: None  # type: ignore[method-assign,assignment]
 
     def batch(rows: slice) -> Any:
         single = {name: picked[rows] for name, picked in ids.items()}
@@ -64,11 +63,7 @@ def fitted(scheme: str, budget: float | None, *, seed: int, exponent: float = 1.
 
     for _ in range(EPOCHS):
         for start in range(0, NUM_ROWS, BATCH):
-            read = batch(slice(start, start + BATCH))
-            task.optimizer.zero_grad()
-            task.training_step(read, 0).backward()
-            task.optimizer.step()
-            task.finish_step(read)
+            task.step_on(batch(slice(start, start + BATCH)))
     task.eval()
     with torch.no_grad():
         scores = [model(batch(slice(at, at + 10_000))).logits[:, 0] for at in range(NUM_ROWS, len(labels), 10_000)]

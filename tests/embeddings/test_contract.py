@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 from torchrec.distributed.model_parallel import DistributedModelParallel
 
+from recsys.config import SparseOptimizer
 from recsys.config.tables import table_sections
-from recsys.embeddings import SCHEMES, Layout
+from recsys.embeddings import SCHEMES, Layout, cut_rows
 from recsys.embeddings.scheme import tensor_bytes
 from recsys.errors import ConfigError, DataError
 from recsys.export import script
@@ -82,7 +83,7 @@ def served(layout: Layout, weights: dict[str, Tensor], field: str, ids: Tensor) 
 
 def looked_up(model: DistributedModelParallel, layout: Layout, batch: Any) -> dict[str, Tensor]:
     """Return the combined vectors of every field, as the model makes them."""
-    found = model.module.lookup(batch)
+    found = cut_rows(layout, *model.module.lookup(batch), batch)
     vectors = {}
     for name, read in layout.reads.items():
         ids = batch.ids[name][:0] if read.form == "bag" else batch.ids[name]
@@ -299,6 +300,25 @@ def test_a_behaviour_may_have_the_name_of_another_field(make_layout: Callable[..
     assert layout.collate(batch).lengths["clicks"].tolist() == [1]
     with pytest.raises(DataError, match=r"tags, clicks: .* got 1 and 2 entries"):
         layout.collate(rows(user=[1], item=[5], tags=[[3]], clicks=[[5, 5]]))
+
+
+@pytest.mark.parametrize("jagged", [False, True])
+def test_no_ids_give_no_vectors_and_gradients_of_zeros(one_table: Callable[..., Layout], jagged: bool) -> None:
+    """A rank may have no part of a batch, and the others wait for its gradients."""
+    for scheme in one_table(jagged=jagged).schemes.values():
+        scheme.use_optimizer(SparseOptimizer(name="sgd"))
+        for member in range(len(scheme.members)):
+            looked = [torch.zeros(0, table.dim, requires_grad=True) for table in scheme.tables(member)]
+            vectors = scheme.combine(looked, torch.zeros(0, dtype=torch.int64), member)
+            assert vectors.shape == (0, scheme.width(member))
+            loss = vectors.sum() + sum(found for found in [scheme.take_loss()] if found is not None)
+            loss.backward()
+            leaves = scheme.second_pass()
+            scheme.finish_step([torch.zeros_like(leaf) for leaf in leaves], 1)
+            assert all(rows.grad is not None for rows in looked)
+        for name, parameter in scheme.named_parameters():
+            assert parameter.grad is not None, name
+            assert not parameter.grad.any(), name
 
 
 def test_a_field_may_be_empty_in_one_batch_and_not_in_the_next(

@@ -184,9 +184,7 @@ def test_check_20_first_and_last_id_duplicates_and_an_empty_batch() -> None:
 def test_no_update_is_lost_where_a_row_is_read_by_several_lookups() -> None:
     once, often = int16(name="rowwise_adagrad", lr=0.1), int16(name="rowwise_adagrad", lr=0.1)
     often.load_state_dict(once.state_dict())
-    torch.manual_seed(0)
     (3 * read(once, 4, 5)).sum().backward()
-    torch.manual_seed(0)
     (read(often, 4, 5) + read(often, 4, 5) + read(often, 5, 4).flip(0)).sum().backward()
     assert torch.equal(once.codes, often.codes)
     assert once.optimizer is not None
@@ -247,8 +245,8 @@ def test_training_goes_on_bit_for_bit_from_saved_state(optimizer: str) -> None:
     step(first)
     second.load_state_dict(copies(first))
     for scheme in (first, second):
-        torch.manual_seed(5)
         step(scheme)
+        torch.rand(3)  # what others draw does not matter
         step(scheme)
     states = copies(first), copies(second)
     assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
@@ -269,9 +267,9 @@ def test_check_05_training_needs_no_more_than_serving_but_the_state_of_the_optim
     scheme = int16(num_ids=100)
     for optimizer, state in {"sgd": 0, "rowwise_adagrad": 4 * 100, "adagrad": 4 * 400, "adam": 8 * 400 + 8}.items():
         scheme.use_optimizer(SparseOptimizer.model_validate({"name": optimizer, "lr": 1.0}))
-        rate = 8
+        rate, draws = 8, 16
         assert scheme.bytes("training", sparse=optimizer, dense="adam") == tensor_bytes(scheme)
-        assert tensor_bytes(scheme) == scheme.serving_bytes() + state + rate
+        assert tensor_bytes(scheme) == scheme.serving_bytes() + state + rate + draws
 
 
 @pytest.mark.parametrize(("name", "share"), [("int8", 0.25), ("int16", 0.5), ("alpt", 0.3125)])
@@ -331,15 +329,10 @@ def valid_auc(table: dict[str, Any], seed: int) -> float:
     train = TrainSection()
     model = shard(CtrModel(plan, layout), train.sparse_optimizer, device=torch.device("cpu"))
     task = CtrTask(model, train, ["y"])
-    task.log = lambda *_, **__: None  # type: ignore[method-assign,assignment]
     made = planted(200_000, seed)
     for _ in range(2):
         for batch in batches(layout, made, torch.randperm(made.num_rows), 1024):
-            loss = task.training_step(batch, 0)
-            task.optimizer.zero_grad()
-            loss.backward()
-            task.optimizer.step()
-            task.finish_step(batch)
+            task.step_on(batch)
     valid = planted(100_000, seed + 100)
     return score(model, batches(layout, valid, torch.arange(valid.num_rows), 16_384)).metrics(["y"])["auc"]
 

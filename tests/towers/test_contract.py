@@ -170,6 +170,26 @@ def test_empty_histories_give_finite_logits_gradients_and_averages(model: Model,
 
 
 @every_tower
+@pytest.mark.parametrize("is_mixed", [False, True])
+def test_a_batch_of_no_rows_gives_every_parameter_and_input_a_gradient_of_zeros(model: Model, is_mixed: bool) -> None:
+    """A rank may have no part of a batch, and the others wait for its gradients."""
+    tower = trained(model)
+    tower.zero_grad()
+    state = {name: tensor.clone() for name, tensor in tower.state_dict().items()}
+    fields, numbers, behaviours = batch(INPUTS, 0)
+    inputs = [fields.requires_grad_(), *(t.requires_grad_() for b in behaviours for t in (b.target, b.history))]
+    with torch.autocast("cpu", torch.bfloat16, enabled=is_mixed):
+        logits = tower(fields, numbers, behaviours)
+    assert logits.shape == (0, 1)
+    logits.float().sum().backward()
+    for name, parameter in tower.named_parameters():
+        assert parameter.grad is not None, name
+        assert not parameter.grad.any(), name
+    assert all(tensor.grad is not None for tensor in inputs[: None if tower.uses_behaviours else 1])
+    assert all(torch.equal(tensor, state[name]) for name, tensor in tower.state_dict().items())
+
+
+@every_tower
 def test_bfloat16_autocast_gives_nearly_the_same_logits_and_finite_gradients(model: Model) -> None:
     tower = trained(model).eval()
     arguments = batch(INPUTS, 16)

@@ -46,20 +46,17 @@ def test_half_precision_logits_lose_nothing_in_the_loss() -> None:
 
 
 @pytest.mark.parametrize("optimizer", ["rowwise_adagrad", "adagrad", "sgd"])
-def test_the_tables_kernel_takes_up_a_new_learning_rate_at_once(
-    optimizer: str, log: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_tables_kernel_takes_up_a_new_learning_rate_at_once(optimizer: str, log: Path, tmp_path: Path) -> None:
     config = make_config(tmp_path, train={"sparse_optimizer": {"name": optimizer, "lr": 0.5}})
     prepared = prepare(config, log, log / "cache", None)
     built = build(prepared.plan, prepared.state, device=torch.device("cpu"))
     task = CtrTask(built.model, config.train, ["label"])
-    monkeypatch.setattr(task, "log", lambda *arguments, **options: None)
     train = prepared.splits["train"]
     batches = iter(Reader[Batch](train, built.plan, batch_size=128, collate=built.layout.collate, seed=1))
 
     def moved() -> list[bool]:
         before = {name: table.clone() for name, table in table_weights(built.model).items()}
-        task.training_step(next(batches), 0).backward()
+        task.step_on(next(batches))
         return [not torch.equal(table, before[name]) for name, table in table_weights(built.model).items()]
 
     assert moved() == [True, True]

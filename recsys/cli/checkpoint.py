@@ -1,0 +1,170 @@
+"""`recsys checkpoint`: look into checkpoints, compare them, take their tensors elsewhere. Needs neither data nor a GPU."""
+
+import json
+import math
+import sys
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from recsys.cli.progress import console, print_table
+
+__all__ = ["app"]
+
+app = typer.Typer(help="Look into checkpoints, compare and convert them.", no_args_is_help=True)
+
+Source = Annotated[Path, typer.Argument(help="A run (its best checkpoint) or a checkpoint.", show_default=False)]
+
+
+@app.command("inspect")
+def show_contents(
+    path: Annotated[Path, typer.Argument(help="A run (last and best), or a checkpoint.", show_default=False)],
+    as_json: Annotated[bool, typer.Option("--json", help="For scripts.")] = False,
+) -> None:
+    """Show how far training was, and every tensor. Exit code 1: a checkpoint is not complete.
+
+    Example: `recsys checkpoint inspect runs/NAME`
+    """
+    from recsys.training.checkpoint_tools import find_all, inspect
+
+    found = [inspect(folder) for folder in find_all(path)]
+    if as_json:
+        print(json.dumps([_as_json(contents) for contents in found], indent=2))
+    else:
+        for contents in found:
+            _show_head(contents)
+        _show_tensors(found[-1])
+    if any(contents.defects for contents in found):
+        sys.exit(1)
+
+
+@app.command("diff")
+def show_differences(first: Source, second: Source) -> None:
+    """Compare tables, other parameters and the state of both optimisers. Exit code 0: all are equal, 1: they differ.
+
+    World size and sharding do not matter, nor do random states and times. Tables are read piece by piece.
+
+    Example: `recsys checkpoint diff runs/NAME runs/OTHER`, or
+    `recsys checkpoint diff runs/NAME/checkpoints/last runs/NAME/checkpoints/best`
+    """
+    from recsys.training.checkpoint_diff import differences
+    from recsys.training.checkpoint_tools import find_one
+
+    found = list(differences(find_one(first), find_one(second)))
+    if not found:
+        console.print("equal")
+        return
+    shown = Table("tensor", "first", "second", box=None, pad_edge=False)
+    for name in ("largest difference", "rows that differ"):
+        shown.add_column(name, justify="right")
+    for one in found:
+        values = ("-", "-") if one.largest is None or one.rows is None else (f"{one.largest:.3g}", f"{one.rows:.2%}")
+        shown.add_row(escape(one.name), one.first or "is not there", one.second or "is not there", *values)
+    print_table(shown)
+    sys.exit(1)
+
+
+@app.command()
+def convert(
+    path: Source,
+    out: Annotated[Path, typer.Argument(help="New file, or folder for `--to checkpoint`.", show_default=False)],
+    to: Annotated[
+        Literal["torch", "checkpoint"],
+        typer.Option(help="torch: the model as a dict in one file; checkpoint: the same, written by one process."),
+    ] = "torch",
+    only: Annotated[
+        list[str] | None, typer.Option(help="With torch, only these tensors: a name or glob; may be repeated.")
+    ] = None,
+) -> None:
+    """Take the tensors of a checkpoint elsewhere, or make one file of those that many ranks have written.
+
+    The file has a dict for `torch.load`, from names to tensors: TABLE.weight are the rows of a table.
+
+    Example: `recsys checkpoint convert runs/NAME model.pt --only "item*"`, or
+    `recsys checkpoint convert runs/NAME/checkpoints/last archive/last --to checkpoint`
+    """
+    from recsys.training.checkpoint_tools import find_one, to_checkpoint, to_torch
+
+    if to == "checkpoint":
+        if only:
+            raise typer.BadParameter("goes with --to torch", param_hint="--only")
+        to_checkpoint(find_one(path), out)
+        console.print(f"{out}: a checkpoint of the same tensors", markup=False)
+    else:
+        names = to_torch(find_one(path), out, only or ())
+        console.print(f"{out}: {len(names)} tensors", markup=False)
+
+
+def _as_json(contents: Any) -> dict[str, Any]:
+    """Return what `inspect` has found; JSON has no NaN."""
+    best = contents.progress.get("best")
+    return {
+        "folder": str(contents.folder),
+        "complete": not contents.defects,
+        "defects": contents.defects,
+        "files": contents.files,
+        "bytes": contents.bytes,
+        "world_size": contents.world_size,
+        "progress": contents.progress | {"best": None if best is None or math.isnan(best) else best},
+        "tensors": [
+            {
+                "name": one.name,
+                "table": one.table,
+                "is_optimizer_state": one.is_state,
+                "size": list(one.size),
+                "dtype": one.dtype,
+                "bytes": one.bytes,
+            }
+            for one in contents.tensors
+        ],
+    }
+
+
+def _show_head(contents: Any) -> None:
+    from recsys.embeddings.build import human_bytes
+
+    progress = contents.progress
+    lines = {"complete": f"no: {'; '.join(contents.defects)}" if contents.defects else "yes"}
+    lines["on disk"] = f"{human_bytes(contents.bytes)} in {contents.files} files"
+    if contents.world_size:
+        lines["written by"] = f"{contents.world_size} rank{'s' if contents.world_size > 1 else ''}"
+    if progress:
+        place = "training is over" if progress["finished"] else f"batch {progress['batch']:,} of the next one"
+        lines["epochs done"] = f"{progress['epoch']}, {place}; {progress['step']:,} steps in all"
+        if progress["num_stages"] > 1:
+            lines["stage"] = f"{progress['stage'] + 1} of {progress['num_stages']}"
+        if progress["best_epoch"]:
+            value = "not a number" if progress["best"] is None else f"{progress['best']:.5f}"
+            lines["best epoch"] = f"{progress['best_epoch']}, its metric {value}"
+    shown = Table(box=None, show_header=False, pad_edge=False)
+    for name, line in lines.items():
+        shown.add_row(f"  {name}", escape(line))
+    Console(highlight=False, markup=False, soft_wrap=True).print(str(contents.folder))
+    print_table(shown)
+    print()
+
+
+def _show_tensors(contents: Any) -> None:
+    """Show a line for each table, with the state of its optimiser, then one for each other tensor."""
+    from recsys.embeddings.build import human_bytes
+
+    tables = Table("table", "rows x dim", "type", box=None, pad_edge=False)
+    others = Table("other tensors", "size", "type", box=None, pad_edge=False)
+    for shown in (tables, others):
+        shown.add_column("bytes", justify="right")
+    tables.add_column("optimiser's state", justify="right")
+    for one in contents.tensors:
+        size, weight = " x ".join(f"{n:,}" for n in one.size), human_bytes(one.bytes)
+        if one.table is None:
+            others.add_row(escape(one.name), size or "one value", one.dtype, weight)
+        elif not one.is_state:
+            state = sum(other.bytes for other in contents.tensors if other.table == one.table and other.is_state)
+            tables.add_row(escape(one.table), size, one.dtype, weight, human_bytes(state))
+    for shown in (tables, others):
+        if shown.row_count:
+            print_table(shown)
+            print()

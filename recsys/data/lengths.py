@@ -1,0 +1,34 @@
+"""How many ids the rows of prepared data have, from the offsets of lists alone."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from recsys.config.plan import Plan
+from recsys.data.prepared import PreparedSplit
+from recsys.data.window import Columns, list_chunks, read_chunks
+
+__all__ = ["mean_lengths"]
+
+_SAMPLED = 64
+"""Record batches, spread out evenly: rows may be sorted by time, and histories grow."""
+
+
+def mean_lengths(split: PreparedSplit, plan: Plan) -> dict[str, float]:
+    """Return the mean number of ids a row of each field with ids: 1.0 for single ids, 0.0 for lists without rows.
+
+    Raises:
+        DataError: a prepared file is missing or broken.
+    """
+    columns = Columns.of(plan)
+    chunks = list_chunks(split.files, columns)
+    places = np.linspace(0, len(chunks) - 1, num=min(len(chunks), _SAMPLED)).round().astype(int)
+    num_ids = dict.fromkeys(columns.lists, 0)
+    num_rows = 0
+    for batch in read_chunks([chunks[place] for place in places]):
+        num_rows += batch.num_rows
+        for name in columns.lists:
+            offsets = batch.column(name).offsets
+            num_ids[name] += offsets[-1].as_py() - offsets[0].as_py()
+    means = dict.fromkeys(columns.ids + columns.keys, 1.0)
+    return means | {name: count / max(1, num_rows) for name, count in num_ids.items()}

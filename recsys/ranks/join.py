@@ -1,0 +1,187 @@
+"""Joining the other processes, and leaving them.
+
+Whoever starts the processes, `recsys train --devices` or torchrun, puts each one's place into its environment. The
+ranks meet at a store that rank 0 (or torchrun) opens, form their process groups, and watch each other from then on.
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+
+import torch
+from torch import distributed
+from torch._C._distributed_c10d import HashStore, PrefixStore, TCPStore
+
+from recsys.environment.worker import LISTENER, Place, place
+from recsys.errors import EnvironmentError_
+from recsys.ranks.signals import wait_before_end
+from recsys.ranks.watch import LOOK_SECONDS, Watch
+from recsys.ranks.world import ALONE, World, current
+
+__all__ = ["checkpoint_group", "join", "joined", "leave", "reader_group"]
+
+JOIN_SECONDS = 300.0
+"""For which ranks wait for the last one to come."""
+
+COLLECTIVE_TIMEOUT = timedelta(days=1)
+"""Long, for rank 0 may prepare the data for hours while the others wait; who is gone, the watch finds out."""
+
+_groups: dict[str, distributed.ProcessGroup] = {}
+_watches: list[Watch] = []
+
+
+def join(device_type: str, timeout: float = JOIN_SECONDS) -> World:
+    """Form a process group with the other processes of this training, or a group of one; once, then it is kept.
+
+    Import what takes long before: the watch over the other ranks begins here. On CUDA, this rank's device is set.
+
+    Args:
+        device_type: what the ranks compute on, "cpu" or "cuda".
+        timeout: seconds to wait for the others.
+
+    Raises:
+        EnvironmentError_: variables of torchrun are missing or contradict each other, this host has fewer devices than
+            ranks, or a rank has not come in time.
+    """
+    if distributed.is_initialized():
+        return _world(current(), place())
+    found = place()
+    if device_type == "cuda":
+        _take_device(found)
+    backend = "cpu:gloo,cuda:nccl" if device_type == "cuda" else "gloo"
+    if found is None or found.size == 1:
+        # a store that needs no port and no environment variable
+        distributed.init_process_group(backend, store=HashStore(), rank=0, world_size=1)
+        return ALONE
+    store = _meet(found, timeout)
+    world = World(found.rank, found.size, found.local_rank, found.local_size)
+    distributed.init_process_group(
+        backend,
+        store=PrefixStore("groups", store),
+        rank=world.rank,
+        world_size=world.size,
+        timeout=COLLECTIVE_TIMEOUT,
+    )
+    reader_group()
+    _start_watch(store, world)
+    return world
+
+
+def leave() -> None:
+    """Wait until all ranks are here, then part; a group of one is kept for what may follow in this process."""
+    if _watches:
+        distributed.barrier(checkpoint_group())
+        _stop_watch(0)
+        _groups.clear()
+        distributed.destroy_process_group()
+
+
+@contextmanager
+def joined(device_type: str) -> Iterator[World]:
+    """Join, and leave at the end. With other ranks, an error that comes out of here ends all of them with its reason.
+
+    Example:
+        >>> with joined("cpu") as world:
+        ...     world.is_first
+        True
+    """
+    world = join(device_type)
+    try:
+        yield world
+    except (KeyboardInterrupt, SystemExit) as stop:
+        _stop_watch(stop.code if isinstance(stop, SystemExit) and isinstance(stop.code, int) else 130)
+        raise
+    except BaseException as error:
+        if _watches:
+            _watches[0].die_of(error)
+        raise
+    leave()
+
+
+def reader_group() -> distributed.ProcessGroup | None:
+    """Return the group, on CPU, in which the readers' threads meet; None when alone."""
+    return _group("reader")
+
+
+def checkpoint_group() -> distributed.ProcessGroup | None:
+    """Return the group, on CPU, of checkpoints that are written beside the training; None when alone."""
+    return _group("checkpoint")
+
+
+def _group(name: str) -> distributed.ProcessGroup | None:
+    """Return a group of all ranks; all are made at once, since every rank must make the same in the same order."""
+    if current().size > 1 and not _groups:
+        for made in ("reader", "checkpoint"):
+            _groups[made] = distributed.new_group(backend="gloo", timeout=COLLECTIVE_TIMEOUT)
+    return _groups.get(name)
+
+
+def _world(group: World, found: Place | None) -> World:
+    if found is not None and (found.rank, found.size) == (group.rank, group.size):
+        return World(found.rank, found.size, found.local_rank, found.local_size)
+    return World(group.rank, group.size, group.rank, group.size)  # not made here, as in tests: all on this host
+
+
+def _take_device(found: Place | None) -> None:
+    local_rank, local_size = (found.local_rank, found.local_size) if found else (0, 1)
+    devices = torch.cuda.device_count()
+    if devices < local_size:
+        raise EnvironmentError_(
+            f"{local_size} processes of this host want a CUDA device each, but torch sees {devices}; "
+            f"see `recsys doctor`, or use --devices {max(1, devices)}"
+        )
+    torch.cuda.set_device(local_rank)
+
+
+def _meet(found: Place, timeout: float) -> PrefixStore:
+    """Connect to the store and wait until every rank has."""
+    of_agent = os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True"
+    listener = os.environ.get(LISTENER)
+    ranks = [f"here/{rank}" for rank in range(found.size)]
+    store: PrefixStore | None = None
+    try:
+        opened = TCPStore(
+            found.address,
+            found.port,
+            is_master=found.rank == 0 and not of_agent,
+            timeout=timedelta(seconds=timeout),
+            wait_for_workers=False,
+            master_listen_fd=int(listener) if listener and found.rank == 0 else None,
+        )
+        store = PrefixStore(f"recsys/{os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}", opened)
+        store.set(ranks[found.rank], "1")
+        store.wait(ranks, timedelta(seconds=timeout))
+    except distributed.DistError as error:
+        raise EnvironmentError_(_who_is_missing(found, store, ranks, timeout)) from error
+    return store
+
+
+def _who_is_missing(found: Place, store: PrefixStore | None, ranks: list[str], timeout: float) -> str:
+    where = f"{found.address}:{found.port}"
+    if store is None:
+        return f"rank {found.rank}: rank 0 did not answer at {where} (MASTER_ADDR:MASTER_PORT) within {timeout:.0f} s"
+    try:
+        missing = [str(rank) for rank, key in enumerate(ranks) if not store.check([key])]
+    except distributed.DistError:
+        return f"rank {found.rank}: rank 0 at {where} has gone before all ranks had come"
+    return (
+        f"{found.size - len(missing)} of {found.size} ranks came to {where} within {timeout:.0f} s; "
+        f"missing: {', '.join(missing)}; see what they and their hosts say"
+    )
+
+
+def _start_watch(store: PrefixStore, world: World) -> None:
+    connection = store.clone()  # type: ignore[attr-defined]
+    watch = Watch(PrefixStore("watch", connection), world)
+    watch.show_itself()
+    distributed.barrier(reader_group())
+    watch.start()
+    wait_before_end(2.5 * LOOK_SECONDS)
+    _watches.append(watch)
+
+
+def _stop_watch(code: int) -> None:
+    while _watches:
+        _watches.pop().close(code)
+    wait_before_end(0)

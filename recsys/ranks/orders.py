@@ -1,0 +1,66 @@
+"""What ranks tell each other about every batch while they make it, in the readers' threads.
+
+A training step cannot wait for a vote: on CUDA that would stall the device. Batches are made some steps ahead, so what
+all must know of one - its weights on all ranks, how long the longest part is, whether somebody wants to save or stop
+after it - is exchanged there, by one small collective, and has arrived long before the step.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import torch
+from torch import distributed
+
+from recsys.ranks.world import World
+
+__all__ = ["Exchange", "Met", "Orders"]
+
+
+class Orders(NamedTuple):
+    """What all ranks do after a batch."""
+
+    save: bool = False
+    """Write a checkpoint."""
+    stop: bool = False
+    """Write one and end: a rank was told to."""
+
+
+class Met(NamedTuple):
+    """What is known of a batch on all ranks together."""
+
+    total_weight: float
+    """Of its rows."""
+    most_slots: int
+    """Bags of one id that the largest part has."""
+    orders: Orders
+
+
+class Exchange:
+    """Meets the other ranks once a batch; does nothing when alone, where orders can be asked for after each step.
+
+    Args:
+        world: of this process.
+        group: a process group of the reader's threads alone; None when alone.
+        wishes: asked for this rank's orders; None: it never has any.
+    """
+
+    def __init__(
+        self,
+        world: World,
+        group: distributed.ProcessGroup | None = None,
+        wishes: Callable[[], Orders] | None = None,
+    ) -> None:
+        self.world = world
+        self.group = group
+        self.wishes = wishes or Orders
+
+    def meet(self, weight: float, slots: int) -> Met:
+        """Tell the weight and slots of this rank's part of a batch, and learn those of all."""
+        if self.world.size == 1:
+            return Met(weight, slots, Orders())
+        own = torch.tensor([weight, slots, *self.wishes()], dtype=torch.float64)
+        parts = [torch.empty_like(own) for _ in range(self.world.size)]
+        distributed.all_gather(parts, own, group=self.group)
+        all_R4 = torch.stack(parts)
+        most = all_R4.amax(dim=0)
+        return Met(float(all_R4[:, 0].sum()), int(most[1]), Orders(bool(most[2]), bool(most[3])))

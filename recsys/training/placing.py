@@ -1,0 +1,84 @@
+"""Where the tables of a run go: as planned for this machine, or as a file says."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+
+from recsys.config import TrainSection
+from recsys.embeddings.build import human_bytes
+from recsys.embeddings.placement import Machine, Placement, place
+from recsys.embeddings.placement.dense import dense_of
+from recsys.errors import ConfigError
+from recsys.model import CtrModel
+from recsys.ranks import World, agreed
+
+__all__ = ["describe", "place_tables"]
+
+MOST_LINES = 30
+
+
+def place_tables(
+    model: CtrModel,
+    train: TrainSection,
+    *,
+    lengths: Mapping[str, float],
+    device: torch.device,
+    world: World,
+    plan: Path | None = None,
+) -> Placement:
+    """Return the same placement on every rank: that of the file, or what is estimated to be fastest here.
+
+    Args:
+        model: not sharded yet.
+        train: its training section.
+        lengths: mean ids in a row, of the fields that may have several.
+        device: of this rank.
+        world: of this process.
+        plan: a file that `recsys plan --out` or a former run wrote.
+
+    Raises:
+        PlacementError: the tables do not fit.
+        ConfigError: the file is not a plan for these tables and ranks.
+    """
+
+    def decide() -> Placement:
+        if plan is not None:
+            return _read(plan, model, train, world)
+        dense = dense_of(model.layout, [model.tower], train)
+        return place(
+            model.layout,
+            machine=Machine.here(world.size, device.type, world.local_size),
+            batch_size=train.batch_size,
+            optimizer=train.sparse_optimizer,
+            lengths=lengths,
+            dense_bytes=dense.gradients,
+            held_bytes=dense.held,
+            communication=train.communication,
+        )
+
+    return agreed(decide)
+
+
+def describe(placement: Placement) -> list[str]:
+    """Return lines that say which ranks hold which table, the largest first, and why."""
+    tables = sorted(placement.tables, key=lambda table: -table.weight_bytes)
+    names = [f"{table.name} {table.rows:,} x {table.dim}" for table in tables[:MOST_LINES]]
+    width = max((len(name) for name in names), default=0)
+    lines = [f"tables on {placement.machine.world} ranks:"]
+    for name, table in zip(names, tables, strict=False):
+        ranks = sorted({part.rank for part in table.parts})
+        shown = str(ranks[0]) if len(ranks) == 1 else f"{ranks[0]}-{ranks[-1]}"
+        lines.append(f"  {name:<{width}}  {table.shard} on {shown}: {table.why}")
+    if len(tables) > MOST_LINES:
+        lines.append(f"  and {len(tables) - MOST_LINES} more, see plan.json")
+    most = max(rank.memory_bytes + rank.host_bytes for rank in placement.ranks)
+    return [*lines, f"  {human_bytes(most)} on the fullest rank"]
+
+
+def _read(path: Path, model: CtrModel, train: TrainSection, world: World) -> Placement:
+    if not path.exists():
+        raise ConfigError(f"{path}: there is no such plan; `recsys plan CONFIG --out {path}` writes one")
+    found = Placement.from_json(path.read_text(), where=str(path))
+    found.check(model.layout, train.sparse_optimizer, world=world.size, per_host=world.local_size, where=str(path))
+    return found

@@ -1,0 +1,199 @@
+"""Writing checkpoints beside training, in step on all ranks.
+
+training:    copy to CPU memory | next batch | next batch | ...
+background:                     | shards of all ranks -> metadata -> trainer.pt -> rename (rank 0)
+"""
+
+import shutil
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from datetime import timedelta
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from torch import Tensor, distributed
+from torch.distributed.checkpoint import state_dict_saver
+from torch.distributed.checkpoint.api import CheckpointException
+from torch.distributed.checkpoint.metadata import Metadata
+from torch.distributed.checkpoint.planner import SavePlan
+from torch.optim import Optimizer
+from torchrec.distributed.model_parallel import DistributedModelParallel
+
+from recsys.ranks import World, current
+from recsys.training import checkpoint
+from recsys.training.pieces import Piece, PiecePlanner, PieceWriter, stage, tensors_of, write_file
+
+__all__ = ["Saver", "save"]
+
+_PATIENCE = timedelta(hours=1)
+"""How long ranks wait for the slowest disk among them."""
+_NETWORK_SECONDS = 60.0
+"""How long a file that another host has written may take to be seen here."""
+
+
+class Saver:
+    """Writes checkpoints beside training, one at a time. Every rank has one, and calls it after the same batch.
+
+    Args:
+        group: a gloo group of all ranks that nobody else uses; one is made at the first save when not given.
+    """
+
+    def __init__(self, group: distributed.ProcessGroup | None = None) -> None:
+        self._group = group
+        self._thread = ThreadPoolExecutor(1, "checkpoint")
+        self._running: Future[None] | None = None
+
+    def save(
+        self,
+        folder: Path,
+        model: DistributedModelParallel,
+        optimizer: Optimizer,
+        extra: dict[str, Any],
+        own: dict[str, Any] | None = None,
+        *,
+        best: Path | None = None,
+    ) -> None:
+        """Copy everything that the rest of the run depends on, and write it while training goes on.
+
+        Waits for the save before. A kill at any moment leaves the former checkpoint.
+
+        Args:
+            folder: where to; replaced when the new one is complete.
+            model: the sharded model, with its fused optimiser.
+            optimizer: of the dense part.
+            extra: plain values and tensors that are the same on all ranks; rank 0's are kept.
+            own: those of this rank alone.
+            best: let this folder be the same checkpoint.
+
+        Raises:
+            OSError: the save before could not be written, on this or another rank.
+        """
+        self.wait()
+        world = current()
+        group = self._group or _group_beside(distributed.group.WORLD)
+        pieces = stage(tensors_of(model), world)
+        trainer = _copied({"optimizer": optimizer.state_dict(), "extra": extra}) if world.is_first else {}
+        write = _Write(folder, pieces, trainer, _copied(own or {}), best, world, group)
+        self._running = self._thread.submit(write.run)
+
+    def wait(self) -> None:
+        """Wait until the last save is complete on all ranks.
+
+        Raises:
+            OSError: it could not be written, on this or another rank.
+        """
+        running, self._running = self._running, None
+        if running is not None:
+            running.result()
+
+    def settle(self) -> None:
+        """Wait for the end of the last save, complete or not: for use when something else has failed."""
+        running, self._running = self._running, None
+        if running is not None:
+            running.exception()
+
+
+@lru_cache(maxsize=1)
+def _group_beside(_everybody: distributed.ProcessGroup | None) -> distributed.ProcessGroup:
+    """Return a gloo group of all ranks for the background, one for each time that they have met."""
+    made: distributed.ProcessGroup = distributed.new_group(backend="gloo", timeout=_PATIENCE)
+    return made
+
+
+class _Write(NamedTuple):
+    """One save, run in the background."""
+
+    folder: Path
+    pieces: list[Piece]
+    trainer: dict[str, Any]
+    own: dict[str, Any]
+    best: Path | None
+    world: World
+    group: distributed.ProcessGroup
+
+    def run(self) -> None:
+        ranks = self._gathered()
+        writer = _Writer(checkpoint.sibling(self.folder, "tmp"), lambda: self._complete(ranks))
+        try:
+            state_dict_saver.save(
+                {}, storage_writer=writer, planner=PiecePlanner(self.pieces), process_group=self.group
+            )
+        except CheckpointException as error:  # on all ranks, when none of them writes any more
+            if self.world.is_first:
+                shutil.rmtree(checkpoint.sibling(self.folder, "tmp"), ignore_errors=True)
+            raise self._failure(error) from error
+
+    def _gathered(self) -> list[dict[str, Any]]:
+        found: list[Any] | None = [None] * self.world.size if self.world.is_first else None
+        distributed.gather_object(self.own, found, dst=0, group=self.group)
+        return found or []
+
+    def _complete(self, ranks: list[dict[str, Any]]) -> None:
+        """Finish the temporary folder, which all shards are in, and let it appear; rank 0 alone does."""
+        temporary = checkpoint.sibling(self.folder, "tmp")
+        write_file(temporary / checkpoint.TRAINER, self.trainer | {"ranks": ranks})
+        checkpoint.swap(temporary, self.folder)
+        if self.best is not None:
+            checkpoint.copy(self.folder, self.best)
+
+    def _failure(self, error: CheckpointException) -> BaseException:
+        rank, (cause, _) = next(iter(error.failures.items()))
+        if not isinstance(cause, OSError):
+            return cause
+        what = ": ".join(str(word) for word in (cause.filename, cause.strerror or cause) if word)
+        where = f" (rank {rank})" if self.world.size > 1 else ""
+        left = "the last complete one is still there" if checkpoint.find(self.folder) else "there is none yet"
+        return OSError(cause.errno, f"{what}{where}; of the checkpoints in it {left}", str(self.folder.parent))
+
+
+class _Writer(PieceWriter):
+    """Writes into a folder that rank 0 empties before and completes after all ranks have written."""
+
+    def __init__(self, folder: Path, complete: Callable[[], None]) -> None:
+        super().__init__(folder)
+        self.complete = complete
+        self.is_first = False
+
+    def set_up_storage_writer(self, is_coordinator: bool, *args: Any, **kwargs: Any) -> None:
+        super().set_up_storage_writer(is_coordinator, *args, **kwargs)
+        self.is_first = is_coordinator
+
+    def prepare_local_plan(self, plan: SavePlan) -> SavePlan:
+        if self.is_first:
+            shutil.rmtree(self.path, ignore_errors=True)
+            Path(self.path).mkdir(parents=True)
+        return plan
+
+    def finish(self, metadata: Metadata, results: list[list[Any]]) -> None:
+        _wait_for({Path(self.path) / found.storage_data.relative_path for rank in results for found in rank})
+        super().finish(metadata, results)
+        self.complete()
+
+
+def save(folder: Path, model: DistributedModelParallel, optimizer: Optimizer, extra: dict[str, Any]) -> None:
+    """Write a checkpoint and wait for it; see `Saver.save`."""
+    saver = Saver()
+    saver.save(folder, model, optimizer, extra)
+    saver.wait()
+
+
+def _wait_for(paths: set[Path]) -> None:
+    """Wait until files of other hosts are seen here."""
+    deadline = time.monotonic() + _NETWORK_SECONDS
+    while missing := [path for path in paths if not path.exists()]:
+        if time.monotonic() > deadline:
+            raise FileNotFoundError(
+                2, "another rank wrote it, but it is not here: all hosts must share the run folder", str(missing[0])
+            )
+        time.sleep(0.5)
+
+
+def _copied(value: Any) -> Any:
+    """Copy nested dicts and lists with their tensors, to the CPU."""
+    if isinstance(value, dict):
+        return {key: _copied(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_copied(item) for item in value]
+    return value.detach().to("cpu", copy=True) if isinstance(value, Tensor) else value

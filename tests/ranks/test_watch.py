@@ -1,0 +1,70 @@
+"""However a rank is lost, the others end with its reason, also where nobody watches over them."""
+
+import signal
+
+import pytest
+
+from recsys.ranks.watch import GONE
+from tests.ranks.started import ended, said, started
+
+
+def test_the_first_rank_says_why_another_failed() -> None:
+    with started("0:join,meet", "1:join,1,say,refuse", "2:join,60") as ranks:
+        said(ranks[1], "pid")
+        first, second, third = (ended(rank, within=10) for rank in ranks)
+    assert first == (2, ["error: rank 1: log.csv: is not there"])
+    assert (second, third) == ((2, []), (2, []))
+
+
+def test_a_rank_that_was_killed_is_found_by_what_it_does_not_say() -> None:
+    with started("0:join,meet", "1:join,1,say,kill", "2:join,60") as ranks:
+        said(ranks[1], "pid")
+        first, _, third = (ended(rank, within=15) for rank in ranks)
+    assert first == (1, [f"error: rank 1: {GONE}"])
+    assert third == (1, [])
+
+
+def test_the_first_rank_may_be_killed_too() -> None:
+    with started("0:join,1,say,kill", "1:join,meet", "2:join,60") as ranks:
+        said(ranks[0], "pid")
+        assert [ended(rank, within=15) for rank in ranks] == [(-9, []), (1, []), (1, [])]
+
+
+def test_a_frozen_rank_is_given_up() -> None:
+    with started("0:join,hasty,60", "1:join,hasty,say,60") as ranks:
+        said(ranks[1], "pid")
+        ranks[1].send_signal(signal.SIGSTOP)
+        code, lines = ended(ranks[0], within=15)
+        assert code == 1
+        assert lines == ["error: rank 1: no sign of life for 3 s: its host is lost, or the process is frozen"]
+        ranks[1].send_signal(signal.SIGCONT)
+        assert ended(ranks[1], within=15) == (1, [])
+
+
+@pytest.mark.proof
+def test_a_frozen_first_rank_which_has_the_store_is_given_up() -> None:
+    with started("0:join,hasty,say,60", "1:join,hasty,say,60") as ranks:
+        said(ranks[0], "pid")
+        said(ranks[1], "pid")
+        ranks[0].send_signal(signal.SIGSTOP)
+        assert ended(ranks[1], within=15) == (1, [])
+
+
+@pytest.mark.proof
+def test_a_rank_whose_threads_all_stand_still_for_some_seconds_is_not_given_up() -> None:
+    with started("0:join,6", "1:join,hog") as ranks:
+        assert [ended(rank, within=60) for rank in ranks] == [(0, []), (0, [])]
+
+
+def test_ranks_that_stop_in_step_are_not_taken_for_failures() -> None:
+    with started("0:join,stop", "1:join,2,stop") as ranks:
+        assert [ended(rank, within=60) for rank in ranks] == [(75, []), (75, [])]
+
+
+@pytest.mark.proof
+def test_a_rank_that_stops_alone_stops_the_others() -> None:
+    with started("0:join,meet", "1:join,1,say,stop") as ranks:
+        said(ranks[1], "pid")
+        first, second = (ended(rank, within=15) for rank in ranks)
+    assert first == (75, ["error: rank 1: was stopped"])
+    assert second == (75, [])

@@ -1,0 +1,41 @@
+"""Run a function of a test on several processes that form a gloo group."""
+
+import tempfile
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import distributed, multiprocessing
+
+
+def together(function: Callable[..., Any], *arguments: Any, size: int = 2, seconds: float = 120) -> list[Any]:
+    """Return what `function(*arguments)` returned on each rank, in the order of ranks.
+
+    The function must be importable, its arguments and results pickled. A rank that raises ends the test.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        context = multiprocessing.start_processes(
+            _run, args=(size, folder, function, arguments), nprocs=size, join=False, start_method="spawn"
+        )
+        try:
+            deadline = seconds
+            while not context.join(timeout=1.0):
+                deadline -= 1
+                assert deadline > 0, f"ranks hang: {function.__name__}"
+        finally:
+            for process in context.processes:
+                if process.is_alive():
+                    process.kill()
+        return [torch.load(Path(folder) / f"{rank}.pt", weights_only=False) for rank in range(size)]
+
+
+def _run(rank: int, size: int, folder: str, function: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
+    torch.set_num_threads(1)
+    store = distributed.FileStore(f"{folder}/store", size)
+    distributed.init_process_group("gloo", store=store, rank=rank, world_size=size, timeout=timedelta(seconds=60))
+    result = function(*arguments)
+    distributed.barrier()
+    torch.save(result, Path(folder) / f"{rank}.pt")
+    distributed.destroy_process_group()

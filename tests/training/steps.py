@@ -1,0 +1,71 @@
+"""Train some steps without Lightning, on however many ranks there are, and say what came of it."""
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+
+from recsys.data.prepare import prepare
+from recsys.data.reader import Reader
+from recsys.embeddings import Batch
+from recsys.ranks import Exchange, broadcast, current, sum_over_ranks
+from recsys.ranks.join import reader_group
+from recsys.training.build import Built, build, score_split
+from recsys.training.pipeline import Steps
+from recsys.training.task import CtrTask
+from tests.training.logs import make_config
+
+
+class Course(NamedTuple):
+    """What some steps led to."""
+
+    losses: list[float]
+    """Of each step, over all ranks."""
+    auc: float
+    """On the test rows."""
+    parts: list[int]
+    """Rows of each batch that were this rank's."""
+
+
+def train_steps(
+    log: Path, configs: dict[str, dict[str, Any]], scratch: Path, num_steps: int, *, overlap: bool = False
+) -> dict[str, Course]:
+    """Train each configuration from its beginning, as one rank of those there are."""
+    return {
+        name: _train(log, changes, scratch / f"{name.replace('/', '-')}-{current().rank}", num_steps, overlap=overlap)
+        for name, changes in configs.items()
+    }
+
+
+def _train(log: Path, changes: dict[str, Any], scratch: Path, num_steps: int, *, overlap: bool) -> Course:
+    world = current()
+    prepared = prepare(make_config(scratch, **changes), log, log / "cache", None)
+    built = build(prepared.plan, prepared.state, device=torch.device("cpu"), world=world)
+    task = CtrTask(built.model, prepared.plan.config.train, ["label"], world=world)
+    if overlap:
+        task.steps = Steps(built.model, task.optimizer, task._loss, device=torch.device("cpu"), overlap=True)
+    reader = _reader(built, prepared.splits["train"])
+    losses: list[float] = []
+    parts: list[int] = []
+    while len(losses) < num_steps:
+        task.steps.begin(iter(reader))
+        for number in range(min(reader.num_batches, num_steps - len(losses))):
+            task.training_step(number, number)
+            losses.append(float(sum_over_ranks(task.batch_loss)))
+            parts.append(task.batch.num_rows)
+            task.finish_step(task.batch)
+        task.steps.end()
+    scores = score_split(built, prepared.splits["test"])
+    return Course(losses, broadcast(scores and scores.metrics(["label"])["auc"]), parts)
+
+
+def _reader(built: Built, split: Any) -> Reader[Batch]:
+    exchange = Exchange(built.world, reader_group())
+    return Reader(
+        split,
+        built.plan,
+        batch_size=built.plan.config.train.batch_size,
+        collate=lambda rows: built.layout.collate(rows, exchange=exchange),
+        seed=built.plan.config.train.seed,
+        world=built.world,
+    )

@@ -1,0 +1,66 @@
+"""A run that changes its number of ranks and its sharding in the middle of epochs ends as one that did not."""
+
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+
+from tests.ranks.together import together
+from tests.training.elastic import Session, session
+from tests.training.logs import clicks
+
+STEPS = 14
+"""Batches of an epoch."""
+
+
+def sharded(kind: str) -> dict[str, Any]:
+    return {
+        "weight": "weight",
+        "tables": {name: {"features": [name], "dim": 8, "shard": kind} for name in ("user", "item")},
+        "model": {"tower": "mlp", "dim": 8, "mlp": [16]},
+        "train": {
+            "batch_size": 37,
+            "epochs": 3,
+            "sparse_optimizer": {"name": "adagrad", "lr": 0.2},
+            "dense_optimizer": {"lr": 0.003},
+            "lr_reduction": {"factor": 0.5, "patience": 1},
+            "early_stopping": {"metric": "auc", "patience": 2},
+        },
+    }
+
+
+@pytest.fixture(scope="module")
+def uneven(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("uneven")
+    for seed, (split, num_rows) in enumerate({"train": 37 * 13 + 1, "valid": 101, "test": 401}.items()):
+        clicks(num_rows, seed=seed).write_parquet(folder / f"{split}.parquet")
+    return folder
+
+
+def test_row_wise_on_two_then_table_wise_on_one_then_column_wise_on_two(uneven: Path, tmp_path: Path) -> None:
+    whole = session(uneven, tmp_path / "whole", tmp_path / "0", sharded("table_wise"), None, False)
+    folder = tmp_path / "run"
+    first = together(session, uneven, folder, tmp_path / "1", sharded("row_wise"), 5, False)
+    second = session(uneven, folder, tmp_path / "2", sharded("table_wise"), 3 * 5 + 1, True)
+    third = together(session, uneven, folder, tmp_path / "3", sharded("column_wise"), None, True)
+    assert [len(part.seen) for part in (*first, second)] == [5, 5, 15]  # alone, it also asks after a validation
+    assert first[0].metrics is None
+    assert second.metrics is None
+    assert third[0].metrics == third[1].metrics
+    assert whole.metrics is not None
+    steady = [name for name in whole.metrics if name not in ("seconds", "rows_per_second")]
+    found = {name: third[0].metrics[name] for name in steady}
+    assert found == pytest.approx({name: whole.metrics[name] for name in steady}, abs=1e-6)
+    batches = joined(first) + joined([second]) + joined(third)
+    weights = sorted(pl.read_parquet(uneven / "train.parquet")["weight"].cast(pl.Float32).to_list())
+    for epoch in range(3):
+        rows = [weight for batch in batches[epoch * STEPS : (epoch + 1) * STEPS] for weight in batch]
+        assert sorted(rows) == weights, f"epoch {epoch + 1}"
+    assert [sorted(batch) for batch in batches] == [sorted(batch) for batch in whole.seen]
+
+
+def joined(ranks: list[Session]) -> list[list[float]]:
+    """Return the rows of each batch over all ranks."""
+    return [list(chain(*parts)) for parts in zip(*(rank.seen for rank in ranks), strict=True)]

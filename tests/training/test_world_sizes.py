@@ -1,0 +1,70 @@
+"""The same training on one process and on two: the same losses, the same figures."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.ranks.together import together
+from tests.training.logs import clicks
+from tests.training.steps import Course, train_steps
+
+STEPS = 200
+TRAIN: dict[str, Any] = {"batch_size": 37, "sparse_optimizer": {"lr": 0.2}, "dense_optimizer": {"lr": 0.001}}
+"""Parts of a batch differ by a row. A dense rate of 0.01 lets the rounding of dice, which divides by small standard
+deviations, grow to 5e-5 in 200 steps, on one process too where only the order of the rows of a batch is another."""
+ADAGRAD = TRAIN | {"sparse_optimizer": {"name": "adagrad", "lr": 0.2}}
+PLAIN: dict[str, Any] = {"model": {"tower": "mlp", "dim": 8, "mlp": [16]}, "train": TRAIN}
+DIN: dict[str, Any] = {"tower": "din", "dim": 8, "attention": [8], "mlp": [16], "activation": "dice"}
+EVERYTHING = {"features": ["user", "item"], "dim": 8}
+
+
+def sharded(kind: str) -> dict[str, Any]:
+    tables = {name: {"features": [name], "dim": 8, "shard": kind} for name in ("user", "item")}
+    return PLAIN | {"tables": tables, "train": ADAGRAD}
+
+
+CASES: dict[str, dict[str, Any]] = {
+    "chosen": PLAIN,
+    "table_wise": sharded("table_wise"),
+    "row_wise": sharded("row_wise"),
+    "column_wise": sharded("column_wise"),
+    "row_wise, rowwise_adagrad": sharded("row_wise") | {"train": TRAIN},
+    "unified": PLAIN | {"tables": {"t": EVERYTHING | {"scheme": "unified", "rows": 50, "shard": "row_wise"}}},
+    "qr": PLAIN | {"tables": {"t": EVERYTHING | {"scheme": "qr", "divisor": 5, "shard": "row_wise"}}},
+    "din": PLAIN | {"model": DIN},
+    "din, row_wise": sharded("row_wise") | {"model": DIN},
+    "weights": PLAIN | {"weight": "weight"},
+}
+
+
+@pytest.fixture(scope="module")
+def uneven(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A log whose rows do not divide by the ranks; its last batch of an epoch has one row."""
+    folder = tmp_path_factory.mktemp("uneven")
+    for seed, (split, num_rows) in enumerate({"train": 37 * 13 + 1, "valid": 101, "test": 401}.items()):
+        clicks(num_rows, seed=seed).write_parquet(folder / f"{split}.parquet")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def courses(uneven: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[int, list[dict[str, Course]]]:
+    """Of one process and of two, all cases, by the number of processes and the rank."""
+    scratch = tmp_path_factory.mktemp("configs")
+    found = {1: [train_steps(uneven, CASES, scratch / "1", STEPS)]}
+    found[2] = together(train_steps, uneven, CASES, scratch / "2", STEPS, seconds=300)
+    return found
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_two_ranks_have_the_losses_and_the_auc_of_one(case: str, courses: dict[int, list[dict[str, Course]]]) -> None:
+    alone, first, second = courses[1][0][case], courses[2][0][case], courses[2][1][case]
+    assert first.losses == second.losses
+    assert first.losses == pytest.approx(alone.losses, abs=1e-5)
+    assert first.auc == pytest.approx(alone.auc, abs=1e-6)
+    assert alone.losses[-14] < alone.losses[0] - 0.05  # it has learnt something that could be different
+    assert [a + b for a, b in zip(first.parts, second.parts, strict=True)] == alone.parts
+
+
+def test_a_rank_may_have_no_rows_of_a_batch(courses: dict[int, list[dict[str, Course]]]) -> None:
+    assert 0 in courses[2][0]["chosen"].parts
