@@ -49,6 +49,7 @@ def rows(lists: dict[str, list[list[int]]] = LISTS) -> Rows:
         weights=None,
         groups=None,
         num_rows=3,
+        batch_rows=3,
     )
 
 

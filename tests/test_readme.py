@@ -48,6 +48,22 @@ def test_the_example_tables_fit_the_example_config(tmp_path: Path) -> None:
     assert plan.tables[0].fields == ("user_id", "C1", "C3")
 
 
+def test_the_example_of_shards_is_valid(tmp_path: Path) -> None:
+    config, shards = (
+        re.search(rf"<!-- test: {name} -->\n```yaml\n(.*?)```", README, re.DOTALL) for name in ("config", "shards")
+    )
+    assert config is not None
+    assert shards is not None
+    head, _, rest = config.group(1).partition("tables:")
+    tables, _, keys = shards.group(1).partition("train:\n")
+    path = tmp_path / "mine.yaml"
+    path.write_text(head + tables.replace("[user_id]", "[city]") + rest[rest.index("data:") :] + keys)
+    columns = ["clicked", "user_id", "sample_weight", "item_id", "C1", "C3", "I1", "price", "genres", "ts", "city"]
+    plan = resolve(load_config(path), [*columns, "clicked_items"])
+    assert [table.spec.shard for table in plan.tables[:3]] == ["row_wise", None, None]
+    assert plan.config.train.communication == "fp16"
+
+
 def test_every_scheme_is_in_the_table_of_schemes() -> None:
     assert set(table_sections()) <= set(re.findall(r"`(\w+)`", README))
 
@@ -55,8 +71,10 @@ def test_every_scheme_is_in_the_table_of_schemes() -> None:
 @pytest.mark.parametrize("line", command_lines())
 def test_every_command_line_is_one_the_program_takes(line: str) -> None:
     words = shlex.split(line.split(">")[0])
-    command = COMMANDS.commands[words[1]]  # type: ignore[attr-defined]
-    with command.make_context(words[1], words[2:], resilient_parsing=False):
+    command, rest = COMMANDS, words[1:]
+    while hasattr(command, "commands"):
+        command, rest = command.commands[rest[0]], rest[1:]
+    with command.make_context(words[1], rest, resilient_parsing=False):
         pass
 
 

@@ -1,17 +1,19 @@
-"""`recsys checkpoint`: look into checkpoints, compare them, take their tensors elsewhere. Needs neither data nor a GPU."""
+"""`recsys checkpoint`: look into checkpoints, compare them, take their tensors elsewhere; without data or a GPU."""
 
 import json
 import math
 import sys
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from recsys.cli.progress import console, print_table
+
+if TYPE_CHECKING:
+    from recsys.training.checkpoint_tools import Contents
 
 __all__ = ["app"]
 
@@ -99,7 +101,7 @@ def convert(
         console.print(f"{out}: {len(names)} tensors", markup=False)
 
 
-def _as_json(contents: Any) -> dict[str, Any]:
+def _as_json(contents: "Contents") -> dict[str, Any]:
     """Return what `inspect` has found; JSON has no NaN."""
     best = contents.progress.get("best")
     return {
@@ -124,7 +126,7 @@ def _as_json(contents: Any) -> dict[str, Any]:
     }
 
 
-def _show_head(contents: Any) -> None:
+def _show_head(contents: "Contents") -> None:
     from recsys.embeddings.build import human_bytes
 
     progress = contents.progress
@@ -140,15 +142,13 @@ def _show_head(contents: Any) -> None:
         if progress["best_epoch"]:
             value = "not a number" if progress["best"] is None else f"{progress['best']:.5f}"
             lines["best epoch"] = f"{progress['best_epoch']}, its metric {value}"
-    shown = Table(box=None, show_header=False, pad_edge=False)
+    print(contents.folder)
     for name, line in lines.items():
-        shown.add_row(f"  {name}", escape(line))
-    Console(highlight=False, markup=False, soft_wrap=True).print(str(contents.folder))
-    print_table(shown)
+        print(f"  {name:<11}  {line}")
     print()
 
 
-def _show_tensors(contents: Any) -> None:
+def _show_tensors(contents: "Contents") -> None:
     """Show a line for each table, with the state of its optimiser, then one for each other tensor."""
     from recsys.embeddings.build import human_bytes
 

@@ -157,6 +157,9 @@ def train(
         int,
         typer.Option(help="Processes that train together, each on a device of this host; torchrun has the say.", min=1),
     ] = 1,
+    plan: Annotated[
+        Path | None, typer.Option(help="Which device holds what, from `recsys plan --out` or a run.")
+    ] = None,
 ) -> None:
     """Prepare the data (cached), train, and evaluate the best epoch.
 
@@ -171,11 +174,13 @@ def train(
     from recsys.config import load_config
 
     loaded = load_config(config)
-    words = [str(config), *given_options(data_dir, cache_dir), *([] if device is None else ["--device", device])]
+    words = [str(config), *given_options(data_dir, cache_dir)]
+    words += [] if device is None else ["--device", device]
+    words += [] if plan is None else ["--plan", str(plan)]
     training = Training(words, resume, lambda: new_run_folder(config, name, runs_dir))
     if devices > 1 and place() is None:
         sys.exit(train_on(devices, training))
-    trained = train_here(training, loaded, data_dir=data_dir, cache_dir=cache_dir, device=device)
+    trained = train_here(training, loaded, data_dir=data_dir, cache_dir=cache_dir, device=device, plan=plan)
     if trained is not None:
         print(f"{trained.folder}: {figures(trained.metrics, 'test' if 'test.auc' in trained.metrics else 'valid')}")
 

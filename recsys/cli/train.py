@@ -47,7 +47,13 @@ def train_on(devices: int, training: Training) -> int:
 
 
 def train_here(
-    training: Training, config: Config, *, data_dir: Path, cache_dir: Path, device: Literal["cpu", "cuda"] | None
+    training: Training,
+    config: Config,
+    *,
+    data_dir: Path,
+    cache_dir: Path,
+    device: Literal["cpu", "cuda"] | None,
+    plan: Path | None,
 ) -> "Trained | None":
     """Train in this process, beside others if the environment says so; return what came of it, on rank 0 only.
 
@@ -88,6 +94,7 @@ def train_here(
                 resume=training.resume is not None,
                 device=device,
                 world=world,
+                plan=plan,
                 progress=progress,
                 say=lambda line: console.print(line, markup=False),
             )

@@ -152,13 +152,13 @@ class Reader(Generic[T]):
         for first, end in pairwise(edges):
             in_batch = first % self.batch_size
             batch_rows = min(self.batch_size, self.num_rows - first + in_batch)
-            owners = _owners(batch_rows, self.world.size, in_turns=order is not None)
-            of_rank = np.bincount(owners[in_batch : in_batch + end - first], minlength=self.world.size)
-            before = first - start + int(of_rank[: self.world.rank].sum())
-            own = slice(before, before + int(of_rank[self.world.rank]))
+            lower, own = _dealt(batch_rows, self.world, in_turns=order is not None)
+            piece = slice(in_batch, in_batch + end - first)
+            begin = first - start + int(lower[piece.stop] - lower[piece.start])
+            mine = slice(begin, begin + int(own[piece.stop] - own[piece.start]))
             if order is not None:
                 order[first - start : end - start].sort()
-            picked.append(own if order is None else order[own])
+            picked.append(mine if order is None else order[mine])
         return picked
 
     def _windows(self, epoch: int) -> Iterator[list[Chunk]]:
@@ -183,15 +183,19 @@ class Reader(Generic[T]):
 
 
 @lru_cache(8)
-def _owners(num_rows: int, size: int, *, in_turns: bool) -> Ints:
-    """Return which rank each row of a batch is dealt to: (B,); rank r gets as many as `share(B, r, size)` has.
+def _dealt(num_rows: int, world: World, *, in_turns: bool) -> tuple[Ints, Ints]:
+    """Return how many of the first 0 ... B rows of a batch go to lower ranks, and to this one: (B + 1,) each.
 
-    Ranks have consecutive rows, or take turns. In turns, they have equal parts of every piece of a batch that several
-    windows give rows to; so, pieces being sorted, a rank has its rows in the same part of every window.
+    Rank r gets as many as `share(B, r, size)` has. Ranks have consecutive rows, or take turns. In turns, they have
+    equal parts of every piece of a batch that several windows give rows to; so, pieces being sorted, a rank has its
+    rows in the same part of every window.
     """
-    num_own = np.diff(np.arange(size + 1) * num_rows // size)
-    owners = np.arange(size).repeat(num_own)
-    if not in_turns:
-        return owners
-    turns = np.concatenate([np.arange(own) for own in num_own])
-    return owners[turns.argsort(kind="stable")]
+    num_own = np.diff(np.arange(world.size + 1) * num_rows // world.size)
+    owners = np.arange(world.size).repeat(num_own)
+    if in_turns:
+        owners = owners[np.concatenate([np.arange(own) for own in num_own]).argsort(kind="stable")]
+    return _sums(owners < world.rank), _sums(owners == world.rank)
+
+
+def _sums(values: Ints) -> Ints:
+    return np.concatenate([[0], values.cumsum()])

@@ -237,6 +237,7 @@ class Scheme(nn.Module, ABC):
     # --- bytes ----------------------------------------------------------------------------------------------------
 
     @property
+    @torch.jit.unused
     def weight_bytes(self) -> int:
         """Bytes of one weight of a row; the optimiser's state is of 32-bit floats."""
         return 2 if self.spec.precision == "fp16" else 4

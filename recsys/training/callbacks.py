@@ -102,7 +102,7 @@ class EpochReport(Callback):
         self.progress.train_seconds += now - (self.since or now)
         self.since = now
         if self.progress.step % LOG_EVERY == 0:
-            loss = float(sum_over_ranks(module.batch_loss))
+            loss = float(sum_over_ranks(module.batch_loss.clone()))
             if trainer.logger is not None:
                 trainer.logger.log_metrics({"train.loss": loss}, self.progress.step)
 

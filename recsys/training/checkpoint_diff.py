@@ -69,5 +69,5 @@ def _compare(name: str, one: Stored, other: Stored) -> tuple[float, float]:
 def _distance(one: Tensor, other: Tensor) -> Tensor:
     """Return absolute differences; infinite where only one is a number, 0 where none is."""
     same = (one == other) | (one.isnan() & other.isnan())
-    far = (one.double() - other.double()).abs()
+    far = one.double().sub_(other.double()).abs_()
     return far.nan_to_num_(nan=torch.inf, posinf=torch.inf).masked_fill_(same, 0.0)

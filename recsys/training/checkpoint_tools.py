@@ -126,7 +126,7 @@ def to_torch(folder: Path, out: Path, only: Sequence[str] = ()) -> list[str]:
         DataError: the file exists, or there is no such tensor.
     """
     stored = Stored(folder)
-    names = {plain_name(name): name for name in sorted(stored.places) if name.startswith("model.")}
+    names = dict(sorted((plain_name(name), name) for name in stored.places if name.startswith("model.")))
     missing = [glob for glob in only if not any(fnmatchcase(name, glob) for name in names)]
     if missing:
         raise DataError(f"{folder}: has no tensor {', '.join(missing)}; it has {', '.join(names)}")

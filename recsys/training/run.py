@@ -27,7 +27,7 @@ from recsys.embeddings.scheme import bytes_by_phase
 from recsys.environment import environment_record
 from recsys.errors import ConfigError, DataError
 from recsys.model import CtrModel
-from recsys.ranks import ALONE, Exchange, Orders, World, broadcast, sum_over_ranks
+from recsys.ranks import ALONE, Exchange, Orders, World, agreed, broadcast, sum_over_ranks
 from recsys.ranks.join import reader_group
 from recsys.ranks.signals import Preempted, keep_handler, saving_on_sigterm, stop_requested
 from recsys.training import checkpoint
@@ -211,7 +211,7 @@ def _fit(
     watched = (config.early_stopping or EarlyStopping()).metric
     lines = folder / "metrics.jsonl" if built.world.is_first else None
     report = EpochReport(progress, lines, metric=watched, say=say)
-    if resume and checkpoint.find(folder / "checkpoints" / "last"):
+    if resume and agreed(lambda: checkpoint.find(folder / "checkpoints" / "last")):
         keeper.restore(task)
     report.forget_the_future()
     if not progress.finished:

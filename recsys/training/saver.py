@@ -4,15 +4,16 @@ training:    copy to CPU memory | next batch | next batch | ...
 background:                     | shards of all ranks -> metadata -> trainer.pt -> rename (rank 0)
 """
 
+import concurrent.futures
 import shutil
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from datetime import timedelta
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import torch
 from torch import Tensor, distributed
 from torch.distributed.checkpoint import state_dict_saver
 from torch.distributed.checkpoint.api import CheckpointException
@@ -22,26 +23,20 @@ from torch.optim import Optimizer
 from torchrec.distributed.model_parallel import DistributedModelParallel
 
 from recsys.ranks import World, current
+from recsys.ranks.join import checkpoint_group
 from recsys.training import checkpoint
 from recsys.training.pieces import Piece, PiecePlanner, PieceWriter, stage, tensors_of, write_file
 
 __all__ = ["Saver", "save"]
 
-_PATIENCE = timedelta(hours=1)
-"""How long ranks wait for the slowest disk among them."""
 _NETWORK_SECONDS = 60.0
 """How long a file that another host has written may take to be seen here."""
 
 
 class Saver:
-    """Writes checkpoints beside training, one at a time. Every rank has one, and calls it after the same batch.
+    """Writes checkpoints beside training, one at a time. Every rank has one, and calls it after the same batch."""
 
-    Args:
-        group: a gloo group of all ranks that nobody else uses; one is made at the first save when not given.
-    """
-
-    def __init__(self, group: distributed.ProcessGroup | None = None) -> None:
-        self._group = group
+    def __init__(self) -> None:
         self._thread = ThreadPoolExecutor(1, "checkpoint")
         self._running: Future[None] | None = None
 
@@ -72,8 +67,11 @@ class Saver:
         """
         self.wait()
         world = current()
-        group = self._group or _group_beside(distributed.group.WORLD)
-        pieces = stage(tensors_of(model), world)
+        group = checkpoint_group() or _group_of_one(distributed.group.WORLD)
+        tensors = tensors_of(model)
+        if model.device.type == "cuda":
+            torch.cuda.synchronize()  # rows of tables in host memory come out of their cache
+        pieces = stage(tensors, world)
         trainer = _copied({"optimizer": optimizer.state_dict(), "extra": extra}) if world.is_first else {}
         write = _Write(folder, pieces, trainer, _copied(own or {}), best, world, group)
         self._running = self._thread.submit(write.run)
@@ -84,21 +82,23 @@ class Saver:
         Raises:
             OSError: it could not be written, on this or another rank.
         """
-        running, self._running = self._running, None
-        if running is not None:
-            running.result()
+        if self._running is None:
+            return
+        concurrent.futures.wait([self._running])  # Ctrl-C may come out of it: the save is then still to be waited for
+        ended, self._running = self._running, None
+        ended.result()
 
     def settle(self) -> None:
         """Wait for the end of the last save, complete or not: for use when something else has failed."""
-        running, self._running = self._running, None
-        if running is not None:
-            running.exception()
+        if self._running is not None:
+            concurrent.futures.wait([self._running])
+            self._running = None
 
 
 @lru_cache(maxsize=1)
-def _group_beside(_everybody: distributed.ProcessGroup | None) -> distributed.ProcessGroup:
-    """Return a gloo group of all ranks for the background, one for each time that they have met."""
-    made: distributed.ProcessGroup = distributed.new_group(backend="gloo", timeout=_PATIENCE)
+def _group_of_one(_everybody: distributed.ProcessGroup | None) -> distributed.ProcessGroup:
+    """Return a group for the background of a process that is alone."""
+    made: distributed.ProcessGroup = distributed.new_group(backend="gloo")
     return made
 
 
@@ -144,8 +144,9 @@ class _Write(NamedTuple):
             return cause
         what = ": ".join(str(word) for word in (cause.filename, cause.strerror or cause) if word)
         where = f" (rank {rank})" if self.world.size > 1 else ""
-        left = "the last complete one is still there" if checkpoint.find(self.folder) else "there is none yet"
-        return OSError(cause.errno, f"{what}{where}; of the checkpoints in it {left}", str(self.folder.parent))
+        is_left = checkpoint.find(self.folder) is not None
+        left = "the last complete checkpoint is still there" if is_left else "there is no checkpoint in it yet"
+        return OSError(cause.errno, f"{what}{where}; {left}", str(self.folder.parent))
 
 
 class _Writer(PieceWriter):

@@ -67,7 +67,7 @@ class Stored:
             self.trainer = checkpoint.read_trainer(folder)
         self._held = _dense_state(self.trainer.get("optimizer", {"state": {}, "param_groups": []}))
         self.kinds |= {name: (tuple(value.shape), value.dtype) for name, value in self._held.items()}
-        self._read = lru_cache(maxsize=4)(self._read_piece)  # pieces of another sharding overlap several of ours
+        self._read = lru_cache(maxsize=2)(self._read_piece)  # pieces of another sharding overlap several of ours
 
     def defects(self) -> list[str]:
         """Say which files are missing or too short."""

@@ -43,7 +43,7 @@ def train(table: dict[str, Any], *, num_ids: int, dim: int, batch_size: int, ste
         single["item"] = (num_ids ** torch.rand(batch_size, generator=random, dtype=torch.float64)).long() - 1
         labels = torch.randint(2, (batch_size, 1), generator=random).float()
         started = time.perf_counter()
-        batch = layout.collate(Rows(single, {}, torch.zeros(batch_size, 0), labels, None, None, batch_size))
+        batch = layout.collate(Rows(single, {}, torch.zeros(batch_size, 0), labels, None, None, batch_size, batch_size))
         task.step_on(batch)
         seconds.append(time.perf_counter() - started)
     return {

@@ -2,6 +2,7 @@
 
     python -m tests.benchmarks.bench_reader [ROWS] [BATCH_SIZE]
 
+"of N ranks" is one rank's reader by itself: rows of all ranks a second that it keeps up with.
 The DataLoader reads the same columns as one tensor each from memory (a TensorDataset), which is kinder than any file.
 """
 
@@ -22,8 +23,9 @@ from recsys.config.features import Feature, IdFeature, IdsFeature, NumberFeature
 from recsys.config.run import Config
 from recsys.data.prepared import PreparedSplit
 from recsys.data.reader import Reader
+from recsys.ranks import World
 
-NUM_IDS, NUM_NUMBERS, CHUNK_ROWS, LIST_LEN = 26, 13, 16_384, 20
+NUM_IDS, NUM_NUMBERS, CHUNK_ROWS, LIST_LEN, RANKS = 26, 13, 16_384, 20, 8
 
 
 def make_plan(num_lists: int) -> Plan:
@@ -80,9 +82,18 @@ def main(num_rows: int = 4_000_000, batch_size: int = 4096) -> None:
             plan = make_plan(num_lists)
             split = write(Path(folder) / f"{num_lists}.arrow", plan, num_rows)
             speeds = {}
-            for name, seed in {"in order": None, "shuffled": 1}.items():
-                reader = Reader(split, plan, batch_size=batch_size, collate=lambda rows: rows, seed=seed)
-                speeds[name] = max(rows_per_second(reader, num_rows) for _ in range(2))
+            for size in (1, RANKS):
+                for name, seed in {"in order": None, "shuffled": 1}.items():
+                    reader = Reader(
+                        split,
+                        plan,
+                        batch_size=batch_size,
+                        collate=lambda rows: rows,
+                        seed=seed,
+                        world=World(size // 2, size),
+                    )
+                    of_ranks = "" if size == 1 else f" of {size} ranks"
+                    speeds[name + of_ranks] = max(rows_per_second(reader, num_rows) for _ in range(2))
             if not num_lists:
                 batches, taken = data_loader(split, batch_size), 20
                 next(batches)  # reads the file
@@ -91,7 +102,7 @@ def main(num_rows: int = 4_000_000, batch_size: int = 4096) -> None:
             lists = f", {num_lists} list(s) of {LIST_LEN} on average" if num_lists else ""
             print(f"{NUM_IDS} ids, {NUM_NUMBERS} numbers{lists}, {num_rows:,} rows, batches of {batch_size}")
             for name, speed in speeds.items():
-                print(f"  {name:10} {speed / 1e6:8.3f} M rows/s  ({speed / speeds['shuffled']:.3f} x shuffled)")
+                print(f"  {name:19} {speed / 1e6:8.3f} M rows/s  ({speed / speeds['shuffled']:.3f} x shuffled)")
 
 
 if __name__ == "__main__":

@@ -54,7 +54,7 @@ def make_rows(batch_size: int, num_ids: int, random: torch.Generator) -> Rows:
         uniform = torch.rand(batch_size, generator=random)
         single[f"C{i}"] = (num_ids**uniform).long().clamp(max=num_ids - 1)
     labels = torch.randint(2, (batch_size, 1), generator=random).float()
-    return Rows(single, {}, torch.zeros(batch_size, 0), labels, None, None, batch_size)
+    return Rows(single, {}, torch.zeros(batch_size, 0), labels, None, None, batch_size, batch_size)
 
 
 def contestants(options: argparse.Namespace) -> dict[str, dict[str, Any]]:

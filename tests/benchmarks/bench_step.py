@@ -39,7 +39,7 @@ def batches(batch_size: int) -> Iterator[Rows]:
         single = {f"c{i}": torch.randint(1000, (batch_size,), generator=random) for i in range(7)}
         single["item"] = torch.randint(2**62, (batch_size,), generator=random)
         labels = torch.randint(2, (batch_size, 1), generator=random).float()
-        yield Rows(single, {}, torch.zeros(batch_size, 0), labels, None, None, batch_size)
+        yield Rows(single, {}, torch.zeros(batch_size, 0), labels, None, None, batch_size, batch_size)
 
 
 def step(model: torch.nn.Module, optimizer: torch.optim.Optimizer, batch: Batch, lambda_: float) -> float:
@@ -66,7 +66,7 @@ def main() -> None:
     for index, rows in zip(range(options.steps + 10), batches(options.batch_size), strict=False):
         for which, (layout, model, optimizer) in enumerate(models):
             counts = {name: torch.ones(1).expand(t.rows) for name, t in layout.physical.items()}
-            batch = layout.collate(rows, counts if options.lambda_ else None)
+            batch = layout.collate(rows, row_counts=counts if options.lambda_ else None)
             took = step(model, optimizer, batch, options.lambda_)
             if index >= 10:
                 seconds[which].append(took)

@@ -136,7 +136,9 @@ def test_tables_are_neither_cut_nor_wrapped(
     assert capsys.readouterr().out.split() == ["what", "x" * 200]
 
 
-def interrupted(*arguments: Any, **options: Any) -> None:
+def interrupted(*arguments: Any, folder: Path, **options: Any) -> None:
+    folder.mkdir(parents=True)
+    (folder / "config.yaml").touch()
     raise KeyboardInterrupt
 
 

@@ -281,3 +281,70 @@ model: {tower: din}
 
 def test_names_that_a_glob_may_stand_for_are_checked_later(load: Load) -> None:
     load(HEAD + "  pair: {type: cross, of: [C1, C2]}\n" + HASH[:-2] + ", c: {features: [C3, 'C1*']}}\n")
+
+
+SPECS = {
+    "int8": "{features: [user], scheme: int8, %s}",
+    "full": "{features: [user], %s}",
+    "dedup": "{features: [user], scheme: dedup, blocks: 3, %s}",
+    "deeplight": "{features: [user], scheme: deeplight, density: 0.1, %s}",
+}
+
+
+@pytest.mark.parametrize(
+    ("scheme", "key", "value", "problem"),
+    [
+        (
+            "int8",
+            "shard",
+            "row_wise",
+            "has no effect on scheme int8, which keeps its parameters on every device; leave",
+        ),
+        ("int8", "placement", "uvm", "has no effect on scheme int8"),
+        ("int8", "precision", "fp16", "has no effect on scheme int8"),
+        ("full", "shard", "column_wise", "column_wise cuts rows, of which sparse_optimizer rowwise_adagrad keeps one"),
+        ("full", "shard", "grid", "grid cuts rows, of which sparse_optimizer rowwise_adagrad keeps one state each"),
+        (
+            "dedup",
+            "shard",
+            "row_wise",
+            "scheme dedup trains on the whole table, so it must be table_wise, got row_wise",
+        ),
+        (
+            "deeplight",
+            "shard",
+            "grid",
+            "scheme deeplight trains on the whole table, so it must be table_wise, got grid",
+        ),
+        ("deeplight", "precision", "fp16", "scheme deeplight trains on the bits of 32-bit floats, so it must be fp32"),
+    ],
+)
+def test_a_placement_that_cannot_be_is_located(
+    scheme: str, key: str, value: str, problem: str, problems: Problems
+) -> None:
+    table = SPECS[scheme] % f"{key}: {value}"
+    found = problems(f"{HEAD}tables: {{hashed: {{features: [open], scheme: hash, rows: 9}}, t: {table}}}\n")
+    assert found[0] == "1 problem in the configuration"
+    assert found[1].startswith(f"shop.yaml:11: tables.t.{key}: {problem}")
+
+
+@pytest.mark.parametrize(
+    ("scheme", "keys"),
+    [
+        ("full", "shard: column_wise, placement: uvm_caching, precision: fp16"),
+        ("full", "shard: grid"),
+        ("dedup", "shard: table_wise, precision: fp16"),
+        ("deeplight", "shard: table_wise, placement: uvm"),
+        ("int8", "precision: fp32"),
+    ],
+)
+def test_placements_that_can_be_are_loaded(scheme: str, keys: str, load: Load) -> None:
+    table = SPECS[scheme] % keys
+    tables = f"tables: {{hashed: {{features: [open], scheme: hash, rows: 9}}, t: {table}}}\n"
+    spec = load(f"{HEAD}{tables}train: {{sparse_optimizer: {{name: adagrad}}}}\n").tables["t"]
+    assert {f"{key}: {getattr(spec, key)}" for key in ("shard", "placement", "precision")} >= set(keys.split(", "))
+
+
+def test_columns_are_not_cut_under_one_state_a_row_even_by_default(problems: Problems) -> None:
+    (_, found) = problems(f"{HEAD}{HASH[:-2]}, t: {{features: [user], shard: column_wise}}}}\n")
+    assert found.endswith("take sparse_optimizer adagrad, or shard row_wise")

@@ -1,86 +1,18 @@
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
 import pyarrow as pa
 import pytest
 import torch
 
-from recsys.config import Field, Plan
-from recsys.config.features import IdFeature, IdsFeature, NumberFeature
-from recsys.config.run import Config
 from recsys.data.prefetch import prefetched
 from recsys.data.prepared import PreparedSplit
 from recsys.data.reader import Position, Reader
 from recsys.data.rows import Rows
 from recsys.errors import DataError
-
-FEATURES = {
-    "row": IdFeature(type="id"),
-    "price": NumberFeature(type="number"),
-    "ad": IdFeature(type="id", vocabulary="open"),
-    "tags": IdsFeature(type="ids"),
-    "age": NumberFeature(type="number"),
-}
-FIELDS = (
-    Field(name="row", kind="id", feature="row", vocabulary="row"),
-    Field(name="price", kind="number", feature="price", vocabulary=None),
-    Field(name="ad", kind="id", feature="ad", vocabulary="ad", open=True),
-    Field(name="tags", kind="ids", feature="tags", vocabulary="tags"),
-    Field(name="age", kind="number", feature="age", vocabulary=None),
-)
-PLAN = Plan(
-    config=Config(label={"click": "c", "buy": "b"}, features=FEATURES, weight="w", group="g"),
-    features=FEATURES,
-    fields=FIELDS,
-    tables=(),
-)
-
-
-def record_batch(rows: Sequence[int]) -> pa.RecordBatch:
-    """Return rows whose columns all follow from the row's number."""
-    row = np.array(rows, np.int64)
-    tags = [[100 * r + i for i in range(r % 4)] for r in rows]
-    return pa.record_batch(
-        {
-            "__group": pa.array(row // 10),
-            "__label.buy": pa.array(np.ones(len(row)), pa.float32()),
-            "__label.click": pa.array(row % 2, pa.float32()),
-            "__weight": pa.array(row + 1, pa.float32()),
-            "row": pa.array(row, pa.int32()),
-            "price": pa.array(row / 2, pa.float32()),
-            "ad": pa.array(row + 10**12),
-            "tags": pa.array(tags, pa.list_(pa.int32())),
-            "age": pa.array(-row, pa.float32()),
-        }
-    )
-
-
-def write_split(folder: Path, files: Sequence[Sequence[int]]) -> PreparedSplit:
-    """Write one file for each list of record batch sizes; rows are numbered through."""
-    paths, start = [], 0
-    for number, sizes in enumerate(files):
-        path = folder / f"part-{number}.arrow"
-        with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, record_batch([]).schema) as writer:
-            for size in sizes:
-                writer.write(record_batch(range(start, start + size)))
-                start += size
-        paths.append(path)
-    return PreparedSplit(files=tuple(paths), num_rows=start, positives={})
-
-
-def reader_of(
-    split: PreparedSplit, *, batch_size: int = 8, seed: int | None = 1, window_rows: int = 30
-) -> Reader[Rows]:
-    return Reader(
-        split, PLAN, batch_size=batch_size, collate=lambda rows: rows, seed=seed, prefetch=2, window_rows=window_rows
-    )
-
-
-def row_ids(batches: Sequence[Rows]) -> list[int]:
-    return [int(row) for batch in batches for row in batch.single["row"]]
+from tests.data.numbered_rows import PLAN, check_columns, reader_of, row_ids, write_split
 
 
 @pytest.fixture(scope="module")
@@ -104,11 +36,14 @@ def test_without_a_seed_rows_come_in_the_order_of_the_files(split: PreparedSplit
 def test_a_batch_holds_what_the_files_say(split: PreparedSplit) -> None:
     second = list(reader_of(split, seed=None, batch_size=3))[1]  # rows 3, 4, 5
     assert second.num_rows == 3
+    assert second.batch_rows == 3
     assert list(second.single) == ["row", "ad"]
     torch.testing.assert_close(second.single["row"], torch.tensor([3, 4, 5], dtype=torch.int32))
     torch.testing.assert_close(second.single["ad"], torch.tensor([3, 4, 5]) + 10**12)
     torch.testing.assert_close(second.lists["tags"].values, torch.tensor([300, 301, 302, 500], dtype=torch.int32))
     torch.testing.assert_close(second.lists["tags"].lengths, torch.tensor([3, 0, 1], dtype=torch.int32))
+    torch.testing.assert_close(second.lists["seen"].values, torch.tensor([4, 5, 5]) + 10**12)
+    torch.testing.assert_close(second.lists["seen"].lengths, torch.tensor([0, 1, 2], dtype=torch.int32))
     torch.testing.assert_close(second.numbers, torch.tensor([[1.5, -3], [2, -4], [2.5, -5]]))
     torch.testing.assert_close(second.labels, torch.tensor([[1.0, 1], [0, 1], [1, 1]]))
     assert second.weights is not None
@@ -120,17 +55,7 @@ def test_a_batch_holds_what_the_files_say(split: PreparedSplit) -> None:
 @pytest.mark.parametrize("batch_size", [1, 7, 64])
 def test_shuffled_rows_keep_all_their_columns_together(split: PreparedSplit, batch_size: int) -> None:
     for batch in reader_of(split, batch_size=batch_size):
-        row = batch.single["row"].long()
-        tags = [100 * int(r) + i for r in row for i in range(int(r) % 4)]
-        torch.testing.assert_close(batch.single["ad"], row + 10**12)
-        torch.testing.assert_close(batch.lists["tags"].lengths.long(), row % 4)
-        torch.testing.assert_close(batch.lists["tags"].values, torch.tensor(tags, dtype=torch.int32))
-        torch.testing.assert_close(batch.numbers, torch.stack([row / 2, -row.float()], dim=1))
-        torch.testing.assert_close(batch.labels, torch.stack([row % 2, torch.ones_like(row)], dim=1).float())
-        assert batch.weights is not None
-        torch.testing.assert_close(batch.weights, row + 1.0)
-        assert batch.groups is not None
-        torch.testing.assert_close(batch.groups, row // 10)
+        check_columns(batch)
 
 
 @pytest.mark.parametrize("window_rows", [1, 30, 1000])

@@ -10,7 +10,7 @@ from torchrec.distributed.model_parallel import DistributedModelParallel
 
 from recsys.config import Config, DenseOptimizer, SparseOptimizer, TrainSection, resolve
 from recsys.data.rows import Jagged, Rows
-from recsys.embeddings import Layout, Member
+from recsys.embeddings import Batch, Layout, Member, cut_rows
 from recsys.embeddings.lookup import Lookup
 from recsys.model import CtrModel
 from recsys.training.strategy import shard, table_weights
@@ -82,6 +82,11 @@ class Tables(torch.nn.Module):
 def sharded(layout: Layout, *, optimizer: str = "sgd", lr: float = 1.0) -> DistributedModelParallel:
     torch.manual_seed(0)
     return shard(Tables(layout), SparseOptimizer(name=optimizer, lr=lr), device=torch.device("cpu"))  # type: ignore
+
+
+def look_up(model: DistributedModelParallel, layout: Layout, batch: Batch) -> dict[str, list[Tensor]]:
+    """Return the rows of each lookup of every field."""
+    return cut_rows(layout, *model.module.lookup(batch), batch)
 
 
 def final_weights(model: DistributedModelParallel, layout: Layout) -> dict[str, Tensor]:

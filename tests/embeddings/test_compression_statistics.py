@@ -59,7 +59,7 @@ def fitted(scheme: str, budget: float | None, *, seed: int, exponent: float = 1.
     def batch(rows: slice) -> Any:
         single = {name: picked[rows] for name, picked in ids.items()}
         count = len(labels[rows])
-        return layout.collate(Rows(single, {}, torch.zeros(count, 0), labels[rows, None], None, None, count))
+        return layout.collate(Rows(single, {}, torch.zeros(count, 0), labels[rows, None], None, None, count, count))
 
     for _ in range(EPOCHS):
         for start in range(0, NUM_ROWS, BATCH):

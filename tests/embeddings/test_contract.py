@@ -11,13 +11,13 @@ from torchrec.distributed.model_parallel import DistributedModelParallel
 
 from recsys.config import SparseOptimizer
 from recsys.config.tables import table_sections
-from recsys.embeddings import SCHEMES, Layout, cut_rows
+from recsys.embeddings import SCHEMES, Layout
 from recsys.embeddings.scheme import tensor_bytes
 from recsys.errors import ConfigError, DataError
 from recsys.export import script
 from recsys.training.strategy import table_weights
 
-from .conftest import MANY, final_weights, rows, sharded, train_steps
+from .conftest import MANY, final_weights, look_up, rows, sharded, train_steps
 
 CASES: dict[str, dict[str, Any]] = {
     "full": {"scheme": "full"},
@@ -83,7 +83,7 @@ def served(layout: Layout, weights: dict[str, Tensor], field: str, ids: Tensor) 
 
 def looked_up(model: DistributedModelParallel, layout: Layout, batch: Any) -> dict[str, Tensor]:
     """Return the combined vectors of every field, as the model makes them."""
-    found = cut_rows(layout, *model.module.lookup(batch), batch)
+    found = look_up(model, layout, batch)
     vectors = {}
     for name, read in layout.reads.items():
         ids = batch.ids[name][:0] if read.form == "bag" else batch.ids[name]

@@ -16,7 +16,7 @@ from recsys.errors import ConfigError
 from recsys.export import script
 from recsys.training.strategy import table_weights
 
-from .conftest import rows, sharded
+from .conftest import look_up, rows, sharded
 
 CRITEO = [1460, 583, 10131227, 2202608, 305, 24, 12517, 633, 3, 93145, 5683, 8351593, 3194]
 CRITEO += [27, 14992, 5461306, 10, 5652, 2173, 4, 7046547, 18, 15, 286181, 105, 142572]
@@ -129,7 +129,7 @@ def test_check_14_fine_tuning_moves_all_referents_together(make_layout: Callable
     first, second = next((a, b) for a in range(10) for b in range(a) if same[a] == same[b])
     batch = layout.collate(rows(user=[first], item=[0], tags=[[]], clicks=[[]]))
     before = table.serving(table_weights(model))(torch.tensor([first, second]), 0).clone()
-    model.module.lookup(batch)["user"][0].sum().backward()
+    look_up(model, layout, batch)["user"][0].sum().backward()
     after = table.serving(table_weights(model))(torch.tensor([first, second]), 0)
     assert torch.equal(after[0], after[1])
     assert not torch.equal(before, after)

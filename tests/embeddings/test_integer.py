@@ -306,13 +306,15 @@ def planted(num_rows: int, seed: int) -> Rows:
     pairs = of["c"][:, 1:] * of["d"][:, 1:] + of["b"][:, 1:] * of["e"][:, 1:]
     logits = torch.stack([effects[:, 0] for effects in of.values()]).sum(dim=0) + pairs.sum(dim=1) - 1
     labels = (torch.rand(num_rows, generator=random) < torch.sigmoid(logits)).float()
-    return Rows(single, {}, torch.zeros(num_rows, 0), labels.unsqueeze(1), None, None, num_rows)
+    return Rows(single, {}, torch.zeros(num_rows, 0), labels.unsqueeze(1), None, None, num_rows, num_rows)
 
 
 def batches(layout: Layout, made: Rows, order: Tensor, batch_size: int) -> Iterator[Batch]:
     for place in order.split(batch_size):
         single = {field: ids[place] for field, ids in made.single.items()}
-        yield layout.collate(Rows(single, {}, made.numbers[place], made.labels[place], None, None, len(place)))
+        yield layout.collate(
+            Rows(single, {}, made.numbers[place], made.labels[place], None, None, len(place), len(place))
+        )
 
 
 def valid_auc(table: dict[str, Any], seed: int) -> float:

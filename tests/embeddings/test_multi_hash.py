@@ -14,7 +14,7 @@ from recsys.embeddings.multi_hash import MultiHash
 from recsys.errors import ConfigError
 from recsys.training.strategy import table_weights
 
-from .conftest import rows, sharded
+from .conftest import look_up, rows, sharded
 
 CRITEO = [1460, 583, 10131227, 2202608, 305, 24, 12517, 633, 3, 93145, 5683, 8351593, 3194, 27, 14992, 5461306, 10]
 CRITEO += [5652, 2173, 4, 7046547, 18, 15, 286181, 105, 142572]
@@ -60,7 +60,7 @@ def test_weights_begin_near_1_and_are_learnt(make_layout: Callable[..., Layout])
     before = weight.clone()
     assert float((before - 1).abs().max()) < 0.1
     batch = layout.collate(rows([1, 2], [3, 4], [[]] * 2, [[]] * 2))
-    looked = model.module.lookup(batch)
+    looked = look_up(model, layout, batch)
     total = sum(layout.schemes["t"].combine(looked[n], batch.ids[n], i).sum() for i, n in enumerate(["user", "item"]))
     assert isinstance(total, Tensor)
     total.backward()

@@ -14,7 +14,8 @@ from torchrec.distributed.model_parallel import DistributedModelParallel
 from torchrec.distributed.types import ShardingEnv
 
 from recsys.config import Config, SparseOptimizer, resolve
-from recsys.embeddings import Layout, Lookup, Member, fuse_optimizer
+from recsys.config.tables import table_sections
+from recsys.embeddings import SCHEMES, Layout, Lookup, Member, fuse_optimizer
 from recsys.embeddings.placement import GPUS, Machine, Placement, place
 from recsys.embeddings.placement.case import Case
 from recsys.embeddings.placement.load import loads_of
@@ -162,13 +163,6 @@ def test_a_table_that_a_scheme_needs_whole_is_not_cut() -> None:
     }
 
 
-def test_the_same_arguments_give_the_same_placement() -> None:
-    def again() -> Placement:
-        return placed(layout_of(BIG, {}, dim=128), GPUS["h100"].of(16, 8))
-
-    assert again() == again()
-
-
 def test_json_is_read_back_as_it_was_written() -> None:
     placement = placed(layout_of(BIG, {}, dim=128), GPUS["h100"].of(16, 8))
     assert Placement.from_json(placement.to_json(), where="plan.json") == placement
@@ -246,6 +240,13 @@ CASES: dict[str, tuple[dict[str, int], dict[str, Any], Machine, str, set[str]]] 
     ),
     "one GPU, nearly": (
         {"user": 40_000_000, "item": 33_000_000, "tags": 100},
+        {},
+        GPUS["a100-40"],
+        "rowwise_adagrad",
+        {"devices", "placement", "precision", "budget"},
+    ),
+    "both must be halved": (
+        {"user": 60_000_000, "item": 45_000_000, "tags": 100},
         {},
         GPUS["a100-40"],
         "rowwise_adagrad",
@@ -361,6 +362,12 @@ def train_a_step(
     return shapes, float(loss.detach()), whole
 
 
+def large_plan() -> str:
+    """Return a plan with many equal choices."""
+    layout = layout_of({"user": 1_000_000, "item": 1_000_000, "tags": 1_000_000}, {}, dim=128)
+    return placed(layout, GPUS["h100"].of(16, 8)).to_json()
+
+
 SHARDS: list[str | None] = ["table_wise", "row_wise", "column_wise", "table_row_wise", None]
 HALVES = {"row_wise": (20, 16), "table_row_wise": (20, 16), "column_wise": (40, 8)}
 
@@ -368,11 +375,12 @@ HALVES = {"row_wise": (20, 16), "table_row_wise": (20, 16), "column_wise": (40, 
 def train_all() -> dict[str, Any]:
     """Train with every sharding, and once with 16 bits and bags of one id."""
     found: dict[str, Any] = {str(shard): train_a_step(shard, "fp32", False) for shard in SHARDS}
+    found["plan"] = large_plan()
     return {**found, "fp16": train_a_step("row_wise", "fp16", True)}
 
 
 @pytest.fixture(scope="module")
-def alone() -> dict[str, Any]:
+def one() -> dict[str, Any]:
     (found,) = together(train_all, size=1)
     return found
 
@@ -383,21 +391,26 @@ def both() -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("shard", SHARDS)
-def test_two_ranks_train_as_placed(shard: str | None, alone: dict[str, Any], both: list[dict[str, Any]]) -> None:
+def test_two_ranks_train_as_placed(shard: str | None, one: dict[str, Any], both: list[dict[str, Any]]) -> None:
     held = [rank[str(shard)][0]["t_user_table"] for rank in both]
     if shard in HALVES:
         assert held == [[HALVES[shard]], [HALVES[shard]]]
     elif shard == "table_wise":
         assert sorted(len(parts) for parts in held) == [0, 1]
-    _, loss, whole = alone[str(shard)]
+    _, loss, whole = one[str(shard)]
     for rank in both:
         assert rank[str(shard)][1] == pytest.approx(loss, abs=1e-6)  # both ranks have the batch of the one
     torch.testing.assert_close(both[0][str(shard)][2] + both[1][str(shard)][2], whole, rtol=0, atol=1e-6)
 
 
-def test_two_ranks_train_rows_of_16_bits_and_bags_of_one_id(alone: dict[str, Any], both: list[dict[str, Any]]) -> None:
+def test_the_same_arguments_give_the_same_placement(one: dict[str, Any], both: list[dict[str, Any]]) -> None:
+    """In every process, although each hashes strings its own way."""
+    assert len({large_plan(), one["plan"], *(rank["plan"] for rank in both)}) == 1
+
+
+def test_two_ranks_train_rows_of_16_bits_and_bags_of_one_id(one: dict[str, Any], both: list[dict[str, Any]]) -> None:
     assert [rank["fp16"][0]["t_item_table"] for rank in both] == [[(9, 16)], [(8, 16)]]
-    torch.testing.assert_close(both[0]["fp16"][2] + both[1]["fp16"][2], alone["fp16"][2], rtol=0, atol=2e-3)
+    torch.testing.assert_close(both[0]["fp16"][2] + both[1]["fp16"][2], one["fp16"][2], rtol=0, atol=2e-3)
 
 
 # --- bytes on the wire -----------------------------------------------------------------------------------------------
@@ -434,3 +447,8 @@ def test_slots_are_counted_with_their_padding() -> None:
     layout = layout_of(SMALL, {}, jagged=True)
     (load,) = [load for load in loads_of(layout, SparseOptimizer(), {"clicks": 20.0}) if load.collection == "slots"]
     assert (load.name, load.all_ids, load.all_bags) == ("t_item_table", 21.0, 21.0)
+
+
+def test_sections_say_which_schemes_need_whole_tables() -> None:
+    whole = {name for name, section in table_sections().items() if section.whole}
+    assert whole == {name for name, scheme in SCHEMES.items() if scheme.needs_whole_tables}

@@ -9,20 +9,20 @@ from recsys.data.rows import Rows
 from recsys.embeddings import Layout, count_rows
 from recsys.training.strategy import table_weights
 
-from .conftest import rows, sharded
+from .conftest import look_up, rows, sharded
 
 ONE = {"user": {"type": "id"}}
 
 
 def users(*ids: int) -> Rows:
     batch = rows(list(ids), [], [], [])
-    return Rows({"user": batch.single["user"]}, {}, batch.numbers, batch.labels, None, None, len(ids))
+    return Rows({"user": batch.single["user"]}, {}, batch.numbers, batch.labels, None, None, len(ids), len(ids))
 
 
 def step(layout: Layout, model: torch.nn.Module, batch: Rows, counts: dict[str, torch.Tensor], penalty: float) -> None:
     """One backward pass of nothing but the penalty, the rows moved by SGD with rate 1."""
-    collated = layout.collate(batch, counts)
-    looked = model.module.lookup(collated)  # type: ignore[union-attr, operator]
+    collated = layout.collate(batch, row_counts=counts)
+    looked = look_up(model, layout, collated)  # type: ignore[arg-type]
     coefficients = collated.penalties["user"]
     loss = sum((r.square().sum(dim=1) * c).sum() / 2 for r, c in zip(looked["user"], coefficients, strict=True))
     (penalty * loss).backward()  # type: ignore[union-attr]
@@ -96,7 +96,7 @@ def test_rows_are_counted_over_all_fields_of_a_table(make_layout: Callable[..., 
 def test_a_row_read_by_two_fields_of_a_batch_is_penalised_once(make_layout: Callable[..., Layout]) -> None:
     layout = make_layout({}, regularized=True)
     data = rows(user=[1], item=[5], tags=[[]], clicks=[[5, 5]])
-    penalties = layout.collate(data, {name: torch.full((10,), 2.0) for name in layout.physical}).penalties
+    penalties = layout.collate(data, row_counts={name: torch.full((10,), 2.0) for name in layout.physical}).penalties
     total = float(penalties["item"].sum() + penalties["clicks"].sum())
     assert total == pytest.approx(1 / 2)
 

@@ -16,7 +16,7 @@ from recsys.embeddings.robe import Robe
 from recsys.errors import ConfigError
 from recsys.training.strategy import table_weights
 
-from .conftest import rows, sharded
+from .conftest import look_up, rows, sharded
 from .test_multi_hash import AVAZU, CRITEO, members
 
 
@@ -103,7 +103,7 @@ def test_slices_that_meet_add_their_gradients(make_layout: Callable[..., Layout]
     batch = layout.collate(rows([0, 9, 1], [6, 2, 2], [[]] * 3, [[]] * 3))
     made, loss, plain = layout.schemes["t"], torch.zeros(()), torch.zeros(())
     assert isinstance(made, Robe)
-    looked = model.module.lookup(batch)
+    looked = look_up(model, layout, batch)
     for member, name in enumerate(["user", "item"]):
         ids = batch.ids[name]
         start_CV = made._offsets(ids, member)

@@ -9,7 +9,7 @@ from recsys.embeddings import Full, Layout, Member
 from recsys.embeddings.tt_rec import TtRec, most_rank
 from recsys.training.strategy import table_weights
 
-from .conftest import rows, sharded
+from .conftest import look_up, rows, sharded
 
 
 def make(size: int, rank: int, dim: int = 16) -> TtRec:
@@ -99,7 +99,7 @@ def test_wide_cores_are_looked_up_and_updated_rightly(make_layout: Callable[...,
     before = {name: weight.clone().requires_grad_() for name, weight in table_weights(model).items()}
     ids = [999_999, 3, 999_999]
     batch = layout.collate(rows(user=[0, 1, 2], item=ids, tags=[[], [], []], clicks=[[7], [], []]))
-    found = model.module.lookup(batch)["item"]
+    found = look_up(model, layout, batch)["item"]
     looked = [before[t.name][row] for t, row in zip(scheme.tables(0), scheme.remap(torch.tensor(ids), 0), strict=True)]
     assert all(torch.equal(x, y) for x, y in zip(found, looked, strict=True))
     scheme.combine(found, torch.tensor(ids), 0).square().sum().backward()

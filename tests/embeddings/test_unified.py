@@ -27,7 +27,7 @@ from recsys.features.fingerprint import HASH_VERSION, xxhash64_keys
 from recsys.features.state import TransformState
 from recsys.training.strategy import table_weights
 
-from .conftest import MANY, rows, sharded
+from .conftest import MANY, look_up, rows, sharded
 
 GOLDEN_IDS = [*range(15), -1, -(2**63), 2**31, 2**63 - 1, -1205034819632174695]
 GOLDEN_ROWS = {
@@ -77,7 +77,7 @@ def train(model: Any, layout: Layout, seed: int) -> list[float]:
     for _ in range(20):
         user, item, tag = (torch.randint(0, n, (8,), generator=generator) for n in (10, 7, 5))
         batch = layout.collate(rows(user.tolist(), item.tolist(), [[t] for t in tag.tolist()], [[]] * 8))
-        looked = model.module.lookup(batch)
+        looked = look_up(model, layout, batch)
         vectors = torch.cat([looked[name][0] for name in ("user", "item", "tags")], dim=1)
         target = ((user + item) % 2).float()
         loss = torch.nn.functional.binary_cross_entropy_with_logits(vectors @ reader, target)
@@ -247,7 +247,7 @@ def test_check_09_lookups_that_meet_in_a_row_add_their_gradients(make_layout: Ca
         one_hot = torch.nn.functional.one_hot(used, 3).double()
         return (one_hot @ weight).mul(10).exp().sum()
 
-    looked = model.module.lookup(batch)
+    looked = look_up(model, layout, batch)
     torch.cat([row for name in ("user", "item") for row in looked[name]]).mul(10).exp().sum().backward()
     dense = torch.autograd.functional.jacobian(plain, before)
     torch.testing.assert_close(before - weight.double(), dense, rtol=1e-4, atol=1e-4)

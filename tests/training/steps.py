@@ -51,7 +51,7 @@ def _train(log: Path, changes: dict[str, Any], scratch: Path, num_steps: int, *,
         task.steps.begin(iter(reader))
         for number in range(min(reader.num_batches, num_steps - len(losses))):
             task.training_step(number, number)
-            losses.append(float(sum_over_ranks(task.batch_loss)))
+            losses.append(float(sum_over_ranks(task.batch_loss.clone())))
             parts.append(task.batch.num_rows)
             task.finish_step(task.batch)
         task.steps.end()

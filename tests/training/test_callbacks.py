@@ -10,12 +10,13 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 
 from recsys.config import EarlyStopping
 from recsys.ranks import Orders, World
+from recsys.ranks.join import join
 from recsys.ranks.randomness import seed_of
 from recsys.training import checkpoint
 from recsys.training.callbacks import Checkpoints, EpochReport, Progress, StopEarly
 from recsys.training.checkpoint import Loaded
 from recsys.training.pieces import table_step
-from recsys.training.strategy import TorchRecStrategy, ensure_process_group
+from recsys.training.strategy import TorchRecStrategy
 from recsys.training.task import CtrTask
 from tests.training.sharded import dense_adam, make
 
@@ -70,7 +71,7 @@ class Task(CtrTask):
 
     def __init__(self, orders: dict[int, Orders] | None = None, wishes: Orders = Orders()) -> None:  # noqa: B008
         LightningModule.__init__(self)
-        ensure_process_group(CPU)
+        join("cpu")
         self.automatic_optimization = False
         self.model = make("table_wise")
         self.optimizer = dense_adam(self.model)

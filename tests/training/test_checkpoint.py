@@ -16,16 +16,16 @@ from torch.distributed.checkpoint import filesystem
 from torchrec.distributed.model_parallel import DistributedModelParallel
 
 from recsys.errors import DataError
+from recsys.ranks.join import join
 from recsys.training import checkpoint
 from recsys.training.pieces import table_step
 from recsys.training.saver import Saver, save
-from recsys.training.strategy import ensure_process_group
 from tests.training.sharded import dense_adam, make, train, whole
 
 
 @pytest.fixture(autouse=True)
 def _group_of_one() -> None:
-    ensure_process_group(torch.device("cpu"))
+    join("cpu")
 
 
 def trained(seed: int = 1) -> tuple[DistributedModelParallel, torch.optim.Optimizer]:
@@ -135,7 +135,7 @@ def test_a_failed_save_comes_up_once_and_the_next_one_may_succeed(
     with monkeypatch.context() as patch:
         patch.setattr(filesystem, "_write_item", full)
         saver.save(tmp_path / "last", model, dense, {"step": 1})
-        with pytest.raises(OSError, match="No space left on device; of the checkpoints in it there is none yet"):
+        with pytest.raises(OSError, match="No space left on device; there is no checkpoint in it yet"):
             saver.wait()
         saver.save(tmp_path / "last", model, dense, {"step": 1})
         saver.settle()  # says nothing
@@ -147,7 +147,7 @@ def test_a_failed_save_comes_up_once_and_the_next_one_may_succeed(
 
 def save_into_small_files(folder: Path, limit: int) -> None:
     """Save once, then without room for files above the limit; exit with 3 if that is told as it should be."""
-    ensure_process_group(torch.device("cpu"))
+    join("cpu")
     model = make("table_wise", rows=(2000, 7, 2))
     dense = dense_adam(model)
     save(folder / "last", model, dense, {"step": 1})
@@ -158,7 +158,7 @@ def save_into_small_files(folder: Path, limit: int) -> None:
         saver.wait()
     except OSError as error:
         told = (error.errno, error.filename, error.strerror)
-        text = "File too large; of the checkpoints in it the last complete one is still there"
+        text = "File too large; the last complete checkpoint is still there"
         os._exit(3 if told == (errno.EFBIG, str(folder), text) else 4)
     os._exit(5)
 
@@ -176,7 +176,7 @@ def test_a_full_disk_leaves_the_last_checkpoint_and_says_so(limit: int, tmp_path
 
 def save_slowly(folder: Path) -> None:
     """Save once, then very slowly."""
-    ensure_process_group(torch.device("cpu"))
+    join("cpu")
     model, dense = trained()
     saver = Saver()
     saver.save(folder / "last", model, dense, {"step": 1}, best=folder / "best")

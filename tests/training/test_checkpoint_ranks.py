@@ -14,11 +14,11 @@ from torch.distributed._shard.sharded_tensor.api import ShardedTensor
 
 from recsys.errors import DataError
 from recsys.ranks import current
+from recsys.ranks.join import join
 from recsys.training import checkpoint
 from recsys.training.checkpoint import read_metadata
 from recsys.training.pieces import stage, tensors_of
 from recsys.training.saver import Saver, _Writer
-from recsys.training.strategy import ensure_process_group
 from tests.ranks.together import together
 from tests.training.sharded import dense_adam, make, small_pieces, train, whole
 
@@ -125,7 +125,7 @@ def first(folder: Path) -> list[dict[str, Any]]:
 @pytest.fixture(scope="module")
 def alone(folder: Path, first: list[dict[str, Any]]) -> dict[str, Any]:
     """What one process loads; it saves that again."""
-    ensure_process_group(torch.device("cpu"))
+    join("cpu")
     found = {}
     for name, kind, optimizer in (
         ("row_wise", "table_wise", "adagrad"),
@@ -211,7 +211,7 @@ def test_a_full_disk_of_one_rank_is_reported_by_all_and_leaves_the_last_checkpoi
         assert isinstance(raised, OSError)
         assert (raised.errno, raised.filename) == (errno.ENOSPC, str(folder / f"full {failing}"))
         assert raised.strerror == (
-            f"No space left on device (rank {failing}); of the checkpoints in it the last complete one is still there"
+            f"No space left on device (rank {failing}); the last complete checkpoint is still there"
         )
         assert not is_left
         assert extra == {"step": 1}

@@ -73,8 +73,10 @@ def test_a_run_learns_and_reports_its_bytes(whole: Trained) -> None:
     assert all(isinstance(scheme, OwnRows) for scheme in schemes)
     num_users, num_items = (sum(member.size for member in scheme.members) for scheme in schemes)
     assert whole.metrics["embedding_bytes.serving"] == 8 * num_users + (8 + 4) * num_items
-    rates = 8 + 2 * 8
-    assert whole.metrics["embedding_bytes.checkpoint"] == (8 + 4) * num_users + (8 + 4 + 4 + 4) * num_items + rates
+    rates, draws = 8 + 2 * 8, 2 * 16
+    assert (
+        whole.metrics["embedding_bytes.checkpoint"] == (8 + 4) * num_users + (8 + 4 + 4 + 4) * num_items + rates + draws
+    )
 
 
 def test_the_bundle_of_a_run_scores_its_test_rows_as_the_run_did(whole: Trained, log: Path, tmp_path: Path) -> None:
@@ -96,7 +98,7 @@ def test_a_run_stopped_right_after_a_checkpoint_ends_as_if_it_had_not_been(
     for path in (folder, whole.folder):
         built = load_run(path, device=torch.device("cpu"))
         checkpoint.load(path / "checkpoints" / "last", built.model)
-        states.append(built.model.module.schemes.state_dict())
+        states.append(built.model.module.body.schemes.state_dict())
     assert set(states[0]) > {"users_table.codes", "items_table.scales", "items_table.optimizer.squares"}
     for name, value in states[0].items():
         assert torch.equal(value, states[1][name]), name

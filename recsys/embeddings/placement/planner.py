@@ -8,7 +8,7 @@ optimiser. Its order of search hangs on Python's hashing of strings, so options 
 import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, cast
+from typing import cast
 
 import torch
 from torch import nn
@@ -22,7 +22,6 @@ from torchrec.distributed.planner.types import (
     Enumerator,
     HardwareConfig,
     KernelConfig,
-    PerfModel,
     PlannerError,
     Proposer,
     ShardingOption,
@@ -41,6 +40,7 @@ from recsys.embeddings.placement.candidates import Candidates
 from recsys.embeddings.placement.load import TableLoad
 from recsys.embeddings.placement.machine import Machine
 from recsys.embeddings.placement.parts import Kernel
+from recsys.embeddings.placement.search import Known, Slowest, Tightest
 
 __all__ = ["CACHED", "KERNELS", "SHARDINGS", "Planner", "cached_bytes", "codecs"]
 
@@ -114,11 +114,11 @@ class Planner:
 
     def best(self) -> list[ShardingOption] | None:
         """Return one option for each table, its shards on ranks: that with the fastest slowest rank, or None."""
-        return self._plan([_Tightest(), GreedyProposer(), GreedyProposer(use_depth=False), UniformProposer()])
+        return self._plan([Tightest(), GreedyProposer(), GreedyProposer(use_depth=False), UniformProposer()])
 
     def fits(self) -> bool:
         """Tell whether `best` would find something."""
-        return self._plan([_Tightest()]) is not None
+        return self._plan([Tightest()]) is not None
 
     def _plan(self, proposers: list[Proposer]) -> list[ShardingOption] | None:
         if self.machine.world == 1:
@@ -134,12 +134,12 @@ class Planner:
                 planner = EmbeddingShardingPlanner(
                     topology=self.topology,
                     batch_size=self.rows,
-                    enumerator=cast("Enumerator", _Known(self.options)),
+                    enumerator=cast("Enumerator", Known(self.options)),
                     storage_reservation=FixedPercentageStorageReservation(0.0),
                     proposer=proposers,
                     stats=[],
                     constraints=self.constraints,
-                    performance_model=_Slowest(),
+                    performance_model=Slowest(),
                     debug=False,
                     callbacks=[keep],
                 )
@@ -192,48 +192,6 @@ class _Sharder(EmbeddingBagCollectionSharder):  # type: ignore[misc]
         return list(SHARDINGS.values())
 
 
-class _Known:
-    """An enumerator whose options are there already."""
-
-    def __init__(self, options: list[ShardingOption]) -> None:
-        self.options = options
-        self.last_stored_search_space = options
-
-    def enumerate(self, module: nn.Module, sharders: Any) -> list[ShardingOption]:  # noqa: ARG002
-        return self.options
-
-    def populate_estimates(self, options: list[ShardingOption]) -> None:
-        """They have theirs."""
-
-
-class _Slowest(PerfModel):  # type: ignore[misc]
-    """Rates a plan by its slowest rank, and between equals by all of them: the slowest is often one tiny table's."""
-
-    def rate(self, plan: list[ShardingOption]) -> float:
-        by_rank: dict[int, float] = {}
-        for shard in (shard for option in plan for shard in option.shards):
-            by_rank[shard.rank] = by_rank.get(shard.rank, 0.0) + shard.perf.total
-        return max(by_rank.values()) + 0.01 * sum(by_rank.values())
-
-
-class _Tightest(Proposer):  # type: ignore[misc]
-    """Proposes one plan: of each table the option whose largest part is the smallest."""
-
-    def load(self, search_space: list[ShardingOption], enumerator: Enumerator | None = None) -> None:  # noqa: ARG002
-        best: dict[str, ShardingOption] = {}
-        for option in search_space:
-            known = best.get(option.fqn)
-            if known is None or _most(option) < _most(known):
-                best[option.fqn] = option
-        self._proposal: list[ShardingOption] | None = list(best.values())
-
-    def propose(self) -> list[ShardingOption] | None:
-        return self._proposal
-
-    def feedback(self, partitionable: bool, *_: Any, **__: Any) -> None:  # noqa: ARG002
-        self._proposal = None
-
-
 def codecs(communication: Communication) -> dict[str, QuantizedCommCodecs] | None:
     """Return how vectors and their gradients are written for the way between ranks; None: as they are."""
     if communication == "fp32":
@@ -241,11 +199,6 @@ def codecs(communication: Communication) -> dict[str, QuantizedCommCodecs] | Non
     kind = {"fp16": CommType.FP16, "bf16": CommType.BF16}[communication]
     found: dict[str, QuantizedCommCodecs] = get_qcomm_codecs_registry(QCommsConfig(kind, kind))
     return found
-
-
-def _most(option: ShardingOption) -> int:
-    most: int = max(shard.storage.hbm + shard.storage.ddr for shard in option.shards)
-    return most
 
 
 def _order(option: ShardingOption) -> tuple[str, int, str]:
