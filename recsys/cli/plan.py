@@ -11,9 +11,8 @@ from recsys.cli.plan_cost import say, show_cost
 from recsys.cli.progress import progress_reports
 from recsys.config import Config, Field, IdsFeature, Plan, SequenceFeature, load_config, resolve
 from recsys.config.budget import budget_bytes, read_budget
+from recsys.data.lengths import mean_lengths
 from recsys.data.prepare import prepare
-from recsys.data.prepared import PreparedSplit
-from recsys.data.window import Columns, list_chunks, load_window
 from recsys.embeddings import Layout, Member
 from recsys.embeddings.placement import GPUS, Machine, place
 from recsys.embeddings.placement.dense import dense_of
@@ -24,8 +23,6 @@ from recsys.towers import tower_class
 __all__ = ["Hardware", "machine_of", "show_placement"]
 
 PER_HOST = 8
-SAMPLED_BATCHES = 16
-"""Record batches of prepared rows, 262,144 rows, from which mean lengths are taken."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,10 +157,3 @@ def _max_len(plan: Plan, field: Field) -> int:
 
 def _lists(plan: Plan) -> list[Field]:
     return list(plan.fields_of_kind("ids", "sequence"))
-
-
-def mean_lengths(split: PreparedSplit, plan: Plan) -> dict[str, float]:
-    """Return the mean ids of a row, of fields that may have several, in the first rows of a split."""
-    columns = Columns.of(plan)
-    window = load_window(list_chunks(split.files, columns)[:SAMPLED_BATCHES], columns)
-    return {name: len(values) / max(1, len(offsets) - 1) for name, (values, offsets) in window.lists.items()}

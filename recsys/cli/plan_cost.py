@@ -36,7 +36,7 @@ def show_cost(placement: Placement, flops: float, *, is_bf16: bool) -> None:
     hosts = f" on {machine.num_hosts} hosts" if machine.num_hosts > 1 else ""
     each = -(-placement.batch_size // machine.world)
     say(
-        f"{len(placement.tables)} tables on {machine.world} x {machine.name}{hosts}; "
+        f"{len(placement.tables)} table{'s' * (len(placement.tables) > 1)} on {machine.world} x {machine.name}{hosts}; "
         f"{placement.batch_size:,} rows a step, {each:,} on each; {placement.optimizer}\n"
     )
     print_table(_tables(placement))

@@ -160,7 +160,8 @@ def load_picked(chunks: Sequence[Chunk], columns: Columns, picked: Sequence[Pick
 
 def _moved(rows: Picked, left_out: np.ndarray[Any, Any]) -> Picked:
     if not isinstance(rows, slice):
-        return rows - left_out[rows]
+        indices: Picked = rows - left_out[rows]
+        return indices
     shift = left_out[rows.start] if rows.start < rows.stop else rows.start
     return slice(rows.start - shift, rows.stop - shift)
 

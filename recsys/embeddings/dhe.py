@@ -144,8 +144,9 @@ def shares(id_U: Tensor) -> Tensor | None:
     """Return 1 / the ranks that use an id in this batch: (U, 1), or None if there is one rank."""
     if current().size == 1:
         return None
-    known, ranks = torch.unique(torch.cat(gather_rows(id_U)), return_counts=True)
-    return 1 / ranks[torch.searchsorted(known, id_U)].unsqueeze(1)
+    known_N, ranks_N = torch.unique(torch.cat(gather_rows(id_U)), return_counts=True)
+    ranks_U: Tensor = ranks_N[torch.searchsorted(known_N, id_U)]
+    return ranks_U.unsqueeze(1).reciprocal()
 
 
 class FoldedMlp(nn.Module):

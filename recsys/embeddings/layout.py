@@ -12,6 +12,7 @@ Dimension key: B rows, K physical lookups, V ids of one field, S slots.
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Literal
 
 import torch
@@ -125,7 +126,7 @@ class Layout:
             lengths={name: jagged.lengths for name, jagged in rows.lists.items()},
             pooled=self._pooled(rows, physical, most_rows),
             slots=self._slots(rows, physical, met.most_slots),
-            penalties=self._penalties(physical, row_counts) if row_counts else {},
+            penalties=self._penalties(physical, row_counts, exchange) if row_counts else {},
             numbers=rows.numbers,
             labels=rows.labels,
             weights=rows.weights,
@@ -192,19 +193,27 @@ class Layout:
             stride=stride,
         )
 
-    def _penalties(self, physical: Mapping[str, Tensor], row_counts: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    def _penalties(
+        self, physical: Mapping[str, Tensor], row_counts: Mapping[str, Tensor], exchange: Exchange
+    ) -> dict[str, Tensor]:
         """Spread 1 / n_row of DIN's section 5.1 over the uses of the row in this batch: (K, V) for each field.
 
-        DIFF: with several ranks, a mini-batch is what one rank reads of a batch: a row that k of them read is
-        penalised k times. Rare rows, for which the penalty is made, are hardly ever read by two.
+        Ranks that read the same row share its penalty, so each tells the others which rows it reads.
         """
+        tables = {**self.pooled_keys, **self.slot_keys}
+        read = {table: [physical[field][k] for field, k in lookups] for table, lookups in tables.items()}
+        distinct = {
+            table: torch.unique(torch.cat(rows), return_inverse=True, return_counts=True)
+            for table, rows in read.items()
+        }
+        first = dict(zip(tables, accumulate((self.physical[table].rows for table in tables), initial=0), strict=False))
+        holders = exchange.count_holders(torch.cat([rows + first[table] for table, (rows, _, _) in distinct.items()]))
         found: dict[tuple[str, int], Tensor] = {}
-        for table, lookups in {**self.pooled_keys, **self.slot_keys}.items():
-            rows = [physical[field][k] for field, k in lookups]
-            _, use, uses = torch.unique(torch.cat(rows), return_inverse=True, return_counts=True)
-            in_batch = uses[use].split([len(row) for row in rows])
-            for lookup, row, times in zip(lookups, rows, in_batch, strict=True):
-                found[lookup] = 1.0 / (row_counts[table][row].clamp(min=1) * times)
+        sharing = torch.split(holders, [len(rows) for rows, _, _ in distinct.values()])
+        for (table, (_, use, uses)), holders_U in zip(distinct.items(), sharing, strict=True):
+            times = (uses * holders_U)[use].split([len(row) for row in read[table]])
+            for lookup, row, shared in zip(tables[table], read[table], times, strict=True):
+                found[lookup] = 1.0 / (row_counts[table][row].clamp(min=1) * shared)
         places = {field: range(len(physical[field])) for field in self.reads if len(physical[field])}
         return {field: torch.stack([found[field, k] for k in lookups]) for field, lookups in places.items()}
 

@@ -62,24 +62,29 @@ def _batch_norm(
     eps: float,
     momentum: float = 0.1,
 ) -> Tensor:
-    if not torch.jit.is_scripting():  # noqa: SIM102  # by itself, so that what follows is not compiled
-        if training and current().size > 1:
-            return _over_ranks(rows, shares, mean, var, weight, bias, eps, momentum)
+    if training and _is_dealt():
+        return _over_ranks(rows, shares, mean, var, weight, bias, eps, momentum)
     training = training and rows.shape[0] > 1
     return functional.batch_norm(rows, mean, var, weight, bias, training, momentum=momentum, eps=eps)
+
+
+@torch.jit.unused  # models are scripted to be served
+def _is_dealt() -> bool:
+    return current().size > 1
 
 
 class _Moments(NamedTuple):
     """Of the rows of all ranks, the same to the last bit on each."""
 
-    count: Tensor
-    """()."""
+    total: Tensor
+    """(), how many there are, at least 1."""
     mean: Tensor
     """(C,)."""
     squares: Tensor
     """(C,), the sum of the squared distances from the mean."""
 
 
+@torch.jit.unused
 def _over_ranks(
     rows: Tensor,
     shares: Tensor | None,
@@ -94,14 +99,14 @@ def _over_ranks(
     if shares is None:
         shares = wide.new_ones(len(rows), 1)
     with torch.no_grad():
-        count, mean, squares = _gather_moments(wide, shares)
-        is_batch = count > 1.5  # no branch, for which a GPU would have to wait; shares may add up to a bit more than 1
+        total, mean, squares = _gather_moments(wide, shares)
+        is_batch = total > 1.5  # no branch, for which a GPU would have to wait; shares may add up to a bit more than 1
         used_mean = torch.where(is_batch, mean, running_mean).to(wide.dtype)
-        used_var = torch.where(is_batch, squares / count, running_var).to(wide.dtype)
+        used_var = torch.where(is_batch, squares / total, running_var).to(wide.dtype)
         step = (momentum * is_batch.double()).to(running_mean.dtype)
         running_mean.lerp_(mean.to(running_mean.dtype), step)
-        running_var.lerp_((squares / (count - 1).clamp(min=1)).to(running_var.dtype), step)
-        per_row = (is_batch / count).to(wide.dtype)
+        running_var.lerp_((squares / (total - 1).clamp(min=1)).to(running_var.dtype), step)
+        per_row = (is_batch / total).to(wide.dtype)
     result: Tensor = _Standardize.apply(wide, shares, used_mean, used_var, per_row, eps)  # type: ignore[no-untyped-call]
     if weight is not None and bias is not None:
         result = result * weight + bias
@@ -109,14 +114,15 @@ def _over_ranks(
 
 
 def _gather_moments(rows: Tensor, shares: Tensor) -> _Moments:
-    """Merge the moments of the ranks' parts (Chan, Golub and LeVeque, 1979); a count of 0 is given as 1."""
+    """Merge the moments of the ranks' parts (Chan, Golub and LeVeque, 1979)."""
     count = shares.sum(dtype=torch.float64)
     mean_C = (rows * shares).sum(dim=0) / count.clamp(min=1e-30).to(rows.dtype)
     squares_C = ((rows - mean_C).square() * shares).sum(dim=0)
     own = torch.cat([count.unsqueeze(0), mean_C.double(), squares_C.double()])
     parts = [torch.empty_like(own) for _ in range(current().size)]
     distributed.all_gather(parts, own)
-    count_K1, mean_KC, squares_KC = torch.stack(parts).split([1, len(mean_C), len(mean_C)], dim=1)
+    moments_KX, num_channels = torch.stack(parts), len(mean_C)
+    count_K1, mean_KC, squares_KC = moments_KX.tensor_split((1, 1 + num_channels), dim=1)
     total = count_K1.sum()
     total = torch.where(total == 0, 1.0, total)
     mean_C = (count_K1 * mean_KC).sum(dim=0) / total

@@ -26,15 +26,15 @@ def sum_over_ranks(value: Tensor, group: distributed.ProcessGroup | None = None)
     return value
 
 
-def gather_rows(rows: Tensor) -> list[Tensor]:
+def gather_rows(rows: Tensor, group: distributed.ProcessGroup | None = None) -> list[Tensor]:
     """Return the rows (R, ...) of every rank, in the order of ranks."""
     world = current()
     if world.size == 1:
         return [rows]
-    sizes = _sizes(len(rows), rows.device)
+    sizes = _sizes(len(rows), rows.device, group)
     padded = _pad(rows, max(sizes))
     found = [torch.empty_like(padded) for _ in sizes]
-    distributed.all_gather(found, padded)
+    distributed.all_gather(found, padded, group=group)
     return [part[:size] for part, size in zip(found, sizes, strict=True)]
 
 
@@ -74,10 +74,10 @@ def agreed(decide: Callable[[], T]) -> T:
     return cast("T", decided)
 
 
-def _sizes(size: int, device: torch.device) -> list[int]:
+def _sizes(size: int, device: torch.device, group: distributed.ProcessGroup | None = None) -> list[int]:
     own = torch.tensor([size], device=device)
     sizes = [torch.empty_like(own) for _ in range(current().size)]
-    distributed.all_gather(sizes, own)
+    distributed.all_gather(sizes, own, group=group)
     return [int(found) for found in sizes]
 
 

@@ -9,8 +9,9 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
-from torch import distributed
+from torch import Tensor, distributed
 
+from recsys.ranks.collectives import gather_rows
 from recsys.ranks.world import World
 
 __all__ = ["Exchange", "Met", "Orders"]
@@ -64,3 +65,12 @@ class Exchange:
         all_R4 = torch.stack(parts)
         most = all_R4.amax(dim=0)
         return Met(float(all_R4[:, 0].sum()), int(most[1]), Orders(bool(most[2]), bool(most[3])))
+
+    def count_holders(self, key_U: Tensor) -> Tensor:
+        """Return how many ranks have each of this rank's keys, (U,) int64, which are int64 and different."""
+        if self.world.size == 1:
+            return torch.ones_like(key_U)
+        everywhere = torch.cat(gather_rows(key_U, self.group))
+        found_K, holders_K = everywhere.unique(return_counts=True)
+        held: Tensor = holders_K[torch.searchsorted(found_K, key_U)]
+        return held

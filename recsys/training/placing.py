@@ -13,7 +13,7 @@ from recsys.errors import ConfigError
 from recsys.model import CtrModel
 from recsys.ranks import World, agreed
 
-__all__ = ["describe", "place_tables"]
+__all__ = ["describe", "largest_tables", "place_tables"]
 
 MOST_LINES = 30
 
@@ -74,6 +74,18 @@ def describe(placement: Placement) -> list[str]:
         lines.append(f"  and {len(tables) - MOST_LINES} more, see plan.json")
     most = max(rank.memory_bytes + rank.host_bytes for rank in placement.ranks)
     return [*lines, f"  {human_bytes(most)} on the fullest rank"]
+
+
+def largest_tables(plan: Path, rank: int) -> list[tuple[str, int]]:
+    """Return the configuration's tables and their bytes on a rank, the largest first, as a run's plan has them."""
+    if not plan.exists():
+        return []
+    held: dict[str, int] = {}
+    for table in Placement.from_json(plan.read_text(), where=str(plan)).tables:
+        of_rank = sum(part.rows * part.columns for part in table.parts if part.rank == rank)
+        size = (table.weight_bytes + table.state_bytes) * of_rank // (table.rows * table.dim)
+        held[table.table] = held.get(table.table, 0) + size
+    return sorted(held.items(), key=lambda item: -item[1])
 
 
 def _read(path: Path, model: CtrModel, train: TrainSection, world: World) -> Placement:

@@ -35,7 +35,8 @@ from recsys.training.allocator import keep_large_blocks
 from recsys.training.build import Built, ProgressReport, build, reader_of, score_split
 from recsys.training.callbacks import Checkpoints, EpochReport, Progress, ReduceLearningRates, ShowRows, StopEarly
 from recsys.training.golden import keep_golden_rows
-from recsys.training.placing import describe, place_tables
+from recsys.training.memory import explaining_out_of_memory
+from recsys.training.placing import describe, largest_tables, place_tables
 from recsys.training.stages import Stages
 from recsys.training.strategy import TorchRecStrategy, pick_device
 from recsys.training.task import CtrTask
@@ -96,16 +97,12 @@ def train(
         _check_same_run(folder, prepared)
     elif world.is_first:
         _write_beginning(folder, prepared, data_dir)
-    built = build(
-        prepared.plan,
-        prepared.state,
-        device=placed,
-        world=world,
-        place=partial(_place, prepared=prepared, folder=folder, device=placed, world=world, plan=plan, say=say),
-    )
-    done = _fit(built, prepared, folder, resume=resume, device=placed, show=progress, say=say)
-    checkpoint.load(folder / "checkpoints" / "best", built.model)
-    metrics = broadcast(_evaluate(built, prepared, folder, progress) | _figures(built, done))
+    place = partial(_place, prepared=prepared, folder=folder, device=placed, world=world, plan=plan, say=say)
+    with explaining_out_of_memory(lambda: largest_tables(folder / "plan.json", world.rank)):
+        built = build(prepared.plan, prepared.state, device=placed, world=world, place=place)
+        done = _fit(built, prepared, folder, resume=resume, device=placed, show=progress, say=say)
+        checkpoint.load(folder / "checkpoints" / "best", built.model)
+        metrics = broadcast(_evaluate(built, prepared, folder, progress) | _figures(built, done))
     if world.is_first:
         _write_json(folder / "metrics.json", metrics)
     return Trained(folder, metrics)
@@ -256,7 +253,7 @@ def _readers(built: Built, prepared: Prepared, progress: Progress, task: CtrTask
             raw: Reader[Rows] = Reader(
                 prepared.splits["train"],
                 built.plan,
-                batch_size=2**16,
+                batch_size=2**14 * built.world.size,
                 collate=lambda rows: rows,
                 seed=None,
                 world=built.world,

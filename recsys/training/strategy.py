@@ -11,15 +11,15 @@ from lightning.pytorch.strategies import SingleDeviceStrategy
 from torch import Tensor, distributed, nn
 from torch.distributed._shard.sharded_tensor.shard import Shard
 from torchrec.distributed.embeddingbag import EmbeddingBagCollectionSharder
-from torchrec.distributed.fbgemm_qcomm_codec import CommType, QCommsConfig, get_qcomm_codecs_registry
 from torchrec.distributed.model_parallel import DistributedModelParallel
 from torchrec.distributed.sharding_plan import construct_module_sharding_plan, table_wise
-from torchrec.distributed.types import ModuleSharder, QuantizedCommCodecs, ShardingEnv, ShardingPlan
+from torchrec.distributed.types import ModuleSharder, ShardingEnv, ShardingPlan
 
 from recsys.config import Communication, SparseOptimizer
 from recsys.embeddings import Lookup, fuse_optimizer
 from recsys.embeddings.fresh_rows import fill_shard
 from recsys.embeddings.placement import Placement
+from recsys.embeddings.placement.planner import codecs
 from recsys.errors import ConfigError, EnvironmentError_
 from recsys.model import CtrModel
 from recsys.ranks import ALONE, World, current
@@ -101,15 +101,6 @@ def whole_tables(lookup: Lookup, device: torch.device) -> ShardingPlan:
             for name, module in modules.items()
         }
     )
-
-
-def codecs(communication: Communication) -> dict[str, QuantizedCommCodecs] | None:
-    """Return how TorchRec writes vectors and gradients for the way between ranks; None: as they are."""
-    if communication == "fp32":
-        return None
-    kind = {"fp16": CommType.FP16, "bf16": CommType.BF16}[communication]
-    found: dict[str, QuantizedCommCodecs] = get_qcomm_codecs_registry(QCommsConfig(kind, kind))
-    return found
 
 
 def table_shards(model: DistributedModelParallel) -> dict[str, list[Shard]]:

@@ -47,7 +47,7 @@ def test_ranks_share_the_batches_of_one_process(
     split: PreparedSplit, size: int, batch_size: int, window_rows: int, seed: int | None
 ) -> None:
     options = {"batch_size": batch_size, "window_rows": window_rows, "seed": seed}
-    alone = list(reader_of(split, **options))  # type: ignore[arg-type]
+    alone = list(reader_of(split, **options))
     ranks = read_by_ranks(split, size, **options)
     assert rows_of_batches(ranks) == rows_of_batches([alone])
     assert sorted(row_ids([batch for batches in ranks for batch in batches])) == list(range(51))

@@ -4,10 +4,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
+from torch import Tensor
 
 from recsys.data.prepare import prepare
 from recsys.data.reader import Reader
-from recsys.embeddings import Batch
+from recsys.data.rows import Rows
+from recsys.embeddings import Batch, count_rows
 from recsys.ranks import Exchange, broadcast, current, sum_over_ranks
 from recsys.ranks.join import reader_group
 from recsys.training.build import Built, build, score_split
@@ -61,11 +63,15 @@ def _train(log: Path, changes: dict[str, Any], scratch: Path, num_steps: int, *,
 
 def _reader(built: Built, split: Any) -> Reader[Batch]:
     exchange = Exchange(built.world, reader_group())
+    counts: dict[str, Tensor] = {}
+    if built.plan.config.train.regularization.rows:
+        raw: Reader[Rows] = Reader(split, built.plan, batch_size=2**16, collate=lambda rows: rows, seed=None)
+        counts = count_rows(built.layout, raw)
     return Reader(
         split,
         built.plan,
         batch_size=built.plan.config.train.batch_size,
-        collate=lambda rows: built.layout.collate(rows, exchange=exchange),
+        collate=lambda rows: built.layout.collate(rows, row_counts=counts, exchange=exchange),
         seed=built.plan.config.train.seed,
         world=built.world,
     )

@@ -35,6 +35,8 @@ CASES: dict[str, dict[str, Any]] = {
     "din": PLAIN | {"model": DIN},
     "din, row_wise": sharded("row_wise") | {"model": DIN},
     "weights": PLAIN | {"weight": "weight"},
+    "regularized": PLAIN | {"train": TRAIN | {"regularization": {"rows": 0.1}}},
+    "clipped": PLAIN | {"train": TRAIN | {"gradient_clip": 0.01}},
 }
 
 

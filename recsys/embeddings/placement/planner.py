@@ -121,7 +121,7 @@ class Planner:
         return self._plan([Tightest()]) is not None
 
     def _plan(self, proposers: list[Proposer]) -> list[ShardingOption] | None:
-        if self.machine.world == 1:
+        if self.machine.world == 1 or not self.options:  # all schemes may keep their rows themselves
             return self._on_one()
         chosen: list[list[ShardingOption]] = []
 
