@@ -29,7 +29,7 @@ from recsys.data.prefetch import prefetched
 from recsys.data.prepared import PreparedSplit
 from recsys.data.rows import Rows, join
 from recsys.data.window import Chunk, Columns, Picked, list_chunks, load_picked
-from recsys.ranks import ALONE, World, share
+from recsys.ranks import ALONE, World
 
 __all__ = ["Position", "Reader"]
 
@@ -102,18 +102,6 @@ class Reader(Generic[T]):
     def num_batches(self) -> int:
         """Batches of a whole epoch."""
         return -(-self.num_rows // self.batch_size)
-
-    def places(self, rank: int) -> Ints:
-        """Return where in the split the rows lie that a rank hands out in an epoch without shuffling: (R,) int64.
-
-        Raises:
-            ValueError: the reader shuffles.
-        """
-        if self.seed is not None:
-            raise ValueError(f"rows are handed out in another order in each epoch: {self.seed=}")
-        places = np.arange(self.num_rows)
-        batches = [places[start : start + self.batch_size] for start in range(0, self.num_rows, self.batch_size)]
-        return np.concatenate([places[:0], *(batch[share(len(batch), rank, self.world.size)] for batch in batches)])
 
     def __iter__(self) -> Generator[T, None, None]:
         start = self.position

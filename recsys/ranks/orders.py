@@ -71,6 +71,6 @@ class Exchange:
         if self.world.size == 1:
             return torch.ones_like(key_U)
         everywhere = torch.cat(gather_rows(key_U, self.group))
-        found_K, holders_K = everywhere.unique(return_counts=True)
+        found_K, holders_K = torch.unique(everywhere, return_counts=True)
         held: Tensor = holders_K[torch.searchsorted(found_K, key_U)]
         return held

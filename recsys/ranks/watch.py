@@ -75,6 +75,7 @@ class Watch:
         self._closing: int | None = None
         self._closed = Event()
         self._ending = Lock()
+        self._store_is_gone = False
         self._threads = [Thread(target=run, name="watch", daemon=True) for run in (self._watch, self._watch_the_store)]
 
     def start(self) -> None:
@@ -121,6 +122,8 @@ class Watch:
         deadline = time.monotonic() + LOST_SECONDS
         while time.monotonic() < deadline:
             time.sleep(0.1)
+            if self._store_is_gone:
+                return Failure(0, GONE, 1)
             for rank, sign in enumerate(self._signs):
                 if sign in _STOPPED:
                     return Failure(rank, "was stopped", _STOPPED[sign])
@@ -136,6 +139,8 @@ class Watch:
             self._store.set(f"sign/{self._world.rank}", f"ended {self._closing}")
             self._linger()
         except RuntimeError:  # of any kind: the store has gone, and with it rank 0
+            self._store_is_gone = True
+            self._told.set()
             if not self._closed.wait(LINGER_SECONDS):
                 self._end(Failure(0, GONE, 1), store_answers=False)
 

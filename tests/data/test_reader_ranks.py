@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 from recsys.data import window
@@ -93,17 +92,11 @@ def test_an_epoch_is_taken_up_at_another_number_of_ranks(split: PreparedSplit, s
 
 @pytest.mark.parametrize("batch_size", [1, 8, 51, 60])
 @pytest.mark.parametrize("size", [1, 2, 8])
-def test_places_put_the_rows_of_all_ranks_in_order(split: PreparedSplit, size: int, batch_size: int) -> None:
-    reader = reader_of(split, seed=None, batch_size=batch_size, world=World(0, size))
+def test_in_order_a_rank_has_its_share_of_each_batch(split: PreparedSplit, size: int, batch_size: int) -> None:
+    rows = list(range(split.num_rows))
+    parts = [rows[start : start + batch_size] for start in range(0, len(rows), batch_size)]
     for rank, batches in enumerate(read_by_ranks(split, size, seed=None, batch_size=batch_size)):
-        places = reader.places(rank)
-        assert places.dtype == np.int64
-        assert places.tolist() == row_ids(batches)
-
-
-def test_a_shuffled_reader_has_no_places(split: PreparedSplit) -> None:
-    with pytest.raises(ValueError, match=r"self\.seed=1"):
-        reader_of(split, seed=1).places(0)
+        assert row_ids(batches) == [row for part in parts for row in part[share(len(part), rank, size)]]
 
 
 def num_loaded(monkeypatch: pytest.MonkeyPatch, split: PreparedSplit, world: World, **options: Any) -> int:
