@@ -22,6 +22,7 @@ COMMANDS = [
     "compare-schemes",
     "evaluate",
     "export",
+    "plan",
     "predict",
     "demo-data",
     "doctor",
