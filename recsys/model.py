@@ -6,6 +6,7 @@ r"""Where embeddings, tower and head meet.
 Dimension key: B rows, C width of all fields, D width of one, T tasks, V ids of one field in the batch.
 """
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import torch
@@ -13,12 +14,12 @@ from torch import Tensor, nn
 from torchrec.sparse.jagged_tensor import KeyedTensor
 
 from recsys.config import Plan
-from recsys.embeddings import Batch, Layout, Lookup, cut_rows
+from recsys.embeddings import Batch, Layout, Lookup, Member, cut_rows
 from recsys.embeddings.scheme import physical_name
 from recsys.towers import Behaviour, BehaviourInputs, Tower, TowerInputs, build_tower, tower_class
 from recsys.towers.layers import segment_sum
 
-__all__ = ["CtrModel", "Output", "TowerBatch"]
+__all__ = ["CtrModel", "Output", "TowerBatch", "Wiring", "layout_of", "tower_inputs"]
 
 
 class Output(NamedTuple):
@@ -56,6 +57,16 @@ class Wiring(NamedTuple):
         if not tower_class(plan.config.model.tower).uses_behaviours:
             return cls([field.name for field in ids], {})
         return cls([field.name for field in ids if field.kind != "sequence"], plan.behaviours())
+
+
+def layout_of(plan: Plan, members: Mapping[str, Member]) -> Layout:
+    """Return the layout that a plan's tower and regularisation need; `members` are vocabularies by their fields."""
+    return Layout(
+        plan,
+        members,
+        jagged=tower_class(plan.config.model.tower).uses_behaviours,
+        regularized=plan.config.train.regularization.rows > 0,
+    )
 
 
 class CtrModel(nn.Module):

@@ -13,12 +13,12 @@ from recsys.config import Config, Field, IdsFeature, Plan, SequenceFeature, load
 from recsys.config.budget import budget_bytes, read_budget
 from recsys.data.lengths import mean_lengths
 from recsys.data.prepare import prepare
-from recsys.embeddings import Layout, Member
-from recsys.embeddings.placement import GPUS, Machine, place
-from recsys.embeddings.placement.dense import dense_of
+from recsys.embeddings import Member
+from recsys.embeddings.placement import GPUS, Machine
 from recsys.embeddings.vocabularies import vocabularies, vocabularies_of_config
 from recsys.errors import ConfigError, DataError
-from recsys.towers import tower_class
+from recsys.model import layout_of
+from recsys.training.placing import place_on
 
 __all__ = ["Hardware", "machine_of", "show_placement"]
 
@@ -58,24 +58,9 @@ def show_placement(path: Path, hardware: Hardware, *, out: Path | None, data_dir
     plan, members, lengths, assumed = _sizes(load_config(path), data_dir, cache_dir)
     train = plan.config.train
     with torch.device("meta"):  # the schemes of large vocabularies hold large tensors
-        layout = Layout(
-            plan,
-            members,
-            jagged=tower_class(plan.config.model.tower).uses_behaviours,
-            regularized=train.regularization.rows > 0,
-        )
+        layout = layout_of(plan, members)
     tower, flops = tower_of(plan, layout, lengths)
-    dense = dense_of(layout, [tower], train)
-    placement = place(
-        layout,
-        machine=machine,
-        batch_size=train.batch_size,
-        optimizer=train.sparse_optimizer,
-        lengths=lengths,
-        dense_bytes=dense.gradients,
-        held_bytes=dense.held,
-        communication=train.communication,
-    )
+    placement = place_on(machine, layout, tower, train, lengths)
     show_cost(placement, flops, is_bf16=train.precision == "bf16-mixed")
     if assumed:
         say(f"without data, rows are taken to be full: max_len ids of {', '.join(assumed)}")

@@ -17,11 +17,10 @@ from recsys.embeddings.placement import Placement
 from recsys.embeddings.vocabularies import vocabularies
 from recsys.errors import DataError
 from recsys.features.state import TransformState
-from recsys.model import CtrModel
+from recsys.model import CtrModel, layout_of
 from recsys.ranks import ALONE, Exchange, World
 from recsys.ranks.join import reader_group
 from recsys.ranks.randomness import seed_of
-from recsys.towers import tower_class
 from recsys.training import checkpoint
 from recsys.training.scoring import Scores, score
 from recsys.training.strategy import shard
@@ -65,12 +64,7 @@ def build(
     """
     train = plan.config.train
     torch.manual_seed(train.seed)
-    layout = Layout(
-        plan,
-        vocabularies(plan, state),
-        jagged=tower_class(plan.config.model.tower).uses_behaviours,
-        regularized=train.regularization.rows > 0,
-    )
+    layout = layout_of(plan, vocabularies(plan, state))
     model = CtrModel(plan, layout)
     sharded = shard(
         model,

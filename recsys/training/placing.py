@@ -6,14 +6,16 @@ from pathlib import Path
 import torch
 
 from recsys.config import TrainSection
+from recsys.embeddings import Layout
 from recsys.embeddings.build import human_bytes
 from recsys.embeddings.placement import Machine, Placement, place
 from recsys.embeddings.placement.dense import dense_of
 from recsys.errors import ConfigError
 from recsys.model import CtrModel
 from recsys.ranks import World, agreed
+from recsys.towers import Tower
 
-__all__ = ["describe", "largest_tables", "place_tables"]
+__all__ = ["describe", "largest_tables", "place_on", "place_tables"]
 
 MOST_LINES = 30
 
@@ -45,19 +47,31 @@ def place_tables(
     def decide() -> Placement:
         if plan is not None:
             return _read(plan, model, train, world)
-        dense = dense_of(model.layout, [model.tower], train)
-        return place(
-            model.layout,
-            machine=Machine.here(world.size, device.type, world.local_size),
-            batch_size=train.batch_size,
-            optimizer=train.sparse_optimizer,
-            lengths=lengths,
-            dense_bytes=dense.gradients,
-            held_bytes=dense.held,
-            communication=train.communication,
-        )
+        machine = Machine.here(world.size, device.type, world.local_size)
+        return place_on(machine, model.layout, model.tower, train, lengths)
 
     return agreed(decide)
+
+
+def place_on(
+    machine: Machine, layout: Layout, tower: Tower, train: TrainSection, lengths: Mapping[str, float]
+) -> Placement:
+    """Return what is estimated to be fastest on a machine, which need not be this one.
+
+    Raises:
+        PlacementError: the tables do not fit.
+    """
+    dense = dense_of(layout, [tower], train)
+    return place(
+        layout,
+        machine=machine,
+        batch_size=train.batch_size,
+        optimizer=train.sparse_optimizer,
+        lengths=lengths,
+        dense_bytes=dense.gradients,
+        held_bytes=dense.held,
+        communication=train.communication,
+    )
 
 
 def describe(placement: Placement) -> list[str]:

@@ -3,6 +3,7 @@
 import tempfile
 from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,20 +11,26 @@ import torch
 from torch import distributed, multiprocessing
 
 
-def together(function: Callable[..., Any], *arguments: Any, size: int = 2, seconds: float = 120) -> list[Any]:
-    """Return what `function(*arguments)` returned on each rank, in the order of ranks.
+def together(
+    function: Callable[..., Any], *arguments: Any, size: int = 2, seconds: float = 120, **options: Any
+) -> list[Any]:
+    """Return what `function(*arguments, **options)` returned on each rank, in the order of ranks.
 
     The function must be importable, its arguments and results pickled. A rank that raises ends the test.
     """
     with tempfile.TemporaryDirectory() as folder:
         context = multiprocessing.start_processes(
-            _run, args=(size, folder, function, arguments), nprocs=size, join=False, start_method="spawn"
+            _run,
+            args=(size, folder, partial(function, **options), arguments),
+            nprocs=size,
+            join=False,
+            start_method="spawn",
         )
         try:
             deadline = seconds
             while not context.join(timeout=1.0):
                 deadline -= 1
-                assert deadline > 0, f"ranks hang: {function.__name__}"
+                assert deadline > 0, f"ranks hang: {function}"
         finally:
             for process in context.processes:
                 if process.is_alive():

@@ -56,6 +56,8 @@ def _train(log: Path, changes: dict[str, Any], scratch: Path, num_steps: int, *,
             losses.append(float(sum_over_ranks(task.batch_loss.clone())))
             parts.append(task.batch.num_rows)
             task.finish_step(task.batch)
+        if overlap:
+            assert len(task.steps._pipeline._pipelined_modules) == len(list(built.model.module.lookup.children()))
         task.steps.end()
     scores = score_split(built, prepared.splits["test"])
     return Course(losses, broadcast(scores and scores.metrics(["label"])["auc"]), parts)

@@ -61,6 +61,40 @@ def test_row_wise_on_two_then_table_wise_on_one_then_column_wise_on_two(uneven: 
     assert [sorted(batch) for batch in batches] == [sorted(batch) for batch in whole.seen]
 
 
+def few_rows(folder: Path) -> Path:
+    """Write six rows for training, three for validation and five for test, of both classes."""
+    folder.mkdir()
+    for seed, (split, num_rows) in enumerate({"train": 6, "valid": 3, "test": 5}.items()):
+        clicks(num_rows, seed=seed).with_columns(click=pl.int_range(num_rows) % 2).write_parquet(
+            folder / f"{split}.parquet"
+        )
+    return folder
+
+
+def sessions(log: Path, scratch: Path, cases: dict[str, dict[str, Any]]) -> dict[str, Session]:
+    """Train each case whole, as one rank of those there are."""
+    return {name: session(log, scratch / name, scratch / f"{name}-config", cases[name], None, False) for name in cases}
+
+
+def test_a_rank_without_any_row_and_an_epoch_of_one_batch(tmp_path: Path) -> None:
+    """Of a batch of one row the last rank has it: the first has none in the whole training."""
+    log = few_rows(tmp_path / "log")
+    base = sharded("row_wise") | {
+        "model": {"tower": "din", "dim": 8, "attention": [8], "mlp": [8], "activation": "dice"}
+    }
+    cases = {str(size): base | {"train": base["train"] | {"batch_size": size}} for size in (1, 4, 1000)}
+    alone = sessions(log, tmp_path / "one", cases)
+    both = together(sessions, log, tmp_path / "two", cases)
+    assert [len(batch) for batch in both[0]["1"].seen] == [0] * len(alone["1"].seen)
+    assert [len(batch) for batch in both[0]["1000"].seen] == [3] * len(alone["1000"].seen)
+    for case, expected in alone.items():
+        assert [sorted(batch) for batch in joined([rank[case] for rank in both])] == [sorted(b) for b in expected.seen]
+        assert both[0][case].metrics is not None
+        assert expected.metrics is not None
+        for name in ("test.logloss", "valid.logloss", "test.auc", "test.rows", "epochs"):
+            assert both[0][case].metrics[name] == pytest.approx(expected.metrics[name], abs=1e-6), (case, name)
+
+
 def joined(ranks: list[Session]) -> list[list[float]]:
     """Return the rows of each batch over all ranks."""
     return [list(chain(*parts)) for parts in zip(*(rank.seen for rank in ranks), strict=True)]

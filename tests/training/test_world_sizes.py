@@ -68,5 +68,16 @@ def test_two_ranks_have_the_losses_and_the_auc_of_one(case: str, courses: dict[i
     assert [a + b for a, b in zip(first.parts, second.parts, strict=True)] == alone.parts
 
 
+def test_ids_that_are_sent_ahead_change_nothing(
+    uneven: Path, courses: dict[int, list[dict[str, Course]]], tmp_path: Path
+) -> None:
+    """The pipeline of CUDA, which runs on CPUs as well; over the ends of epochs, and with a scoring at last."""
+    cases = {case: CASES[case] for case in ("chosen", "din, row_wise", "clipped")}
+    ahead = together(train_steps, uneven, cases, tmp_path, 2 * 14 + 3, overlap=True)
+    for case, course in ahead[0].items():
+        assert course.losses == pytest.approx(courses[2][0][case].losses[: 2 * 14 + 3], abs=1e-6), case
+        assert course.parts == courses[2][0][case].parts[: 2 * 14 + 3]
+
+
 def test_a_rank_may_have_no_rows_of_a_batch(courses: dict[int, list[dict[str, Course]]]) -> None:
     assert 0 in courses[2][0]["chosen"].parts
