@@ -64,6 +64,7 @@ def shard(
             "train.sparse_optimizer.name: adam runs on CUDA only; on a CPU use rowwise_adagrad, adagrad or sgd"
         )
     join(device.type)
+    assert placement is not None or current().size == 1, "several ranks need to know who holds what"
     fuse_optimizer(model.lookup, optimizer)
     for scheme in model.layout.schemes.values():
         scheme.use_optimizer(optimizer)

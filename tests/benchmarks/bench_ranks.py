@@ -12,6 +12,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -33,6 +34,7 @@ from recsys.model import CtrModel
 from recsys.ranks import Exchange, current
 from recsys.ranks.join import reader_group
 from recsys.training.build import build
+from recsys.training.placing import place_tables
 from recsys.training.strategy import shard
 from recsys.training.task import CtrTask
 
@@ -105,7 +107,9 @@ def rows_per_second(folder: Path, steps: int, batch_size: int) -> float:
     config = load_config(folder / "config.yaml")
     config = config.model_copy(update={"train": config.train.model_copy(update=changes)})
     prepared = prepare(config, folder, folder / "cache", None)
-    built = build(prepared.plan, prepared.state, device=torch.device("cpu"), world=world)
+    cpu = torch.device("cpu")
+    place = partial(place_tables, train=config.train, lengths={}, device=cpu, world=world)
+    built = build(prepared.plan, prepared.state, device=cpu, world=world, place=place)
     task = CtrTask(built.model, config.train, list(config.labels), world=world)
     exchange = Exchange(world, reader_group())
     reader: Reader[Batch] = Reader(

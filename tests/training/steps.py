@@ -1,5 +1,6 @@
 """Train some steps without Lightning, on however many ranks there are, and say what came of it."""
 
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,6 +15,8 @@ from recsys.ranks import Exchange, broadcast, current, sum_over_ranks
 from recsys.ranks.join import reader_group
 from recsys.training.build import Built, build, score_split
 from recsys.training.pipeline import Steps
+from recsys.training.placing import place_tables
+from recsys.training.strategy import table_shards
 from recsys.training.task import CtrTask
 from tests.training.logs import make_config
 
@@ -27,6 +30,8 @@ class Course(NamedTuple):
     """On the test rows."""
     parts: list[int]
     """Rows of each batch that were this rank's."""
+    tables: list[tuple[int, ...]]
+    """Shapes of what this rank holds of tables."""
 
 
 def train_steps(
@@ -42,8 +47,10 @@ def train_steps(
 def _train(log: Path, changes: dict[str, Any], scratch: Path, num_steps: int, *, overlap: bool) -> Course:
     world = current()
     prepared = prepare(make_config(scratch, **changes), log, log / "cache", None)
-    built = build(prepared.plan, prepared.state, device=torch.device("cpu"), world=world)
-    task = CtrTask(built.model, prepared.plan.config.train, ["label"], world=world)
+    train = prepared.plan.config.train
+    place = partial(place_tables, train=train, lengths={}, device=torch.device("cpu"), world=world)
+    built = build(prepared.plan, prepared.state, device=torch.device("cpu"), world=world, place=place)
+    task = CtrTask(built.model, train, ["label"], world=world)
     if overlap:
         task.steps = Steps(built.model, task.optimizer, task._loss, device=torch.device("cpu"), overlap=True)
     reader = _reader(built, prepared.splits["train"])
@@ -60,7 +67,8 @@ def _train(log: Path, changes: dict[str, Any], scratch: Path, num_steps: int, *,
             assert len(task.steps._pipeline._pipelined_modules) == len(list(built.model.module.lookup.children()))
         task.steps.end()
     scores = score_split(built, prepared.splits["test"])
-    return Course(losses, broadcast(scores and scores.metrics(["label"])["auc"]), parts)
+    held = [tuple(shard.tensor.shape) for shards in table_shards(built.model).values() for shard in shards]
+    return Course(losses, broadcast(scores and scores.metrics(["label"])["auc"]), parts, held)
 
 
 def _reader(built: Built, split: Any) -> Reader[Batch]:

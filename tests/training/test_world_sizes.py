@@ -68,6 +68,24 @@ def test_two_ranks_have_the_losses_and_the_auc_of_one(case: str, courses: dict[i
     assert [a + b for a, b in zip(first.parts, second.parts, strict=True)] == alone.parts
 
 
+@pytest.mark.parametrize(
+    ("case", "first", "second"),
+    [
+        ("table_wise", [(21, 8)], [(13, 8)]),
+        ("row_wise", [(7, 8), (11, 8)], [(6, 8), (10, 8)]),
+        ("column_wise", [(13, 4), (21, 4)], [(13, 4), (21, 4)]),
+        ("unified", [(25, 8)], [(25, 8)]),
+    ],
+)
+def test_each_rank_holds_its_part_of_the_tables(
+    case: str,
+    first: list[tuple[int, int]],
+    second: list[tuple[int, int]],
+    courses: dict[int, list[dict[str, Course]]],
+) -> None:
+    assert sorted(sorted(rank[case].tables) for rank in courses[2]) == sorted([first, second])
+
+
 def test_ids_that_are_sent_ahead_change_nothing(
     uneven: Path, courses: dict[int, list[dict[str, Course]]], tmp_path: Path
 ) -> None:
