@@ -86,7 +86,10 @@ def _sharding(path: KeyPath, table: Table, optimizer: str) -> Iterator[Problem]:
     if table.whole and table.shard not in (None, "table_wise"):
         text = f"scheme {table.scheme} trains on the whole table, so it must be table_wise, got {table.shard}"
         yield Problem((*path, "shard"), text)
-    elif table.shard in ("column_wise", "grid") and optimizer == "rowwise_adagrad":
+    if table.whole and table.placement == "uvm_caching":
+        text = f"scheme {table.scheme} changes rows between steps, of which a cache would hold others; take uvm or hbm"
+        yield Problem((*path, "placement"), text)
+    if not table.whole and table.shard in ("column_wise", "grid") and optimizer == "rowwise_adagrad":
         text = (
             f"{table.shard} cuts rows, of which sparse_optimizer rowwise_adagrad keeps one state each; "
             "take sparse_optimizer adagrad, or shard row_wise"

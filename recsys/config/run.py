@@ -158,7 +158,7 @@ class TrainSection(Section):
     precision: Precision = "32"
     """Of the dense layers; that of rows is `precision` of their table."""
     communication: Communication = "fp32"
-    """Of looked-up vectors and their gradients on the way between devices."""
+    """Of looked-up vectors on the way between devices; their gradients are bf16 unless it is fp32."""
     sparse_optimizer: SparseOptimizer = SparseOptimizer()
     dense_optimizer: DenseOptimizer = DenseOptimizer()
     regularization: Regularization = Regularization()

@@ -78,7 +78,8 @@ def _sizes(size: int, device: torch.device, group: distributed.ProcessGroup | No
     own = torch.tensor([size], device=device)
     sizes = [torch.empty_like(own) for _ in range(current().size)]
     distributed.all_gather(sizes, own, group=group)
-    return [int(found) for found in sizes]
+    found: list[int] = torch.cat(sizes).tolist()  # one wait for a GPU, not one for each rank
+    return found
 
 
 def _pad(rows: Tensor, size: int) -> Tensor:

@@ -16,7 +16,7 @@ from torch._C._distributed_c10d import HashStore, PrefixStore, TCPStore
 from recsys.environment.worker import LISTENER, Place, place
 from recsys.errors import EnvironmentError_
 from recsys.ranks.signals import wait_before_end
-from recsys.ranks.watch import LOOK_SECONDS, Watch
+from recsys.ranks.watch import LOOK_SECONDS, Watch, show_itself
 from recsys.ranks.world import ALONE, World, current
 
 __all__ = ["checkpoint_group", "join", "joined", "leave", "reader_group"]
@@ -27,6 +27,7 @@ JOIN_SECONDS = 300.0
 COLLECTIVE_TIMEOUT = timedelta(days=1)
 """Long, for rank 0 may prepare the data for hours while the others wait; who is gone, the watch finds out."""
 
+_WATCH = "watch"
 _groups: dict[str, distributed.ProcessGroup] = {}
 _watches: list[Watch] = []
 
@@ -56,6 +57,8 @@ def join(device_type: str, timeout: float = JOIN_SECONDS) -> World:
         return ALONE
     store = _meet(found, timeout)
     world = World(found.rank, found.size, found.local_rank, found.local_size)
+    _start_watch(store, world)  # before the groups: to form one is to wait for all others
+    os.environ.setdefault("TORCH_NCCL_ASYNC_ERROR_HANDLING", "0")  # else NCCL ends it before the reason is told
     distributed.init_process_group(
         backend,
         store=PrefixStore("groups", store),
@@ -64,7 +67,6 @@ def join(device_type: str, timeout: float = JOIN_SECONDS) -> World:
         timeout=COLLECTIVE_TIMEOUT,
     )
     reader_group()
-    _start_watch(store, world)
     return world
 
 
@@ -86,9 +88,8 @@ def joined(device_type: str) -> Iterator[World]:
         ...     world.is_first
         True
     """
-    world = join(device_type)
     try:
-        yield world
+        yield join(device_type)
     except (KeyboardInterrupt, SystemExit) as stop:
         _stop_watch(stop.code if isinstance(stop, SystemExit) and isinstance(stop.code, int) else 130)
         raise
@@ -150,6 +151,7 @@ def _meet(found: Place, timeout: float) -> PrefixStore:
             master_listen_fd=int(listener) if listener and found.rank == 0 else None,
         )
         store = PrefixStore(f"recsys/{os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}", opened)
+        show_itself(PrefixStore(_WATCH, store), found.rank)
         store.set(ranks[found.rank], "1")
         store.wait(ranks, timedelta(seconds=timeout))
     except distributed.DistError as error:
@@ -173,9 +175,7 @@ def _who_is_missing(found: Place, store: PrefixStore | None, ranks: list[str], t
 
 def _start_watch(store: PrefixStore, world: World) -> None:
     connection = store.clone()  # type: ignore[attr-defined]
-    watch = Watch(PrefixStore("watch", connection), world)
-    watch.show_itself()
-    distributed.barrier(reader_group())
+    watch = Watch(PrefixStore(_WATCH, connection), world)
     watch.start()
     wait_before_end(2.5 * LOOK_SECONDS)
     _watches.append(watch)

@@ -26,7 +26,7 @@ from recsys.environment.worker import Failure, tell_launcher
 from recsys.errors import Preempted, problem_of
 from recsys.ranks.world import World
 
-__all__ = ["Watch", "has_lost_peer"]
+__all__ = ["Watch", "has_lost_peer", "show_itself"]
 
 LOOK_SECONDS = 1.0
 SILENT_LOOKS = 15
@@ -79,13 +79,9 @@ class Watch:
         self._threads = [Thread(target=run, name="watch", daemon=True) for run in (self._watch, self._watch_the_store)]
 
     def start(self) -> None:
-        """Begin to watch; every rank must have called `show_itself` before any does this."""
+        """Begin to watch; every rank must have shown itself before any does this."""
         for thread in self._threads:
             thread.start()
-
-    def show_itself(self) -> None:
-        """Write the first sign of life."""
-        self._store.set(f"sign/{self._world.rank}", "0")
 
     def close(self, code: int = 0) -> None:
         """Stop watching: this rank ends as it should, and is not missed. Rank 0 waits for others that end too.
@@ -202,6 +198,11 @@ class Watch:
                 self._store.set(f"sign/{self._world.rank}", f"ended {failure.code}")
                 self._linger(lost=failure.rank)
         os._exit(failure.code)
+
+
+def show_itself(store: Store, rank: int) -> None:
+    """Write a rank's first sign of life into the store that is watched."""
+    store.set(f"sign/{rank}", "0")
 
 
 def has_lost_peer(error: BaseException) -> bool:

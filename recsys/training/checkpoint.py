@@ -40,11 +40,18 @@ class Loaded(NamedTuple):
 
 
 def copy(source: Path, folder: Path) -> None:
-    """Let `folder` be the same checkpoint as `source`: hard links, no bytes are written."""
+    """Let `folder` be the same checkpoint as `source`: by hard links, where the disk has them."""
     temporary = sibling(folder, "tmp")
     shutil.rmtree(temporary, ignore_errors=True)
-    shutil.copytree(find(source) or source, temporary, copy_function=os.link)
+    shutil.copytree(find(source) or source, temporary, copy_function=_link)
     swap(temporary, folder)
+
+
+def _link(source: str, target: str) -> None:
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy2(source, target)
 
 
 def find(folder: Path) -> Path | None:

@@ -122,6 +122,8 @@ def _place(
     train = prepared.plan.config.train
     lengths = mean_lengths(prepared.splits["train"], prepared.plan)
     found = place_tables(model, train, lengths=lengths, device=device, world=world, plan=plan)
+    if not (folder / "config.yaml").exists():  # rank 0 has written it before it placed tables
+        raise DataError(f"{folder}: rank {world.rank} does not see what rank 0 wrote there: all hosts must share it")
     if world.is_first:
         _write(folder / "plan.json", found.to_json())
     if world.size > 1:

@@ -29,6 +29,8 @@ from recsys.training.pieces import Piece, PiecePlanner, PieceWriter, stage, tens
 
 __all__ = ["Saver", "save"]
 
+_SETTLE_SECONDS = 15.0
+"""The others wait for this rank to say why it ends."""
 _NETWORK_SECONDS = 60.0
 """How long a file that another host has written may take to be seen here."""
 
@@ -89,9 +91,9 @@ class Saver:
         ended.result()
 
     def settle(self) -> None:
-        """Wait for the end of the last save, complete or not: for use when something else has failed."""
+        """Wait a while for the end of the last save, complete or not: for use when something else has failed."""
         if self._running is not None:
-            concurrent.futures.wait([self._running])
+            concurrent.futures.wait([self._running], timeout=_SETTLE_SECONDS)
             self._running = None
 
 

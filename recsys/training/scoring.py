@@ -71,7 +71,8 @@ class ScoreCollector:
     def add(self, batch: Batch, logits_BT: Tensor) -> None:
         """Keep a batch's scores; the sigmoid is taken in float64, so that close scores stay apart."""
         probabilities = torch.sigmoid(logits_BT.detach().cpu().double())
-        self._parts.append((probabilities, batch.labels.cpu(), batch.weights, batch.groups))
+        weights, groups = (None if given is None else given.cpu() for given in (batch.weights, batch.groups))
+        self._parts.append((probabilities, batch.labels.cpu(), weights, groups))
         self._batch_rows.append(batch.batch_rows)
 
     def finish(self) -> Scores | None:
@@ -88,7 +89,7 @@ class ScoreCollector:
         return Scores(probabilities, labels, weights, groups)
 
     def _gathered(self, parts: Sequence[Tensor | None]) -> np.ndarray | None:
-        present = [part.cpu() for part in parts if part is not None]
+        present = [part for part in parts if part is not None]
         if not present:
             return None
         of_ranks = gather_rows_at_first(torch.cat(present))

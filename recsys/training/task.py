@@ -119,7 +119,8 @@ class CtrTask(LightningModule):
             self.optimizer.register_step_pre_hook(self._clip_gradients)
         placed = next(model.parameters()).device
         reads_twice = any(type(scheme).second_pass is not Scheme.second_pass for scheme in self._schemes)
-        overlap = placed.type == "cuda" and world.size > 1 and not reads_twice
+        has_tables = any(True for _ in model.module.lookup.children())  # else there are no ids to send
+        overlap = placed.type == "cuda" and world.size > 1 and has_tables and not reads_twice
         self.steps = Steps(model, self.optimizer, self._loss, device=placed, overlap=overlap)
 
     def configure_optimizers(self) -> torch.optim.Optimizer:

@@ -130,7 +130,8 @@ class Placement:
         if self.machine.world != world:
             found.append(f"it is for {self.machine.world} ranks, and {world} train")
         shards = {table.shard for table in self.tables}
-        if shards & {"table_row_wise", "grid"} and self.machine.per_host != per_host:
+        depends = self.machine.device == "cuda" or shards & {"table_row_wise", "grid"}  # on CUDA, devices are numbered
+        if depends and self.machine.per_host != per_host:
             found.append(f"it is for {self.machine.per_host} ranks on a host, and {per_host} are")
         if found:
             raise ConfigError(f"{where}: the plan does not fit what is trained:\n  " + "\n  ".join(found))

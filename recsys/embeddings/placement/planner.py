@@ -193,11 +193,14 @@ class _Sharder(EmbeddingBagCollectionSharder):  # type: ignore[misc]
 
 
 def codecs(communication: Communication) -> dict[str, QuantizedCommCodecs] | None:
-    """Return how vectors and their gradients are written for the way between ranks; None: as they are."""
+    """Return how vectors and their gradients are written for the way between ranks; None: as they are.
+
+    Gradients of 16 bits are always bfloat16: those of large batches are near 1e-7, where float16 rounds to nothing.
+    """
     if communication == "fp32":
         return None
     kind = {"fp16": CommType.FP16, "bf16": CommType.BF16}[communication]
-    found: dict[str, QuantizedCommCodecs] = get_qcomm_codecs_registry(QCommsConfig(kind, kind))
+    found: dict[str, QuantizedCommCodecs] = get_qcomm_codecs_registry(QCommsConfig(kind, CommType.BF16))
     return found
 
 

@@ -76,6 +76,8 @@ def _too_large(case: Case) -> str:
         f"{human_bytes(room)} for tables: of {human_bytes(machine.memory)}, {KEPT_FREE:.0%} are kept free, and "
         f"{human_bytes(case.held_bytes + case.vector_bytes)} are for the dense part and a batch's vectors"
     )
+    if machine.device == "cpu":
+        has += "; half of the rest is for the copy that a checkpoint is written from"
     what = f"tables.{load.request.table}: {load.rows:,} rows x {load.dim} ({load.request.precision})"
     if least[load.name] > room:
         return (
