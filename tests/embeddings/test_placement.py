@@ -269,7 +269,7 @@ CASES: dict[str, tuple[dict[str, int], dict[str, Any], Machine, str, set[str]]] 
     "two processes": (
         {"user": 40_000_000, "item": 30_000_000, "tags": 100},
         {},
-        cpus(2, memory=16 * GB),
+        cpus(2, memory=32 * GB),
         "rowwise_adagrad",
         {"devices", "precision", "budget"},
     ),
