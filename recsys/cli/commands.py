@@ -141,7 +141,8 @@ def plan_tables(
         intra_bandwidth=intra_bandwidth,
         inter_bandwidth=inter_bandwidth,
     )
-    show_placement(config, hardware, out=out, data_dir=data_dir, cache_dir=cache_dir)
+    words = shlex.join([str(config), *given_options(data_dir, cache_dir)])
+    show_placement(config, hardware, out=out, data_dir=data_dir, cache_dir=cache_dir, words=words)
 
 
 @app.command()
@@ -328,6 +329,7 @@ def _refuse(problem: str) -> NoReturn:
 
 def _hide_warnings_of_packages() -> None:
     """Deprecations inside the packages below us are for their authors; `python -W default` shows them."""
+    logging.getLogger("torchrec").setLevel(logging.ERROR)  # how it has formed its groups
     for package in ("torch", "torchrec", "fbgemm_gpu", "lightning"):
         warnings.filterwarnings("ignore", module=rf"{package}(\.|$)")
     logging.getLogger("torch.fx._symbolic_trace").setLevel(logging.ERROR)  # torchrec calls what torch has renamed

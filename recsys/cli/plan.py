@@ -39,7 +39,9 @@ class Hardware:
     inter_bandwidth: str | None = None
 
 
-def show_placement(path: Path, hardware: Hardware, *, out: Path | None, data_dir: Path, cache_dir: Path) -> None:
+def show_placement(
+    path: Path, hardware: Hardware, *, out: Path | None, data_dir: Path, cache_dir: Path, words: str
+) -> None:
     """Print who would hold what, and what a step is estimated to cost.
 
     Args:
@@ -48,6 +50,7 @@ def show_placement(path: Path, hardware: Hardware, *, out: Path | None, data_dir
         out: write the plan here, as JSON that `recsys train --plan` carries out.
         data_dir: what the config's paths are relative to.
         cache_dir: where prepared data is kept.
+        words: config and options as they were typed, for the command that carries the plan out.
 
     Raises:
         PlacementError: the tables do not fit.
@@ -55,6 +58,8 @@ def show_placement(path: Path, hardware: Hardware, *, out: Path | None, data_dir
         DataError: vocabularies are learnt from data, and the data is not there.
     """
     machine = machine_of(hardware)
+    if out is not None and not out.parent.is_dir():
+        raise ConfigError(f"--out: {out.parent} is no folder")
     plan, members, lengths, assumed = _sizes(load_config(path), data_dir, cache_dir)
     train = plan.config.train
     with torch.device("meta"):  # the schemes of large vocabularies hold large tensors
@@ -68,7 +73,8 @@ def show_placement(path: Path, hardware: Hardware, *, out: Path | None, data_dir
         draft = out.with_name(f"{out.name}.tmp")
         draft.write_text(placement.to_json(), encoding="utf-8")
         draft.replace(out)
-        say(f"\n{out}: the plan; carry it out with recsys train {path} --plan {out}")
+        devices = f" --devices {machine.world}" if machine.num_hosts == 1 < machine.world else ""
+        say(f"\n{out}: the plan; carry it out with recsys train {words}{devices} --plan {out}")
 
 
 def machine_of(hardware: Hardware) -> Machine:
@@ -98,9 +104,12 @@ def machine_of(hardware: Hardware) -> Machine:
 def _size(text: str | None, option: str) -> int | None:
     if text is None:
         return None
-    size = budget_bytes(read_budget(text, where=option), None)
+    try:
+        size = budget_bytes(read_budget(text, where=option), None)
+    except ConfigError:
+        size = None
     if not size:
-        raise ConfigError(f"{option}: must be bytes such as 80GiB, got {text}")
+        raise ConfigError(f"{option}: must be bytes with a unit, such as 80GiB or 2TiB, got {text}")
     return size
 
 

@@ -1,5 +1,6 @@
 """`recsys train`: in this process, or in several that this one starts; and how to go on with what was stopped."""
 
+import os
 import shlex
 from collections.abc import Callable
 from pathlib import Path
@@ -35,12 +36,12 @@ def train_on(devices: int, training: Training) -> int:
         DataError: the folder is in use.
     """
     folder = training.resume or training.new_folder()
+    console.print(f"starting {devices} processes{_crowd(devices)}", markup=False)
     named = ["--name", folder.name, "--runs-dir", str(folder.parent)]
     again = ["--devices", str(devices)]
 
     def go_on(code: int) -> str | None:
-        refused_again = code == 2 and training.resume is not None
-        return None if refused_again else command_to_go_on(training.words + again, folder)
+        return None if code == 2 else command_to_go_on(training.words + again, folder)  # it would be refused again
 
     options = named if training.resume is None else ["--resume", str(folder)]
     return launch(["train", *training.words, *options], devices, go_on=go_on)
@@ -105,6 +106,12 @@ def train_here(
         say_how_it_ended("stopped by SIGTERM")
         raise
     return trained if world.is_first else None
+
+
+def _crowd(devices: int) -> str:
+    """Say that there are more processes than cores, with which nothing gets faster."""
+    cores = os.cpu_count() or 1
+    return f" on {cores} cores, which is slower than {cores}" if devices > cores else ""
 
 
 def command_to_go_on(words: list[str], folder: Path | None) -> str | None:

@@ -95,6 +95,20 @@ class Plan:
         """Return the names of the fields that own the vocabularies of a table, each once, in order."""
         return list(dict.fromkeys(self.vocabulary_of(self.field(name)) for name in table.fields))
 
+    def without_places(self) -> Config:
+        """Return the configuration, all its tables named, without what may change when a run is taken up again.
+
+        That is where tables lie, and how their vectors travel.
+        """
+        tables = {
+            table.name: table.spec.model_copy(
+                update={"features": table.fields, "dim": table.dim, "shard": None, "placement": None}
+            )
+            for table in sorted(self.tables, key=lambda table: table.name)
+        }
+        train = self.config.train.model_copy(update={"communication": "fp32"})
+        return self.config.from_source(self.config.source, tables=tables, train=train)
+
     def input_columns(self) -> list[str]:
         """Return the columns of the data that are read, each once: of features, labels, weight, group."""
         return list(dict.fromkeys(self.columns_by_use().values()))

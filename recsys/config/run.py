@@ -204,13 +204,6 @@ class Config(Section):
         """Return "FILE:LINE: features.price" for `where("features", "price")`, for the beginning of an error."""
         return self._source.where(path)
 
-    def without_places(self) -> "Config":
-        """Return a copy that does not say where tables lie, which may change when a run is taken up again."""
-        anywhere = {"shard": None, "placement": None}
-        tables = {name: table.model_copy(update=anywhere) for name, table in self.tables.items()}
-        train = self.train.model_copy(update={"communication": "fp32"})
-        return self.from_source(self.source, tables=tables, train=train)
-
     def from_source(self, source: Source, **changes: Any) -> "Config":
         """Return a copy that remembers its source; `changes` replace sections and are not checked."""
         copy = self.model_copy(update=changes)

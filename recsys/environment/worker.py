@@ -53,7 +53,8 @@ class Failure(NamedTuple):
         return cls(**json.loads(text))
 
     def __str__(self) -> str:
-        return f"error: rank {self.rank}: {self.reason}"
+        """Say why; of what the user can mend, and all ranks would find, without the rank."""
+        return f"error: {self.reason}" if self.code == 2 else f"error: rank {self.rank}: {self.reason}"
 
 
 def place(environment: Mapping[str, str] = os.environ) -> Place | None:

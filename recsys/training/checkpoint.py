@@ -163,7 +163,7 @@ def _unreadable(found: Path, error: BaseException) -> BaseException:
 
 
 def sibling(folder: Path, suffix: str) -> Path:
-    return folder.with_name(f".{folder.name}.{suffix}")
+    return folder.parent / f".{folder.name}.{suffix}"
 
 
 def swap(temporary: Path, folder: Path) -> None:

@@ -15,9 +15,10 @@ from recsys.model import CtrModel
 from recsys.ranks import World, agreed
 from recsys.towers import Tower
 
-__all__ = ["describe", "largest_tables", "place_on", "place_tables"]
+__all__ = ["describe", "largest_tables", "place_on", "place_tables", "read_plan"]
 
 MOST_LINES = 30
+_USUAL = ("ram", "hbm", "fp32")
 
 
 def place_tables(
@@ -46,7 +47,11 @@ def place_tables(
 
     def decide() -> Placement:
         if plan is not None:
-            return _read(plan, model, train, world)
+            found = read_plan(plan, world)
+            found.check(
+                model.layout, train.sparse_optimizer, world=world.size, per_host=world.local_size, where=str(plan)
+            )
+            return found
         machine = Machine.here(world.size, device.type, world.local_size)
         return place_on(machine, model.layout, model.tower, train, lengths)
 
@@ -82,8 +87,9 @@ def describe(placement: Placement) -> list[str]:
     lines = [f"tables on {placement.machine.world} ranks:"]
     for name, table in zip(names, tables, strict=False):
         ranks = sorted({part.rank for part in table.parts})
-        shown = str(ranks[0]) if len(ranks) == 1 else f"{ranks[0]}-{ranks[-1]}"
-        lines.append(f"  {name:<{width}}  {table.shard} on {shown}: {table.why}")
+        shown = f"rank {ranks[0]}" if len(ranks) == 1 else f"ranks {ranks[0]}-{ranks[-1]}"
+        how = ", ".join([table.shard, *[word for word in (table.kernel, table.precision) if word not in _USUAL]])
+        lines.append(f"  {name:<{width}}  {how} on {shown}: {table.why}")
     if len(tables) > MOST_LINES:
         lines.append(f"  and {len(tables) - MOST_LINES} more, see plan.json")
     most = max(rank.memory_bytes + rank.host_bytes for rank in placement.ranks)
@@ -102,9 +108,18 @@ def largest_tables(plan: Path, rank: int) -> list[tuple[str, int]]:
     return sorted(held.items(), key=lambda item: -item[1])
 
 
-def _read(path: Path, model: CtrModel, train: TrainSection, world: World) -> Placement:
-    if not path.exists():
+def read_plan(path: Path, world: World) -> Placement:
+    """Read a plan that is for as many ranks as there are.
+
+    Raises:
+        ConfigError: it is not there, no plan, or for another number of ranks.
+    """
+    if not path.is_file():
         raise ConfigError(f"{path}: there is no such plan; `recsys plan CONFIG --out {path}` writes one")
     found = Placement.from_json(path.read_text(), where=str(path))
-    found.check(model.layout, train.sparse_optimizer, world=world.size, per_host=world.local_size, where=str(path))
+    if found.machine.world != world.size:
+        raise ConfigError(
+            f"{path}: is for {found.machine.world} ranks, and {world.size} train; give --devices "
+            f"{found.machine.world}, or make another with `recsys plan CONFIG --world {world.size} --out FILE`"
+        )
     return found

@@ -5,6 +5,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from difflib import ndiff
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from lightning.pytorch.callbacks import Callback, LambdaCallback
 from lightning.pytorch.loggers import TensorBoardLogger
 from torch import Tensor
 
-from recsys.config import Config, EarlyStopping, dump, load_config, warnings_of
+from recsys.config import Config, EarlyStopping, dump, load_config, resolve, warnings_of
 from recsys.data.lengths import mean_lengths
 from recsys.data.prepare import prepare
 from recsys.data.prepared import Prepared
@@ -36,12 +37,15 @@ from recsys.training.build import Built, ProgressReport, build, reader_of, score
 from recsys.training.callbacks import Checkpoints, EpochReport, Progress, ReduceLearningRates, ShowRows, StopEarly
 from recsys.training.golden import keep_golden_rows
 from recsys.training.memory import explaining_out_of_memory
-from recsys.training.placing import describe, largest_tables, place_tables
+from recsys.training.placing import describe, largest_tables, place_tables, read_plan
 from recsys.training.stages import Stages
 from recsys.training.strategy import TorchRecStrategy, pick_device
 from recsys.training.task import CtrTask
 
 __all__ = ["Trained", "check_splits", "train"]
+
+MOST_CHANGES = 8
+"""Lines of a configuration that are shown when it is not that of the run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +93,8 @@ def train(
         keep_large_blocks()
     if not world.is_first:
         progress, say = None, _say_nothing
+    if plan is not None:
+        read_plan(plan, world)  # before anything is written
     prepared = _prepare_in_turn(world, partial(prepare, config, data_dir, cache_dir, progress))
     check_splits(prepared)
     for warning in warnings_of(prepared.plan):
@@ -212,6 +218,8 @@ def _fit(
     report = EpochReport(progress, lines, metric=watched, say=say)
     if resume and agreed(lambda: checkpoint.find(folder / "checkpoints" / "last")):
         keeper.restore(task)
+        where = f"batch {progress.batch} of epoch {progress.epoch + 1}" if progress.batch else f"epoch {progress.epoch}"
+        say(f"training was over after epoch {progress.epoch}" if progress.finished else f"going on after {where}")
     report.forget_the_future()
     if not progress.finished:
         train_data, valid_data = _readers(built, prepared, progress, task)
@@ -357,9 +365,14 @@ def _check_same_run(folder: Path, prepared: Prepared) -> None:
     """Refuse to go on with another configuration or other data: the result would be nobody's."""
     if not (folder / "config.yaml").exists():
         raise DataError(f"{folder}: not a run folder: it has no config.yaml")
-    before = load_config(folder / "config.yaml")
-    if dump(before.without_places()) != dump(prepared.plan.config.without_places()):
-        raise ConfigError(f"{folder}: was made with another configuration; compare with {folder / 'config.yaml'}")
+    before = resolve(load_config(folder / "config.yaml"), columns=[])  # its globs were expanded when it was written
+    then, now = (dump(plan.without_places()).splitlines() for plan in (before, prepared.plan))
+    if then != now:
+        changed = [line for line in ndiff(then, now) if line[0] in "+-"]
+        shown = "\n  ".join(changed[:MOST_CHANGES])
+        raise ConfigError(
+            f"{folder}: was made with another configuration; compare with {folder / 'config.yaml'}:\n  {shown}"
+        )
     if json.loads((folder / "data.json").read_text())["prepared"] != prepared.folder.name:
         raise DataError(f"{folder}: the data files have changed since the run began")
 

@@ -105,7 +105,8 @@ def test_the_plan_is_written_and_read_again(config: Path, recsys: Recsys) -> Non
     shown = recsys(
         "plan", config, "--world", 4, "--out", "plan.json", "--intra-bandwidth", "1GB", "--host-memory", "1TiB"
     )
-    assert shown.out.endswith("plan.json: the plan; carry it out with recsys train run.yaml --plan plan.json\n")
+    carry_out = "recsys train run.yaml --devices 4 --plan plan.json"
+    assert shown.out.endswith(f"plan.json: the plan; carry it out with {carry_out}\n")
     placement = Placement.from_json(Path("plan.json").read_text(), where="plan.json")
     assert (placement.machine.world, placement.machine.intra, placement.machine.host_memory) == (4, 10**9, 2**40)
     assert [table.rows for table in placement.tables] == [1_000_000, 4, 4, 25]
@@ -118,8 +119,8 @@ def test_the_plan_is_written_and_read_again(config: Path, recsys: Recsys) -> Non
     [
         (("--gpu", "h1000"), "--gpu: must be one of a100-40, a100-80, h100-pcie, h100, h200, b200, got 'h1000'"),
         (("--world", "12", "--per-host", "8"), "--world: must be a multiple of the 8 devices of a host, got 12"),
-        (("--memory", "80"), "--memory: a number without a unit is a fraction"),
-        (("--memory", "0.5"), "--memory: must be bytes such as 80GiB, got 0.5"),
+        (("--memory", "80"), "--memory: must be bytes with a unit, such as 80GiB or 2TiB, got 80"),
+        (("--memory", "0.5"), "--memory: must be bytes with a unit, such as 80GiB or 2TiB, got 0.5"),
         (("--memory", "1MB"), "tables.big: 1,000,000 rows x 64 (fp32) need 260.0 MB on one device"),
     ],
 )

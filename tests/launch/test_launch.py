@@ -98,21 +98,21 @@ def test_a_rank_that_is_killed_before_it_joins_is_not_waited_for() -> None:
 def test_what_a_rank_refuses_is_said_once(waiting: str) -> None:
     code, lines, seconds = run(f"0:join,{waiting}", "1:join,1,refuse")
     assert code == 2
-    assert lines == ["error: rank 1: log.csv: is not there", "to go on: again 2"]
+    assert lines == ["error: log.csv: is not there", "to go on: again 2"]
     assert seconds < 30
 
 
 def test_what_the_first_rank_refuses_is_said_once() -> None:
     assert run("0:join,1,refuse", "1:join,meet")[:2] == (
         2,
-        ["error: rank 0: log.csv: is not there", "to go on: again 2"],
+        ["error: log.csv: is not there", "to go on: again 2"],
     )
 
 
 def test_what_all_ranks_refuse_is_said_once() -> None:
     code, lines, _ = run("0:refuse", "1:refuse")
     assert code == 2
-    assert re.fullmatch(r"error: rank [01]: log.csv: is not there", lines[0])
+    assert re.fullmatch(r"error: log.csv: is not there", lines[0])
     assert lines[1:] == ["to go on: again 2"]
 
 

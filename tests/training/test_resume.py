@@ -254,7 +254,7 @@ def test_a_finished_run_is_only_evaluated_again(whole: Trained, often: Config, l
     (folder / "metrics.json").unlink()
     said: list[str] = []
     again = run(log, folder, often, resume=True, say=said.append)
-    assert said == []
+    assert said == ["training was over after epoch 3"]
     assert again.metrics == whole.metrics  # seconds and rows per second too
     check_same(folder, whole.folder)
     saved = torch.load(folder / "checkpoints" / "last" / "trainer.pt")
@@ -409,3 +409,16 @@ def test_twelve_kills_at_random_moments_change_nothing(log: Path, tmp_path: Path
     print("\n".join(kills), f"\nwhole:  {printed}resumed: {resumed}")
     assert printed.split(": ", 1)[1] == resumed.split(": ", 1)[1]
     check_same(folder, tmp_path / "whole")
+
+
+def test_where_tables_lie_may_change_and_nothing_else(log: Path, tmp_path: Path) -> None:
+    """Also of a table that the file did not name before; the message says what else has changed."""
+    folder = tmp_path / "run"
+    run(log, folder, make_config(tmp_path / "a", train={"epochs": 1}))
+    table = {"features": ["item"], "shard": "row_wise", "placement": "uvm"}
+    said: list[str] = []
+    named = make_config(tmp_path / "b", tables={"item": table}, train={"epochs": 1, "communication": "bf16"})
+    run(log, folder, named, resume=True, say=said.append)
+    assert said == ["training was over after epoch 1"]
+    with pytest.raises(ConfigError, match=r"was made with another configuration; .*:\n  -     dim: 8\n  \+     dim: 4"):
+        run(log, folder, make_config(tmp_path / "c", tables={"item": table | {"dim": 4}}), resume=True)
