@@ -62,7 +62,7 @@ def test_more_ranks_than_devices_are_refused(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_a_rank_that_fails_while_joining_ends_all() -> None:
     code, lines, seconds = run("0:join,meet", "1:refuse")
-    assert (code, lines[0]) == (2, "error: rank 1: log.csv: is not there")
+    assert (code, lines[0]) == (2, "error: log.csv: is not there")
     assert seconds < 30
 
 

@@ -12,7 +12,7 @@ def test_the_first_rank_says_why_another_failed() -> None:
     with started("0:join,meet", "1:join,1,say,refuse", "2:join,60") as ranks:
         said(ranks[1], "pid")
         first, second, third = (ended(rank, within=10) for rank in ranks)
-    assert first == (2, ["error: rank 1: log.csv: is not there"])
+    assert first == (2, ["error: log.csv: is not there"])
     assert (second, third) == ((2, []), (2, []))
 
 
