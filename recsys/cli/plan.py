@@ -16,6 +16,7 @@ from recsys.data.prepare import prepare
 from recsys.embeddings import Member
 from recsys.embeddings.placement import GPUS, Machine
 from recsys.embeddings.vocabularies import vocabularies, vocabularies_of_config
+from recsys.environment.files import write_whole
 from recsys.errors import ConfigError, DataError
 from recsys.model import layout_of
 from recsys.training.placing import place_on
@@ -70,9 +71,7 @@ def show_placement(
     if assumed:
         say(f"without data, rows are taken to be full: max_len ids of {', '.join(assumed)}")
     if out is not None:
-        draft = out.with_name(f"{out.name}.tmp")
-        draft.write_text(placement.to_json(), encoding="utf-8")
-        draft.replace(out)
+        write_whole(out, placement.to_json())
         devices = f" --devices {machine.world}" if machine.num_hosts == 1 < machine.world else ""
         say(f"\n{out}: the plan; carry it out with recsys train {words}{devices} --plan {out}")
 

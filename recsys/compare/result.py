@@ -6,6 +6,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
+from recsys.environment.files import write_whole
+
 __all__ = ["Result", "cell_log", "read_result", "result_path", "run_folder", "tidy", "write_result"]
 
 KEPT = ("config.yaml", "data.json", "environment.json", "metrics.json", "metrics.jsonl", "predictions")
@@ -75,9 +77,7 @@ def write_result(folder: Path, result: Result) -> None:
     """Write a result, whole or not at all."""
     path = result_path(folder, result.cell)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(".tmp")
-    temporary.write_text(json.dumps(asdict(result), indent=2) + "\n")
-    temporary.replace(path)
+    write_whole(path, json.dumps(asdict(result), indent=2) + "\n")
 
 
 def tidy(run: Path, *, split: str) -> None:

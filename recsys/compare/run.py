@@ -22,6 +22,7 @@ from recsys.config import Config, dump
 from recsys.data.prepare import Progress, prepare
 from recsys.data.prepared import Prepared
 from recsys.environment import environment_record
+from recsys.environment.files import write_whole
 from recsys.errors import ConfigError, DataError
 from recsys.training.run import check_splits
 
@@ -108,8 +109,8 @@ def compare(
             run_jobs(jobs, processes=processes, threads=threads, ended=clock.ended)
         finally:
             facts = _facts(folder, prepared, split, processes, threads, command)
-            _write(folder / "results.csv", results_csv(comparison))
-            _write(folder / "report.md", report(comparison, facts))
+            write_whole(folder / "results.csv", results_csv(comparison))
+            write_whole(folder / "report.md", report(comparison, facts))
             draw(comparison, folder / "pareto.png")
     return Outcome(folder, len(jobs), [result for result in results.values() if result.status == "failed"])
 
@@ -143,7 +144,7 @@ class _Clock:
         assert result is not None, "a worker that answers has written it"
         results = self.comparison.results
         results[job.cell.name] = result
-        _write(job.folder / "results.csv", results_csv(self.comparison))
+        write_whole(job.folder / "results.csv", results_csv(self.comparison))
         self.say(f"cell {len(results)} of {self.all}: {line_of(job.cell, result, self.comparison.split)}")
         self._tell()
 
@@ -186,7 +187,7 @@ def _check_same_comparison(folder: Path, config: Config, prepared: Prepared) -> 
         if others:
             raise ConfigError(f"{folder}: is no comparison (it holds {others[0]}); name a new folder with --out")
         facts: dict[str, Any] = {"prepared": prepared.folder.name, "config": compared}
-        _write(path, json.dumps(facts | {"environment": environment_record()}, indent=2) + "\n")
+        write_whole(path, json.dumps(facts | {"environment": environment_record()}, indent=2) + "\n")
         return
     begun = json.loads(path.read_text())
     if begun["config"] != compared:
@@ -225,9 +226,3 @@ def _facts(folder: Path, prepared: Prepared, split: str, processes: int, threads
         f"{'thread' if threads == 1 else 'threads'}",
         command=command,
     )
-
-
-def _write(path: Path, text: str) -> None:
-    temporary = path.with_name(f".{path.name}.tmp")
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(path)

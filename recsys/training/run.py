@@ -26,6 +26,7 @@ from recsys.embeddings import Batch, count_rows
 from recsys.embeddings.placement import Placement
 from recsys.embeddings.scheme import bytes_by_phase
 from recsys.environment import environment_record
+from recsys.environment.files import write_whole
 from recsys.errors import ConfigError, DataError
 from recsys.model import CtrModel
 from recsys.ranks import ALONE, Exchange, Orders, World, agreed, broadcast, sum_over_ranks
@@ -131,7 +132,7 @@ def _place(
     if not (folder / "config.yaml").exists():  # rank 0 has written it before it placed tables
         raise DataError(f"{folder}: rank {world.rank} does not see what rank 0 wrote there: all hosts must share it")
     if world.is_first:
-        _write(folder / "plan.json", found.to_json())
+        write_whole(folder / "plan.json", found.to_json())
     if world.size > 1:
         for line in describe(found):
             say(line)
@@ -378,10 +379,4 @@ def _check_same_run(folder: Path, prepared: Prepared) -> None:
 
 
 def _write_json(path: Path, content: dict[str, Any]) -> None:
-    _write(path, json.dumps(content, indent=2) + "\n")
-
-
-def _write(path: Path, text: str) -> None:
-    temporary = path.with_suffix(".tmp")
-    temporary.write_text(text)
-    temporary.replace(path)
+    write_whole(path, json.dumps(content, indent=2) + "\n")

@@ -31,14 +31,6 @@ def sharded(kind: str) -> dict[str, Any]:
     }
 
 
-@pytest.fixture(scope="module")
-def uneven(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("uneven")
-    for seed, (split, num_rows) in enumerate({"train": 37 * 13 + 1, "valid": 101, "test": 401}.items()):
-        clicks(num_rows, seed=seed).write_parquet(folder / f"{split}.parquet")
-    return folder
-
-
 def test_row_wise_on_two_then_table_wise_on_one_then_column_wise_on_two(uneven: Path, tmp_path: Path) -> None:
     whole = session(uneven, tmp_path / "whole", tmp_path / "0", sharded("table_wise"), None, False)
     folder = tmp_path / "run"

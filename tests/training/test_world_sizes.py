@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 
 from tests.ranks.together import together
-from tests.training.logs import clicks
 from tests.training.steps import Course, train_steps
 
 STEPS = 200
@@ -39,15 +38,6 @@ CASES: dict[str, dict[str, Any]] = {
     "no tables": PLAIN | {"tables": {"t": EVERYTHING | {"scheme": "int8"}}},
     "clipped": PLAIN | {"train": TRAIN | {"gradient_clip": 0.01}},
 }
-
-
-@pytest.fixture(scope="module")
-def uneven(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A log whose rows do not divide by the ranks; its last batch of an epoch has one row."""
-    folder = tmp_path_factory.mktemp("uneven")
-    for seed, (split, num_rows) in enumerate({"train": 37 * 13 + 1, "valid": 101, "test": 401}.items()):
-        clicks(num_rows, seed=seed).write_parquet(folder / f"{split}.parquet")
-    return folder
 
 
 @pytest.fixture(scope="module")
