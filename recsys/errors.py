@@ -2,7 +2,7 @@
 
 RecsysError
     ConfigError        a YAML file says something that cannot be
-        PlacementError tables do not fit into the memory of the devices
+        ShardingError tables do not fit into the memory of the devices
     DataError          a data file is missing, broken, or not what the config promised
     ExportError        the exported model does not score as the trained one did
     EnvironmentError_  an installed package or device does not fit
@@ -15,10 +15,10 @@ __all__ = [
     "DataError",
     "EnvironmentError_",
     "ExportError",
-    "PlacementError",
+    "ShardingError",
     "Preempted",
     "RecsysError",
-    "problem_of",
+    "user_message",
 ]
 
 
@@ -30,7 +30,7 @@ class ConfigError(RecsysError):
     """A configuration is not valid; the message lists every problem with file and line."""
 
 
-class PlacementError(ConfigError):
+class ShardingError(ConfigError):
     """Tables do not fit into the memory of the devices; the message says which, and what would make them fit."""
 
 
@@ -60,7 +60,7 @@ class Preempted(SystemExit):
         super().__init__(self.EXIT_CODE)
 
 
-def problem_of(error: BaseException) -> str | None:
+def user_message(error: BaseException) -> str | None:
     """Return what to tell the user if an error is theirs to mend, None if it is a fault of the program."""
     if isinstance(error, RecsysError):
         return str(error)

@@ -13,13 +13,13 @@ import torch
 from torch import Tensor, nn
 from torchrec.sparse.jagged_tensor import KeyedTensor
 
-from recsys.config import Plan
-from recsys.embeddings import Batch, Layout, Lookup, Member, cut_rows
+from recsys.config import ResolvedConfig
+from recsys.embeddings import Batch, Layout, Lookup, Member, unpack_lookups
 from recsys.embeddings.scheme import physical_name
 from recsys.towers import Behaviour, BehaviourInputs, Tower, TowerInputs, build_tower, tower_class
 from recsys.towers.layers import segment_sum
 
-__all__ = ["CtrModel", "Output", "TowerBatch", "Wiring", "layout_of", "tower_inputs"]
+__all__ = ["CtrModel", "Output", "TowerBatch", "TowerInputMap", "layout_of", "tower_inputs"]
 
 
 class Output(NamedTuple):
@@ -37,13 +37,13 @@ class TowerBatch(NamedTuple):
     """What the tower is called with for one batch."""
 
     fields: Tensor
-    """(B, C), in the order of `Wiring.fields`."""
+    """(B, C), in the order of `TowerInputMap.fields`."""
     numbers: Tensor
     """(B, N)."""
     behaviours: list[Behaviour]
 
 
-class Wiring(NamedTuple):
+class TowerInputMap(NamedTuple):
     """Which fields go where in the tower, in the order it was built for."""
 
     fields: list[str]
@@ -51,32 +51,32 @@ class Wiring(NamedTuple):
     """Behaviour -> its sequences, which are aligned entry by entry."""
 
     @classmethod
-    def of(cls, plan: Plan) -> "Wiring":
+    def of(cls, resolved: ResolvedConfig) -> "TowerInputMap":
         """Return the wiring for the plan's tower: sequences are behaviours if it uses them, else fields."""
-        ids = [field for field in plan.fields if field.kind != "number"]
-        if not tower_class(plan.config.model.tower).uses_behaviours:
+        ids = [field for field in resolved.fields if field.kind != "number"]
+        if not tower_class(resolved.config.model.tower).uses_behaviours:
             return cls([field.name for field in ids], {})
-        return cls([field.name for field in ids if field.kind != "sequence"], plan.behaviours())
+        return cls([field.name for field in ids if field.kind != "sequence"], resolved.behaviours())
 
 
-def layout_of(plan: Plan, members: Mapping[str, Member]) -> Layout:
+def layout_of(resolved: ResolvedConfig, members: Mapping[str, Member]) -> Layout:
     """Return the layout that a plan's tower and regularisation need; `members` are vocabularies by their fields."""
     return Layout(
-        plan,
+        resolved,
         members,
-        jagged=tower_class(plan.config.model.tower).uses_behaviours,
-        regularized=plan.config.train.regularization.rows > 0,
+        jagged=tower_class(resolved.config.model.tower).uses_behaviours,
+        regularized=resolved.config.train.regularization.rows > 0,
     )
 
 
 class CtrModel(nn.Module):
     """Lookup, and the body that makes logits of what it found."""
 
-    def __init__(self, plan: Plan, layout: Layout) -> None:
+    def __init__(self, resolved: ResolvedConfig, layout: Layout) -> None:
         super().__init__()
         self.layout = layout
         self.lookup = Lookup(layout)
-        self.body = Body(plan, layout)
+        self.body = DenseArch(resolved, layout)
 
     def forward(self, batch: Batch) -> Output:
         """Score a batch: logits (B, T) and the penalty of the rows it read."""
@@ -87,7 +87,7 @@ class CtrModel(nn.Module):
     def tower_batch(self, batch: Batch) -> TowerBatch:
         """Return what the tower is fed for a batch, to look inside it."""
         pooled, slots = self.lookup(batch)
-        return self.body.tower_batch(cut_rows(self.layout, pooled, slots, batch), batch)
+        return self.body.tower_batch(unpack_lookups(self.layout, pooled, slots, batch), batch)
 
     @property
     def tower(self) -> Tower:
@@ -95,25 +95,25 @@ class CtrModel(nn.Module):
         return self.body.tower
 
     @property
-    def wiring(self) -> Wiring:
+    def wiring(self) -> TowerInputMap:
         """Which fields the tower is fed."""
         return self.body.wiring
 
 
-class Body(nn.Module):
+class DenseArch(nn.Module):
     """Everything that is no lookup: schemes, which make vectors of rows, and the tower."""
 
-    def __init__(self, plan: Plan, layout: Layout) -> None:
+    def __init__(self, resolved: ResolvedConfig, layout: Layout) -> None:
         super().__init__()
-        self.wiring = Wiring.of(plan)
+        self.wiring = TowerInputMap.of(resolved)
         self.layout = layout
         self.schemes = nn.ModuleDict({physical_name(name, ""): scheme for name, scheme in layout.schemes.items()})
-        self.tower = build_tower(tower_inputs(plan, layout, self.wiring), plan.config.model)
-        self.is_mixed = plan.config.train.precision == "bf16-mixed"
+        self.tower = build_tower(tower_inputs(resolved, layout, self.wiring), resolved.config.model)
+        self.is_mixed = resolved.config.train.precision == "bf16-mixed"
 
     def forward(self, pooled: KeyedTensor | None, slots: KeyedTensor | None, batch: Batch) -> Output:
         """Make logits (B, T) of the rows found; in training, dense layers may run in bfloat16."""
-        rows = cut_rows(self.layout, pooled, slots, batch)
+        rows = unpack_lookups(self.layout, pooled, slots, batch)
         with torch.autocast(batch.labels.device.type, torch.bfloat16, enabled=self.is_mixed and self.training):
             logits = self.tower(*self.tower_batch(rows, batch))
             return Output(logits, self._penalty(rows, batch), self._scheme_loss(batch))
@@ -150,7 +150,7 @@ class Body(nn.Module):
         )
 
     def _scheme_loss(self, batch: Batch) -> Tensor:
-        losses = [scheme.take_loss() for scheme in self.layout.schemes.values()]
+        losses = [scheme.pop_aux_loss() for scheme in self.layout.schemes.values()]
         return sum((loss for loss in losses if loss is not None), start=batch.numbers.new_zeros(()))
 
     def _penalty(self, rows: dict[str, list[Tensor]], batch: Batch) -> Tensor:
@@ -161,7 +161,7 @@ class Body(nn.Module):
         return total
 
 
-def tower_inputs(plan: Plan, layout: Layout, wiring: Wiring) -> TowerInputs:
+def tower_inputs(resolved: ResolvedConfig, layout: Layout, wiring: TowerInputMap) -> TowerInputs:
     """Return the widths of what the tower of a plan is fed."""
     dims = {name: layout.schemes[read.scheme].width(read.member) for name, read in layout.reads.items()}
     behaviours = []
@@ -171,7 +171,7 @@ def tower_inputs(plan: Plan, layout: Layout, wiring: Wiring) -> TowerInputs:
         behaviours.append(BehaviourInputs(places, sum(dims[name] for name in names)))
     return TowerInputs(
         dims=[dims[name] for name in wiring.fields],
-        num_numbers=sum(field.kind == "number" for field in plan.fields),
+        num_numbers=sum(field.kind == "number" for field in resolved.fields),
         behaviours=behaviours,
-        num_tasks=len(plan.config.labels),
+        num_tasks=len(resolved.config.labels),
     )

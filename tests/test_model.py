@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torchrec.distributed.model_parallel import DistributedModelParallel
 
-from recsys.config import Config, Plan, SparseOptimizer, resolve
+from recsys.config import Config, ResolvedConfig, SparseOptimizer, resolve
 from recsys.data.rows import Jagged, Rows
 from recsys.embeddings import Layout, Member
 from recsys.errors import DataError
@@ -55,41 +55,43 @@ def rows(lists: dict[str, list[list[int]]] = LISTS) -> Rows:
 
 def make(
     model: dict[str, Any], *, tables: dict[str, Any] | None = None, pooling: str = "mean", regularized: bool = False
-) -> tuple[Plan, Layout, DistributedModelParallel]:
+) -> tuple[ResolvedConfig, Layout, DistributedModelParallel]:
     features = FEATURES | {"tags": {"type": "ids", "pooling": pooling}}
     config = Config.model_validate(
         {"label": "y", "features": features, "tables": tables or {}, "model": model}, strict=False
     )
-    plan = resolve(config, [])
+    resolved = resolve(config, [])
     jagged = tower_class(config.model.tower).uses_behaviours
-    layout = Layout(plan, {n: Member(n, size) for n, size in NUM_IDS.items()}, jagged=jagged, regularized=regularized)
+    layout = Layout(
+        resolved, {n: Member(n, size) for n, size in NUM_IDS.items()}, jagged=jagged, regularized=regularized
+    )
     torch.manual_seed(3)
-    core = CtrModel(plan, layout)
+    core = CtrModel(resolved, layout)
     for parameter in core.tower.parameters():
         torch.nn.init.normal_(parameter, std=0.5)
     sharded = shard(core, SparseOptimizer(name="sgd", lr=0.1), device=torch.device("cpu")).eval()
     for table in table_weights(sharded).values():
         table.normal_()  # fresh rows are too alike to tell one from another
-    return plan, layout, sharded
+    return resolved, layout, sharded
 
 
 class Plain:
     """The same model by plain indexing: full tables, whose members lie one behind the other."""
 
-    def __init__(self, plan: Plan, model: DistributedModelParallel) -> None:
-        self.plan = plan
+    def __init__(self, resolved: ResolvedConfig, model: DistributedModelParallel) -> None:
+        self.resolved = resolved
         self.weights = table_weights(model)
         self.first: dict[str, tuple[str, int]] = {}
-        for table in plan.tables:
+        for table in resolved.tables:
             offset = 0
             for name in table.fields:
-                owner = plan.vocabulary_of(plan.field(name))
+                owner = resolved.vocabulary_of(resolved.field(name))
                 if owner not in self.first:
                     self.first[owner] = (f"{table.name}_table", offset)
                     offset += NUM_IDS[owner]
 
     def vectors(self, name: str, ids: list[int]) -> Tensor:
-        table, offset = self.first[self.plan.vocabulary_of(self.plan.field(name))]
+        table, offset = self.first[self.resolved.vocabulary_of(self.resolved.field(name))]
         return self.weights[table][[offset + one for one in ids]]
 
     def pooled(self, name: str, row: int, pooling: str) -> Tensor:
@@ -106,8 +108,8 @@ def test_an_mlp_reads_pooled_lists_and_sequences_beside_single_ids(
     tables: dict[str, Any], pooling: str, regularized: bool
 ) -> None:
     model = {"tower": "mlp", "dim": 4, "mlp": [6]}
-    plan, layout, sharded = make(model, tables=tables, pooling=pooling, regularized=regularized)
-    plain = Plain(plan, sharded)
+    resolved, layout, sharded = make(model, tables=tables, pooling=pooling, regularized=regularized)
+    plain = Plain(resolved, sharded)
     expected = []
     for row in range(3):
         fields = [
@@ -128,8 +130,8 @@ def test_an_mlp_reads_pooled_lists_and_sequences_beside_single_ids(
 @pytest.mark.parametrize("tables", [{}, {"things": {"features": ["shop", "item", "user"]}}])
 def test_din_reads_two_aligned_sequences_entry_by_entry(tables: dict[str, Any], softmax: bool) -> None:
     model = {"tower": "din", "dim": 4, "mlp": [6], "attention": [5], "attention_softmax": softmax}
-    plan, layout, sharded = make(model, tables=tables)
-    plain = Plain(plan, sharded)
+    resolved, layout, sharded = make(model, tables=tables)
+    plain = Plain(resolved, sharded)
     expected = []
     for row in range(3):
         user, item, shop = (plain.vectors(name, [SINGLE[name][row]])[0] for name in ("user", "item", "shop"))
@@ -145,8 +147,8 @@ def test_din_reads_two_aligned_sequences_entry_by_entry(tables: dict[str, Any], 
 
 
 def test_the_penalty_is_the_squared_length_of_each_row_once_over_its_uses_in_the_data() -> None:
-    plan, layout, sharded = make({"tower": "lr", "dim": 4}, regularized=True)
-    plain = Plain(plan, sharded)
+    resolved, layout, sharded = make({"tower": "lr", "dim": 4}, regularized=True)
+    plain = Plain(resolved, sharded)
     counts = {name: torch.full((table.rows,), 5.0) for name, table in layout.physical.items()}
     found: Output = sharded(layout.collate(rows(), row_counts=counts))
     read = {"user": SINGLE["user"], "item": [*SINGLE["item"], 1, 6, 2, 2, 3], "shop": [*SINGLE["shop"], 3, 0, 1, 1, 2]}

@@ -28,10 +28,10 @@ def test_the_example_config_is_valid_and_uses_every_column(tmp_path: Path) -> No
     path = tmp_path / "mine.yaml"
     path.write_text(block.group(1))
     columns = ["clicked", "user_id", "sample_weight", "item_id", "C1", "C2", "I1", "price", "genres", "ts", "city"]
-    plan = resolve(load_config(path), [*columns, "clicked_items"])
-    assert [table.name for table in plan.tables][:2] == ["items", "rest"]
-    assert plan.field("C2").open
-    assert {"ts.hour", "ts.weekday", "clicked_items"} <= {field.name for field in plan.fields}
+    resolved = resolve(load_config(path), [*columns, "clicked_items"])
+    assert [table.name for table in resolved.tables][:2] == ["items", "rest"]
+    assert resolved.field("C2").open
+    assert {"ts.hour", "ts.weekday", "clicked_items"} <= {field.name for field in resolved.fields}
 
 
 def test_the_example_tables_fit_the_example_config(tmp_path: Path) -> None:
@@ -44,8 +44,8 @@ def test_the_example_tables_fit_the_example_config(tmp_path: Path) -> None:
     path = tmp_path / "mine.yaml"
     path.write_text(head + tables.group(1) + rest[rest.index("data:") :])
     columns = ["clicked", "user_id", "sample_weight", "item_id", "C1", "C3", "I1", "price", "genres", "ts", "city"]
-    plan = resolve(load_config(path), [*columns, "clicked_items"])
-    assert plan.tables[0].fields == ("user_id", "C1", "C3")
+    resolved = resolve(load_config(path), [*columns, "clicked_items"])
+    assert resolved.tables[0].fields == ("user_id", "C1", "C3")
 
 
 def test_the_example_of_shards_is_valid(tmp_path: Path) -> None:
@@ -59,9 +59,9 @@ def test_the_example_of_shards_is_valid(tmp_path: Path) -> None:
     path = tmp_path / "mine.yaml"
     path.write_text(head + tables.replace("[user_id]", "[city]") + rest[rest.index("data:") :] + keys)
     columns = ["clicked", "user_id", "sample_weight", "item_id", "C1", "C3", "I1", "price", "genres", "ts", "city"]
-    plan = resolve(load_config(path), [*columns, "clicked_items"])
-    assert [table.spec.shard for table in plan.tables[:3]] == ["row_wise", None, None]
-    assert plan.config.train.communication == "fp16"
+    resolved = resolve(load_config(path), [*columns, "clicked_items"])
+    assert [table.spec.shard for table in resolved.tables[:3]] == ["row_wise", None, None]
+    assert resolved.config.train.communication == "fp16"
 
 
 def test_every_scheme_is_in_the_table_of_schemes() -> None:

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from recsys.cli.progress import console, print_table
-from recsys.config import Config, Plan, TimeSplit, load_config, missing_columns, resolve, warnings_of
+from recsys.config import Config, ResolvedConfig, TimeSplit, load_config, missing_columns, resolve, warnings_of
 from recsys.config.globs import is_glob
 from recsys.data.prepare import find_prepared
 from recsys.data.splits import time_keys
@@ -21,8 +21,8 @@ from recsys.data.targets import target_columns, targets
 from recsys.errors import ConfigError, DataError
 from recsys.features.canonical import canonical, input_columns
 from recsys.features.fit import Fitting, key_kinds
-from recsys.features.source import Piece, Source, find_files, open_source
 from recsys.features.state import TransformState
+from recsys.sources.source import RowChunk, Source, find_files, open_source
 
 __all__ = ["show_plan"]
 
@@ -67,68 +67,68 @@ def show_plan(path: Path, *, data_dir: Path, cache_dir: Path) -> None:
         _say_unresolved(config, str(error))
         return
     source = open_source(files, config.data)
-    plan = resolve(config, list(source.columns))
-    missing = missing_columns(plan, list(source.columns))
+    resolved = resolve(config, list(source.columns))
+    missing = missing_columns(resolved, list(source.columns))
     if missing:
         raise DataError("\n".join(f"{column} ({files[0]})" for column in missing))
-    _warn(plan)
+    _warn(resolved)
     prepared = find_prepared(config, data_dir, cache_dir)
     if prepared is not None:
-        _show(plan, _sizes(plan, prepared.state), _table_bytes(plan, prepared.state))
+        _show(resolved, _sizes(resolved, prepared.state), _table_bytes(resolved, prepared.state))
         return
-    sample = _sampled(plan, source)
+    sample = _sampled(resolved, source)
     is_cut = config.data.valid is None
     bound = ("<= " if is_cut else "") if sample.whole else ">= "
-    _show(plan, _sizes(plan, sample.state, bound), _table_bytes(plan, sample.state, is_bound=bool(bound)))
+    _show(resolved, _sizes(resolved, sample.state, bound), _table_bytes(resolved, sample.state, is_bound=bool(bound)))
     seen = f"{'all' if sample.whole else 'the first'} {sample.state.num_rows:,} rows"
     own = "what is left of them after the split" if sample.whole and is_cut else "all training rows"
     if not sample.whole or is_cut:
         console.print(f"Vocabularies were counted on {seen}; training counts {own}.")
 
 
-def _show(plan: Plan, sizes: Mapping[str, Size], table_bytes: Mapping[str, int | None]) -> None:
+def _show(resolved: ResolvedConfig, sizes: Mapping[str, Size], table_bytes: Mapping[str, int | None]) -> None:
     from recsys.embeddings.build import human_bytes
 
     shown = {name: human_bytes(size) for name, size in table_bytes.items()}
-    print_table(_features(plan, sizes, shown))
+    print_table(_features(resolved, sizes, shown))
     known = [size for size in table_bytes.values() if size is not None]
     unknown = " and what is not known yet" if len(known) < len(table_bytes) else ""
-    counts = f"{_count(plan.fields, 'field')}, {_count(plan.tables, 'table')}"
+    counts = f"{_count(resolved.fields, 'field')}, {_count(resolved.tables, 'table')}"
     Console(highlight=False).print(f"{counts}, {human_bytes(sum(known))} when served{unknown}")
 
 
-def _warn(plan: Plan) -> None:
-    for warning in warnings_of(plan):
+def _warn(resolved: ResolvedConfig) -> None:
+    for warning in warnings_of(resolved):
         console.print(f"warning: {warning}", markup=False)
 
 
 def _say_unresolved(config: Config, why: str) -> None:
     globs = [name for name in config.features if is_glob(name)]
     if not globs:
-        plan = resolve(config, [])
-        _warn(plan)
-        print_table(_features(plan, {}, {}))
+        resolved = resolve(config, [])
+        _warn(resolved)
+        print_table(_features(resolved, {}, {}))
     console.print(f"The config is valid; sizes are not known: {why}", markup=False, soft_wrap=True)
     if globs:
         console.print(f"Not expanded, since there are no columns to match: {', '.join(globs)}", markup=False)
 
 
-def _sampled(plan: Plan, source: Source) -> Sample:
+def _sampled(resolved: ResolvedConfig, source: Source) -> Sample:
     """Read the first rows as training reads all.
 
     Raises:
         DataError: there are no rows, or they do not hold what the plan promises: the first problem of each column.
     """
-    kinds = key_kinds(plan, source.columns)
-    fitting = Fitting(plan)
-    split = plan.config.data.split
+    kinds = key_kinds(resolved, source.columns)
+    fitting = Fitting(resolved)
+    split = resolved.config.data.split
     times = [split.column] if isinstance(split, TimeSplit) else []
-    for piece in source.pieces(list(dict.fromkeys(input_columns(plan) + target_columns(plan.config) + times))):
+    for piece in source.pieces(list(dict.fromkeys(input_columns(resolved) + target_columns(resolved.config) + times))):
         kept = piece._replace(frame=piece.frame[: SAMPLE_ROWS - fitting.num_rows])
-        problems = _problems(kept, plan, TransformState(key_kinds=kinds), times)
+        problems = _problems(kept, resolved, TransformState(key_kinds=kinds), times)
         if problems:
             raise DataError("\n".join(problems))
-        fitting.add(canonical(kept.frame, plan, TransformState(key_kinds=kinds), kept.place))
+        fitting.add(canonical(kept.frame, resolved, TransformState(key_kinds=kinds), kept.place))
         if len(kept.frame) < len(piece.frame) or fitting.num_rows == SAMPLE_ROWS:
             return Sample(fitting.finish(kinds), whole=False)
     if not fitting.num_rows:
@@ -136,12 +136,12 @@ def _sampled(plan: Plan, source: Source) -> Sample:
     return Sample(fitting.finish(kinds), whole=True)
 
 
-def _problems(piece: Piece, plan: Plan, state: TransformState, times: list[str]) -> list[str]:
+def _problems(piece: RowChunk, resolved: ResolvedConfig, state: TransformState, times: list[str]) -> list[str]:
     """Return the first problem of the targets, of the times to split by, and of each feature."""
     frame, place = piece.frame, piece.place
-    parts = [replace(plan, features={name: feature}) for name, feature in plan.features.items()]
-    checks: list[Callable[[], object]] = [partial(targets, frame, plan.config, place)]
-    checks += [partial(time_keys, frame[column], plan, place) for column in times]
+    parts = [replace(resolved, features={name: feature}) for name, feature in resolved.features.items()]
+    checks: list[Callable[[], object]] = [partial(targets, frame, resolved.config, place)]
+    checks += [partial(time_keys, frame[column], resolved, place) for column in times]
     checks += [partial(canonical, frame, part, state, place) for part in parts]
     problems = []
     for check in checks:
@@ -152,22 +152,22 @@ def _problems(piece: Piece, plan: Plan, state: TransformState, times: list[str])
     return list(dict.fromkeys(problems))
 
 
-def _sizes(plan: Plan, state: TransformState, bound: str = "") -> dict[str, Size]:
+def _sizes(resolved: ResolvedConfig, state: TransformState, bound: str = "") -> dict[str, Size]:
     """Return the size of each vocabulary; `bound` is put before those that are counted."""
     sizes = {}
-    for field in plan.fields:
+    for field in resolved.fields:
         if field.vocabulary is not None:
-            feature = plan.features[field.feature]
+            feature = resolved.features[field.feature]
             learnt = getattr(feature, "vocabulary", None) == "learnt" or getattr(feature, "quantiles", None) is not None
             sizes[field.name] = Size(state.num_ids(field), bound if learnt else "")
     return sizes
 
 
-def _table_bytes(plan: Plan, state: TransformState, *, is_bound: bool = False) -> dict[str, int | None]:
+def _table_bytes(resolved: ResolvedConfig, state: TransformState, *, is_bound: bool = False) -> dict[str, int | None]:
     """Return the bytes of each table as it is served; None for one that the vocabularies seen so far cannot fill.
 
     Args:
-        plan: its tables.
+        resolved: its tables.
         state: sizes of the vocabularies.
         is_bound: training may find other sizes, so that a table which cannot be built now is no mistake yet.
 
@@ -180,8 +180,8 @@ def _table_bytes(plan: Plan, state: TransformState, *, is_bound: bool = False) -
     from recsys.embeddings.vocabularies import members_of
 
     found: dict[str, int | None] = {}
-    members = members_of(plan, state)
-    for table in plan.tables:
+    members = members_of(resolved, state)
+    for table in resolved.tables:
         try:
             with torch.device("meta"):
                 found[table.name] = sum(part.serving_bytes() for part in build_schemes(table, members[table.name]))
@@ -192,16 +192,16 @@ def _table_bytes(plan: Plan, state: TransformState, *, is_bound: bool = False) -
     return found
 
 
-def _features(plan: Plan, sizes: Mapping[str, Size], table_bytes: Mapping[str, str]) -> Table:
+def _features(resolved: ResolvedConfig, sizes: Mapping[str, Size], table_bytes: Mapping[str, str]) -> Table:
     shown = Table("feature", "type", "vocabulary", "ids", "table", "dim", "bytes", box=None, pad_edge=False)
-    of_field = {name: table for table in plan.tables for name in table.fields}
-    for field in plan.fields:
-        feature = plan.features[field.feature]
+    of_field = {name: table for table in resolved.tables for name in table.fields}
+    for field in resolved.fields:
+        feature = resolved.features[field.feature]
         if field.kind == "number":
             shown.add_row(field.name, "number", "", "", "", "1", "")
             continue
         table = of_field[field.name]
-        size = sizes.get(plan.vocabulary_of(field), Size(None))
+        size = sizes.get(resolved.vocabulary_of(field), Size(None))
         alone = len(table.fields) == 1 or field.name == table.fields[0]
         shown.add_row(
             field.name,

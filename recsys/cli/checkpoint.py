@@ -13,7 +13,7 @@ from rich.table import Table
 from recsys.cli.progress import console, print_table
 
 if TYPE_CHECKING:
-    from recsys.training.checkpoint_tools import Contents
+    from recsys.checkpoint.tools import Contents
 
 __all__ = ["app"]
 
@@ -31,7 +31,7 @@ def show_contents(
 
     Example: `recsys checkpoint inspect runs/NAME`
     """
-    from recsys.training.checkpoint_tools import find_all, inspect
+    from recsys.checkpoint.tools import find_all, inspect
 
     found = [inspect(folder) for folder in find_all(path)]
     if as_json:
@@ -53,8 +53,8 @@ def show_differences(first: Source, second: Source) -> None:
     Example: `recsys checkpoint diff runs/NAME runs/OTHER`, or
     `recsys checkpoint diff runs/NAME/checkpoints/last runs/NAME/checkpoints/best`
     """
-    from recsys.training.checkpoint_diff import differences
-    from recsys.training.checkpoint_tools import find_one
+    from recsys.checkpoint.diff import differences
+    from recsys.checkpoint.tools import find_one
 
     found = list(differences(find_one(first), find_one(second)))
     if not found:
@@ -89,7 +89,7 @@ def convert(
     Example: `recsys checkpoint convert runs/NAME model.pt --only "item*"`, or
     `recsys checkpoint convert runs/NAME/checkpoints/last archive/last --to checkpoint`
     """
-    from recsys.training.checkpoint_tools import find_one, to_checkpoint, to_torch
+    from recsys.checkpoint.tools import find_one, to_checkpoint, to_torch
 
     if to == "checkpoint":
         if only:

@@ -15,7 +15,7 @@ import typer
 from recsys.cli.checkpoint import app as checkpoint_app
 from recsys.cli.progress import console, progress_reports
 from recsys.environment.worker import Failure, is_launched, place, tell_launcher
-from recsys.errors import DataError, RecsysError, problem_of
+from recsys.errors import DataError, RecsysError, user_message
 
 __all__ = ["app", "main"]
 
@@ -44,7 +44,7 @@ def main() -> None:
     try:
         app()
     except (RecsysError, OSError) as error:
-        problem = problem_of(error)
+        problem = user_message(error)
         if problem is None:
             raise
         _refuse(problem)
@@ -61,7 +61,7 @@ def init(
 
     Example: `recsys init data/train.parquet --label click > feature_configs/mine.yaml`
     """
-    from recsys.features.suggest import suggest_for_file
+    from recsys.suggest.suggest import suggest_for_file
 
     print(suggest_for_file(data, label=label, separator=separator, header=header), end="")
 
@@ -225,8 +225,8 @@ def evaluate(
 
     Example: `recsys evaluate runs/NAME data/other.parquet`
     """
-    from recsys.features.source import find_files
     from recsys.serving.output import check_output
+    from recsys.sources.source import find_files
     from recsys.training.evaluate import evaluate_files
 
     if out is not None:
@@ -265,8 +265,8 @@ def predict(
 
     Example: `recsys predict bundle/ data/other.parquet --out scores.parquet --keep user_id`
     """
-    from recsys.features.source import find_files
     from recsys.serving import Scorer
+    from recsys.sources.source import find_files
 
     paths = find_files(tuple(data), Path(), "data")
     scorer = Scorer(bundle)

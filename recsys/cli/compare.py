@@ -19,7 +19,7 @@ def run_comparison(path: Path, options: Mapping[str, Any], *, data_dir: Path, ca
     """Compare, and return whether no cell failed."""
     config = load_config(path)
     command = command_line(path, options, data_dir=data_dir, cache_dir=cache_dir, folder=folder)
-    from recsys.compare.run import compare  # after the config: torch takes seconds to import
+    from recsys.scheme_benchmark.run import compare  # after the config: torch takes seconds to import
 
     try:
         with progress_reports() as preparing, cell_reports() as told:

@@ -6,9 +6,9 @@ import torch
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
-from recsys.config import Plan
+from recsys.config import ResolvedConfig
 from recsys.embeddings import Layout
-from recsys.model import Wiring, tower_inputs
+from recsys.model import TowerInputMap, tower_inputs
 from recsys.towers import Behaviour, Tower, TowerInputs, build_tower
 
 __all__ = ["tower_of"]
@@ -16,17 +16,17 @@ __all__ = ["tower_of"]
 ROWS = 16
 
 
-def tower_of(plan: Plan, layout: Layout, lengths: Mapping[str, float]) -> tuple[Tower, float]:
+def tower_of(resolved: ResolvedConfig, layout: Layout, lengths: Mapping[str, float]) -> tuple[Tower, float]:
     """Return a plan's tower and the operations of one row's forward pass: two for each multiplication and addition.
 
     Args:
-        plan: with the model.
+        resolved: with the model.
         layout: of its tables.
         lengths: mean ids of a row, of fields that may have several.
     """
-    wiring = Wiring.of(plan)
-    inputs = tower_inputs(plan, layout, wiring)
-    tower = build_tower(inputs, plan.config.model)
+    wiring = TowerInputMap.of(resolved)
+    inputs = tower_inputs(resolved, layout, wiring)
+    tower = build_tower(inputs, resolved.config.model)
     entries = [round(lengths.get(names[0], 1.0)) for names in wiring.behaviours.values()]
     fields, numbers, behaviours = _rows(inputs, entries)
     with torch.no_grad(), FlopCounterMode(display=False) as counter:

@@ -9,17 +9,17 @@ import torch
 from recsys.cli.dense_cost import tower_of
 from recsys.cli.plan_cost import say, show_cost
 from recsys.cli.progress import progress_reports
-from recsys.config import Config, Field, IdsFeature, Plan, SequenceFeature, load_config, resolve
+from recsys.config import Config, Field, IdsFeature, ResolvedConfig, SequenceFeature, load_config, resolve
 from recsys.config.budget import budget_bytes, read_budget
 from recsys.data.lengths import mean_lengths
 from recsys.data.prepare import prepare
 from recsys.embeddings import Member
-from recsys.embeddings.placement import GPUS, Machine
 from recsys.embeddings.vocabularies import vocabularies, vocabularies_of_config
-from recsys.environment.files import write_whole
 from recsys.errors import ConfigError, DataError
+from recsys.files import write_atomic
 from recsys.model import layout_of
-from recsys.training.placing import place_on
+from recsys.sharding import GPUS, Machine
+from recsys.training.sharding import place_on
 
 __all__ = ["Hardware", "machine_of", "show_placement"]
 
@@ -54,24 +54,24 @@ def show_placement(
         words: config and options as they were typed, for the command that carries the plan out.
 
     Raises:
-        PlacementError: the tables do not fit.
+        ShardingError: the tables do not fit.
         ConfigError: the config or the hardware cannot be.
         DataError: vocabularies are learnt from data, and the data is not there.
     """
     machine = machine_of(hardware)
     if out is not None and not out.parent.is_dir():
         raise ConfigError(f"--out: {out.parent} is no folder")
-    plan, members, lengths, assumed = _sizes(load_config(path), data_dir, cache_dir)
-    train = plan.config.train
+    resolved, members, lengths, assumed = _sizes(load_config(path), data_dir, cache_dir)
+    train = resolved.config.train
     with torch.device("meta"):  # the schemes of large vocabularies hold large tensors
-        layout = layout_of(plan, members)
-    tower, flops = tower_of(plan, layout, lengths)
+        layout = layout_of(resolved, members)
+    tower, flops = tower_of(resolved, layout, lengths)
     placement = place_on(machine, layout, tower, train, lengths)
     show_cost(placement, flops, is_bf16=train.precision == "bf16-mixed")
     if assumed:
         say(f"without data, rows are taken to be full: max_len ids of {', '.join(assumed)}")
     if out is not None:
-        write_whole(out, placement.to_json())
+        write_atomic(out, placement.to_json())
         devices = f" --devices {machine.world}" if machine.num_hosts == 1 < machine.world else ""
         say(f"\n{out}: the plan; carry it out with recsys train {words}{devices} --plan {out}")
 
@@ -114,13 +114,13 @@ def _size(text: str | None, option: str) -> int | None:
 
 def _sizes(
     config: Config, data_dir: Path, cache_dir: Path
-) -> tuple[Plan, dict[str, Member], dict[str, float], list[str]]:
+) -> tuple[ResolvedConfig, dict[str, Member], dict[str, float], list[str]]:
     """Return the plan, its vocabularies, mean ids of rows, and the fields for which these are only assumed."""
     known = _known(config)
     if known is not None:
-        plan, members = known
-        full = {field.name: float(_max_len(plan, field)) for field in _lists(plan)}
-        return plan, members, full, list(full)
+        resolved, members = known
+        full = {field.name: float(_max_len(resolved, field)) for field in _lists(resolved)}
+        return resolved, members, full, list(full)
     try:
         with progress_reports() as progress:
             prepared = prepare(config, data_dir, cache_dir, progress)
@@ -128,25 +128,25 @@ def _sizes(
         raise DataError(
             f"{error}\nthe plan needs the data: its vocabularies are learnt, so they size the tables"
         ) from error
-    lengths = mean_lengths(prepared.splits["train"], prepared.plan)
-    return prepared.plan, vocabularies(prepared.plan, prepared.state), lengths, []
+    lengths = mean_lengths(prepared.splits["train"], prepared.resolved)
+    return prepared.resolved, vocabularies(prepared.resolved, prepared.state), lengths, []
 
 
-def _known(config: Config) -> tuple[Plan, dict[str, Member]] | None:
+def _known(config: Config) -> tuple[ResolvedConfig, dict[str, Member]] | None:
     """Return plan and vocabularies if the config alone tells them."""
     try:
-        plan = resolve(config, config.data.columns or [])
+        resolved = resolve(config, config.data.columns or [])
     except ConfigError:
         return None  # it has globs, which stand for columns of the data
-    members = vocabularies_of_config(plan)
-    return None if members is None else (plan, members)
+    members = vocabularies_of_config(resolved)
+    return None if members is None else (resolved, members)
 
 
-def _max_len(plan: Plan, field: Field) -> int:
-    feature = plan.features[field.feature]
+def _max_len(resolved: ResolvedConfig, field: Field) -> int:
+    feature = resolved.features[field.feature]
     assert isinstance(feature, IdsFeature | SequenceFeature)
     return feature.max_len
 
 
-def _lists(plan: Plan) -> list[Field]:
-    return list(plan.fields_of_kind("ids", "sequence"))
+def _lists(resolved: ResolvedConfig) -> list[Field]:
+    return list(resolved.fields_of_kind("ids", "sequence"))

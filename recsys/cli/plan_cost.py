@@ -9,8 +9,8 @@ from rich.table import Table
 
 from recsys.cli.progress import print_table
 from recsys.embeddings.build import human_bytes
-from recsys.embeddings.placement import KEPT_FREE, Machine, Placement, RankCost
 from recsys.embeddings.scheme import physical_name
+from recsys.sharding import KEPT_FREE, Machine, Placement, RankCost
 
 __all__ = ["say", "show_cost"]
 

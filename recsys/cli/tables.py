@@ -40,7 +40,7 @@ def show_tables(path: Path, *, data_dir: Path, cache_dir: Path, words: str) -> N
         DataError: as in preparing.
     """
     prepared = _prepared(load_config(path), data_dir, cache_dir)
-    parts, uses = report(prepared.plan, prepared.state)
+    parts, uses = report(prepared.resolved, prepared.state)
     print_table(_sizes(parts))
     print()
     print_table(_uses(uses))
@@ -66,7 +66,7 @@ def show_what_if(path: Path, budget: str, *, data_dir: Path, cache_dir: Path, wo
     """
     allowed = read_budget(budget, where="--what-if")
     prepared = _prepared(load_config(path), data_dir, cache_dir)
-    found = what_if(prepared.plan, prepared.state, allowed)
+    found = what_if(prepared.resolved, prepared.state, allowed)
     ids = sum(member.num_ids or 0 for member in found.members)
     size = f"full {human_bytes(found.full)}" if found.full is not None else "some are open"
     _say(

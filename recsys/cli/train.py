@@ -13,7 +13,7 @@ from recsys.errors import Preempted
 from recsys.launch import launch
 
 if TYPE_CHECKING:
-    from recsys.training.run import Trained
+    from recsys.training.run import TrainResult
 
 __all__ = ["Training", "train_here", "train_on"]
 
@@ -55,14 +55,14 @@ def train_here(
     cache_dir: Path,
     device: Literal["cpu", "cuda"] | None,
     plan: Path | None,
-) -> "Trained | None":
+) -> "TrainResult | None":
     """Train in this process, beside others if the environment says so; return what came of it, on rank 0 only.
 
     Raises:
         Preempted: a SIGTERM came, and what is needed to go on is saved.
     """
     from recsys.ranks import broadcast  # not at the top: torch takes seconds to import
-    from recsys.ranks.join import joined
+    from recsys.ranks.join import process_group
     from recsys.ranks.signals import stopping_on_sigterm
     from recsys.training.run import train as train_run
     from recsys.training.strategy import pick_device
@@ -79,12 +79,12 @@ def train_here(
     try:
         with (
             stopping_on_sigterm(lambda: say_how_it_ended("stopped by SIGTERM")),
-            joined(pick_device(device).type) as world,
+            process_group(pick_device(device).type) as world,
             progress_reports() as progress,
         ):
             if training.resume is None:
-                folder = broadcast(training.new_folder() if world.is_first else None)
-                if world.is_first:
+                folder = broadcast(training.new_folder() if world.is_rank_zero else None)
+                if world.is_rank_zero:
                     console.print(f"run folder: {folder}", markup=False)
             assert folder is not None
             trained = train_run(
@@ -105,7 +105,7 @@ def train_here(
     except Preempted:
         say_how_it_ended("stopped by SIGTERM")
         raise
-    return trained if world.is_first else None
+    return trained if world.is_rank_zero else None
 
 
 def _crowd(devices: int) -> str:

@@ -19,9 +19,9 @@ from recsys.config.features import (
     SequenceFeature,
 )
 from recsys.config.load import load_config
-from recsys.config.plan import Field, Plan, PlannedTable
 from recsys.config.problems import did_you_mean
 from recsys.config.resolve import MissingColumn, missing_columns, resolve
+from recsys.config.resolved import Field, ResolvedConfig, ResolvedTable
 from recsys.config.run import (
     Communication,
     Config,
@@ -69,8 +69,8 @@ __all__ = [
     "MlpModel",
     "Model",
     "NumberFeature",
-    "Plan",
-    "PlannedTable",
+    "ResolvedConfig",
+    "ResolvedTable",
     "Regularization",
     "Section",
     "SequenceFeature",

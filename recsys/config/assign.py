@@ -3,8 +3,8 @@
 from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from recsys.config.globs import is_glob, overlaps
-from recsys.config.plan import Field
 from recsys.config.problems import KeyPath, Problem, did_you_mean
+from recsys.config.resolved import Field
 from recsys.config.tables import Table
 
 __all__ = ["assign"]

@@ -7,8 +7,8 @@ from recsys.config.check_features import check_features
 from recsys.config.check_tables import check_tables
 from recsys.config.features import SequenceFeature
 from recsys.config.globs import is_glob
-from recsys.config.plan import column_of, fields_of
 from recsys.config.problems import KeyPath, Problem
+from recsys.config.resolved import column_of, fields_of
 from recsys.config.run import Config, DataSection, TimeSplit
 from recsys.config.towers import AutoIntModel, DinModel, MlpModel
 

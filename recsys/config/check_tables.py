@@ -4,8 +4,8 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import get_args
 
 from recsys.config.globs import is_glob, overlaps
-from recsys.config.plan import Field
 from recsys.config.problems import KeyPath, Problem, did_you_mean
+from recsys.config.resolved import Field
 from recsys.config.run import Config
 from recsys.config.section import CUSTOM
 from recsys.config.tables import RobeTable, Table, UnifiedTable

@@ -9,7 +9,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, ScalarNode, SequenceNode
 
-from recsys.config.problems import KeyPath, Located, Place
+from recsys.config.problems import KeyPath, Located, YamlLocation
 
 __all__ = ["Document", "Node", "parse_yaml", "read_yaml"]
 
@@ -33,7 +33,7 @@ class Node:
     """A value and the line of its key (or, in a list, its own)."""
 
     value: "dict[str, Node] | list[Node] | str | int | float | bool | None"
-    place: Place
+    place: YamlLocation
 
     def plain(self) -> Any:
         """Return the value without places; lists are tuples."""
@@ -43,7 +43,7 @@ class Node:
             return tuple(child.plain() for child in self.value)
         return self.value
 
-    def places(self, path: KeyPath = ()) -> dict[KeyPath, Place]:
+    def places(self, path: KeyPath = ()) -> dict[KeyPath, YamlLocation]:
         """Return the place of each path."""
         found = {path: self.place}
         children = self.value if isinstance(self.value, list | dict) else {}
@@ -66,13 +66,13 @@ def read_yaml(path: Path, name: str) -> Document:
     try:
         text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
-        return Document(None, [Located(Place(name, 0), "no such file")])
+        return Document(None, [Located(YamlLocation(name, 0), "no such file")])
     except IsADirectoryError:
-        return Document(None, [Located(Place(name, 0), "is a folder, not a file")])
+        return Document(None, [Located(YamlLocation(name, 0), "is a folder, not a file")])
     except UnicodeDecodeError as error:
-        return Document(None, [Located(Place(name, 0), f"is not UTF-8 text (byte {error.start})")])
+        return Document(None, [Located(YamlLocation(name, 0), f"is not UTF-8 text (byte {error.start})")])
     except OSError as error:
-        return Document(None, [Located(Place(name, 0), f"cannot be read: {error.strerror}")])
+        return Document(None, [Located(YamlLocation(name, 0), f"cannot be read: {error.strerror}")])
     return parse_yaml(text, name)
 
 
@@ -88,13 +88,13 @@ def parse_yaml(text: str, name: str) -> Document:
     except MarkedYAMLError as error:
         return Document(None, [_syntax(error, name)])
     except YAMLError as error:
-        return Document(None, [Located(Place(name, 0), f"is not YAML: {str(error).splitlines()[0]}")])
+        return Document(None, [Located(YamlLocation(name, 0), f"is not YAML: {str(error).splitlines()[0]}")])
     if top is None:
-        return Document(None, [Located(Place(name, 0), "is empty")])
+        return Document(None, [Located(YamlLocation(name, 0), "is empty")])
     reader = _Reader(yaml, name)
-    root = reader.read(top, Place(name, 1), ())
+    root = reader.read(top, YamlLocation(name, 1), ())
     if not isinstance(root.value, dict):
-        return Document(None, [Located(Place(name, 1), "must be a mapping of keys to values")])
+        return Document(None, [Located(YamlLocation(name, 1), "must be a mapping of keys to values")])
     return Document(root, reader.problems)
 
 
@@ -103,7 +103,7 @@ def _syntax(error: MarkedYAMLError, name: str) -> Located:
     context = f"{error.context} from line {start.line + 1}: " if start else ""
     problem = re.sub(r"\('(.*)',\)", r"'\1'", str(error.problem))  # ruamel.yaml prints some tokens as tuples
     remedy = next((f"; {remedy}" for part, remedy in _REMEDIES.items() if part in problem), "")
-    return Located(Place(name, mark.line + 1 if mark else 0), f"is not YAML: {context}{problem}{remedy}")
+    return Located(YamlLocation(name, mark.line + 1 if mark else 0), f"is not YAML: {context}{problem}{remedy}")
 
 
 class _Reader:
@@ -114,7 +114,7 @@ class _Reader:
         self.name = name
         self.problems: list[Located] = []
 
-    def read(self, node: Yaml, place: Place, parents: tuple[Yaml, ...]) -> Node:
+    def read(self, node: Yaml, place: YamlLocation, parents: tuple[Yaml, ...]) -> Node:
         if node in parents:
             self._problem(node, "an anchor must not contain itself")
             return Node(None, place)
@@ -149,8 +149,8 @@ class _Reader:
             self._problem(node, f"tags such as {node.tag} are not understood")
         return node.value  # a date stays text
 
-    def _place(self, node: Yaml) -> Place:
-        return Place(self.name, node.start_mark.line + 1)
+    def _place(self, node: Yaml) -> YamlLocation:
+        return YamlLocation(self.name, node.start_mark.line + 1)
 
     def _problem(self, node: Yaml, text: str) -> None:
         self.problems.append(Located(self._place(node), text))

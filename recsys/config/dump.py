@@ -7,13 +7,13 @@ from pydantic import BaseModel
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedSeq
 
-from recsys.config.plan import Plan
+from recsys.config.resolved import ResolvedConfig
 from recsys.config.run import Config
 
 __all__ = ["dump"]
 
 
-def dump(config: Config | Plan) -> str:
+def dump(config: Config | ResolvedConfig) -> str:
     """Write a configuration with all of its defaults; loading the text gives an equal one.
 
     >>> from recsys.config import Config
@@ -24,7 +24,7 @@ def dump(config: Config | Plan) -> str:
     yaml = YAML()
     yaml.width = 2**31  # never fold a text
     text = io.StringIO()
-    yaml.dump(_plain(config.config if isinstance(config, Plan) else config), text)
+    yaml.dump(_plain(config.config if isinstance(config, ResolvedConfig) else config), text)
     return text.getvalue()
 
 

@@ -4,7 +4,7 @@ import os.path
 from pathlib import Path
 
 from recsys.config.document import Document, Node, read_yaml
-from recsys.config.problems import Located, Place
+from recsys.config.problems import Located, YamlLocation
 
 __all__ = ["merge", "read_document"]
 
@@ -14,10 +14,10 @@ CHOICES = ("type", "scheme", "tower", "by")
 
 def read_document(path: Path) -> Document:
     """Read a file and, under it, what it includes."""
-    return _read(path, Place(str(path), 0), ())
+    return _read(path, YamlLocation(str(path), 0), ())
 
 
-def _read(path: Path, place: Place, parents: tuple[Path, ...]) -> Document:
+def _read(path: Path, place: YamlLocation, parents: tuple[Path, ...]) -> Document:
     """Read a file that is included at `place` by the last of `parents`."""
     if path.resolve() in parents:
         return Document(None, [Located(place, f"include: {_name(path)} includes itself")])
@@ -47,7 +47,7 @@ def _includes(node: Node | None, problems: list[Located]) -> list[Node]:
     return [entry for entry in entries if isinstance(entry.value, str)]
 
 
-def _included(problem: Located, place: Place) -> Located:
+def _included(problem: Located, place: YamlLocation) -> Located:
     """Report a problem with a whole file where the file is included."""
     is_whole = problem.place is not None and not problem.place.line
     return Located(place, f"include: {problem.place}: {problem.text}") if is_whole else problem

@@ -7,13 +7,13 @@ from typing import NamedTuple
 
 from recsys.errors import ConfigError
 
-__all__ = ["KeyPath", "Located", "Place", "Problem", "Source", "config_error", "did_you_mean", "spell"]
+__all__ = ["KeyPath", "Located", "YamlLocation", "Problem", "Source", "config_error", "did_you_mean", "spell"]
 
 KeyPath = tuple[str | int, ...]
 """Way to a value: ("tables", "items", "features", 0)."""
 
 
-class Place(NamedTuple):
+class YamlLocation(NamedTuple):
     """A line of a file; line 0 is the file as a whole."""
 
     file: str
@@ -34,13 +34,13 @@ class Problem(NamedTuple):
 class Located(NamedTuple):
     """A problem as it is printed: "FILE:LINE: text"."""
 
-    place: Place | None
+    place: YamlLocation | None
     text: str
 
 
 def config_error(problems: Iterable[Located]) -> ConfigError:
     """Return one error with a line for each problem, by file and line."""
-    ordered = sorted(set(problems), key=lambda problem: (problem.place or Place("", 0), problem.text))
+    ordered = sorted(set(problems), key=lambda problem: (problem.place or YamlLocation("", 0), problem.text))
     count = f"{len(ordered)} problem{'s' if len(ordered) > 1 else ''} in the configuration"
     return ConfigError("\n".join([count, *(f"{p.place}: {p.text}" if p.place else p.text for p in ordered)]))
 
@@ -71,9 +71,9 @@ class Source:
     Any two are equal, since a place is no part of what a configuration says.
     """
 
-    places: Mapping[KeyPath, Place] = field(default_factory=dict, compare=False)
+    places: Mapping[KeyPath, YamlLocation] = field(default_factory=dict, compare=False)
 
-    def place(self, path: KeyPath) -> Place | None:
+    def place(self, path: KeyPath) -> YamlLocation | None:
         """Return the place of a path, or of the nearest section around it that is written down."""
         for length in range(len(path), -1, -1):
             if place := self.places.get(path[:length]):
@@ -95,7 +95,7 @@ class Source:
 
     def aliased(self, names: Mapping[str, str]) -> "Source":
         """Return a source in which feature NEW is written where feature OLD is, for each NEW: OLD of `names`."""
-        by_feature: dict[str | int, dict[KeyPath, Place]] = {}
+        by_feature: dict[str | int, dict[KeyPath, YamlLocation]] = {}
         for path, place in self.places.items():
             if len(path) > 1 and path[0] == "features":
                 by_feature.setdefault(path[1], {})[path[2:]] = place

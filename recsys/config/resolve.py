@@ -8,15 +8,15 @@ from recsys.config.assign import assign
 from recsys.config.check import check
 from recsys.config.features import Feature
 from recsys.config.globs import is_glob, matches
-from recsys.config.plan import Field, Kind, Plan, PlannedTable, column_of, fields_of
 from recsys.config.problems import Problem, did_you_mean
+from recsys.config.resolved import Field, Kind, ResolvedConfig, ResolvedTable, column_of, fields_of
 from recsys.config.run import Config, TimeSplit
 from recsys.config.tables import FullTable
 
-__all__ = ["Field", "Kind", "MissingColumn", "Plan", "PlannedTable", "missing_columns", "resolve"]
+__all__ = ["Field", "Kind", "MissingColumn", "ResolvedConfig", "ResolvedTable", "missing_columns", "resolve"]
 
 
-def resolve(config: Config, columns: Sequence[str]) -> Plan:
+def resolve(config: Config, columns: Sequence[str]) -> ResolvedConfig:
     """Expand the globs of a config against the columns of the data, and plan its fields and tables.
 
     A feature glob becomes one feature for each column that it matches, in the order of the file. Columns that a feature
@@ -53,7 +53,9 @@ def resolve(config: Config, columns: Sequence[str]) -> Plan:
     problems += _clashes(fields)
     if problems:
         raise source.error(problems)
-    return Plan(config=expanded_config, features=features, fields=fields, tables=_tables(expanded_config, fields))
+    return ResolvedConfig(
+        config=expanded_config, features=features, fields=fields, tables=_tables(expanded_config, fields)
+    )
 
 
 def _free_columns(config: Config, columns: Sequence[str]) -> list[str]:
@@ -80,7 +82,7 @@ def _clashes(fields: tuple[Field, ...]) -> Iterator[Problem]:
             yield Problem(("features", field.name), "is also the name of a part of a datetime feature")
 
 
-def _tables(config: Config, fields: tuple[Field, ...]) -> tuple[PlannedTable, ...]:
+def _tables(config: Config, fields: tuple[Field, ...]) -> tuple[ResolvedTable, ...]:
     """Plan the tables of the file, then one for each vocabulary that is in none of them."""
     table_of, _ = assign(config.tables, fields)
     specs = dict(config.tables)
@@ -89,7 +91,7 @@ def _tables(config: Config, fields: tuple[Field, ...]) -> tuple[PlannedTable, ..
             table_of[field.vocabulary] = field.vocabulary
             specs[field.vocabulary] = FullTable(features=(field.vocabulary,))
     return tuple(
-        PlannedTable(
+        ResolvedTable(
             name=name,
             fields=tuple(field.name for field in fields if table_of.get(field.vocabulary or "") == name),
             dim=spec.dim or config.model.dim,
@@ -112,13 +114,13 @@ class MissingColumn(NamedTuple):
         return f"{self.where}: no column {self.name!r} in the data{self.hint}"
 
 
-def missing_columns(plan: Plan, columns: Sequence[str]) -> list[MissingColumn]:
+def missing_columns(resolved: ResolvedConfig, columns: Sequence[str]) -> list[MissingColumn]:
     """Return the columns that the plan reads and the data lacks, each once, in the order of the config."""
     missing: dict[str, MissingColumn] = {}
-    uses = plan.columns_by_use()
-    if isinstance(plan.config.data.split, TimeSplit):
-        uses["data", "split", "column"] = plan.config.data.split.column
+    uses = resolved.columns_by_use()
+    if isinstance(resolved.config.data.split, TimeSplit):
+        uses["data", "split", "column"] = resolved.config.data.split.column
     for use, column in uses.items():
         if column not in columns and column not in missing:
-            missing[column] = MissingColumn(column, plan.config.where(*use), did_you_mean(column, columns))
+            missing[column] = MissingColumn(column, resolved.config.where(*use), did_you_mean(column, columns))
     return list(missing.values())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from recsys.config.plan import Plan
+from recsys.config.resolved import ResolvedConfig
 from recsys.data.prepared import PreparedSplit
 from recsys.data.window import Columns, list_chunks, read_chunks
 
@@ -14,13 +14,13 @@ _SAMPLED = 64
 """Record batches, spread out evenly: rows may be sorted by time, and histories grow."""
 
 
-def mean_lengths(split: PreparedSplit, plan: Plan) -> dict[str, float]:
+def mean_lengths(split: PreparedSplit, resolved: ResolvedConfig) -> dict[str, float]:
     """Return the mean number of ids a row of each field with ids: 1.0 for single ids, 0.0 for lists without rows.
 
     Raises:
         DataError: a prepared file is missing or broken.
     """
-    columns = Columns.of(plan)
+    columns = Columns.of(resolved)
     chunks = list_chunks(split.files, columns)
     places = np.linspace(0, len(chunks) - 1, num=min(len(chunks), _SAMPLED)).round().astype(int)
     num_ids = dict.fromkeys(columns.lists, 0)

@@ -10,8 +10,8 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 
-from recsys.config.plan import Plan
 from recsys.config.resolve import missing_columns, resolve
+from recsys.config.resolved import ResolvedConfig
 from recsys.config.run import Config, DataSection, FractionSplit, TimeSplit
 from recsys.data.cache import published
 from recsys.data.prepared import Prepared, PreparedSplit, SplitWriter, read_manifest, write_manifest
@@ -22,9 +22,9 @@ from recsys.features.canonical import canonical, input_columns
 from recsys.features.fingerprint import HASH_VERSION, Keys
 from recsys.features.fit import Fitting, key_kinds
 from recsys.features.parallel import in_order
-from recsys.features.source import Piece, Source, find_files, open_source
 from recsys.features.state import TransformState
 from recsys.features.transform import arrow_type, encode
+from recsys.sources.source import RowChunk, Source, find_files, open_source
 
 __all__ = ["Progress", "find_prepared", "prepare", "prepare_split"]
 
@@ -37,7 +37,7 @@ _VERSION = 1
 
 @dataclass(frozen=True)
 class _Job:
-    plan: Plan
+    resolved: ResolvedConfig
     sources: dict[SplitName, Source]
     files: dict[SplitName, tuple[Path, ...]]
     split: FractionSplit | TimeSplit | None
@@ -86,11 +86,11 @@ def _read(job: _Job, folder: Path) -> Prepared | None:
     splits = read_manifest(folder)
     if splits is None:
         return None
-    return Prepared(job.plan, TransformState.load(folder / "transform"), splits, folder)
+    return Prepared(job.resolved, TransformState.load(folder / "transform"), splits, folder)
 
 
 def prepare_split(
-    plan: Plan,
+    resolved: ResolvedConfig,
     state: TransformState,
     paths: Sequence[Path],
     data: DataSection,
@@ -103,7 +103,7 @@ def prepare_split(
         DataError: a file is missing, damaged, or does not hold what the plan promises.
     """
     source = open_source(paths, data)
-    return _encode(plan, state, source, NoCut(), {"test": out}, "test", progress or _silent)["test"]
+    return _encode(resolved, state, source, NoCut(), {"test": out}, "test", progress or _silent)["test"]
 
 
 def _job(config: Config, data_dir: Path) -> _Job:
@@ -113,20 +113,20 @@ def _job(config: Config, data_dir: Path) -> _Job:
         raise DataError("data.train: no training files are given")
     files = {name: find_files(paths, data_dir, f"data.{name}") for name, paths in given.items() if paths is not None}
     sources = {name: open_source(paths, data) for name, paths in files.items()}
-    plan = resolve(config, list(sources["train"].columns))
-    missing = missing_columns(plan, list(sources["train"].columns))
+    resolved = resolve(config, list(sources["train"].columns))
+    missing = missing_columns(resolved, list(sources["train"].columns))
     if missing:
         raise DataError("\n".join(f"{column} ({files['train'][0]})" for column in missing))
     split = None if "valid" in files else data.split or FractionSplit()
     shares = (0.0, 0.0) if split is None else (split.valid, 0.0 if "test" in files else split.test)
-    return _Job(plan, sources, files, split, shares)
+    return _Job(resolved, sources, files, split, shares)
 
 
 def _key(job: _Job) -> str:
-    config = job.plan.config
+    config = job.resolved.config
     facts = {
         "versions": [_VERSION, HASH_VERSION],
-        "features": [(name, feature.model_dump(mode="json")) for name, feature in job.plan.features.items()],
+        "features": [(name, feature.model_dump(mode="json")) for name, feature in job.resolved.features.items()],
         "targets": [config.labels, config.weight, config.group],
         "data": config.data.model_dump(mode="json", exclude={"split"}),
         "split": job.split and job.split.model_dump(mode="json", exclude={"seed"}),
@@ -153,7 +153,7 @@ def _write(job: _Job, folder: Path, progress: Progress) -> None:
     splits: dict[SplitName, PreparedSplit] = {}
     for name, source in job.sources.items():
         outs = {part: folder / part for part in (cut_names if name == "train" else [name])}
-        splits |= _encode(job.plan, state, source, cut if name == "train" else NoCut(), outs, name, progress)
+        splits |= _encode(job.resolved, state, source, cut if name == "train" else NoCut(), outs, name, progress)
     write_manifest(folder, {name: splits[name] for name in SPLITS if name in splits})
 
 
@@ -162,31 +162,31 @@ def _cut(job: _Job, progress: Progress) -> Cut:
     if job.split is None:
         return NoCut()
     if isinstance(job.split, FractionSplit):
-        return RandomCut(_split_seed(job.plan.config, job.split), valid, test)
+        return RandomCut(_split_seed(job.resolved.config, job.split), valid, test)
     column, source = job.split.column, job.sources["train"]
 
     def times() -> Iterator[Keys]:
         for piece in source.pieces([column]):
-            yield time_keys(piece.frame[column], job.plan, piece.place)
+            yield time_keys(piece.frame[column], job.resolved, piece.place)
             progress("time split", piece.first_row + len(piece.frame), source.num_rows())
 
-    return TimeCut.at_shares(times, column, job.plan, valid=valid, test=test)
+    return TimeCut.at_shares(times, column, job.resolved, valid=valid, test=test)
 
 
 def _fit(job: _Job, cut: Cut, progress: Progress) -> TransformState:
-    plan, source = job.plan, job.sources["train"]
-    unfitted = TransformState(key_kinds=key_kinds(plan, source.columns))
+    resolved, source = job.resolved, job.sources["train"]
+    unfitted = TransformState(key_kinds=key_kinds(resolved, source.columns))
 
-    def fitted(piece: Piece) -> tuple[Fitting, int]:
-        targets(piece.frame, plan.config, piece.place)  # a wrong label is to be found now and not after fitting
-        frame = canonical(piece.frame, plan, unfitted, piece.place)
+    def fitted(piece: RowChunk) -> tuple[Fitting, int]:
+        targets(piece.frame, resolved.config, piece.place)  # a wrong label is to be found now and not after fitting
+        frame = canonical(piece.frame, resolved, unfitted, piece.place)
         numbers = cut.number(piece)
-        fitting = Fitting(plan)
+        fitting = Fitting(resolved)
         fitting.add(frame if numbers is None else frame.filter(pl.Series(numbers == 0)))
         return fitting, piece.first_row + len(piece.frame)
 
-    total = Fitting(plan)
-    for fitting, done in in_order(fitted, source.pieces(_columns(plan, cut))):
+    total = Fitting(resolved)
+    for fitting, done in in_order(fitted, source.pieces(_columns(resolved, cut))):
         total.merge(fitting)
         progress("fit", done, source.num_rows())
     if total.num_rows == 0:
@@ -195,7 +195,7 @@ def _fit(job: _Job, cut: Cut, progress: Progress) -> TransformState:
 
 
 def _encode(
-    plan: Plan,
+    resolved: ResolvedConfig,
     state: TransformState,
     source: Source,
     cut: Cut,
@@ -204,24 +204,24 @@ def _encode(
     progress: Progress,
 ) -> dict[SplitName, PreparedSplit]:
     """Write the rows of one source to the folders of the splits they belong to."""
-    fields = [pa.field(field.name, arrow_type(field), nullable=False) for field in plan.fields]
-    schema = pa.schema(fields + target_schema(plan.config))
+    fields = [pa.field(field.name, arrow_type(field), nullable=False) for field in resolved.fields]
+    schema = pa.schema(fields + target_schema(resolved.config))
 
-    def encoded(piece: Piece) -> tuple[dict[SplitName, pa.RecordBatch], int]:
-        features = encode(canonical(piece.frame, plan, state, piece.place), plan, state)
-        columns = features.columns + targets(piece.frame, plan.config, piece.place)
+    def encoded(piece: RowChunk) -> tuple[dict[SplitName, pa.RecordBatch], int]:
+        features = encode(canonical(piece.frame, resolved, state, piece.place), resolved, state)
+        columns = features.columns + targets(piece.frame, resolved.config, piece.place)
         batch = pa.record_batch(columns, schema=schema)
-        return _dealt(batch, cut.number(piece), list(outs)), piece.first_row + len(piece.frame)
+        return _partition(batch, cut.number(piece), list(outs)), piece.first_row + len(piece.frame)
 
     writers = {name: SplitWriter(out, schema) for name, out in outs.items()}
-    for batches, done in in_order(encoded, source.pieces(_columns(plan, cut))):
+    for batches, done in in_order(encoded, source.pieces(_columns(resolved, cut))):
         for name, batch in batches.items():
             writers[name].write(batch)
         progress(stage, done, source.num_rows())
     return {name: writer.close() for name, writer in writers.items()}
 
 
-def _dealt(
+def _partition(
     batch: pa.RecordBatch, numbers: np.ndarray[tuple[int], np.dtype[np.uint8]] | None, names: list[SplitName]
 ) -> dict[SplitName, pa.RecordBatch]:
     if numbers is None:
@@ -229,9 +229,9 @@ def _dealt(
     return {name: batch.take(pa.array(np.flatnonzero(numbers == SPLITS.index(name)))) for name in names}
 
 
-def _columns(plan: Plan, cut: Cut) -> list[str]:
+def _columns(resolved: ResolvedConfig, cut: Cut) -> list[str]:
     times = [cut.column] if isinstance(cut, TimeCut) else []
-    return list(dict.fromkeys(input_columns(plan) + target_columns(plan.config) + times))
+    return list(dict.fromkeys(input_columns(resolved) + target_columns(resolved.config) + times))
 
 
 def _silent(stage: str, done: int, total: int | None) -> None:

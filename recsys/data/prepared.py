@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from recsys.config.plan import Plan
+from recsys.config.resolved import ResolvedConfig
 from recsys.data.splits import SplitName
 from recsys.data.targets import LABEL
 from recsys.features.state import TransformState
@@ -43,13 +43,13 @@ class Prepared:
     """Everything training needs to know of the data.
 
     Attributes:
-        plan: resolved for the columns of the data.
+        resolved: resolved for the columns of the data.
         state: fitted on the training split.
         splits: "train" always; "valid" and "test" if there are such files or they were cut from the training files.
         folder: where it lies.
     """
 
-    plan: Plan
+    resolved: ResolvedConfig
     state: TransformState
     splits: dict[SplitName, PreparedSplit]
     folder: Path

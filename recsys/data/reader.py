@@ -24,12 +24,12 @@ from typing import Any, Generic, TypeVar
 
 import numpy as np
 
-from recsys.config.plan import Plan
+from recsys.config.resolved import ResolvedConfig
 from recsys.data.prefetch import prefetched
 from recsys.data.prepared import PreparedSplit
 from recsys.data.rows import Rows, join
 from recsys.data.window import Chunk, Columns, Picked, list_chunks, load_picked
-from recsys.ranks import ALONE, World
+from recsys.ranks import SINGLE_PROCESS, World
 
 __all__ = ["Position", "Reader"]
 
@@ -52,7 +52,7 @@ class Reader(Generic[T]):
 
     Args:
         split: prepared files.
-        plan: fields of the files.
+        resolved: fields of the files.
         batch_size: rows of a batch over all ranks; only the last one of an epoch may have fewer.
         collate: makes what is handed out, in the background thread, from this rank's part of a batch.
         seed: of the shuffling, which depends on (seed, epoch) only; None reads the rows in order.
@@ -72,14 +72,14 @@ class Reader(Generic[T]):
     def __init__(
         self,
         split: PreparedSplit,
-        plan: Plan,
+        resolved: ResolvedConfig,
         *,
         batch_size: int,
         collate: Callable[[Rows], T],
         seed: int | None,
         prefetch: int = 4,
         window_rows: int = 2**20,
-        world: World = ALONE,
+        world: World = SINGLE_PROCESS,
     ) -> None:
         if min(batch_size, prefetch, window_rows) < 1:
             raise ValueError(f"must be at least 1: {batch_size=}, {prefetch=}, {window_rows=}")
@@ -90,7 +90,7 @@ class Reader(Generic[T]):
         self.prefetch = prefetch
         self.window_rows = window_rows
         self.world = world
-        self._columns = Columns.of(plan)
+        self._columns = Columns.of(resolved)
         self._chunks = list_chunks(split.files, self._columns)
         self.num_rows = sum(chunk.num_rows for chunk in self._chunks)
 
@@ -140,7 +140,7 @@ class Reader(Generic[T]):
         for first, end in pairwise(edges):
             in_batch = first % self.batch_size
             batch_rows = min(self.batch_size, self.num_rows - first + in_batch)
-            lower, own = _dealt(batch_rows, self.world, in_turns=order is not None)
+            lower, own = _partition(batch_rows, self.world, in_turns=order is not None)
             piece = slice(in_batch, in_batch + end - first)
             begin = first - start + int(lower[piece.stop] - lower[piece.start])
             mine = slice(begin, begin + int(own[piece.stop] - own[piece.start]))
@@ -171,7 +171,7 @@ class Reader(Generic[T]):
 
 
 @lru_cache(8)
-def _dealt(num_rows: int, world: World, *, in_turns: bool) -> tuple[Ints, Ints]:
+def _partition(num_rows: int, world: World, *, in_turns: bool) -> tuple[Ints, Ints]:
     """Return how many of the first 0 ... B rows of a batch go to lower ranks, and to this one: (B + 1,) each.
 
     Rank r gets as many as `share(B, r, size)` has. Ranks have consecutive rows, or take turns. In turns, they have

@@ -9,14 +9,14 @@ import polars as pl
 from numpy.typing import NDArray
 
 from recsys.config.features import DatetimeFeature
-from recsys.config.plan import Plan, column_of
+from recsys.config.resolved import ResolvedConfig, column_of
 from recsys.errors import DataError
-from recsys.features.canonical import Place
 from recsys.features.fingerprint import NULL_KEY, Keys, mix64
 from recsys.features.quantiles import OrderedCounts, to_ordered
-from recsys.features.source import Piece
 from recsys.features.times import to_seconds
 from recsys.features.values import BadColumn, BadValue, to_numbers
+from recsys.sources.location import RowLocation
+from recsys.sources.source import RowChunk
 
 __all__ = ["SPLITS", "Cut", "NoCut", "RandomCut", "SplitName", "TimeCut", "exact_order_statistics", "time_keys"]
 
@@ -28,7 +28,7 @@ Numbered = NDArray[np.uint8]
 class Cut(Protocol):
     """Says for each row to which of `SPLITS` it goes."""
 
-    def number(self, piece: Piece) -> Numbered | None:
+    def number(self, piece: RowChunk) -> Numbered | None:
         """Return (rows,) indices into `SPLITS`; None if all rows are for training."""
         ...
 
@@ -36,7 +36,7 @@ class Cut(Protocol):
 class NoCut:
     """All rows are for training."""
 
-    def number(self, piece: Piece) -> Numbered | None:  # noqa: ARG002 - part of the protocol
+    def number(self, piece: RowChunk) -> Numbered | None:  # noqa: ARG002 - part of the protocol
         """Return None."""
         return None
 
@@ -49,7 +49,7 @@ class RandomCut:
     valid: float
     test: float
 
-    def number(self, piece: Piece) -> Numbered | None:
+    def number(self, piece: RowChunk) -> Numbered | None:
         """Return the split of each row."""
         rows = np.arange(piece.first_row, piece.first_row + len(piece.frame), dtype=np.int64)
         seed = mix64(np.array([self.seed], dtype=np.int64))
@@ -62,18 +62,18 @@ class TimeCut:
     """Rows up to and including `last_train` are for training, later ones up to `last_valid` for validation."""
 
     column: str
-    plan: Plan
+    resolved: ResolvedConfig
     last_train: int
     last_valid: int
 
-    def number(self, piece: Piece) -> Numbered | None:
+    def number(self, piece: RowChunk) -> Numbered | None:
         """Return the split of each row."""
-        times = time_keys(piece.frame[self.column], self.plan, piece.place)
+        times = time_keys(piece.frame[self.column], self.resolved, piece.place)
         return (times > self.last_train).astype(np.uint8) + (times > self.last_valid).astype(np.uint8)
 
     @classmethod
     def at_shares(
-        cls, chunks: Callable[[], Iterable[Keys]], column: str, plan: Plan, *, valid: float, test: float
+        cls, chunks: Callable[[], Iterable[Keys]], column: str, resolved: ResolvedConfig, *, valid: float, test: float
     ) -> "TimeCut":
         """Find the times that leave the given shares of the rows after them; equal times go to the earlier split.
 
@@ -87,10 +87,10 @@ class TimeCut:
                 raise DataError(
                     f"data.split: no rows are left for {name}: too many rows of column {column} have the same time"
                 )
-        return cls(column, plan, last_train, last_valid)
+        return cls(column, resolved, last_train, last_valid)
 
 
-def time_keys(series: pl.Series, plan: Plan, place: Place) -> Keys:
+def time_keys(series: pl.Series, resolved: ResolvedConfig, place: RowLocation) -> Keys:
     """Return integers in the order of the times in a column.
 
     A column that a datetime feature reads has that feature's format and unit. Otherwise any numbers, dates, datetimes
@@ -99,7 +99,9 @@ def time_keys(series: pl.Series, plan: Plan, place: Place) -> Keys:
     Raises:
         DataError: a time is missing or cannot be read.
     """
-    readers = [f for n, f in plan.features.items() if isinstance(f, DatetimeFeature) and column_of(n, f) == series.name]
+    readers = [
+        f for n, f in resolved.features.items() if isinstance(f, DatetimeFeature) and column_of(n, f) == series.name
+    ]
     try:
         keys = _time_keys(series, readers[0] if readers else None)
     except BadColumn as error:

@@ -5,9 +5,9 @@ import polars as pl
 import pyarrow as pa
 
 from recsys.config.run import Config
-from recsys.features.canonical import Place
 from recsys.features.moments import Numbers
 from recsys.features.values import BadColumn, BadValue, key_kind, to_keys, to_numbers
+from recsys.sources.location import RowLocation
 
 __all__ = ["GROUP", "LABEL", "WEIGHT", "target_columns", "target_schema", "targets"]
 
@@ -35,7 +35,7 @@ def target_schema(config: Config) -> list[pa.Field]:
     return fields
 
 
-def targets(frame: pl.DataFrame, config: Config, place: Place) -> list[pa.Array]:
+def targets(frame: pl.DataFrame, config: Config, place: RowLocation) -> list[pa.Array]:
     """Read the targets of raw rows, in the order of `target_schema`.
 
     Raises:
@@ -55,7 +55,7 @@ def targets(frame: pl.DataFrame, config: Config, place: Place) -> list[pa.Array]
     return arrays
 
 
-def _numbers(series: pl.Series, place: Place) -> Numbers:
+def _numbers(series: pl.Series, place: RowLocation) -> Numbers:
     try:
         return to_numbers(series).to_numpy()
     except BadColumn as error:
@@ -64,7 +64,7 @@ def _numbers(series: pl.Series, place: Place) -> Numbers:
         raise place.value(series.name, str(error), error.position) from error
 
 
-def _group_keys(series: pl.Series, place: Place) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+def _group_keys(series: pl.Series, place: RowLocation) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
     try:
         return to_keys(series, key_kind(series.dtype)).to_numpy()
     except BadColumn as error:
@@ -74,7 +74,11 @@ def _group_keys(series: pl.Series, place: Place) -> np.ndarray[tuple[int], np.dt
 
 
 def _check(
-    numbers: Numbers, good: np.ndarray[tuple[int], np.dtype[np.bool_]], series: pl.Series, promised: str, place: Place
+    numbers: Numbers,
+    good: np.ndarray[tuple[int], np.dtype[np.bool_]],
+    series: pl.Series,
+    promised: str,
+    place: RowLocation,
 ) -> None:
     assert len(numbers) == len(good)
     if not good.all():

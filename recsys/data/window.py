@@ -19,7 +19,7 @@ import pyarrow as pa
 import torch
 from torch import Tensor
 
-from recsys.config.plan import Plan
+from recsys.config.resolved import ResolvedConfig
 from recsys.data.rows import Jagged, Rows
 from recsys.errors import DataError
 
@@ -56,19 +56,19 @@ class Columns:
     """`__group`, or nothing."""
 
     @classmethod
-    def of(cls, plan: Plan) -> Columns:
+    def of(cls, resolved: ResolvedConfig) -> Columns:
         """Return the columns that the prepared files of `plan` have."""
-        single = plan.fields_of_kind("id")
-        lists = plan.fields_of_kind("ids", "sequence")
+        single = resolved.fields_of_kind("id")
+        lists = resolved.fields_of_kind("ids", "sequence")
         return cls(
             ids=tuple(field.name for field in single if not field.open),
             keys=tuple(field.name for field in single if field.open),
             lists=tuple(field.name for field in lists),
             open_lists=frozenset(field.name for field in lists if field.open),
-            numbers=tuple(field.name for field in plan.fields if field.kind == "number"),
-            labels=tuple(f"__label.{task}" for task in plan.config.labels),
-            weights=("__weight",) if plan.config.weight else (),
-            groups=("__group",) if plan.config.group else (),
+            numbers=tuple(field.name for field in resolved.fields if field.kind == "number"),
+            labels=tuple(f"__label.{task}" for task in resolved.config.labels),
+            weights=("__weight",) if resolved.config.weight else (),
+            groups=("__group",) if resolved.config.group else (),
         )
 
     @property

@@ -2,11 +2,11 @@
 
 from recsys.embeddings.batch import Batch
 from recsys.embeddings.build import SCHEMES, build_schemes
-from recsys.embeddings.full import Full
-from recsys.embeddings.hash import Hash
-from recsys.embeddings.layout import Layout, Read, count_rows
-from recsys.embeddings.lookup import Lookup, cut_rows, fuse_optimizer
+from recsys.embeddings.layout import FieldLookup, Layout, count_rows
+from recsys.embeddings.lookup import Lookup, fuse_optimizer, unpack_lookups
 from recsys.embeddings.scheme import Member, Phase, PhysicalTable, Scheme
+from recsys.embeddings.schemes.full import Full
+from recsys.embeddings.schemes.hash import Hash
 
 __all__ = [
     "SCHEMES",
@@ -18,10 +18,10 @@ __all__ = [
     "Member",
     "Phase",
     "PhysicalTable",
-    "Read",
+    "FieldLookup",
     "Scheme",
     "build_schemes",
     "count_rows",
-    "cut_rows",
+    "unpack_lookups",
     "fuse_optimizer",
 ]

@@ -10,7 +10,7 @@ from torch import Tensor
 from torchrec.sparse.jagged_tensor import KeyedJaggedTensor
 from torchrec.streamable import Pipelineable
 
-from recsys.ranks import Orders
+from recsys.ranks import StepSignals
 
 __all__ = ["Batch"]
 
@@ -45,7 +45,7 @@ class Batch(Pipelineable):  # type: ignore[misc]
     """Rows of the whole batch, over all ranks."""
     total_weight: float
     """Sum of the weights of these; their number where rows have no weights."""
-    orders: Orders = field(default_factory=Orders)
+    orders: StepSignals = field(default_factory=StepSignals)
     """What ranks do after this batch, if there are several."""
 
     def to(self, device: torch.device, non_blocking: bool = False) -> "Batch":

@@ -4,27 +4,27 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from recsys.config import CustomTable, PlannedTable
+from recsys.config import CustomTable, ResolvedTable
 from recsys.config.budget import budget_bytes
 from recsys.config.custom import load_class
 from recsys.config.tables import Table, table_sections
-from recsys.embeddings.adaptemb import AdaptEmb
-from recsys.embeddings.alpt import Alpt
-from recsys.embeddings.dedup import Dedup
-from recsys.embeddings.deeplight import DeepLight
-from recsys.embeddings.dhe import Dhe
-from recsys.embeddings.dpq import Dpq
-from recsys.embeddings.full import Full
-from recsys.embeddings.hash import Hash
-from recsys.embeddings.integer import Integer
-from recsys.embeddings.md import Md
-from recsys.embeddings.mgqe import Mgqe
-from recsys.embeddings.multi_hash import MultiHash
-from recsys.embeddings.qr import Qr
-from recsys.embeddings.robe import Robe
 from recsys.embeddings.scheme import Member, Scheme
-from recsys.embeddings.tt_rec import TtRec
-from recsys.embeddings.unified import Unified
+from recsys.embeddings.schemes.adaptemb import AdaptEmb
+from recsys.embeddings.schemes.alpt import Alpt
+from recsys.embeddings.schemes.dedup import Dedup
+from recsys.embeddings.schemes.deeplight import DeepLight
+from recsys.embeddings.schemes.dhe import Dhe
+from recsys.embeddings.schemes.dpq import Dpq
+from recsys.embeddings.schemes.full import Full
+from recsys.embeddings.schemes.hash import Hash
+from recsys.embeddings.schemes.integer import Integer
+from recsys.embeddings.schemes.md import Md
+from recsys.embeddings.schemes.mgqe import Mgqe
+from recsys.embeddings.schemes.multi_hash import MultiHash
+from recsys.embeddings.schemes.qr import Qr
+from recsys.embeddings.schemes.robe import Robe
+from recsys.embeddings.schemes.tt_rec import TtRec
+from recsys.embeddings.schemes.unified import Unified
 from recsys.errors import ConfigError
 
 __all__ = ["SCHEMES", "UnreachableError", "build_schemes", "full_bytes", "human_bytes", "scheme_class", "solve"]
@@ -64,7 +64,7 @@ class UnreachableError(ConfigError):
         """Least bytes that the scheme can reach."""
 
 
-def build_schemes(table: PlannedTable, members: Sequence[Member]) -> list[Scheme]:
+def build_schemes(table: ResolvedTable, members: Sequence[Member]) -> list[Scheme]:
     """Return the schemes that store a table: one, or several if its features are stored apart.
 
     Raises:
@@ -85,7 +85,7 @@ def build_schemes(table: PlannedTable, members: Sequence[Member]) -> list[Scheme
     return kind.parts(table.name, members, table.dim, spec)
 
 
-def scheme_class(table: PlannedTable) -> type[Scheme]:
+def scheme_class(table: ResolvedTable) -> type[Scheme]:
     """Return the class that a table's section names.
 
     Raises:
@@ -98,7 +98,7 @@ def scheme_class(table: PlannedTable) -> type[Scheme]:
     return SCHEMES[name]
 
 
-def solve(table: PlannedTable, members: Sequence[Member]) -> Table:
+def solve(table: ResolvedTable, members: Sequence[Member]) -> Table:
     """Return the table's section with its budget turned into the largest knob that keeps to it.
 
     Raises:
@@ -140,7 +140,7 @@ def solve(table: PlannedTable, members: Sequence[Member]) -> Table:
     return at(low)
 
 
-def others_that_reach(table: PlannedTable, members: Sequence[Member], budget: str | float) -> list[str]:
+def others_that_reach(table: ResolvedTable, members: Sequence[Member], budget: str | float) -> list[str]:
     """Return the other schemes that can keep to a budget for a table, with their other keys at their defaults."""
     able = []
     takes_open = any(member.num_ids is None for member in members)

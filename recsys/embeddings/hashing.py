@@ -9,7 +9,7 @@ import math
 import torch
 from torch import Tensor
 
-__all__ = ["merged_by_chance", "merged_modulo", "mix64", "name_salt", "salted"]
+__all__ = ["expected_collisions", "modulo_collisions", "mix64", "name_salt", "salted"]
 
 
 def mix64(key_V: Tensor) -> Tensor:
@@ -38,7 +38,7 @@ def salted(key_V: Tensor, salt: int) -> Tensor:
     return mix64(key_V ^ torch.full((1,), salt, dtype=torch.int64, device=key_V.device))
 
 
-def merged_by_chance(num_ids: int, log_places: float) -> float:
+def expected_collisions(num_ids: int, log_places: float) -> float:
     """Return how many ids have a place with another, when each gets one of exp(log_places) at random.
 
     >>> round(merged_by_chance(2, math.log(4)), 9)
@@ -51,7 +51,7 @@ def merged_by_chance(num_ids: int, log_places: float) -> float:
     return num_ids * -math.expm1((num_ids - 1) * math.log1p(-math.exp(-log_places)))
 
 
-def merged_modulo(num_ids: int, rows: int) -> float:
+def modulo_collisions(num_ids: int, rows: int) -> float:
     """Return how many of `num_ids` consecutive ids agree with another modulo `rows`.
 
     >>> merged_modulo(12, 10), merged_modulo(30, 10)

@@ -19,20 +19,20 @@ import torch
 from torch import Tensor
 from torchrec.sparse.jagged_tensor import KeyedJaggedTensor
 
-from recsys.config import Field, Plan
+from recsys.config import Field, ResolvedConfig
 from recsys.data.rows import Rows
 from recsys.embeddings.batch import Batch
 from recsys.embeddings.build import build_schemes
-from recsys.embeddings.requests import requests_of
+from recsys.embeddings.constraints import table_constraints
 from recsys.embeddings.scheme import Member, PhysicalTable, Scheme
 from recsys.errors import DataError
-from recsys.ranks import ALONE, Exchange
+from recsys.ranks import SINGLE_PROCESS, Exchange
 
-__all__ = ["Layout", "Read", "count_rows"]
+__all__ = ["Layout", "FieldLookup", "count_rows"]
 
 
 @dataclass(frozen=True, slots=True)
-class Read:
+class FieldLookup:
     """How one field is read."""
 
     field: Field
@@ -48,33 +48,37 @@ class Layout:
     """The fixed part: schemes, physical tables, and the order of keys.
 
     Args:
-        plan: fields and tables.
+        resolved: fields and tables.
         members: each vocabulary, by the field that owns it.
         jagged: sequences reach the tower entry by entry (DIN); else they are pooled.
         regularized: rows are penalised, so that each of them must be seen by itself.
     """
 
-    def __init__(self, plan: Plan, members: Mapping[str, Member], *, jagged: bool, regularized: bool) -> None:
-        self.plan = plan
+    def __init__(
+        self, resolved: ResolvedConfig, members: Mapping[str, Member], *, jagged: bool, regularized: bool
+    ) -> None:
+        self.resolved = resolved
         self.schemes: dict[str, Scheme] = {}
         self.tables: dict[str, list[Scheme]] = {}
-        reads: dict[str, Read] = {}
-        for table in plan.tables:
-            self.tables[table.name] = build_schemes(table, [members[owner] for owner in plan.vocabularies_in(table)])
+        reads: dict[str, FieldLookup] = {}
+        for table in resolved.tables:
+            self.tables[table.name] = build_schemes(
+                table, [members[owner] for owner in resolved.vocabularies_in(table)]
+            )
             self.schemes |= {scheme.name: scheme for scheme in self.tables[table.name]}
             places = {m.name: (s, i) for s in self.tables[table.name] for i, m in enumerate(s.members)}
             for name in table.fields:
-                field = plan.field(name)
-                scheme, member = places[plan.vocabulary_of(field)]
+                field = resolved.field(name)
+                scheme, member = places[resolved.vocabulary_of(field)]
                 form: Literal["single", "bag", "jagged"] = "bag"
                 if field.kind == "id":
                     form = "single"
                 elif regularized or not scheme.sums_bags or (jagged and field.kind == "sequence"):
                     form = "jagged"
-                reads[name] = Read(field, scheme.name, member, form)
-        self.aligned = [names for names in plan.behaviours().values() if len(names) > 1]
-        self.reads = {field.name: reads[field.name] for field in plan.fields if field.name in reads}
-        self.requests = requests_of(plan, self.tables)
+                reads[name] = FieldLookup(field, scheme.name, member, form)
+        self.aligned = [names for names in resolved.behaviours().values() if len(names) > 1]
+        self.reads = {field.name: reads[field.name] for field in resolved.fields if field.name in reads}
+        self.requests = table_constraints(resolved, self.tables)
         self.physical: dict[str, PhysicalTable] = {t.name: t for s in self.schemes.values() for t in s.physical()}
         self._place_keys()
 
@@ -117,7 +121,7 @@ class Layout:
         self._check_aligned(rows)
         ids = self.ids(rows)
         physical = self.remap(ids)
-        exchange = exchange or Exchange(ALONE)
+        exchange = exchange or Exchange(SINGLE_PROCESS)
         weight = rows.num_rows if rows.weights is None else float(rows.weights.sum(dtype=torch.float64))
         met = exchange.meet(weight, self._most_slots(rows))
         most_rows = -(-rows.batch_rows // exchange.world.size)
@@ -150,7 +154,7 @@ class Layout:
                     )
 
     @staticmethod
-    def _ids(rows: Rows, read: Read) -> Tensor:
+    def _ids(rows: Rows, read: FieldLookup) -> Tensor:
         name = read.field.name
         return rows.single[name] if read.form == "single" else rows.lists[name].values
 

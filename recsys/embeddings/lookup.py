@@ -19,7 +19,7 @@ from recsys.config.run import SparseOptimizer
 from recsys.embeddings.batch import Batch
 from recsys.embeddings.layout import Layout, pooled_key
 
-__all__ = ["Lookup", "cut_rows", "fuse_optimizer"]
+__all__ = ["Lookup", "unpack_lookups", "fuse_optimizer"]
 
 _OPTIMIZERS: dict[str, type[torch.optim.Optimizer]] = {
     "rowwise_adagrad": RowWiseAdagrad,
@@ -72,7 +72,7 @@ def _left_empty(weight: Tensor) -> None:
     """Draw nothing: TorchRec knows a shard, but not of which rows; `fill_shard` does."""
 
 
-def cut_rows(
+def unpack_lookups(
     layout: Layout, pooled: KeyedTensor | None, slots: KeyedTensor | None, batch: Batch
 ) -> dict[str, list[Tensor]]:
     """Return for every field the rows of its lookups, one tensor (B, d), or (V, d) if jagged, for each."""

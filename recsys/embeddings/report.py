@@ -6,12 +6,12 @@ from typing import Any, NamedTuple
 
 import torch
 
-from recsys.config import FullTable, Plan, PlannedTable
+from recsys.config import FullTable, ResolvedConfig, ResolvedTable
 from recsys.config.budget import budget_bytes
 from recsys.config.tables import Table, table_sections
 from recsys.embeddings.build import SCHEMES, UnreachableError, build_schemes, full_bytes, solve
+from recsys.embeddings.collisions import Sharing, expected_sharing, is_counted, sharing
 from recsys.embeddings.scheme import Member, Phase, Scheme, bytes_by_phase
-from recsys.embeddings.sharing import Sharing, expected_sharing, is_counted, sharing
 from recsys.embeddings.vocabularies import members_of, vocabularies
 from recsys.errors import ConfigError
 from recsys.features.state import TransformState
@@ -79,14 +79,14 @@ class WhatIf(NamedTuple):
     """`full` first; then those that can be built, by the bytes of their training; then the others."""
 
 
-def report(plan: Plan, state: TransformState) -> tuple[list[Part], list[Use]]:
+def report(resolved: ResolvedConfig, state: TransformState) -> tuple[list[Part], list[Use]]:
     """Return what the tables of a plan store, and who reads it.
 
     Raises:
         ConfigError: a table cannot be built as the configuration says, e.g. its budget is below what it can reach.
     """
-    members, parts, uses = members_of(plan, state), [], []
-    for table in plan.tables:
+    members, parts, uses = members_of(resolved, state), [], []
+    for table in resolved.tables:
         schemes = _built(table, members[table.name])
         for scheme in schemes:
             full = full_bytes(scheme.members, table.dim)
@@ -96,22 +96,22 @@ def report(plan: Plan, state: TransformState) -> tuple[list[Part], list[Use]]:
                     scheme.name,
                     scheme.spec.scheme,
                     _rows(scheme),
-                    bytes_by_phase([scheme], plan.config.train),
+                    bytes_by_phase([scheme], resolved.config.train),
                     full,
                 )
             )
-        uses += _uses(plan, state, schemes)
-    order = [field.name for field in plan.fields]
+        uses += _uses(resolved, state, schemes)
+    order = [field.name for field in resolved.fields]
     return parts, sorted(uses, key=lambda use: order.index(use.name))
 
 
-def what_if(plan: Plan, state: TransformState, budget: str | float) -> WhatIf:
+def what_if(resolved: ResolvedConfig, state: TransformState, budget: str | float) -> WhatIf:
     """Return what every scheme makes of one budget for all ids of a plan in one table.
 
     Raises:
         ConfigError: no feature has ids, or the budget is a fraction, of which there is none of an open vocabulary.
     """
-    members, dim = list(vocabularies(plan, state).values()), plan.config.model.dim
+    members, dim = list(vocabularies(resolved, state).values()), resolved.config.model.dim
     if not members:
         raise ConfigError("features: none has ids, so there is nothing to store")
     full = full_bytes(members, dim)
@@ -120,19 +120,19 @@ def what_if(plan: Plan, state: TransformState, budget: str | float) -> WhatIf:
         name = next(member.name for member in members if member.num_ids is None)
         raise ConfigError(f"--what-if: {name!r} has an open vocabulary, of which no fraction can be taken; give bytes")
     names = tuple(member.name for member in members)
-    fields = tuple(field.name for field in plan.fields if field.kind != "number")
-    table = PlannedTable(name="all", fields=fields, dim=dim, spec=FullTable(features=names))
+    fields = tuple(field.name for field in resolved.fields if field.kind != "number")
+    table = ResolvedTable(name="all", fields=fields, dim=dim, spec=FullTable(features=names))
     found = []
     for name, section in table_sections().items():
         if name in SCHEMES and "budget" in section.model_fields:
             spec: Any = section.model_validate({"features": names, "scheme": name, "budget": budget})
-            found.append(_candidate(plan, replace(table, spec=spec), members))
+            found.append(_candidate(resolved, replace(table, spec=spec), members))
     found.sort(key=lambda one: (not one.bytes, one.floor is None, one.bytes.get("training", one.floor or 0)))
-    first = [] if full is None else [_candidate(plan, table, members)]
+    first = [] if full is None else [_candidate(resolved, table, members)]
     return WhatIf(members, dim, allowed, full, first + found)
 
 
-def _candidate(plan: Plan, table: PlannedTable, members: Sequence[Member]) -> Candidate:
+def _candidate(resolved: ResolvedConfig, table: ResolvedTable, members: Sequence[Member]) -> Candidate:
     kind, name = SCHEMES[table.spec.scheme], table.spec.scheme
     if not kind.takes_open and any(member.num_ids is None for member in members):
         return Candidate(name, "", {}, None, "takes no open vocabulary")
@@ -146,7 +146,7 @@ def _candidate(plan: Plan, table: PlannedTable, members: Sequence[Member]) -> Ca
     expected = [expected_sharing(part, place) for part, place in known]
     total = None if None in expected else sum(value or 0 for value in expected)
     note = f"trains in {kind.num_stages} stages" if kind.num_stages > 1 else ""
-    return Candidate(name, _knob(spec), bytes_by_phase(schemes, plan.config.train), total, note)
+    return Candidate(name, _knob(spec), bytes_by_phase(schemes, resolved.config.train), total, note)
 
 
 def _knob(spec: Table) -> str:
@@ -165,7 +165,7 @@ def _rows(scheme: Scheme) -> str:
     return " + ".join(shapes) if len(shapes) <= 2 else f"{len(shapes)} {word}"
 
 
-def _built(table: PlannedTable, members: Sequence[Member]) -> list[Scheme]:
+def _built(table: ResolvedTable, members: Sequence[Member]) -> list[Scheme]:
     """Return the schemes of a table, on the meta device unless rows must be looked at: some hold large tensors."""
     with torch.device("meta"):
         schemes = build_schemes(table, members)
@@ -173,11 +173,11 @@ def _built(table: PlannedTable, members: Sequence[Member]) -> list[Scheme]:
     return build_schemes(table, members) if looks else schemes
 
 
-def _uses(plan: Plan, state: TransformState, schemes: Sequence[Scheme]) -> list[Use]:
+def _uses(resolved: ResolvedConfig, state: TransformState, schemes: Sequence[Scheme]) -> list[Use]:
     found = []
     for scheme in schemes:
         for place, member in enumerate(scheme.members):
-            fields = (field.name for field in plan.fields if field.vocabulary == member.name)
+            fields = (field.name for field in resolved.fields if field.vocabulary == member.name)
             counts = state.vocabularies[member.name].counts if member.name in state.vocabularies else None
             found.append(
                 Use(

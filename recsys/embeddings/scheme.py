@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from recsys.config import SparseOptimizer, TrainSection
 from recsys.config.tables import Table
-from recsys.embeddings.hashing import merged_by_chance
+from recsys.embeddings.hashing import expected_collisions
 
 __all__ = [
     "Init",
@@ -180,18 +180,18 @@ class Scheme(nn.Module, ABC):
     def expected_merged(self, member: int) -> float:
         """Return how many ids of a member share all of their places with another, on average over hash functions."""
         log_places = sum(math.log(table.rows) for table in self.tables(member))
-        return merged_by_chance(self.members[member].size, log_places)
+        return expected_collisions(self.members[member].size, log_places)
 
     # --- training -------------------------------------------------------------------------------------------------
 
     def use_optimizer(self, optimizer: SparseOptimizer) -> None:
         """Take the sparse optimiser, if the scheme updates rows of its own."""
 
-    def own_rates(self) -> list[Tensor]:
+    def lr_buffers(self) -> list[Tensor]:
         """Return the buffers () with the learning rates of the scheme's own rows; the caller changes them in place."""
         return []
 
-    def take_loss(self) -> Tensor | None:
+    def pop_aux_loss(self) -> Tensor | None:
         """Return and forget the scheme's own part () of the loss of the last forward pass.
 
         With several ranks it is this rank's part times their number, by which the sum of their gradients is divided.

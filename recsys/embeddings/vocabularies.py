@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from recsys.config import BucketFeature, DatetimeFeature, Field, IdFeature, IdsFeature, Plan
+from recsys.config import BucketFeature, DatetimeFeature, Field, IdFeature, IdsFeature, ResolvedConfig
 from recsys.embeddings.scheme import Member
 from recsys.features.state import TransformState
 from recsys.features.times import PART_SIZES
@@ -11,18 +11,18 @@ from recsys.features.times import PART_SIZES
 __all__ = ["members_of", "vocabularies", "vocabularies_of_config"]
 
 
-def vocabularies(plan: Plan, state: TransformState) -> dict[str, Member]:
+def vocabularies(resolved: ResolvedConfig, state: TransformState) -> dict[str, Member]:
     """Return each vocabulary of a plan, by the field that owns it."""
-    owners = {plan.vocabulary_of(field): field for field in plan.fields if field.kind != "number"}
+    owners = {resolved.vocabulary_of(field): field for field in resolved.fields if field.kind != "number"}
     return {owner: _member(owner, field, state) for owner, field in owners.items()}
 
 
-def vocabularies_of_config(plan: Plan) -> dict[str, Member] | None:
+def vocabularies_of_config(resolved: ResolvedConfig) -> dict[str, Member] | None:
     """Return each vocabulary of a plan if none is learnt from data: open or listed ones, buckets, parts of times."""
     found: dict[str, Member] = {}
-    for owner in {plan.vocabulary_of(field): None for field in plan.fields if field.kind != "number"}:
-        field = plan.field(owner)
-        feature = plan.features[field.feature]
+    for owner in {resolved.vocabulary_of(field): None for field in resolved.fields if field.kind != "number"}:
+        field = resolved.field(owner)
+        feature = resolved.features[field.feature]
         if field.open:
             found[owner] = Member(owner, None)
         elif isinstance(feature, DatetimeFeature):
@@ -37,10 +37,10 @@ def vocabularies_of_config(plan: Plan) -> dict[str, Member] | None:
     return found
 
 
-def members_of(plan: Plan, state: TransformState) -> dict[str, list[Member]]:
+def members_of(resolved: ResolvedConfig, state: TransformState) -> dict[str, list[Member]]:
     """Return the vocabularies that each table of a plan holds, in order, by the table's name."""
-    known = vocabularies(plan, state)
-    return {table.name: [known[owner] for owner in plan.vocabularies_in(table)] for table in plan.tables}
+    known = vocabularies(resolved, state)
+    return {table.name: [known[owner] for owner in resolved.vocabularies_in(table)] for table in resolved.tables}
 
 
 def _member(owner: str, field: Field, state: TransformState) -> Member:

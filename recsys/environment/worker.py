@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from recsys.errors import EnvironmentError_
 
-__all__ = ["LISTENER", "REASON", "Failure", "Place", "death_of", "is_launched", "place", "tell_launcher"]
+__all__ = ["LISTENER", "REASON", "Failure", "RankInfo", "describe_exit", "is_launched", "place", "tell_launcher"]
 
 REASON = "RECSYS_REASON"
 """Variable with the path at which the first failed process writes why."""
@@ -23,7 +23,7 @@ LISTENER = "RECSYS_LISTENER"
 """Variable of rank 0 with the number of the open socket that listens at MASTER_PORT, so that nobody else takes it."""
 
 
-class Place(NamedTuple):
+class RankInfo(NamedTuple):
     """Where a process stands among those that train together."""
 
     rank: int
@@ -57,14 +57,14 @@ class Failure(NamedTuple):
         return f"error: {self.reason}" if self.code == 2 else f"error: rank {self.rank}: {self.reason}"
 
 
-def place(environment: Mapping[str, str] = os.environ) -> Place | None:
+def place(environment: Mapping[str, str] = os.environ) -> RankInfo | None:
     """Return this process's place, None if nobody gave it one.
 
     Raises:
         EnvironmentError_: variables are missing, or contradict each other.
 
     >>> place({"RANK": "0", "WORLD_SIZE": "1"})
-    Place(rank=0, size=1, local_rank=0, local_size=1, address='', port=0)
+    RankInfo(rank=0, size=1, local_rank=0, local_size=1, address='', port=0)
     >>> place({}) is None
     True
     """
@@ -74,7 +74,7 @@ def place(environment: Mapping[str, str] = os.environ) -> Place | None:
     if not 0 <= rank < size:
         raise EnvironmentError_(f"RANK must be from 0 to WORLD_SIZE - 1, got RANK={rank}, WORLD_SIZE={size}")
     if size == 1:
-        return Place(0, 1, 0, 1, "", 0)
+        return RankInfo(0, 1, 0, 1, "", 0)
     local_rank, local_size = _number(environment, "LOCAL_RANK"), _number(environment, "LOCAL_WORLD_SIZE")
     if not 0 <= local_rank < local_size:
         raise EnvironmentError_(
@@ -86,7 +86,7 @@ def place(environment: Mapping[str, str] = os.environ) -> Place | None:
             f"every host must have as many ranks, got WORLD_SIZE={size}, LOCAL_WORLD_SIZE={local_size}"
         )
     address, port = _word(environment, "MASTER_ADDR"), _number(environment, "MASTER_PORT")
-    return Place(rank, size, local_rank, local_size, address, port)
+    return RankInfo(rank, size, local_rank, local_size, address, port)
 
 
 def is_launched() -> bool:
@@ -114,7 +114,7 @@ def tell_launcher(failure: Failure) -> bool:
     return True
 
 
-def death_of(exit_code: int) -> str:
+def describe_exit(exit_code: int) -> str:
     """Say how a process ended that was not meant to.
 
     >>> death_of(-9)

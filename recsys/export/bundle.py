@@ -19,7 +19,7 @@ import pyarrow as pa
 from pyarrow import parquet
 from torch import Tensor, nn
 
-from recsys.config import Plan
+from recsys.config import ResolvedConfig
 from recsys.embeddings import Layout
 from recsys.errors import ExportError
 from recsys.export import verify
@@ -42,7 +42,7 @@ TOLERANCE = 1e-6
 def write_bundle(
     folder: Path,
     *,
-    plan: Plan,
+    resolved: ResolvedConfig,
     state: TransformState,
     layout: Layout,
     tower: nn.Module,
@@ -55,7 +55,7 @@ def write_bundle(
 
     Args:
         folder: where to; a bundle that is there is replaced.
-        plan: fields and tables.
+        resolved: fields and tables.
         state: the fitted vocabularies, buckets and number scales.
         layout: its schemes hold their trained parameters.
         tower: as trained.
@@ -67,16 +67,16 @@ def write_bundle(
     Raises:
         ExportError: `folder` holds something else, or the bundle scores the golden rows differently. Nothing is left.
     """
-    _check_golden(golden.height, expected, len(plan.config.labels))
+    _check_golden(golden.height, expected, len(resolved.config.labels))
     _check_target(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
     temporary = folder.with_name(f".{folder.name}.tmp")
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir()
     try:
-        save(script(export_module(plan, state, layout, tower, weights)), temporary / "model.pt")
-        described = signature(plan, state, metrics=metrics, sha256=_sha256(temporary / "model.pt"))
-        _write_golden(temporary / "golden.parquet", canonical(golden, plan, state).to_arrow(), expected, described)
+        save(script(export_module(resolved, state, layout, tower, weights)), temporary / "model.pt")
+        described = signature(resolved, state, metrics=metrics, sha256=_sha256(temporary / "model.pt"))
+        _write_golden(temporary / "golden.parquet", canonical(golden, resolved, state).to_arrow(), expected, described)
         (temporary / "signature.json").write_text(json.dumps(described, indent=2) + "\n", encoding="utf-8")
         (temporary / "README.md").write_text(readme(folder.name, described), encoding="utf-8")
         _verify(temporary)

@@ -31,11 +31,11 @@ def export_run(run: Path, out: Path) -> None:
     built = load_run(run, device=pick_device("cpu"))
     golden = golden_path(run)
     with tempfile.TemporaryDirectory(prefix="recsys-") as scratch:
-        split = prepare_split(built.plan, built.state, [golden], DataSection(), Path(scratch) / "golden")
+        split = prepare_split(built.resolved, built.state, [golden], DataSection(), Path(scratch) / "golden")
         expected = score_alone(built, split).probabilities
     write_bundle(
         out,
-        plan=built.plan,
+        resolved=built.resolved,
         state=built.state,
         layout=built.layout,
         tower=built.model.module.tower,

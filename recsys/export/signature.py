@@ -5,7 +5,7 @@ from typing import Any
 
 import torch
 
-from recsys.config import Plan
+from recsys.config import ResolvedConfig
 from recsys.config.features import (
     BucketFeature,
     CrossFeature,
@@ -25,26 +25,28 @@ FORMAT = 1
 HASH = f"xxhash64/{HASH_VERSION}"
 
 
-def signature(plan: Plan, state: TransformState, *, metrics: dict[str, float], sha256: str) -> dict[str, Any]:
+def signature(
+    resolved: ResolvedConfig, state: TransformState, *, metrics: dict[str, float], sha256: str
+) -> dict[str, Any]:
     """Describe a model: its inputs, outputs, and how raw columns become inputs.
 
     Args:
-        plan: the model's.
+        resolved: the model's.
         state: gives the kind of key of each column.
         metrics: of training, copied.
         sha256: of model.pt, in hexadecimal.
     """
-    inputs = [_input(name, feature, state) for name, feature in plan.features.items()]
+    inputs = [_input(name, feature, state) for name, feature in resolved.features.items()]
     return {
         "format": FORMAT,
         "hash": HASH,
         "inputs": [declared for declared in inputs if declared],
-        "outputs": [{"name": f"score.{task}", "task": task, "dtype": "float64"} for task in plan.config.labels],
+        "outputs": [{"name": f"score.{task}", "task": task, "dtype": "float64"} for task in resolved.config.labels],
         "versions": {"recsys": _own_version(), "torch": str(torch.__version__)},
         "metrics": metrics,
         "sha256": {"model.pt": sha256},
         "key_kinds": dict(state.key_kinds),
-        "config": plan.config.model_dump(mode="json"),
+        "config": resolved.config.model_dump(mode="json"),
     }
 
 

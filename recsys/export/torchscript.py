@@ -10,7 +10,7 @@ from typing import TypeVar
 import torch
 from torch import Tensor, nn
 
-from recsys.config import Plan
+from recsys.config import ResolvedConfig
 from recsys.config.features import BucketFeature, CrossFeature, DatetimeFeature
 from recsys.embeddings import Layout
 from recsys.errors import ExportError
@@ -25,7 +25,7 @@ from recsys.export.encoders import (
 from recsys.export.graph import Fields, Graph, Histories, TableReader
 from recsys.export.inputs import Inputs
 from recsys.features.state import TransformState
-from recsys.model import Wiring
+from recsys.model import TowerInputMap
 
 __all__ = ["export_module", "save", "script", "table_readers", "with_own_storage"]
 
@@ -33,12 +33,12 @@ M = TypeVar("M", bound=nn.Module)
 
 
 def export_module(
-    plan: Plan, state: TransformState, layout: Layout, tower: nn.Module, weights: dict[str, Tensor]
+    resolved: ResolvedConfig, state: TransformState, layout: Layout, tower: nn.Module, weights: dict[str, Tensor]
 ) -> Graph:
     """Return the module that scores raw canonical inputs.
 
     Args:
-        plan: fields and tables.
+        resolved: fields and tables.
         state: the fitted vocabularies, buckets and number scales.
         layout: its schemes hold their trained parameters.
         tower: as trained; a copy is exported, in evaluation mode.
@@ -48,15 +48,17 @@ def export_module(
         ExportError: the weights of a table are missing or have another shape than the layout's.
     """
     _check_weights(layout, weights)
-    wiring = Wiring.of(plan)
+    wiring = TowerInputMap.of(resolved)
     sequences = list(wiring.behaviours.values())
     graph = Graph(
-        inputs=Inputs(plan.features, layout.aligned),
-        encoders=_encoders(plan, state),
-        numbers=NumbersEncoder({f.name: state.numbers[f.name] for f in plan.fields if f.kind == "number"}),
+        inputs=Inputs(resolved.features, layout.aligned),
+        encoders=_encoders(resolved, state),
+        numbers=NumbersEncoder({f.name: state.numbers[f.name] for f in resolved.fields if f.kind == "number"}),
         tables=table_readers(layout, weights),
-        fields=Fields({name: _pooling(plan, name) for name in wiring.fields}),
-        histories=Histories(sequences, [[plan.vocabulary_of(plan.field(s)) for s in names] for names in sequences]),
+        fields=Fields({name: _pooling(resolved, name) for name in wiring.fields}),
+        histories=Histories(
+            sequences, [[resolved.vocabulary_of(resolved.field(s)) for s in names] for names in sequences]
+        ),
         tower=copy.deepcopy(tower),
     )
     return with_own_storage(graph.cpu().eval().requires_grad_(requires_grad=False))
@@ -112,20 +114,20 @@ def _check_weights(layout: Layout, weights: dict[str, Tensor]) -> None:
             )
 
 
-def _encoders(plan: Plan, state: TransformState) -> list[nn.Module]:
+def _encoders(resolved: ResolvedConfig, state: TransformState) -> list[nn.Module]:
     """Return one encoder for each vocabulary, with all the fields that share it."""
     sources: dict[str, dict[str, list[str]]] = {}
-    for field in plan.fields:
+    for field in resolved.fields:
         if field.kind != "number":
-            feature = plan.features[field.feature]
+            feature = resolved.features[field.feature]
             names = list(feature.of) if isinstance(feature, CrossFeature) else [field.feature]
-            sources.setdefault(plan.vocabulary_of(field), {})[field.name] = names
-    return [FieldsEncoder(_encoder(plan, state, owner), fields) for owner, fields in sources.items()]
+            sources.setdefault(resolved.vocabulary_of(field), {})[field.name] = names
+    return [FieldsEncoder(_encoder(resolved, state, owner), fields) for owner, fields in sources.items()]
 
 
-def _encoder(plan: Plan, state: TransformState, owner: str) -> nn.Module:
-    field = plan.field(owner)
-    feature = plan.features[field.feature]
+def _encoder(resolved: ResolvedConfig, state: TransformState, owner: str) -> nn.Module:
+    field = resolved.field(owner)
+    feature = resolved.features[field.feature]
     if isinstance(feature, DatetimeFeature):
         return DatetimeEncoder(next(part for part in feature.parts if field.name == f"{field.feature}.{part}"))
     if isinstance(feature, BucketFeature):
@@ -142,6 +144,6 @@ def table_readers(layout: Layout, weights: Mapping[str, Tensor]) -> list[TableRe
     return readers
 
 
-def _pooling(plan: Plan, name: str) -> str:
-    field = plan.field(name)
+def _pooling(resolved: ResolvedConfig, name: str) -> str:
+    field = resolved.field(name)
     return "none" if field.kind == "id" else field.pooling

@@ -4,54 +4,34 @@ id: Int64 key. ids, sequence: List(Int64) of keys. number, bucket: Float64. date
 Crosses are made of the keys of other features and have no column here.
 """
 
-from collections.abc import Sequence
-from typing import NamedTuple
-
 import polars as pl
 
 from recsys.config.features import DatetimeFeature, Feature, IdFeature, IdsFeature, SequenceFeature
-from recsys.config.plan import Plan, column_of
-from recsys.config.problems import did_you_mean
-from recsys.errors import DataError
+from recsys.config.resolved import ResolvedConfig, column_of
 from recsys.features.fingerprint import KeyKind
 from recsys.features.lists import to_key_lists
 from recsys.features.state import TransformState
 from recsys.features.times import to_seconds
 from recsys.features.values import BadColumn, BadValue, to_keys, to_numbers
+from recsys.sources.location import RowLocation, no_column
 
-__all__ = ["Place", "canonical", "input_columns", "no_column"]
-
-
-class Place(NamedTuple):
-    """Where the rows of a frame come from, for messages."""
-
-    source: str = ""
-    """File name, or whatever the rows came in."""
-    first_row: int = 0
-    """Rows of the source before this frame; messages count from 1, without the header of a csv file."""
-
-    def column(self, column: str, problem: str) -> DataError:
-        """Return the error of a whole column."""
-        start = f"{self.source}: " if self.source else ""
-        return DataError(f"{start}column {column}: {problem}")
-
-    def value(self, column: str, problem: str, position: int) -> DataError:
-        """Return the error of one value."""
-        return self.column(column, f"{problem} (row {self.first_row + position + 1})")
+__all__ = ["canonical", "input_columns"]
 
 
-def input_columns(plan: Plan) -> list[str]:
+def input_columns(resolved: ResolvedConfig) -> list[str]:
     """Return the columns that the features read, each once."""
-    columns = [column_of(name, feature) for name, feature in plan.features.items()]
+    columns = [column_of(name, feature) for name, feature in resolved.features.items()]
     return list(dict.fromkeys(column for column in columns if column is not None))
 
 
-def canonical(frame: pl.DataFrame, plan: Plan, state: TransformState, place: Place | None = None) -> pl.DataFrame:
+def canonical(
+    frame: pl.DataFrame, resolved: ResolvedConfig, state: TransformState, place: RowLocation | None = None
+) -> pl.DataFrame:
     """Read each feature's column of a raw frame; other columns are not needed and not looked at.
 
     Args:
         frame: raw rows.
-        plan: says what the columns mean.
+        resolved: says what the columns mean.
         state: only `key_kinds` is used.
         place: where the rows come from, for messages.
 
@@ -61,9 +41,9 @@ def canonical(frame: pl.DataFrame, plan: Plan, state: TransformState, place: Pla
     Raises:
         DataError: a column is missing, or a column or value is not what the plan promises.
     """
-    place = place or Place()
+    place = place or RowLocation()
     columns = []
-    for name, feature in plan.features.items():
+    for name, feature in resolved.features.items():
         column = column_of(name, feature)
         if column is None:
             continue
@@ -77,13 +57,6 @@ def canonical(frame: pl.DataFrame, plan: Plan, state: TransformState, place: Pla
             raise place.value(column, str(error), error.position) from error
         columns.append(series.alias(name))
     return pl.DataFrame(columns)
-
-
-def no_column(source: str, column: str, columns: Sequence[str]) -> DataError:
-    """Return the error of a missing column, with the nearest name there is."""
-    start = f"{source}: " if source else ""
-    hint = did_you_mean(column, columns) or f"; it has {', '.join(columns)}"
-    return DataError(f"{start}no column {column!r}{hint}")
 
 
 def _canonical_series(series: pl.Series, feature: Feature, kind: KeyKind) -> pl.Series:

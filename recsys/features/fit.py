@@ -14,7 +14,7 @@ from recsys.config.features import (
     NumberFeature,
     SequenceFeature,
 )
-from recsys.config.plan import Field, Plan
+from recsys.config.resolved import Field, ResolvedConfig
 from recsys.errors import DataError
 from recsys.features.canonical import canonical
 from recsys.features.fields import list_keys, single_keys
@@ -29,26 +29,26 @@ from recsys.features.vocabulary import Vocabulary, VocabularyCounter
 __all__ = ["Fitting", "fit", "key_kinds"]
 
 
-def fit(frames: Iterable[pl.DataFrame], plan: Plan) -> TransformState:
+def fit(frames: Iterable[pl.DataFrame], resolved: ResolvedConfig) -> TransformState:
     """Fit to raw frames of the training split, one after another.
 
     Raises:
         DataError: no rows, or a column or value that is not what the plan promises.
     """
-    unfitted, fitting = TransformState(), Fitting(plan)
+    unfitted, fitting = TransformState(), Fitting(resolved)
     for frame in frames:
         if not unfitted.key_kinds:
-            unfitted = TransformState(key_kinds=key_kinds(plan, frame.schema))
-        fitting.add(canonical(frame, plan, unfitted))
+            unfitted = TransformState(key_kinds=key_kinds(resolved, frame.schema))
+        fitting.add(canonical(frame, resolved, unfitted))
     return fitting.finish(unfitted.key_kinds)
 
 
-def key_kinds(plan: Plan, columns: Mapping[str, pl.DataType]) -> dict[str, KeyKind]:
+def key_kinds(resolved: ResolvedConfig, columns: Mapping[str, pl.DataType]) -> dict[str, KeyKind]:
     """Say for each id, ids and sequence feature how its values become keys; a sequence follows what it is `of`."""
     kinds: dict[str, KeyKind] = {}
-    for name, feature in plan.features.items():
+    for name, feature in resolved.features.items():
         owner = feature.of if isinstance(feature, SequenceFeature) else name
-        of = plan.features[owner]
+        of = resolved.features[owner]
         if isinstance(of, IdFeature | IdsFeature):
             kinds[name] = key_kind(columns.get(of.column or owner, pl.Null()))
     return kinds
@@ -61,22 +61,28 @@ class Fitting:
     bits, so merge parts in the order of the rows.
     """
 
-    def __init__(self, plan: Plan) -> None:
-        self.plan = plan
+    def __init__(self, resolved: ResolvedConfig) -> None:
+        self.resolved = resolved
         self.num_rows = 0
-        self.vocabularies = {field.name: VocabularyCounter() for field in plan.fields if _has_vocabulary(plan, field)}
-        self.moments = {name: Moments() for name in _scaled(plan)}
-        self.ordered = {name: OrderedCounts() for name in _cut_at_quantiles(plan)}
+        self.vocabularies = {
+            field.name: VocabularyCounter() for field in resolved.fields if _has_vocabulary(resolved, field)
+        }
+        self.moments = {name: Moments() for name in _scaled(resolved)}
+        self.ordered = {name: OrderedCounts() for name in _cut_at_quantiles(resolved)}
 
     def add(self, frame: pl.DataFrame) -> None:
         """Count the rows of a canonical frame."""
         self.num_rows += len(frame)
-        for field in self.plan.fields:
+        for field in self.resolved.fields:
             if field.vocabulary in self.vocabularies:
                 single = field.kind == "id"
-                keys = single_keys(frame, self.plan, field) if single else list_keys(frame, self.plan, field).values
+                keys = (
+                    single_keys(frame, self.resolved, field)
+                    if single
+                    else list_keys(frame, self.resolved, field).values
+                )
                 self.vocabularies[field.vocabulary].add(keys)
-        for name, feature in _scaled(self.plan).items():
+        for name, feature in _scaled(self.resolved).items():
             moments = Moments.of(transformed(frame[name].to_numpy(), feature.transform))
             self.moments[name] = self.moments[name].merged(moments)
         for name in self.ordered:
@@ -101,18 +107,18 @@ class Fitting:
         """
         if self.num_rows == 0:
             raise DataError("the training split has no rows: nothing can be fitted")
-        numbers = {n: f for n, f in self.plan.features.items() if isinstance(f, NumberFeature)}
+        numbers = {n: f for n, f in self.resolved.features.items() if isinstance(f, NumberFeature)}
         return TransformState(
             key_kinds=kinds,
             vocabularies={name: self._vocabulary(name, kinds) for name in self.vocabularies},
             numbers={name: self.moments.get(name, Moments()).state(feature) for name, feature in numbers.items()},
             boundaries=self._boundaries(),
-            fixed_sizes=_part_sizes(self.plan),
+            fixed_sizes=_part_sizes(self.resolved),
             num_rows=self.num_rows,
         )
 
     def _vocabulary(self, name: str, kinds: dict[str, KeyKind]) -> Vocabulary:
-        feature = self.plan.features[name]
+        feature = self.resolved.features[name]
         assert isinstance(feature, IdFeature | IdsFeature | CrossFeature)
         counter = self.vocabularies[name]
         if isinstance(feature.vocabulary, str):
@@ -125,7 +131,7 @@ class Fitting:
 
     def _boundaries(self) -> dict[str, Numbers]:
         found: dict[str, Numbers] = {}
-        for name, feature in self.plan.features.items():
+        for name, feature in self.resolved.features.items():
             if isinstance(feature, BucketFeature):
                 if name in self.ordered:
                     assert feature.quantiles is not None
@@ -135,21 +141,21 @@ class Fitting:
         return found
 
 
-def _has_vocabulary(plan: Plan, field: Field) -> bool:
-    values = isinstance(plan.features[field.feature], IdFeature | IdsFeature | CrossFeature)
+def _has_vocabulary(resolved: ResolvedConfig, field: Field) -> bool:
+    values = isinstance(resolved.features[field.feature], IdFeature | IdsFeature | CrossFeature)
     return values and not field.open and field.vocabulary == field.name
 
 
-def _scaled(plan: Plan) -> dict[str, NumberFeature]:
-    numbers = {name: feature for name, feature in plan.features.items() if isinstance(feature, NumberFeature)}
+def _scaled(resolved: ResolvedConfig) -> dict[str, NumberFeature]:
+    numbers = {name: feature for name, feature in resolved.features.items() if isinstance(feature, NumberFeature)}
     return {name: feature for name, feature in numbers.items() if feature.normalize != "none"}
 
 
-def _cut_at_quantiles(plan: Plan) -> list[str]:
-    buckets = {name: feature for name, feature in plan.features.items() if isinstance(feature, BucketFeature)}
+def _cut_at_quantiles(resolved: ResolvedConfig) -> list[str]:
+    buckets = {name: feature for name, feature in resolved.features.items() if isinstance(feature, BucketFeature)}
     return [name for name, feature in buckets.items() if feature.quantiles is not None]
 
 
-def _part_sizes(plan: Plan) -> dict[str, int]:
-    times = {name: feature for name, feature in plan.features.items() if isinstance(feature, DatetimeFeature)}
+def _part_sizes(resolved: ResolvedConfig) -> dict[str, int]:
+    times = {name: feature for name, feature in resolved.features.items() if isinstance(feature, DatetimeFeature)}
     return {f"{name}.{part}": PART_SIZES[part] for name, feature in times.items() for part in feature.parts}

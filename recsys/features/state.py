@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from recsys.config.plan import Field
+from recsys.config.resolved import Field
 from recsys.errors import DataError
 from recsys.features.fingerprint import HASH_VERSION, KeyKind
 from recsys.features.moments import Numbers, NumberState

@@ -6,7 +6,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from recsys.config.features import BucketFeature, DatetimeFeature, NumberFeature
-from recsys.config.plan import Field, Plan
+from recsys.config.resolved import Field, ResolvedConfig
 from recsys.features.fields import list_keys, single_keys
 from recsys.features.moments import Numbers
 from recsys.features.state import TransformState
@@ -23,14 +23,14 @@ def arrow_type(field: Field) -> pa.DataType:
     return item if field.kind == "id" else pa.list_(item)
 
 
-def encode(frame: pl.DataFrame, plan: Plan, state: TransformState) -> pa.RecordBatch:
+def encode(frame: pl.DataFrame, resolved: ResolvedConfig, state: TransformState) -> pa.RecordBatch:
     """Turn canonical rows into prepared rows: one column for each field, in the order of `plan.fields`."""
-    schema = pa.schema([pa.field(field.name, arrow_type(field), nullable=False) for field in plan.fields])
-    return pa.record_batch([_column(frame, plan, state, field) for field in plan.fields], schema=schema)
+    schema = pa.schema([pa.field(field.name, arrow_type(field), nullable=False) for field in resolved.fields])
+    return pa.record_batch([_column(frame, resolved, state, field) for field in resolved.fields], schema=schema)
 
 
-def _column(frame: pl.DataFrame, plan: Plan, state: TransformState, field: Field) -> pa.Array:
-    feature = plan.features[field.feature]
+def _column(frame: pl.DataFrame, resolved: ResolvedConfig, state: TransformState, field: Field) -> pa.Array:
+    feature = resolved.features[field.feature]
     if isinstance(feature, NumberFeature):
         return pa.array(state.numbers[field.feature].apply(frame[field.feature].to_numpy()))
     if isinstance(feature, BucketFeature):
@@ -39,9 +39,9 @@ def _column(frame: pl.DataFrame, plan: Plan, state: TransformState, field: Field
         parts = {f"{field.feature}.{part}": part for part in feature.parts}
         return pa.array(part_ids(frame[field.feature].to_numpy(), parts[field.name]))
     if field.kind == "id":
-        keys = single_keys(frame, plan, field)
+        keys = single_keys(frame, resolved, field)
         return pa.array(keys if field.open else state.vocabularies[field.name].encode(keys))
-    lists = list_keys(frame, plan, field)
+    lists = list_keys(frame, resolved, field)
     assert field.vocabulary is not None
     values = lists.values if field.open else state.vocabularies[field.vocabulary].encode(lists.values)
     return pa.ListArray.from_arrays(pa.array(lists.offsets.astype(np.int32)), pa.array(values))

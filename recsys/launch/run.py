@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 from rich.console import Console
 
-from recsys.environment.worker import Failure, death_of
+from recsys.environment.worker import Failure, describe_exit
 from recsys.errors import Preempted
 from recsys.launch.workers import log_of, start_workers
 
@@ -133,7 +133,7 @@ def judge(ends: list[End], asked: signal.Signals | None, told: Failure | None) -
     if told is not None and told.code != Preempted.EXIT_CODE:
         killed = [end for end in ends if end.rank == told.rank and end.code < 0 and not end.by_us]
         if killed:  # then others have told what they guess
-            told = told._replace(reason=death_of(killed[0].code))
+            told = told._replace(reason=describe_exit(killed[0].code))
         return Verdict(told.code, str(told), None if told.code == 2 else told.rank)
     if Preempted.EXIT_CODE in codes or (all(is_fine(end, asked) for end in ends) and codes != {0}):
         return Verdict(Preempted.EXIT_CODE, "stopped by SIGTERM")
@@ -141,7 +141,7 @@ def judge(ends: list[End], asked: signal.Signals | None, told: Failure | None) -
     if not failed:
         return Verdict(0)
     rank, code, _ = failed[0]
-    return Verdict(code if code in (2, 130) else 1, f"error: rank {rank}: {death_of(code)}", rank)
+    return Verdict(code if code in (2, 130) else 1, f"error: rank {rank}: {describe_exit(code)}", rank)
 
 
 def _say(verdict: Verdict, folder: Path, go_on: Callable[[int], str | None]) -> None:

@@ -1,16 +1,16 @@
 """The processes of one training: who there is, and what they tell each other. One process is a group of one."""
 
-from recsys.ranks.collectives import agreed, broadcast, gather_rows, gather_rows_at_first, sum_over_ranks
-from recsys.ranks.orders import Exchange, Met, Orders
-from recsys.ranks.world import ALONE, World, current, share
+from recsys.ranks.collectives import broadcast, gather_rows, gather_rows_at_first, on_rank_zero, sum_over_ranks
+from recsys.ranks.orders import BatchInfo, Exchange, StepSignals
+from recsys.ranks.world import SINGLE_PROCESS, World, current, share
 
 __all__ = [
-    "ALONE",
+    "SINGLE_PROCESS",
     "Exchange",
-    "Met",
-    "Orders",
+    "BatchInfo",
+    "StepSignals",
     "World",
-    "agreed",
+    "on_rank_zero",
     "broadcast",
     "current",
     "gather_rows",

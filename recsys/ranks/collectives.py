@@ -14,7 +14,7 @@ from torch import Tensor, distributed
 from recsys.errors import RecsysError
 from recsys.ranks.world import current
 
-__all__ = ["agreed", "broadcast", "gather_rows", "gather_rows_at_first", "sum_over_ranks"]
+__all__ = ["on_rank_zero", "broadcast", "gather_rows", "gather_rows_at_first", "sum_over_ranks"]
 
 T = TypeVar("T")
 
@@ -45,7 +45,7 @@ def gather_rows_at_first(rows: Tensor) -> list[Tensor] | None:
         return [rows]
     sizes = _sizes(len(rows), rows.device)
     padded = _pad(rows, max(sizes))
-    found = [torch.empty_like(padded) for _ in sizes] if world.is_first else None
+    found = [torch.empty_like(padded) for _ in sizes] if world.is_rank_zero else None
     distributed.gather(padded, found, dst=0)
     return found and [part[:size] for part, size in zip(found, sizes, strict=True)]
 
@@ -59,11 +59,11 @@ def broadcast(value: T, source: int = 0) -> T:
     return held[0]
 
 
-def agreed(decide: Callable[[], T]) -> T:
+def on_rank_zero(decide: Callable[[], T]) -> T:
     """Decide on rank 0, and return its decision on every rank; what it raises for the user is raised on all."""
     refusal: RecsysError | None = None
     decided: T | None = None
-    if current().is_first:
+    if current().is_rank_zero:
         try:
             decided = decide()
         except RecsysError as error:

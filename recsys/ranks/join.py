@@ -13,13 +13,13 @@ import torch
 from torch import distributed
 from torch._C._distributed_c10d import HashStore, PrefixStore, TCPStore
 
-from recsys.environment.worker import LISTENER, Place, place
+from recsys.environment.worker import LISTENER, RankInfo, place
 from recsys.errors import EnvironmentError_
 from recsys.ranks.signals import wait_before_end
 from recsys.ranks.watch import LOOK_SECONDS, Watch, show_itself
-from recsys.ranks.world import ALONE, World, current
+from recsys.ranks.world import SINGLE_PROCESS, World, current
 
-__all__ = ["checkpoint_group", "join", "joined", "leave", "reader_group"]
+__all__ = ["checkpoint_group", "join", "process_group", "leave", "reader_group"]
 
 JOIN_SECONDS = 300.0
 """For which ranks wait for the last one to come."""
@@ -54,7 +54,7 @@ def join(device_type: str, timeout: float = JOIN_SECONDS) -> World:
     if found is None or found.size == 1:
         # a store that needs no port and no environment variable
         distributed.init_process_group(backend, store=HashStore(), rank=0, world_size=1)
-        return ALONE
+        return SINGLE_PROCESS
     store = _meet(found, timeout)
     world = World(found.rank, found.size, found.local_rank, found.local_size)
     _start_watch(store, world)  # before the groups: to form one is to wait for all others
@@ -80,7 +80,7 @@ def leave() -> None:
 
 
 @contextmanager
-def joined(device_type: str) -> Iterator[World]:
+def process_group(device_type: str) -> Iterator[World]:
     """Join, and leave at the end. With other ranks, an error that comes out of here ends all of them with its reason.
 
     Example:
@@ -118,13 +118,13 @@ def _group(name: str) -> distributed.ProcessGroup | None:
     return _groups.get(name)
 
 
-def _world(group: World, found: Place | None) -> World:
+def _world(group: World, found: RankInfo | None) -> World:
     if found is not None and (found.rank, found.size) == (group.rank, group.size):
         return World(found.rank, found.size, found.local_rank, found.local_size)
     return World(group.rank, group.size, group.rank, group.size)  # not made here, as in tests: all on this host
 
 
-def _take_device(found: Place | None) -> None:
+def _take_device(found: RankInfo | None) -> None:
     local_rank, local_size = (found.local_rank, found.local_size) if found else (0, 1)
     devices = torch.cuda.device_count()
     if devices < local_size:
@@ -135,7 +135,7 @@ def _take_device(found: Place | None) -> None:
     torch.cuda.set_device(local_rank)
 
 
-def _meet(found: Place, timeout: float) -> PrefixStore:
+def _meet(found: RankInfo, timeout: float) -> PrefixStore:
     """Connect to the store and wait until every rank has."""
     of_agent = os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True"
     listener = os.environ.get(LISTENER)
@@ -159,7 +159,7 @@ def _meet(found: Place, timeout: float) -> PrefixStore:
     return store
 
 
-def _who_is_missing(found: Place, store: PrefixStore | None, ranks: list[str], timeout: float) -> str:
+def _who_is_missing(found: RankInfo, store: PrefixStore | None, ranks: list[str], timeout: float) -> str:
     where = f"{found.address}:{found.port}"
     if store is None:
         return f"rank {found.rank}: rank 0 did not answer at {where} (MASTER_ADDR:MASTER_PORT) within {timeout:.0f} s"

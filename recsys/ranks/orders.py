@@ -14,10 +14,10 @@ from torch import Tensor, distributed
 from recsys.ranks.collectives import gather_rows
 from recsys.ranks.world import World
 
-__all__ = ["Exchange", "Met", "Orders"]
+__all__ = ["Exchange", "BatchInfo", "StepSignals"]
 
 
-class Orders(NamedTuple):
+class StepSignals(NamedTuple):
     """What all ranks do after a batch."""
 
     save: bool = False
@@ -26,14 +26,14 @@ class Orders(NamedTuple):
     """Write one and end: a rank was told to."""
 
 
-class Met(NamedTuple):
+class BatchInfo(NamedTuple):
     """What is known of a batch on all ranks together."""
 
     total_weight: float
     """Of its rows."""
     most_slots: int
     """Bags of one id that the largest part has."""
-    orders: Orders
+    orders: StepSignals
 
 
 class Exchange:
@@ -49,22 +49,22 @@ class Exchange:
         self,
         world: World,
         group: distributed.ProcessGroup | None = None,
-        wishes: Callable[[], Orders] | None = None,
+        wishes: Callable[[], StepSignals] | None = None,
     ) -> None:
         self.world = world
         self.group = group
-        self.wishes = wishes or Orders
+        self.wishes = wishes or StepSignals
 
-    def meet(self, weight: float, slots: int) -> Met:
+    def meet(self, weight: float, slots: int) -> BatchInfo:
         """Tell the weight and slots of this rank's part of a batch, and learn those of all."""
         if self.world.size == 1:
-            return Met(weight, slots, Orders())
+            return BatchInfo(weight, slots, StepSignals())
         own = torch.tensor([weight, slots, *self.wishes()], dtype=torch.float64)
         parts = [torch.empty_like(own) for _ in range(self.world.size)]
         distributed.all_gather(parts, own, group=self.group)
         all_R4 = torch.stack(parts)
         most = all_R4.amax(dim=0)
-        return Met(float(all_R4[:, 0].sum()), int(most[1]), Orders(bool(most[2]), bool(most[3])))
+        return BatchInfo(float(all_R4[:, 0].sum()), int(most[1]), StepSignals(bool(most[2]), bool(most[3])))
 
     def count_holders(self, key_U: Tensor) -> Tensor:
         """Return how many ranks have each of this rank's keys, (U,) int64, which are int64 and different."""

@@ -23,7 +23,7 @@ from torch import distributed
 from torch._C._distributed_c10d import Store
 
 from recsys.environment.worker import Failure, tell_launcher
-from recsys.errors import Preempted, problem_of
+from recsys.errors import Preempted, user_message
 from recsys.ranks.world import World
 
 __all__ = ["Watch", "has_lost_peer", "show_itself"]
@@ -99,7 +99,7 @@ class Watch:
 
         When the error is only that another rank is gone, waits for what is to be learnt of that one.
         """
-        problem = problem_of(error)
+        problem = user_message(error)
         if problem is not None:
             failure = Failure(self._world.rank, problem, 2)
         else:
@@ -180,7 +180,7 @@ class Watch:
     def _linger(self, lost: int | None = None) -> None:
         """Where the store may end with this process: let the others read it first."""
         deadline = time.monotonic() + LINGER_SECONDS
-        while self._world.is_first and time.monotonic() < deadline:
+        while self._world.is_rank_zero and time.monotonic() < deadline:
             signs = enumerate(self._read_signs())
             if all(sign.startswith(b"ended") for rank, sign in signs if rank not in (0, lost)):
                 return
@@ -190,7 +190,7 @@ class Watch:
         """End this process; rank 0 says why, unless there is a launcher that does."""
         self._ending.acquire()  # for good: another thread may have found a reason too
         with suppress(Exception):  # whatever it is, the process must end
-            if not tell_launcher(failure) and self._world.is_first:
+            if not tell_launcher(failure) and self._world.is_rank_zero:
                 print(failure, file=sys.stderr)
             sys.stdout.flush()
             sys.stderr.flush()

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from torch import distributed
 
-__all__ = ["ALONE", "World", "current", "share"]
+__all__ = ["SINGLE_PROCESS", "World", "current", "share"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +17,7 @@ class World:
     local_size: int = 1
 
     @property
-    def is_first(self) -> bool:
+    def is_rank_zero(self) -> bool:
         """Whether this is the rank that speaks and writes for all."""
         return self.rank == 0
 
@@ -27,13 +27,13 @@ class World:
         return self.size // self.local_size
 
 
-ALONE = World()
+SINGLE_PROCESS = World()
 
 
 def current() -> World:
-    """Return the rank and size of the process group that has been joined, `ALONE` before; hosts are not known."""
+    """Return the rank and size of the process group that was joined, or `SINGLE_PROCESS`; hosts are unknown."""
     if not distributed.is_initialized():
-        return ALONE
+        return SINGLE_PROCESS
     return World(distributed.get_rank(), distributed.get_world_size())
 
 

@@ -10,29 +10,29 @@ from typing import Any
 import torch
 from pydantic import ValidationError
 
-from recsys.config import Config, Plan, resolve
+from recsys.config import Config, ResolvedConfig, resolve
 from recsys.errors import DataError
 from recsys.features.fingerprint import HASH_VERSION
 from recsys.features.state import TransformState
 
-__all__ = ["Opened", "open_bundle"]
+__all__ = ["LoadedBundle", "open_bundle"]
 
 _FORMAT = 1
 _HASH = f"xxhash64/{HASH_VERSION}"
 
 
 @dataclass(frozen=True, slots=True)
-class Opened:
+class LoadedBundle:
     """What scoring needs of a bundle."""
 
     model: torch.jit.ScriptModule
-    plan: Plan
+    resolved: ResolvedConfig
     state: TransformState
     """Only `key_kinds`: everything else that was fitted is inside the model."""
     tasks: list[str]
 
 
-def open_bundle(folder: Path, *, device: torch.device) -> Opened:
+def open_bundle(folder: Path, *, device: torch.device) -> LoadedBundle:
     """Read and check a bundle.
 
     Raises:
@@ -46,7 +46,7 @@ def open_bundle(folder: Path, *, device: torch.device) -> Opened:
         tasks = [output["task"] for output in signature["outputs"]]
     except (KeyError, TypeError, ValidationError) as error:
         raise DataError(f"{folder / 'signature.json'}: is damaged ({error!r})") from error
-    return Opened(
+    return LoadedBundle(
         _model(folder / "model.pt", sha256, device), resolve(config, []), TransformState(key_kinds=key_kinds), tasks
     )
 

@@ -13,12 +13,13 @@ from torch import Tensor
 
 from recsys.config import DataSection, IdsFeature, SequenceFeature
 from recsys.errors import DataError
-from recsys.features.canonical import Place, canonical, input_columns
-from recsys.features.formats import CsvFile
+from recsys.features.canonical import canonical, input_columns
 from recsys.features.lists import key_lists
-from recsys.features.source import Source, open_source
 from recsys.serving.bundle import open_bundle
 from recsys.serving.output import ParquetFile, check_output
+from recsys.sources.formats import CsvFile
+from recsys.sources.location import RowLocation
+from recsys.sources.source import Source, open_source
 
 __all__ = ["CHUNK_ROWS", "Scorer"]
 
@@ -52,14 +53,14 @@ class Scorer:
     @property
     def columns(self) -> list[str]:
         """Raw columns that scoring reads."""
-        return input_columns(self._bundle.plan)
+        return input_columns(self._bundle.resolved)
 
     @property
     def score_columns(self) -> list[str]:
         """Names of the scores in files: `score`, or `score.TASK` for each of several tasks."""
         return ["score"] if len(self.tasks) == 1 else [f"score.{task}" for task in self.tasks]
 
-    def score(self, frame: pl.DataFrame, place: Place | None = None) -> np.ndarray:
+    def score(self, frame: pl.DataFrame, place: RowLocation | None = None) -> np.ndarray:
         """Return the probabilities of raw rows: (B, T) float64.
 
         Args:
@@ -69,7 +70,7 @@ class Scorer:
         Raises:
             DataError: a column is missing, or a value is not what the model was trained on.
         """
-        place = place or Place()
+        place = place or RowLocation()
         chunks = [
             self._score_chunk(frame.slice(start, CHUNK_ROWS), place._replace(first_row=place.first_row + start))
             for start in range(0, max(frame.height, 1), CHUNK_ROWS)
@@ -128,20 +129,20 @@ class Scorer:
         Raises:
             DataError: a file is missing or damaged.
         """
-        labels = set(self._bundle.plan.config.labels.values())
+        labels = set(self._bundle.resolved.config.labels.values())
         files = [file for file in self._open(paths).files if isinstance(file, CsvFile) and not file.has_header]
         return [file.path for file in files if not labels & set(file.columns)]
 
     def _open(self, paths: Sequence[Path], data: DataSection | None = None) -> Source:
-        config = self._bundle.plan.config
+        config = self._bundle.resolved.config
         return open_source(paths, data or config.data, optional=list(config.labels.values()))
 
     def _scored(self, kept: pl.DataFrame, scores_BT: np.ndarray) -> pl.DataFrame:
         scores = [pl.Series(name, scores_BT[:, t]) for t, name in enumerate(self.score_columns)]
         return pl.DataFrame([*kept.get_columns(), *scores])
 
-    def _score_chunk(self, frame: pl.DataFrame, place: Place) -> np.ndarray:
-        inputs = self._tensors(canonical(frame, self._bundle.plan, self._bundle.state, place))
+    def _score_chunk(self, frame: pl.DataFrame, place: RowLocation) -> np.ndarray:
+        inputs = self._tensors(canonical(frame, self._bundle.resolved, self._bundle.state, place))
         try:
             with torch.inference_mode():
                 scores_BT: Tensor = self._bundle.model(inputs)
@@ -155,7 +156,7 @@ class Scorer:
         """Return the canonical columns as the model takes them."""
         tensors: dict[str, Tensor] = {}
         for name in frame.columns:
-            if isinstance(self._bundle.plan.features[name], IdsFeature | SequenceFeature):
+            if isinstance(self._bundle.resolved.features[name], IdsFeature | SequenceFeature):
                 lists = key_lists(frame[name])
                 tensors[f"{name}.values"] = self._tensor(lists.values)
                 tensors[f"{name}.lengths"] = self._tensor(np.diff(lists.offsets))

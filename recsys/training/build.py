@@ -8,24 +8,24 @@ from pathlib import Path
 import torch
 from torchrec.distributed.model_parallel import DistributedModelParallel
 
-from recsys.config import Plan, load_config, resolve
+from recsys.checkpoint import layout as checkpoint
+from recsys.config import ResolvedConfig, load_config, resolve
 from recsys.data.prepare import prepare_split
 from recsys.data.prepared import PreparedSplit
 from recsys.data.reader import Reader
 from recsys.embeddings import Batch, Layout
-from recsys.embeddings.placement import Placement
 from recsys.embeddings.vocabularies import vocabularies
 from recsys.errors import DataError
 from recsys.features.state import TransformState
 from recsys.model import CtrModel, layout_of
-from recsys.ranks import ALONE, Exchange, World
+from recsys.ranks import SINGLE_PROCESS, Exchange, World
 from recsys.ranks.join import reader_group
 from recsys.ranks.randomness import seed_of
-from recsys.training import checkpoint
+from recsys.sharding import Placement
 from recsys.training.scoring import Scores, score
 from recsys.training.strategy import shard
 
-__all__ = ["Built", "build", "load_run", "score_alone", "score_files", "score_split"]
+__all__ = ["LoadedModel", "build", "load_run", "score_alone", "score_files", "score_split"]
 
 EVALUATION_ROWS = 16_384
 """Rows of a batch without gradients: enough to keep the kernels busy, little enough for wide towers."""
@@ -35,37 +35,37 @@ ProgressReport = Callable[[str, int, int | None], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Built:
+class LoadedModel:
     """A sharded model and what its batches are made with."""
 
-    plan: Plan
+    resolved: ResolvedConfig
     state: TransformState
     layout: Layout
     model: DistributedModelParallel
-    world: World = ALONE
+    world: World = SINGLE_PROCESS
 
 
 def build(
-    plan: Plan,
+    resolved: ResolvedConfig,
     state: TransformState,
     *,
     device: torch.device,
-    world: World = ALONE,
+    world: World = SINGLE_PROCESS,
     place: Callable[[CtrModel], Placement] | None = None,
-) -> Built:
+) -> LoadedModel:
     """Make the model of a plan, its parameters drawn from `train.seed`; every rank must call it.
 
     Args:
-        plan: what the model sees of the data.
+        resolved: what the model sees of the data.
         state: vocabularies.
         device: of this rank.
         world: of this process.
         place: says where the tables of the model go; None if there is one rank, which has them all.
     """
-    train = plan.config.train
+    train = resolved.config.train
     torch.manual_seed(train.seed)
-    layout = layout_of(plan, vocabularies(plan, state))
-    model = CtrModel(plan, layout)
+    layout = layout_of(resolved, vocabularies(resolved, state))
+    model = CtrModel(resolved, layout)
     sharded = shard(
         model,
         train.sparse_optimizer,
@@ -74,12 +74,12 @@ def build(
         seed=train.seed,
         communication=train.communication,
     )
-    if not world.is_first:
+    if not world.is_rank_zero:
         torch.manual_seed(seed_of(train.seed, "rank", world.rank))  # the rows of another rank drop out apart
-    return Built(plan, state, layout, sharded, world)
+    return LoadedModel(resolved, state, layout, sharded, world)
 
 
-def load_run(folder: Path, *, device: torch.device) -> Built:
+def load_run(folder: Path, *, device: torch.device) -> LoadedModel:
     """Return the best model of a run.
 
     Raises:
@@ -87,17 +87,17 @@ def load_run(folder: Path, *, device: torch.device) -> Built:
     """
     if not (folder / "config.yaml").exists():
         raise DataError(f"{folder}: not a run folder: it has no config.yaml")
-    plan = resolve(load_config(folder / "config.yaml"), columns=[])  # its globs were expanded when it was written
-    built = build(plan, TransformState.load(folder / "transform"), device=device)
+    resolved = resolve(load_config(folder / "config.yaml"), columns=[])  # its globs were expanded when it was written
+    built = build(resolved, TransformState.load(folder / "transform"), device=device)
     checkpoint.load(folder / "checkpoints" / "best", built.model)
     return built
 
 
-def reader_of(built: Built, split: PreparedSplit) -> Reader[Batch]:
+def reader_of(built: LoadedModel, split: PreparedSplit) -> Reader[Batch]:
     """Return the batches of a split in order, to be scored: this rank's part of each."""
     return Reader(
         split,
-        built.plan,
+        built.resolved,
         batch_size=EVALUATION_ROWS * built.world.size,
         collate=partial(built.layout.collate, exchange=Exchange(built.world, reader_group())),
         seed=None,
@@ -105,7 +105,7 @@ def reader_of(built: Built, split: PreparedSplit) -> Reader[Batch]:
     )
 
 
-def score_split(built: Built, split: PreparedSplit, *, progress: ProgressReport | None = None) -> Scores | None:
+def score_split(built: LoadedModel, split: PreparedSplit, *, progress: ProgressReport | None = None) -> Scores | None:
     """Score a prepared split in the order of its rows; None on other ranks than 0."""
     reader = reader_of(built, split)
     done = 0
@@ -119,7 +119,7 @@ def score_split(built: Built, split: PreparedSplit, *, progress: ProgressReport 
     return score(built.model, reader, progress=count)
 
 
-def score_alone(built: Built, split: PreparedSplit, *, progress: ProgressReport | None = None) -> Scores:
+def score_alone(built: LoadedModel, split: PreparedSplit, *, progress: ProgressReport | None = None) -> Scores:
     """Score a prepared split with a run that was loaded, on one process."""
     scores = score_split(built, split, progress=progress)
     assert scores is not None
@@ -127,9 +127,9 @@ def score_alone(built: Built, split: PreparedSplit, *, progress: ProgressReport 
 
 
 def score_files(
-    built: Built, paths: Sequence[Path], scratch: Path, *, progress: ProgressReport | None = None
+    built: LoadedModel, paths: Sequence[Path], scratch: Path, *, progress: ProgressReport | None = None
 ) -> Scores:
     """Prepare raw files into the new folder `scratch` with the run's fitted state, and score them, on one process."""
-    data = built.plan.config.data
-    split = prepare_split(built.plan, built.state, paths, data, scratch, progress)
+    data = built.resolved.config.data
+    split = prepare_split(built.resolved, built.state, paths, data, scratch, progress)
     return score_alone(built, split, progress=progress)

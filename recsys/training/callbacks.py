@@ -10,12 +10,12 @@ from typing import Any
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 
+from recsys.checkpoint import layout as checkpoint
+from recsys.checkpoint.chunks import table_step
+from recsys.checkpoint.saver import AsyncCheckpointer
 from recsys.config import EarlyStopping, LrReduction
 from recsys.ranks import World, current, sum_over_ranks
 from recsys.ranks.randomness import seed_of
-from recsys.training import checkpoint
-from recsys.training.pieces import table_step
-from recsys.training.saver import Saver
 from recsys.training.task import CtrTask
 
 LOG_EVERY = 50
@@ -207,14 +207,14 @@ class Checkpoints(Callback):
         minutes: float,
         epochs: int,
         seed: int = 0,
-        saver: Saver | None = None,
+        saver: AsyncCheckpointer | None = None,
     ) -> None:
         self.folder = folder
         self.progress = progress
         self.seconds = minutes * 60
         self.epochs = epochs
         self.seed = seed
-        self.saver = saver or Saver()
+        self.saver = saver or AsyncCheckpointer()
         self.stopped = False
         self._told_to_stop = False
         self._since = time.monotonic()
@@ -294,9 +294,9 @@ class Checkpoints(Callback):
         module.model.fused_optimizer.set_optimizer_step(max(own["table_step"] for own in loaded.ranks))
         world = current()
         sums = {name: sum(own["losses"][name] for own in loaded.ranks) for name in ("sum", "rows")}
-        module.set_losses(sums if world.is_first else dict.fromkeys(sums, 0.0))
+        module.set_losses(sums if world.is_rank_zero else dict.fromkeys(sums, 0.0))
         self._set_random(loaded, world)
-        if world.is_first and self._is_best():  # the kill may have come between the two
+        if world.is_rank_zero and self._is_best():  # the kill may have come between the two
             checkpoint.copy(self.folder / "last", self.folder / "best")
 
     def go_back_to_best(self, module: CtrTask) -> None:

@@ -4,7 +4,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from recsys.features.source import find_files
+from recsys.sources.source import find_files
 from recsys.training.build import ProgressReport, load_run, score_files
 from recsys.training.strategy import pick_device
 
@@ -26,7 +26,7 @@ def evaluate_files(
     """
     paths = find_files(tuple(data), Path(), "data")
     built = load_run(run, device=pick_device(device))
-    tasks = list(built.plan.config.labels)
+    tasks = list(built.resolved.config.labels)
     with tempfile.TemporaryDirectory(prefix="recsys-") as scratch:
         scores = score_files(built, paths, Path(scratch) / "rows", progress=progress)
         if out is not None:

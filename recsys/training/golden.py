@@ -4,8 +4,8 @@ from pathlib import Path
 
 import polars as pl
 
-from recsys.config import Plan
-from recsys.features.source import find_files, open_source
+from recsys.config import ResolvedConfig
+from recsys.sources.source import find_files, open_source
 
 __all__ = ["GOLDEN_ROWS", "golden_path", "keep_golden_rows"]
 
@@ -17,11 +17,11 @@ def golden_path(run: Path) -> Path:
     return run / "golden.parquet"
 
 
-def keep_golden_rows(plan: Plan, data_dir: Path, run: Path) -> None:
+def keep_golden_rows(resolved: ResolvedConfig, data_dir: Path, run: Path) -> None:
     """Copy the first rows of the test files, or the next best there are, into the run folder."""
-    data = plan.config.data
+    data = resolved.config.data
     split = next(name for name in ("test", "valid", "train") if getattr(data, name) is not None)
     paths = find_files(getattr(data, split), data_dir, f"data.{split}")
-    frames = open_source(paths, data).frames(plan.input_columns(), rows=GOLDEN_ROWS)
+    frames = open_source(paths, data).frames(resolved.input_columns(), rows=GOLDEN_ROWS)
     frame = next(iter(frames), pl.DataFrame())
     frame.head(GOLDEN_ROWS).write_parquet(golden_path(run))

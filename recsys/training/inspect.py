@@ -19,7 +19,7 @@ from recsys.errors import ConfigError, DataError
 from recsys.model import TowerBatch
 from recsys.towers.autoint import AutoInt
 from recsys.towers.din import Din, Interest
-from recsys.training.build import EVALUATION_ROWS, Built
+from recsys.training.build import EVALUATION_ROWS, LoadedModel
 
 __all__ = ["FieldAttention", "HistoryWeights", "field_attention", "history_weights"]
 
@@ -52,7 +52,7 @@ class HistoryWeights(NamedTuple):
 
 
 @torch.no_grad()
-def field_attention(built: Built, split: PreparedSplit) -> FieldAttention:
+def field_attention(built: LoadedModel, split: PreparedSplit) -> FieldAttention:
     """Average the attention maps of an AutoInt model over the rows of a split.
 
     Raises:
@@ -66,12 +66,12 @@ def field_attention(built: Built, split: PreparedSplit) -> FieldAttention:
     for batch, fed in _fed(built, split):
         maps_LHMM = torch.stack([of_layer.mean(dim=0) for of_layer in tower.attention_maps(fed.fields, fed.numbers)])
         total = total + maps_LHMM.cpu().double() * batch.num_rows
-    numbers = [field.name for field in built.plan.fields_of_kind("number")]
+    numbers = [field.name for field in built.resolved.fields_of_kind("number")]
     return FieldAttention((total / split.num_rows).numpy(), core.wiring.fields + numbers)
 
 
 @torch.no_grad()
-def history_weights(built: Built, split: PreparedSplit, behaviour: str | None = None) -> HistoryWeights:
+def history_weights(built: LoadedModel, split: PreparedSplit, behaviour: str | None = None) -> HistoryWeights:
     """Return the weights that a DIN model gives to every entry of the histories of a split.
 
     Args:
@@ -106,14 +106,14 @@ def history_weights(built: Built, split: PreparedSplit, behaviour: str | None = 
     )
 
 
-def _fed(built: Built, split: PreparedSplit) -> Iterator[tuple[Batch, TowerBatch]]:
+def _fed(built: LoadedModel, split: PreparedSplit) -> Iterator[tuple[Batch, TowerBatch]]:
     """Give each batch of a split, in order, and what the tower gets of it; the model is in eval mode meanwhile."""
     if split.num_rows == 0:
         raise DataError("split: must have rows to look at, got none")
     model = built.model
     device = next(model.module.tower.parameters()).device
     reader: Reader[Batch] = Reader(
-        split, built.plan, batch_size=EVALUATION_ROWS, collate=built.layout.collate, seed=None
+        split, built.resolved, batch_size=EVALUATION_ROWS, collate=built.layout.collate, seed=None
     )
     was_training = model.training
     model.eval()
@@ -125,13 +125,13 @@ def _fed(built: Built, split: PreparedSplit) -> Iterator[tuple[Batch, TowerBatch
         model.train(was_training)
 
 
-def _tower(built: Built) -> str:
-    return built.plan.config.model.tower
+def _tower(built: LoadedModel) -> str:
+    return built.resolved.config.model.tower
 
 
-def _target(built: Built, sequence: str) -> str:
+def _target(built: LoadedModel, sequence: str) -> str:
     """Return the field of the candidate that a sequence is `of`."""
-    target = built.plan.field(sequence).vocabulary
+    target = built.resolved.field(sequence).vocabulary
     assert target is not None
     return target
 

@@ -16,10 +16,10 @@ from torchrec.distributed.train_pipeline import TrainPipelineBase, TrainPipeline
 
 from recsys.embeddings import Batch
 
-__all__ = ["Steps"]
+__all__ = ["TrainPipeline"]
 
 
-class Steps:
+class TrainPipeline:
     """One training step after the other.
 
     Args:

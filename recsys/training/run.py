@@ -16,6 +16,7 @@ from lightning.pytorch.callbacks import Callback, LambdaCallback
 from lightning.pytorch.loggers import TensorBoardLogger
 from torch import Tensor
 
+from recsys.checkpoint import layout as checkpoint
 from recsys.config import Config, EarlyStopping, dump, load_config, resolve, warnings_of
 from recsys.data.lengths import mean_lengths
 from recsys.data.prepare import prepare
@@ -23,34 +24,33 @@ from recsys.data.prepared import Prepared
 from recsys.data.reader import Position, Reader
 from recsys.data.rows import Rows
 from recsys.embeddings import Batch, count_rows
-from recsys.embeddings.placement import Placement
 from recsys.embeddings.scheme import bytes_by_phase
 from recsys.environment import environment_record
-from recsys.environment.files import write_whole
 from recsys.errors import ConfigError, DataError
+from recsys.files import write_atomic
 from recsys.model import CtrModel
-from recsys.ranks import ALONE, Exchange, Orders, World, agreed, broadcast, sum_over_ranks
+from recsys.ranks import SINGLE_PROCESS, Exchange, StepSignals, World, broadcast, on_rank_zero, sum_over_ranks
 from recsys.ranks.join import reader_group
 from recsys.ranks.signals import Preempted, keep_handler, saving_on_sigterm, stop_requested
-from recsys.training import checkpoint
+from recsys.sharding import Placement
 from recsys.training.allocator import keep_large_blocks
-from recsys.training.build import Built, ProgressReport, build, reader_of, score_split
+from recsys.training.build import LoadedModel, ProgressReport, build, reader_of, score_split
 from recsys.training.callbacks import Checkpoints, EpochReport, Progress, ReduceLearningRates, ShowRows, StopEarly
 from recsys.training.golden import keep_golden_rows
 from recsys.training.memory import explaining_out_of_memory
-from recsys.training.placing import describe, largest_tables, place_tables, read_plan
+from recsys.training.sharding import describe, largest_tables, place_tables, read_plan
 from recsys.training.stages import Stages
 from recsys.training.strategy import TorchRecStrategy, pick_device
 from recsys.training.task import CtrTask
 
-__all__ = ["Trained", "check_splits", "train"]
+__all__ = ["TrainResult", "check_splits", "train"]
 
 MOST_CHANGES = 8
 """Lines of a configuration that are shown when it is not that of the run."""
 
 
 @dataclass(frozen=True, slots=True)
-class Trained:
+class TrainResult:
     """What a run ended with."""
 
     folder: Path
@@ -66,11 +66,11 @@ def train(
     folder: Path,
     resume: bool = False,
     device: str | None = None,
-    world: World = ALONE,
+    world: World = SINGLE_PROCESS,
     plan: Path | None = None,
     progress: ProgressReport | None = None,
     say: Callable[[str], None] = print,
-) -> Trained:
+) -> TrainResult:
     """Run a configuration from raw files to metrics; with several ranks, all must call it.
 
     Args:
@@ -92,27 +92,27 @@ def train(
     placed = pick_device(device, world)
     if placed.type == "cpu":
         keep_large_blocks()
-    if not world.is_first:
+    if not world.is_rank_zero:
         progress, say = None, _say_nothing
     if plan is not None:
         read_plan(plan, world)  # before anything is written
     prepared = _prepare_in_turn(world, partial(prepare, config, data_dir, cache_dir, progress))
     check_splits(prepared)
-    for warning in warnings_of(prepared.plan):
+    for warning in warnings_of(prepared.resolved):
         say(f"warning: {warning}")
     if resume:
         _check_same_run(folder, prepared)
-    elif world.is_first:
+    elif world.is_rank_zero:
         _write_beginning(folder, prepared, data_dir)
     place = partial(_place, prepared=prepared, folder=folder, device=placed, world=world, plan=plan, say=say)
     with explaining_out_of_memory(lambda: largest_tables(folder / "plan.json", world.rank)):
-        built = build(prepared.plan, prepared.state, device=placed, world=world, place=place)
+        built = build(prepared.resolved, prepared.state, device=placed, world=world, place=place)
         done = _fit(built, prepared, folder, resume=resume, device=placed, show=progress, say=say)
         checkpoint.load(folder / "checkpoints" / "best", built.model)
         metrics = broadcast(_evaluate(built, prepared, folder, progress) | _figures(built, done))
-    if world.is_first:
+    if world.is_rank_zero:
         _write_json(folder / "metrics.json", metrics)
-    return Trained(folder, metrics)
+    return TrainResult(folder, metrics)
 
 
 def _place(
@@ -126,13 +126,13 @@ def _place(
     say: Callable[[str], None],
 ) -> Placement:
     """Decide where the tables go; keep it in the run folder and, of several ranks, say it."""
-    train = prepared.plan.config.train
-    lengths = mean_lengths(prepared.splits["train"], prepared.plan)
+    train = prepared.resolved.config.train
+    lengths = mean_lengths(prepared.splits["train"], prepared.resolved)
     found = place_tables(model, train, lengths=lengths, device=device, world=world, plan=plan)
     if not (folder / "config.yaml").exists():  # rank 0 has written it before it placed tables
         raise DataError(f"{folder}: rank {world.rank} does not see what rank 0 wrote there: all hosts must share it")
-    if world.is_first:
-        write_whole(folder / "plan.json", found.to_json())
+    if world.is_rank_zero:
+        write_atomic(folder / "plan.json", found.to_json())
     if world.size > 1:
         for line in describe(found):
             say(line)
@@ -145,7 +145,7 @@ def _say_nothing(_line: str) -> None:
 
 def _prepare_in_turn(world: World, prepare_all: Callable[[], Prepared]) -> Prepared:
     """Prepare on rank 0; then on the other hosts, which may share its disk; then let the others find it prepared."""
-    turn = 0 if world.is_first else 1 if world.local_rank == 0 else 2
+    turn = 0 if world.is_rank_zero else 1 if world.local_rank == 0 else 2
     prepared = None
     for now in range(3 if world.size > 1 else 1):
         if now == turn:
@@ -194,7 +194,7 @@ class _Once:
 
 
 def _fit(
-    built: Built,
+    built: LoadedModel,
     prepared: Prepared,
     folder: Path,
     *,
@@ -204,20 +204,20 @@ def _fit(
     say: Callable[[str], None],
 ) -> Progress:
     """Train until the epochs are over or the metric stands still."""
-    config = built.plan.config.train
+    config = built.resolved.config.train
     progress = Progress()
     keeper = Checkpoints(
         folder / "checkpoints", progress, minutes=config.checkpoint_minutes, epochs=config.epochs, seed=config.seed
     )
 
-    def wishes() -> Orders:
-        return Orders(save=built.world.is_first and keeper.due(), stop=stop_requested())
+    def wishes() -> StepSignals:
+        return StepSignals(save=built.world.is_rank_zero and keeper.due(), stop=stop_requested())
 
-    task = CtrTask(built.model, config, list(built.plan.config.labels), world=built.world, wishes=wishes)
+    task = CtrTask(built.model, config, list(built.resolved.config.labels), world=built.world, wishes=wishes)
     watched = (config.early_stopping or EarlyStopping()).metric
-    lines = folder / "metrics.jsonl" if built.world.is_first else None
+    lines = folder / "metrics.jsonl" if built.world.is_rank_zero else None
     report = EpochReport(progress, lines, metric=watched, say=say)
-    if resume and agreed(lambda: checkpoint.find(folder / "checkpoints" / "last")):
+    if resume and on_rank_zero(lambda: checkpoint.find(folder / "checkpoints" / "last")):
         keeper.restore(task)
         where = f"batch {progress.batch} of epoch {progress.epoch + 1}" if progress.batch else f"epoch {progress.epoch}"
         say(f"training was over after epoch {progress.epoch}" if progress.finished else f"going on after {where}")
@@ -242,10 +242,10 @@ def _fit(
 
 
 def _callbacks(
-    built: Built, progress: Progress, report: EpochReport, stages: Stages, keeper: Checkpoints
+    built: LoadedModel, progress: Progress, report: EpochReport, stages: Stages, keeper: Checkpoints
 ) -> list[Callback]:
     """Return what happens after each batch and each validation, in this order."""
-    config = built.plan.config.train
+    config = built.resolved.config.train
     callbacks: list[Callback] = [LambdaCallback(on_train_start=lambda *_: keep_handler()), report]
     if config.lr_reduction is not None:
         callbacks.append(ReduceLearningRates(progress, config.lr_reduction))
@@ -255,15 +255,15 @@ def _callbacks(
     return [*callbacks, keeper]  # last: it saves what the others decided
 
 
-def _readers(built: Built, prepared: Prepared, progress: Progress, task: CtrTask) -> tuple[_Epochs, _Once]:
-    config = built.plan.config.train
+def _readers(built: LoadedModel, prepared: Prepared, progress: Progress, task: CtrTask) -> tuple[_Epochs, _Once]:
+    config = built.resolved.config.train
     counts: dict[str, Tensor] = {}
 
     def count() -> None:
         if config.regularization.rows:
             raw: Reader[Rows] = Reader(
                 prepared.splits["train"],
-                built.plan,
+                built.resolved,
                 batch_size=2**14 * built.world.size,
                 collate=lambda rows: rows,
                 seed=None,
@@ -274,7 +274,7 @@ def _readers(built: Built, prepared: Prepared, progress: Progress, task: CtrTask
 
     train_data: Reader[Batch] = Reader(
         prepared.splits["train"],
-        built.plan,
+        built.resolved,
         batch_size=config.batch_size,
         collate=partial(
             built.layout.collate, row_counts=counts, exchange=Exchange(built.world, reader_group(), task.wishes)
@@ -285,16 +285,16 @@ def _readers(built: Built, prepared: Prepared, progress: Progress, task: CtrTask
     return _Epochs(train_data, progress, task, count), _Once(reader_of(built, prepared.splits["valid"]))
 
 
-def _trainer(built: Built, folder: Path, callbacks: list[Callback], device: torch.device) -> Trainer:
+def _trainer(built: LoadedModel, folder: Path, callbacks: list[Callback], device: torch.device) -> Trainer:
     for name in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.WARNING)  # device lists and tips are `recsys doctor`'s
-    is_first = built.world.is_first
+    is_rank_zero = built.world.is_rank_zero
     return Trainer(
         accelerator="cpu" if device.type == "cpu" else "gpu",
         devices=1,
         strategy=TorchRecStrategy(device),
-        max_epochs=built.plan.config.train.epochs,
-        logger=TensorBoardLogger(folder, name="tensorboard", version="") if is_first else False,
+        max_epochs=built.resolved.config.train.epochs,
+        logger=TensorBoardLogger(folder, name="tensorboard", version="") if is_rank_zero else False,
         callbacks=callbacks,
         enable_progress_bar=False,  # ours also fits into a log, and beside the bars of preparing and scoring
         enable_checkpointing=False,
@@ -305,9 +305,11 @@ def _trainer(built: Built, folder: Path, callbacks: list[Callback], device: torc
     )
 
 
-def _evaluate(built: Built, prepared: Prepared, folder: Path, progress: ProgressReport | None) -> dict[str, float]:
+def _evaluate(
+    built: LoadedModel, prepared: Prepared, folder: Path, progress: ProgressReport | None
+) -> dict[str, float]:
     """Score validation and test rows with the best epoch, and keep the predictions."""
-    tasks = list(built.plan.config.labels)
+    tasks = list(built.resolved.config.labels)
     metrics: dict[str, float] = {}
     for split in ("test", "valid"):
         if split in prepared.splits and prepared.splits[split].num_rows:
@@ -319,8 +321,8 @@ def _evaluate(built: Built, prepared: Prepared, folder: Path, progress: Progress
     return metrics
 
 
-def _figures(built: Built, done: Progress) -> dict[str, float]:
-    by_phase = bytes_by_phase(built.layout.schemes.values(), built.plan.config.train)
+def _figures(built: LoadedModel, done: Progress) -> dict[str, float]:
+    by_phase = bytes_by_phase(built.layout.schemes.values(), built.resolved.config.train)
     return {
         "epochs": done.epoch,
         "best_epoch": done.best_epoch,
@@ -341,7 +343,7 @@ def check_splits(prepared: Prepared) -> None:
         raise DataError("data.valid: has no rows, and the best epoch is chosen on them")
     for name in ("train", "valid"):
         split = prepared.splits[name]
-        for task, column in prepared.plan.config.labels.items():
+        for task, column in prepared.resolved.config.labels.items():
             if split.positives[task] in (0, split.num_rows):
                 value = 1 if split.positives[task] else 0
                 raise DataError(
@@ -355,11 +357,11 @@ def _write_beginning(folder: Path, prepared: Prepared, data_dir: Path) -> None:
         raise ConfigError(f"{folder}: exists already; name another folder with --name, or go on with it with --resume")
     folder.mkdir(parents=True, exist_ok=True)
     prepared.state.save(folder / "transform")
-    keep_golden_rows(prepared.plan, data_dir, folder)
+    keep_golden_rows(prepared.resolved, data_dir, folder)
     _write_json(folder / "environment.json", environment_record())
     started = time.strftime("%FT%TZ", time.gmtime())
     _write_json(folder / "data.json", {"prepared": prepared.folder.name, "started": started})
-    (folder / "config.yaml").write_text(dump(prepared.plan.config))  # last: it makes the folder a run
+    (folder / "config.yaml").write_text(dump(prepared.resolved.config))  # last: it makes the folder a run
 
 
 def _check_same_run(folder: Path, prepared: Prepared) -> None:
@@ -367,7 +369,7 @@ def _check_same_run(folder: Path, prepared: Prepared) -> None:
     if not (folder / "config.yaml").exists():
         raise DataError(f"{folder}: not a run folder: it has no config.yaml")
     before = resolve(load_config(folder / "config.yaml"), columns=[])  # its globs were expanded when it was written
-    then, now = (dump(plan.without_places()).splitlines() for plan in (before, prepared.plan))
+    then, now = (dump(plan.without_places()).splitlines() for plan in (before, prepared.resolved))
     if then != now:
         changed = [line for line in ndiff(then, now) if line[0] in "+-"]
         shown = "\n  ".join(changed[:MOST_CHANGES])
@@ -379,4 +381,4 @@ def _check_same_run(folder: Path, prepared: Prepared) -> None:
 
 
 def _write_json(path: Path, content: dict[str, Any]) -> None:
-    write_whole(path, json.dumps(content, indent=2) + "\n")
+    write_atomic(path, json.dumps(content, indent=2) + "\n")

@@ -18,7 +18,7 @@ from torch import distributed
 from recsys.embeddings.scheme import Scheme, StepPlace
 from recsys.errors import ConfigError
 from recsys.ranks import current, gather_rows
-from recsys.training.build import Built
+from recsys.training.build import LoadedModel
 from recsys.training.callbacks import Checkpoints, Progress
 from recsys.training.strategy import table_weights
 from recsys.training.task import CtrTask
@@ -47,7 +47,7 @@ class Stages(Callback):
         self,
         progress: Progress,
         keeper: Checkpoints,
-        built: Built,
+        built: LoadedModel,
         *,
         steps_per_epoch: int,
         say: Callable[[str], None],
@@ -58,7 +58,7 @@ class Stages(Callback):
         self.weights = table_weights(built.model)
         self.holders = self._find_holders()
         self.staged = [scheme for scheme in self.schemes if scheme.num_stages > 1]
-        self.config = built.plan.config.train
+        self.config = built.resolved.config.train
         self.steps_per_epoch = steps_per_epoch
         self.say = say
         progress.num_stages = max((scheme.num_stages for scheme in self.staged), default=1)

@@ -17,18 +17,18 @@ from torchrec.distributed.types import ModuleSharder, ShardingEnv, ShardingPlan
 
 from recsys.config import Communication, SparseOptimizer
 from recsys.embeddings import Lookup, fuse_optimizer
-from recsys.embeddings.fresh_rows import fill_shard
-from recsys.embeddings.placement import Placement
-from recsys.embeddings.placement.planner import codecs
 from recsys.errors import ConfigError, EnvironmentError_
 from recsys.model import CtrModel
-from recsys.ranks import ALONE, World, current
+from recsys.ranks import SINGLE_PROCESS, World, current
 from recsys.ranks.join import join
+from recsys.sharding import Placement
+from recsys.sharding.init_rows import fill_shard
+from recsys.sharding.planner import codecs
 
 __all__ = ["TorchRecStrategy", "pick_device", "shard", "table_weights"]
 
 
-def pick_device(name: str | None = None, world: World = ALONE) -> torch.device:
+def pick_device(name: str | None = None, world: World = SINGLE_PROCESS) -> torch.device:
     """Return this rank's device of the kind asked for, or of CUDA where there is one, else the CPU."""
     if name is None:
         name = "cuda" if torch.cuda.is_available() else "cpu"
@@ -132,7 +132,7 @@ class TorchRecStrategy(SingleDeviceStrategy):
 
     @property
     def is_global_zero(self) -> bool:
-        return current().is_first
+        return current().is_rank_zero
 
     def teardown(self) -> None:
         """Release the plugins, and leave the model where it is for the evaluation that follows."""

@@ -18,8 +18,8 @@ from torchrec.optim.optimizers import in_backward_optimizer_filter
 from recsys.config import DenseOptimizer, TrainSection
 from recsys.embeddings import Batch, Scheme
 from recsys.errors import ConfigError
-from recsys.ranks import ALONE, Orders, World, broadcast, sum_over_ranks
-from recsys.training.pipeline import Steps
+from recsys.ranks import SINGLE_PROCESS, StepSignals, World, broadcast, sum_over_ranks
+from recsys.training.pipeline import TrainPipeline
 from recsys.training.scoring import ScoreCollector
 
 __all__ = ["CtrTask", "weighted_logloss"]
@@ -96,8 +96,8 @@ class CtrTask(LightningModule):
         config: TrainSection,
         tasks: list[str],
         *,
-        world: World = ALONE,
-        wishes: Callable[[], Orders] = Orders,
+        world: World = SINGLE_PROCESS,
+        wishes: Callable[[], StepSignals] = StepSignals,
     ) -> None:
         super().__init__()
         self.automatic_optimization = False
@@ -106,7 +106,7 @@ class CtrTask(LightningModule):
         self.tasks = tasks
         self.world = world
         self.wishes = wishes
-        self.orders = Orders()
+        self.orders = StepSignals()
         self.optimizer = dense_optimizer(model, config.dense_optimizer)
         self.valid_metrics: dict[str, float] = {}
         """Of the last validation pass."""
@@ -121,7 +121,7 @@ class CtrTask(LightningModule):
         reads_twice = any(type(scheme).second_pass is not Scheme.second_pass for scheme in self._schemes)
         has_tables = any(True for _ in model.module.lookup.children())  # else there are no ids to send
         overlap = placed.type == "cuda" and world.size > 1 and has_tables and not reads_twice
-        self.steps = Steps(model, self.optimizer, self._loss, device=placed, overlap=overlap)
+        self.steps = TrainPipeline(model, self.optimizer, self._loss, device=placed, overlap=overlap)
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         return self.optimizer
@@ -193,7 +193,7 @@ class CtrTask(LightningModule):
             group["lr"] *= factor
         tables.step()  # only hands the rate to the kernel: rows are updated in the backward pass
         for scheme in self._schemes:
-            for rate in scheme.own_rates():
+            for rate in scheme.lr_buffers():
                 rate.mul_(factor)
 
     def table_rates(self) -> list[float]:

@@ -31,11 +31,11 @@ def train(table: dict[str, Any], *, num_ids: int, dim: int, batch_size: int, ste
     features = {"item": {"type": "id"}, **{f"c{i}": {"type": "id"} for i in range(7)}}
     content = {"label": "y", "features": features, "tables": {"items": {"features": ["item"], **table}}}
     content["model"] = {"tower": "mlp", "dim": dim, "mlp": [64]}
-    plan = resolve(Config.model_validate(content, strict=False), [])
+    resolved = resolve(Config.model_validate(content, strict=False), [])
     members = {"item": Member("item", num_ids), **{f"c{i}": Member(f"c{i}", 1000) for i in range(7)}}
-    layout = Layout(plan, members, jagged=False, regularized=False)
-    model = shard(CtrModel(plan, layout), plan.config.train.sparse_optimizer, device=torch.device("cpu"))
-    task = CtrTask(model, plan.config.train, ["label"])
+    layout = Layout(resolved, members, jagged=False, regularized=False)
+    model = shard(CtrModel(resolved, layout), resolved.config.train.sparse_optimizer, device=torch.device("cpu"))
+    task = CtrTask(model, resolved.config.train, ["label"])
     random = torch.Generator().manual_seed(0)
     seconds = []
     for _ in range(steps):

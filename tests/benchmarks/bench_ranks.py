@@ -34,7 +34,7 @@ from recsys.model import CtrModel
 from recsys.ranks import Exchange, current
 from recsys.ranks.join import reader_group
 from recsys.training.build import build
-from recsys.training.placing import place_tables
+from recsys.training.sharding import place_tables
 from recsys.training.strategy import shard
 from recsys.training.task import CtrTask
 
@@ -66,9 +66,9 @@ def sharded_step(ids_FB: Tensor) -> Callable[[], None]:
         "features": {name: {"type": "id"} for name in names},
         "model": {"tower": "mlp", "dim": DIM},
     }
-    plan = resolve(Config.model_validate(content, strict=False), [])
-    layout = Layout(plan, {name: Member(name, ROWS) for name in names}, jagged=False, regularized=False)
-    model = shard(CtrModel(plan, layout), SparseOptimizer(), device=torch.device("cpu"))
+    resolved = resolve(Config.model_validate(content, strict=False), [])
+    layout = Layout(resolved, {name: Member(name, ROWS) for name in names}, jagged=False, regularized=False)
+    model = shard(CtrModel(resolved, layout), SparseOptimizer(), device=torch.device("cpu"))
     count = ids_FB.shape[1]
     single = dict(zip(names, ids_FB, strict=True))
     batch = layout.collate(
@@ -109,12 +109,12 @@ def rows_per_second(folder: Path, steps: int, batch_size: int) -> float:
     prepared = prepare(config, folder, folder / "cache", None)
     cpu = torch.device("cpu")
     place = partial(place_tables, train=config.train, lengths={}, device=cpu, world=world)
-    built = build(prepared.plan, prepared.state, device=cpu, world=world, place=place)
+    built = build(prepared.resolved, prepared.state, device=cpu, world=world, place=place)
     task = CtrTask(built.model, config.train, list(config.labels), world=world)
     exchange = Exchange(world, reader_group())
     reader: Reader[Batch] = Reader(
         prepared.splits["train"],
-        built.plan,
+        built.resolved,
         batch_size=batch_size,
         collate=lambda rows: built.layout.collate(rows, exchange=exchange),
         seed=1,

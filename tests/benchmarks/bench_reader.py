@@ -18,7 +18,7 @@ import pyarrow as pa
 import torch
 from torch.utils.data import DataLoader, TensorDataset
 
-from recsys.config import Field, Plan
+from recsys.config import Field, ResolvedConfig
 from recsys.config.features import Feature, IdFeature, IdsFeature, NumberFeature
 from recsys.config.run import Config
 from recsys.data.prepared import PreparedSplit
@@ -28,7 +28,7 @@ from recsys.ranks import World
 NUM_IDS, NUM_NUMBERS, CHUNK_ROWS, LIST_LEN, RANKS = 26, 13, 16_384, 20, 8
 
 
-def make_plan(num_lists: int) -> Plan:
+def make_plan(num_lists: int) -> ResolvedConfig:
     features: dict[str, Feature] = {f"C{i}": IdFeature(type="id") for i in range(NUM_IDS)}
     features |= {f"I{i}": NumberFeature(type="number") for i in range(NUM_NUMBERS)}
     features |= {f"L{i}": IdsFeature(type="ids") for i in range(num_lists)}
@@ -36,15 +36,17 @@ def make_plan(num_lists: int) -> Plan:
         Field(name=name, kind=feature.type, feature=name, vocabulary=None if feature.type == "number" else name)  # type: ignore[arg-type]
         for name, feature in features.items()
     ]
-    return Plan(config=Config(label="y", features=features), features=features, fields=tuple(fields), tables=())
+    return ResolvedConfig(
+        config=Config(label="y", features=features), features=features, fields=tuple(fields), tables=()
+    )
 
 
-def write(path: Path, plan: Plan, num_rows: int) -> PreparedSplit:
+def write(path: Path, resolved: ResolvedConfig, num_rows: int) -> PreparedSplit:
     random = np.random.default_rng(1)
 
     def record_batch(size: int) -> pa.RecordBatch:
         columns: dict[str, Any] = {}
-        for field in plan.fields:
+        for field in resolved.fields:
             if field.kind == "number":
                 columns[field.name] = random.random(size, np.float32)
             elif field.kind == "id":
@@ -79,14 +81,14 @@ def main(num_rows: int = 4_000_000, batch_size: int = 4096) -> None:
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as folder:
         for num_lists in (0, 1):
-            plan = make_plan(num_lists)
-            split = write(Path(folder) / f"{num_lists}.arrow", plan, num_rows)
+            resolved = make_plan(num_lists)
+            split = write(Path(folder) / f"{num_lists}.arrow", resolved, num_rows)
             speeds = {}
             for size in (1, RANKS):
                 for name, seed in {"in order": None, "shuffled": 1}.items():
                     reader = Reader(
                         split,
-                        plan,
+                        resolved,
                         batch_size=batch_size,
                         collate=lambda rows: rows,
                         seed=seed,

@@ -30,13 +30,17 @@ class Contestant:
     def __init__(self, tables: dict[str, Any], *, num_ids: int, dim: int) -> None:
         features = {f"C{i}": {"type": "id"} for i in range(FIELDS)}
         model = {"tower": "mlp", "dim": dim, "mlp": [256, 128]}
-        plan = resolve(
+        resolved = resolve(
             Config.model_validate({"label": "y", "features": features, "tables": tables, "model": model}, strict=False),
             [],
         )
-        self.layout = Layout(plan, {name: Member(name, num_ids) for name in features}, jagged=False, regularized=False)
-        sharded = shard(CtrModel(plan, self.layout), plan.config.train.sparse_optimizer, device=torch.device("cpu"))
-        self.task = CtrTask(sharded, plan.config.train, ["label"])
+        self.layout = Layout(
+            resolved, {name: Member(name, num_ids) for name in features}, jagged=False, regularized=False
+        )
+        sharded = shard(
+            CtrModel(resolved, self.layout), resolved.config.train.sparse_optimizer, device=torch.device("cpu")
+        )
+        self.task = CtrTask(sharded, resolved.config.train, ["label"])
 
     def step(self, rows: Rows) -> tuple[float, float]:
         """Return the seconds of ids to rows, and of the step on the model."""

@@ -25,11 +25,11 @@ def make(rows: int, lambda_: float) -> tuple[Layout, torch.nn.Module, torch.opti
     table = {"features": ["item"], "scheme": "hash", "rows": rows}
     train = {"regularization": {"rows": lambda_}}
     content = {"label": "y", "features": features, "tables": {"items": table}, "train": train}
-    plan = resolve(Config.model_validate(content, strict=False), [])
+    resolved = resolve(Config.model_validate(content, strict=False), [])
     members = {"item": Member("item", None), **{f"c{i}": Member(f"c{i}", 1000) for i in range(7)}}
-    layout = Layout(plan, members, jagged=False, regularized=lambda_ > 0)
-    model = shard(CtrModel(plan, layout), plan.config.train.sparse_optimizer, device=torch.device("cpu"))
-    return layout, model, dense_optimizer(model, plan.config.train.dense_optimizer)
+    layout = Layout(resolved, members, jagged=False, regularized=lambda_ > 0)
+    model = shard(CtrModel(resolved, layout), resolved.config.train.sparse_optimizer, device=torch.device("cpu"))
+    return layout, model, dense_optimizer(model, resolved.config.train.dense_optimizer)
 
 
 def batches(batch_size: int) -> Iterator[Rows]:

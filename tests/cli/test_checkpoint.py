@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 import torch
 
+from recsys.checkpoint import layout as checkpoint
+from recsys.checkpoint.saver import AsyncCheckpointer
 from recsys.ranks.join import join
-from recsys.training import checkpoint
 from recsys.training.callbacks import Progress
-from recsys.training.saver import Saver
 from tests.cli.conftest import Recsys
 from tests.training.sharded import dense_adam, make
 
@@ -21,7 +21,7 @@ Refused = Callable[..., str]
 def run(tmp_path: Path) -> Path:
     """The folder of a run whose second epoch, the last, was not its best."""
     join("cpu")
-    saver = Saver()
+    saver = AsyncCheckpointer()
     folder = tmp_path / "run"
     folder.mkdir()
     (folder / "config.yaml").touch()

@@ -78,7 +78,7 @@ def test_check_counts_as_training_will(recsys: Recsys) -> None:
     assert (code, err) == (0, "")
     assert ids(out) == {"user": "21", "item": "4", "price": "5", "ts.hour": "25", "pair": "81"}
     prepared = prepare(load_config(Path("run.yaml")), Path(), Path(".recsys-cache"))
-    assert {f.name: str(prepared.state.num_ids(f)) for f in prepared.plan.fields} == ids(out)
+    assert {f.name: str(prepared.state.num_ids(f)) for f in prepared.resolved.fields} == ids(out)
     assert recsys("check", "run.yaml") == (0, out, "")
 
 

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from recsys.cli.compare import time_left
-from recsys.compare import run as compare_run
-from recsys.compare.cell import Job, run_cell
+from recsys.scheme_benchmark import run as compare_run
+from recsys.scheme_benchmark.cell import Job, run_cell
 from tests.cli.conftest import Recsys
 from tests.training.logs import write_config, write_log
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from recsys.embeddings.placement import Placement
+from recsys.sharding import Placement
 from tests.cli.conftest import Recsys
 from tests.training.logs import write_config, write_log
 

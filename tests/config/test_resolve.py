@@ -1,6 +1,6 @@
 import pytest
 
-from recsys.config import Field, FullTable, Plan, dump, missing_columns, resolve
+from recsys.config import Field, FullTable, ResolvedConfig, dump, missing_columns, resolve
 from recsys.errors import ConfigError
 from tests.config.conftest import Load
 
@@ -25,12 +25,12 @@ COLUMNS = ["clicked", "C2", "user", "I1", "C1", "C_weight", "C_price", "genres",
 
 
 @pytest.fixture
-def plan(load: Load) -> Plan:
+def resolved(load: Load) -> ResolvedConfig:
     return resolve(load(SHOP), COLUMNS)
 
 
-def test_fields_are_in_the_order_of_the_config_and_globs_in_that_of_the_file(plan: Plan) -> None:
-    assert plan.fields == (
+def test_fields_are_in_the_order_of_the_config_and_globs_in_that_of_the_file(resolved: ResolvedConfig) -> None:
+    assert resolved.fields == (
         Field(name="user", kind="id", feature="user", vocabulary="user"),
         Field(name="C2", kind="id", feature="C2", vocabulary="C2", open=True),
         Field(name="C1", kind="id", feature="C1", vocabulary="C1", open=True),
@@ -52,37 +52,37 @@ def test_fields_are_in_the_order_of_the_config_and_globs_in_that_of_the_file(pla
     )
 
 
-def test_each_vocabulary_is_in_one_table(plan: Plan) -> None:
-    assert [(table.name, table.fields, table.dim) for table in plan.tables] == [
+def test_each_vocabulary_is_in_one_table(resolved: ResolvedConfig) -> None:
+    assert [(table.name, table.fields, table.dim) for table in resolved.tables] == [
         ("rest", ("C2", "C1", "pair", "clicks"), 8),
         ("times", ("ts.hour", "ts.day"), 16),
         ("user", ("user",), 16),
         ("price", ("price",), 16),
         ("genres", ("genres",), 16),
     ]
-    assert plan.tables[2].spec == FullTable(features=("user",))
+    assert resolved.tables[2].spec == FullTable(features=("user",))
 
 
-def test_a_plan_answers_questions(plan: Plan) -> None:
-    assert plan.field("C1").open
-    assert [field.name for field in plan.fields_of_kind("ids", "number")] == ["I1", "genres"]
-    assert plan.vocabulary_of(plan.field("clicks")) == "C2"
-    assert plan.input_columns() == [
+def test_a_plan_answers_questions(resolved: ResolvedConfig) -> None:
+    assert resolved.field("C1").open
+    assert [field.name for field in resolved.fields_of_kind("ids", "number")] == ["I1", "genres"]
+    assert resolved.vocabulary_of(resolved.field("clicks")) == "C2"
+    assert resolved.input_columns() == [
         "user", "C2", "C1", "C_price", "I1", "genres", "ts", "clicks", "clicked", "C_weight",
     ]  # fmt: skip
     with pytest.raises(KeyError, match="C9"):
-        plan.field("C9")
+        resolved.field("C9")
 
 
-def test_writing_a_plan_and_reading_it_gives_the_same_plan(plan: Plan, load: Load) -> None:
-    assert resolve(load(dump(plan)), COLUMNS) == plan
+def test_writing_a_plan_and_reading_it_gives_the_same_plan(resolved: ResolvedConfig, load: Load) -> None:
+    assert resolve(load(dump(resolved)), COLUMNS) == resolved
 
 
 def test_a_name_goes_before_a_glob_in_tables(load: Load) -> None:
     text = "label: y\nfeatures: {a: {type: id}, b: {type: id}, n: {type: number}, s: {type: sequence, of: a}}\n"
     tables = "tables: {rest: {features: ['*']}, mine: {features: [a]}}\n"
-    plan = resolve(load(text + tables), [])
-    assert [(table.name, table.fields) for table in plan.tables] == [("rest", ("b",)), ("mine", ("a", "s"))]
+    resolved = resolve(load(text + tables), [])
+    assert [(table.name, table.fields) for table in resolved.tables] == [("rest", ("b",)), ("mine", ("a", "s"))]
 
 
 @pytest.mark.parametrize(
@@ -164,17 +164,19 @@ def test_brackets_in_a_glob_are_ordinary_characters(load: Load) -> None:
     assert list(resolve(config, ["C1", "C[12]"]).features) == ["C[12]"]
 
 
-def test_missing_columns_are_named_with_their_place(plan: Plan) -> None:
-    missing = missing_columns(plan, ["clicked", "usr", *COLUMNS[3:]])
+def test_missing_columns_are_named_with_their_place(resolved: ResolvedConfig) -> None:
+    missing = missing_columns(resolved, ["clicked", "usr", *COLUMNS[3:]])
     assert [str(column) for column in missing] == [
         "shop.yaml:5: features.user: no column 'user' in the data; did you mean 'usr'?",
         "shop.yaml:6: features.C2: no column 'C2' in the data",
     ]
-    assert missing_columns(plan, COLUMNS) == []
+    assert missing_columns(resolved, COLUMNS) == []
 
 
 def test_a_missing_time_to_split_by_is_one_of_them(load: Load) -> None:
-    plan = resolve(load("label: y\nfeatures: {a: {type: id}}\ndata:\n  split: {by: time, column: t}"), ["y", "a", "ts"])
-    assert [str(column) for column in missing_columns(plan, ["y", "a", "ts"])] == [
+    resolved = resolve(
+        load("label: y\nfeatures: {a: {type: id}}\ndata:\n  split: {by: time, column: t}"), ["y", "a", "ts"]
+    )
+    assert [str(column) for column in missing_columns(resolved, ["y", "a", "ts"])] == [
         "shop.yaml:4: data.split.column: no column 't' in the data; did you mean 'ts'?"
     ]

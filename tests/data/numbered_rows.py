@@ -8,13 +8,13 @@ import numpy as np
 import pyarrow as pa
 import torch
 
-from recsys.config import Field, Plan
+from recsys.config import Field, ResolvedConfig
 from recsys.config.features import IdFeature, IdsFeature, NumberFeature
 from recsys.config.run import Config
 from recsys.data.prepared import PreparedSplit
 from recsys.data.reader import Reader
 from recsys.data.rows import Jagged, Rows
-from recsys.ranks import ALONE, World
+from recsys.ranks import SINGLE_PROCESS, World
 
 FEATURES = {
     "row": IdFeature(type="id"),
@@ -32,7 +32,7 @@ FIELDS = (
     Field(name="seen", kind="ids", feature="seen", vocabulary="seen", open=True),
     Field(name="age", kind="number", feature="age", vocabulary=None),
 )
-PLAN = Plan(
+PLAN = ResolvedConfig(
     config=Config(label={"click": "c", "buy": "b"}, features=FEATURES, weight="w", group="g"),
     features=FEATURES,
     fields=FIELDS,
@@ -80,7 +80,7 @@ def reader_of(
     batch_size: int = 8,
     seed: int | None = 1,
     window_rows: int = 30,
-    world: World = ALONE,
+    world: World = SINGLE_PROCESS,
 ) -> Reader[Rows]:
     return Reader(
         split,

@@ -275,7 +275,7 @@ def test_a_further_file_is_prepared_as_the_validation_split_was(data: Path, cach
     clicks(500, seed=1).write_parquet(data / "valid.parquet")
     prepared = prepare(config(data=DataSection(train="train.parquet", valid="valid.parquet")), data, cache)
     split = prepare_split(
-        prepared.plan, prepared.state, [data / "valid.parquet"], DataSection(), data / "out", lambda *_: None
+        prepared.resolved, prepared.state, [data / "valid.parquet"], DataSection(), data / "out", lambda *_: None
     )
     assert table(split).equals(table(prepared.splits["valid"]))
     assert split.positives == prepared.splits["valid"].positives
@@ -284,7 +284,7 @@ def test_a_further_file_is_prepared_as_the_validation_split_was(data: Path, cach
 def test_a_further_file_may_have_no_rows(data: Path, cache: Path) -> None:
     prepared = prepare(config(), data, cache)
     clicks()[:0].write_parquet(data / "none.parquet")
-    split = prepare_split(prepared.plan, prepared.state, [data / "none.parquet"], DataSection(), data / "out")
+    split = prepare_split(prepared.resolved, prepared.state, [data / "none.parquet"], DataSection(), data / "out")
     assert split == PreparedSplit((), 0, {"label": 0.0})
 
 

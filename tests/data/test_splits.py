@@ -7,10 +7,10 @@ import pytest
 from recsys.config import DatetimeFeature
 from recsys.data.splits import RandomCut, exact_order_statistics, time_keys
 from recsys.errors import DataError
-from recsys.features.canonical import Place
 from recsys.features.fingerprint import Keys
-from recsys.features.source import Piece
-from tests.features.plans import plan
+from recsys.sources.location import RowLocation
+from recsys.sources.source import RowChunk
+from tests.features.plans import resolved
 
 
 @pytest.mark.parametrize("limit", [2, 10, 1000, 2**20])
@@ -39,7 +39,7 @@ def test_where_a_row_goes_depends_on_its_number_and_not_on_its_frame() -> None:
     cut = RandomCut(seed=3, valid=0.2, test=0.3)
 
     def numbers(start: int, rows: int) -> list[int]:
-        dealt = cut.number(Piece(pl.DataFrame({"x": np.zeros(rows)}), Place(), start))
+        dealt = cut.number(RowChunk(pl.DataFrame({"x": np.zeros(rows)}), RowLocation(), start))
         assert dealt is not None
         return dealt.tolist()
 
@@ -49,6 +49,6 @@ def test_where_a_row_goes_depends_on_its_number_and_not_on_its_frame() -> None:
 
 
 def test_times_are_read_with_the_format_of_the_feature_that_reads_them() -> None:
-    shop = plan(ts=DatetimeFeature(type="datetime", format="%d.%m.%Y"))
+    shop = resolved(ts=DatetimeFeature(type="datetime", format="%d.%m.%Y"))
     days = pl.Series("ts", ["02.01.1970", "01.02.1970"])
-    assert time_keys(days, shop, Place()).tolist() == [86_400, 31 * 86_400]
+    assert time_keys(days, shop, RowLocation()).tolist() == [86_400, 31 * 86_400]

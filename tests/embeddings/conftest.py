@@ -10,7 +10,7 @@ from torchrec.distributed.model_parallel import DistributedModelParallel
 
 from recsys.config import Config, DenseOptimizer, SparseOptimizer, TrainSection, resolve
 from recsys.data.rows import Jagged, Rows
-from recsys.embeddings import Batch, Layout, Member, cut_rows
+from recsys.embeddings import Batch, Layout, Member, unpack_lookups
 from recsys.embeddings.lookup import Lookup
 from recsys.model import CtrModel
 from recsys.training.strategy import shard, table_weights
@@ -86,7 +86,7 @@ def sharded(layout: Layout, *, optimizer: str = "sgd", lr: float = 1.0) -> Distr
 
 def look_up(model: DistributedModelParallel, layout: Layout, batch: Batch) -> dict[str, list[Tensor]]:
     """Return the rows of each lookup of every field."""
-    return cut_rows(layout, *model.module.lookup(batch), batch)
+    return unpack_lookups(layout, *model.module.lookup(batch), batch)
 
 
 def final_weights(model: DistributedModelParallel, layout: Layout) -> dict[str, Tensor]:
@@ -111,7 +111,7 @@ def train_steps(
     train = TrainSection(
         sparse_optimizer=SparseOptimizer(name="adagrad", lr=0.05), dense_optimizer=DenseOptimizer(name="adam", lr=0.01)
     )
-    model = shard(CtrModel(layout.plan, layout), train.sparse_optimizer, device=torch.device("cpu"))
+    model = shard(CtrModel(layout.resolved, layout), train.sparse_optimizer, device=torch.device("cpu"))
     task = CtrTask(model, train, ["label"])
     generator = torch.Generator().manual_seed(1)
     losses = []

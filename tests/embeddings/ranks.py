@@ -9,12 +9,12 @@ from torch import Tensor
 from recsys.config import Config, resolve
 from recsys.data.rows import Jagged, Rows
 from recsys.embeddings import Layout, Member
-from recsys.embeddings.placement import Machine, place
 from recsys.model import CtrModel
 from recsys.ranks import Exchange, World, current, share, sum_over_ranks
 from recsys.ranks.join import reader_group
+from recsys.sharding import Machine, place
 from recsys.towers import tower_class
-from recsys.training.build import Built
+from recsys.training.build import LoadedModel
 from recsys.training.callbacks import Progress
 from recsys.training.stages import Stages
 from recsys.training.strategy import shard
@@ -87,7 +87,7 @@ def _part(jagged: Jagged, mine: slice) -> Jagged:
 
 def _train(case: dict[str, Any], world: World) -> Outcome:
     built = _build(case, world)
-    task = CtrTask(built.model, built.plan.config.train, ["label"], world=world)
+    task = CtrTask(built.model, built.resolved.config.train, ["label"], world=world)
     stages = Stages(Progress(), None, built, steps_per_epoch=len(SIZES), say=lambda _: None)  # type: ignore[arg-type]
     exchange = Exchange(world, reader_group())
     losses = []
@@ -117,16 +117,16 @@ def _train(case: dict[str, Any], world: World) -> Outcome:
     return Outcome(losses, logits, dict(built.model.module.body.state_dict()), len(held))
 
 
-def _build(case: dict[str, Any], world: World) -> Built:
+def _build(case: dict[str, Any], world: World) -> LoadedModel:
     """As `training.build.build` does, but without data."""
     config = Config.model_validate({"label": "y", "features": FEATURES, **case}, strict=False)
-    plan = resolve(config, [])
-    train = plan.config.train
+    resolved = resolve(config, [])
+    train = resolved.config.train
     torch.manual_seed(train.seed)
     layout = Layout(
-        plan,
+        resolved,
         {name: Member(name, size) for name, size in NUM_IDS.items()},
-        jagged=tower_class(plan.config.model.tower).uses_behaviours,
+        jagged=tower_class(resolved.config.model.tower).uses_behaviours,
         regularized=train.regularization.rows > 0,
     )
     placement = place(
@@ -137,6 +137,6 @@ def _build(case: dict[str, Any], world: World) -> Built:
         lengths={"tags": 1.0, "clicks": 1.5},
         dense_bytes=10_000,
     )
-    model = shard(CtrModel(plan, layout), train.sparse_optimizer, device=CPU, placement=placement, seed=train.seed)
+    model = shard(CtrModel(resolved, layout), train.sparse_optimizer, device=CPU, placement=placement, seed=train.seed)
     torch.manual_seed(world.rank)  # dropout of other rows is drawn apart
-    return Built(plan, None, layout, model, world)  # type: ignore[arg-type]
+    return LoadedModel(resolved, None, layout, model, world)  # type: ignore[arg-type]

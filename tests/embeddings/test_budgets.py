@@ -8,15 +8,15 @@ from typing import Any
 import pytest
 import torch
 
-from recsys.config import PlannedTable
+from recsys.config import ResolvedTable
 from recsys.config.tables import table_sections
 from recsys.embeddings import SCHEMES, Full, Member
-from recsys.embeddings.adaptemb import AdaptEmb
 from recsys.embeddings.build import build_schemes, scheme_class, solve
-from recsys.embeddings.md import row_widths
-from recsys.embeddings.qr import Qr
 from recsys.embeddings.scheme import Scheme, tensor_bytes
-from recsys.embeddings.tt_rec import TtRec
+from recsys.embeddings.schemes.adaptemb import AdaptEmb
+from recsys.embeddings.schemes.md import row_widths
+from recsys.embeddings.schemes.qr import Qr
+from recsys.embeddings.schemes.tt_rec import TtRec
 from recsys.errors import ConfigError
 from recsys.export import script
 from tests.config.conftest import Problems, folder, load, problems  # noqa: F401 - fixtures
@@ -68,14 +68,14 @@ def members(sizes: list[int]) -> list[Member]:
     return [Member(f"f{i}", size) for i, size in enumerate(sizes)]
 
 
-def planned(case: str, sizes: list[int], **keys: Any) -> PlannedTable:
+def planned(case: str, sizes: list[int], **keys: Any) -> ResolvedTable:
     scheme = case.partition("-")[0]
     names = tuple(member.name for member in members(sizes))
     spec: Any = table_sections()[scheme].model_validate({"features": names, "scheme": scheme, **keys})
-    return PlannedTable(name="t", fields=names, dim=DIM, spec=spec)
+    return ResolvedTable(name="t", fields=names, dim=DIM, spec=spec)
 
 
-def cost(table: PlannedTable, sizes: list[int], spec: Any) -> int:
+def cost(table: ResolvedTable, sizes: list[int], spec: Any) -> int:
     return scheme_class(table).cost(members(sizes), DIM, spec)
 
 
@@ -326,7 +326,7 @@ def test_divisors_are_the_smallest_that_do() -> None:
     for budget in range(min(rows), sum(sizes), 10):
         smallest = 1 + next(i for i, needed in enumerate(rows) if needed <= budget)
         spec: Any = table.spec.model_copy(update={"budget": f"{4 * DIM * budget} B"})
-        solved: Any = solve(PlannedTable(name="t", fields=table.fields, dim=DIM, spec=spec), members(sizes))
+        solved: Any = solve(ResolvedTable(name="t", fields=table.fields, dim=DIM, spec=spec), members(sizes))
         assert solved.divisor == smallest
 
 

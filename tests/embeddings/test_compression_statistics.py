@@ -49,12 +49,12 @@ def fitted(scheme: str, budget: float | None, *, seed: int, exponent: float = 1.
     content["tables"] = {"all": table}
     content["model"] = {"tower": "mlp", "dim": 16, "mlp": [32]}
     content["train"] = {"sparse_optimizer": {"name": "adagrad", "lr": 0.05}, "dense_optimizer": {"lr": 0.003}}
-    plan = resolve(Config.model_validate(content, strict=False), [])
+    resolved = resolve(Config.model_validate(content, strict=False), [])
     torch.manual_seed(seed)
     members = {name: Member(name, size) for name, size in SIZES.items()}
-    layout = Layout(plan, members, jagged=False, regularized=False)
-    model = shard(CtrModel(plan, layout), plan.config.train.sparse_optimizer, device=torch.device("cpu"))
-    task = CtrTask(model, plan.config.train, ["label"])
+    layout = Layout(resolved, members, jagged=False, regularized=False)
+    model = shard(CtrModel(resolved, layout), resolved.config.train.sparse_optimizer, device=torch.device("cpu"))
+    task = CtrTask(model, resolved.config.train, ["label"])
 
     def batch(rows: slice) -> Any:
         single = {name: picked[rows] for name, picked in ids.items()}

@@ -311,7 +311,7 @@ def test_no_ids_give_no_vectors_and_gradients_of_zeros(one_table: Callable[..., 
             looked = [torch.zeros(0, table.dim, requires_grad=True) for table in scheme.tables(member)]
             vectors = scheme.combine(looked, torch.zeros(0, dtype=torch.int64), member)
             assert vectors.shape == (0, scheme.width(member))
-            loss = vectors.sum() + sum(found for found in [scheme.take_loss()] if found is not None)
+            loss = vectors.sum() + sum(found for found in [scheme.pop_aux_loss()] if found is not None)
             loss.backward()
             leaves = scheme.second_pass()
             scheme.finish_step([torch.zeros_like(leaf) for leaf in leaves], 1)

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from recsys.environment.worker import REASON, Failure, Place, death_of, place, tell_launcher
+from recsys.environment.worker import REASON, Failure, RankInfo, describe_exit, place, tell_launcher
 from recsys.errors import EnvironmentError_
 
 GIVEN = {
@@ -16,7 +16,7 @@ GIVEN = {
 
 
 def test_a_place_is_read_from_the_variables_of_torchrun() -> None:
-    assert place(GIVEN) == Place(5, 8, 1, 4, "one", 29500)
+    assert place(GIVEN) == RankInfo(5, 8, 1, 4, "one", 29500)
 
 
 @pytest.mark.parametrize(
@@ -51,6 +51,6 @@ def test_without_a_launcher_a_process_must_say_it_itself(tmp_path: Path, monkeyp
 
 
 def test_only_the_signal_of_a_full_memory_comes_with_a_hint() -> None:
-    assert death_of(-9).endswith("(SIGKILL), as the system does when memory runs out")
-    assert death_of(-11) == "the process was killed (SIGSEGV)"
-    assert death_of(3) == "the process ended with exit code 3"
+    assert describe_exit(-9).endswith("(SIGKILL), as the system does when memory runs out")
+    assert describe_exit(-11) == "the process was killed (SIGSEGV)"
+    assert describe_exit(3) == "the process ended with exit code 3"

@@ -8,7 +8,7 @@ import polars as pl
 import torch
 from torch import Tensor
 
-from recsys.config import Plan, load_config, resolve
+from recsys.config import ResolvedConfig, load_config, resolve
 from recsys.embeddings import Layout
 from recsys.embeddings.vocabularies import vocabularies
 from recsys.export import export_module
@@ -17,39 +17,39 @@ from recsys.features.canonical import canonical
 from recsys.features.fit import fit
 from recsys.features.state import TransformState
 from recsys.features.transform import encode
-from recsys.model import Wiring, tower_inputs
+from recsys.model import TowerInputMap, tower_inputs
 from recsys.towers import Behaviour, Tower, build_tower
 
 
 @dataclass(frozen=True)
 class Made:
-    plan: Plan
+    resolved: ResolvedConfig
     state: TransformState
     layout: Layout
     tower: Tower
     weights: dict[str, Tensor]
 
     def export(self) -> Graph:
-        return export_module(self.plan, self.state, self.layout, self.tower, self.weights)
+        return export_module(self.resolved, self.state, self.layout, self.tower, self.weights)
 
     def inputs(self, frame: pl.DataFrame) -> dict[str, Tensor]:
-        return tensors(canonical(frame, self.plan, self.state))
+        return tensors(canonical(frame, self.resolved, self.state))
 
 
 def make(text: str, train: pl.DataFrame, folder: Path) -> Made:
     """Fit the transform of a YAML text to rows, and draw a model at random."""
     path = folder / "config.yaml"
     path.write_text(text)
-    plan = resolve(load_config(path), train.columns)
-    state = fit([train], plan)
-    wiring = Wiring.of(plan)
-    layout = Layout(plan, vocabularies(plan, state), jagged=bool(wiring.behaviours), regularized=False)
+    resolved = resolve(load_config(path), train.columns)
+    state = fit([train], resolved)
+    wiring = TowerInputMap.of(resolved)
+    layout = Layout(resolved, vocabularies(resolved, state), jagged=bool(wiring.behaviours), regularized=False)
     torch.manual_seed(5)
-    tower = build_tower(tower_inputs(plan, layout, wiring), plan.config.model)
+    tower = build_tower(tower_inputs(resolved, layout, wiring), resolved.config.model)
     for parameter in tower.parameters():
         torch.nn.init.normal_(parameter, std=0.5)
     weights = {name: torch.randn(table.rows, table.dim) for name, table in layout.physical.items()}
-    return Made(plan, state, layout, tower.eval(), weights)
+    return Made(resolved, state, layout, tower.eval(), weights)
 
 
 def tensors(frame: pl.DataFrame) -> dict[str, Tensor]:
@@ -68,19 +68,19 @@ def tensors(frame: pl.DataFrame) -> dict[str, Tensor]:
 @torch.no_grad()
 def slow_scores(made: Made, frame: pl.DataFrame) -> np.ndarray:
     """Score row by row from the prepared columns, without export, batches or jagged tensors."""
-    prepared = encode(canonical(frame, made.plan, made.state), made.plan, made.state).to_pylist()
+    prepared = encode(canonical(frame, made.resolved, made.state), made.resolved, made.state).to_pylist()
     rows = [_score_row(made, row) for row in prepared]
-    return np.stack(rows) if rows else np.zeros((0, len(made.plan.config.labels)))
+    return np.stack(rows) if rows else np.zeros((0, len(made.resolved.config.labels)))
 
 
 def _score_row(made: Made, row: dict[str, object]) -> np.ndarray:
-    wiring = Wiring.of(made.plan)
-    vectors = {f.name: _vectors(made, f.name, row[f.name]) for f in made.plan.fields if f.kind != "number"}
-    fields = [_pooled(made.plan.field(name).pooling, vectors[name]) for name in wiring.fields]
-    numbers = torch.tensor([[row[f.name] for f in made.plan.fields if f.kind == "number"]], dtype=torch.float32)
+    wiring = TowerInputMap.of(made.resolved)
+    vectors = {f.name: _vectors(made, f.name, row[f.name]) for f in made.resolved.fields if f.kind != "number"}
+    fields = [_pooled(made.resolved.field(name).pooling, vectors[name]) for name in wiring.fields]
+    numbers = torch.tensor([[row[f.name] for f in made.resolved.fields if f.kind == "number"]], dtype=torch.float32)
     behaviours = []
     for names in wiring.behaviours.values():
-        targets = [vectors[made.plan.field(name).vocabulary] for name in names]
+        targets = [vectors[made.resolved.field(name).vocabulary] for name in names]
         history = torch.cat([vectors[name] for name in names], dim=1)
         behaviours.append(Behaviour(torch.cat(targets, dim=1), history, torch.tensor([len(history)])))
     flat = torch.cat(fields).unsqueeze(0) if fields else torch.zeros(1, 0)

@@ -29,7 +29,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
 def write(made: Made, folder: Path, *, expected: np.ndarray | None = None) -> None:
     write_bundle(
         folder,
-        plan=made.plan,
+        resolved=made.resolved,
         state=made.state,
         layout=made.layout,
         tower=made.tower,

@@ -76,7 +76,7 @@ def ids_and_numbers(made, frame):
     for encoder in graph.encoders:
         encoder(raw, ids)
     found = {}
-    for field in made.plan.fields_of_kind("id", "ids", "sequence"):
+    for field in made.resolved.fields_of_kind("id", "ids", "sequence"):
         values = ids[field.name]
         if field.kind == "id":
             found[field.name] = values.tolist()
@@ -90,11 +90,11 @@ def test_ids_and_numbers_are_those_of_the_prepared_data(rows, tmp_path: Path) ->
     train = pl.DataFrame(TRAIN)
     made = make(NASTY, train, tmp_path)
     frame = pl.DataFrame(rows, schema=train.schema)
-    prepared = encode(canonical(frame, made.plan, made.state), made.plan, made.state)
+    prepared = encode(canonical(frame, made.resolved, made.state), made.resolved, made.state)
     ids, numbers = ids_and_numbers(made, frame)
     for name, values in ids.items():
         assert values == prepared.column(name).to_pylist(), name
-    expected = [prepared.column(f.name).to_numpy() for f in made.plan.fields_of_kind("number")]
+    expected = [prepared.column(f.name).to_numpy() for f in made.resolved.fields_of_kind("number")]
     np.testing.assert_array_equal(numbers, np.stack(expected, axis=1))
 
 
@@ -110,7 +110,7 @@ features:
 model: {tower: lr}
 """
     made = make(text, train, tmp_path)
-    prepared = encode(canonical(train, made.plan, made.state), made.plan, made.state)
+    prepared = encode(canonical(train, made.resolved, made.state), made.resolved, made.state)
     _, numbers = ids_and_numbers(made, train)
     for n, name in enumerate(["plain", "log", "squared"]):
         np.testing.assert_array_equal(numbers[:, n], prepared.column(name).to_numpy())

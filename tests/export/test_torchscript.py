@@ -15,7 +15,7 @@ from recsys.export.torchscript import save
 from tests.export.models import make, slow_scores
 from tests.export.rows import MODELS, clicks, yaml
 
-ALONE = """
+SINGLE_PROCESS = """
 import sys
 sys.modules.update(dict.fromkeys(["recsys", "torchrec", "fbgemm_gpu", "polars", "numpy"]))
 import torch
@@ -59,7 +59,7 @@ def test_a_row_scores_the_same_alone_and_no_rows_score_nothing(model: str, tmp_p
 
 def test_rows_with_nothing_known_are_scored(tmp_path: Path) -> None:
     made = make(yaml("din"), clicks(50), tmp_path)
-    nothing = pl.DataFrame({name: [None] for name in made.plan.input_columns()})
+    nothing = pl.DataFrame({name: [None] for name in made.resolved.input_columns()})
     scores = script(made.export())(made.inputs(nothing)).numpy()
     np.testing.assert_allclose(scores, slow_scores(made, nothing), rtol=0, atol=1e-6)
 
@@ -79,7 +79,7 @@ def test_the_file_loads_and_scores_where_only_torch_is_installed(tmp_path: Path)
     save(scripted, tmp_path / "model.pt")
     torch.save(inputs, tmp_path / "inputs.pt")
     process = subprocess.run(
-        [sys.executable, "-I", "-c", ALONE, str(tmp_path)], capture_output=True, text=True, check=False
+        [sys.executable, "-I", "-c", SINGLE_PROCESS, str(tmp_path)], capture_output=True, text=True, check=False
     )
     assert process.returncode == 0, process.stderr
     assert torch.equal(torch.load(tmp_path / "scores.pt"), scripted(inputs))

@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from recsys.config import Config, Plan, resolve
+from recsys.config import Config, ResolvedConfig, resolve
 from recsys.config.features import Feature
 
 
-def plan(*columns: str, config: dict[str, Any] | None = None, **features: Feature) -> Plan:
+def resolved(*columns: str, config: dict[str, Any] | None = None, **features: Feature) -> ResolvedConfig:
     config = {"label": "clicked", "features": features} | (config or {})
     return resolve(Config(**config), [*columns, *features, "clicked"])

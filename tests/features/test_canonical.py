@@ -13,13 +13,14 @@ from recsys.config import (
     SequenceFeature,
 )
 from recsys.errors import DataError
-from recsys.features.canonical import Place, canonical, input_columns
+from recsys.features.canonical import canonical, input_columns
 from recsys.features.fingerprint import NULL_KEY, xxhash64_keys
 from recsys.features.fit import key_kinds
 from recsys.features.state import TransformState
-from tests.features.plans import plan
+from recsys.sources.location import RowLocation
+from tests.features.plans import resolved
 
-SHOP = plan(
+SHOP = resolved(
     item=IdFeature(type="id", column="item_id"),
     city=IdFeature(type="id"),
     both=CrossFeature(type="cross", of=("item", "city")),
@@ -92,7 +93,7 @@ def test_columns_are_read_once_and_targets_are_not_needed() -> None:
 def test_a_broken_promise_names_file_column_value_and_row(change: pl.Series, message: str) -> None:
     frame = FRAME.with_columns(pl.Series("history", [[7], [8]])).with_columns(change)
     with pytest.raises(DataError, match=message):
-        canonical(frame, SHOP, state(), Place("day.csv", 100))
+        canonical(frame, SHOP, state(), RowLocation("day.csv", 100))
 
 
 def test_text_lists_need_a_separator() -> None:
@@ -102,4 +103,4 @@ def test_text_lists_need_a_separator() -> None:
 
 def test_a_missing_column_is_named_with_its_neighbour() -> None:
     with pytest.raises(DataError, match=r"day.csv: no column 'city'; did you mean 'citi'\?"):
-        canonical(FRAME.rename({"city": "citi"}), SHOP, state(), Place("day.csv"))
+        canonical(FRAME.rename({"city": "citi"}), SHOP, state(), RowLocation("day.csv"))

@@ -21,9 +21,9 @@ from recsys.features.fit import Fitting, fit, key_kinds
 from recsys.features.moments import NumberState
 from recsys.features.state import TransformState
 from recsys.features.transform import encode
-from tests.features.plans import plan
+from tests.features.plans import resolved
 
-SHOP = plan(
+SHOP = resolved(
     config={"tables": {"open": HashTable(features=("user",), scheme="hash", rows=10, dim=4)}},
     item=IdFeature(type="id"),
     city=IdFeature(type="id", min_count=2),
@@ -121,7 +121,7 @@ def test_streaming_gives_the_state_of_all_rows_at_once(rows: int) -> None:
     rng = np.random.default_rng(0)
     x = rng.normal(size=500)
     frame = pl.DataFrame({"a": rng.zipf(1.5, 500) % 50, "x": x, "y": np.exp(x), "c": rng.integers(0, 5, 500)})
-    shop = plan(
+    shop = resolved(
         a=IdFeature(type="id", min_count=2),
         c=IdFeature(type="id"),
         ac=CrossFeature(type="cross", of=("a", "c")),
@@ -155,7 +155,7 @@ def test_fitting_needs_rows() -> None:
 
 
 def test_a_listed_value_must_fit_its_column() -> None:
-    shop = plan(level=IdFeature(type="id", vocabulary=("high", "low")))
+    shop = resolved(level=IdFeature(type="id", vocabulary=("high", "low")))
     with pytest.raises(DataError, match=r"features.level.vocabulary: expected an integer, got 'high'"):
         fit([pl.DataFrame({"level": [1, 2]})], shop)
 

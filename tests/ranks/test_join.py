@@ -5,21 +5,21 @@ import pytest
 from torch import distributed
 
 from recsys.errors import EnvironmentError_
-from recsys.ranks import ALONE, World
-from recsys.ranks.join import checkpoint_group, join, joined, leave, reader_group
+from recsys.ranks import SINGLE_PROCESS, World
+from recsys.ranks.join import checkpoint_group, join, leave, process_group, reader_group
 from tests.launch.test_launch import run
 from tests.ranks.started import WORKER, ended, started
 from tests.ranks.together import together
 
 
 def test_without_torchrun_a_process_is_a_group_of_one() -> None:
-    with joined("cpu") as world:
-        assert world == ALONE
+    with process_group("cpu") as world:
+        assert world == SINGLE_PROCESS
         assert reader_group() is None
         assert checkpoint_group() is None
     assert distributed.is_initialized()
     leave()
-    assert join("cpu") == ALONE
+    assert join("cpu") == SINGLE_PROCESS
 
 
 def groups_of_a_rank() -> tuple[World, int]:
@@ -50,14 +50,14 @@ def test_the_first_rank_never_coming_is_said_too() -> None:
 
 
 def test_more_ranks_than_devices_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    from recsys.environment.worker import Place
+    from recsys.environment.worker import RankInfo
     from recsys.ranks.join import _take_device
 
     monkeypatch.setattr("torch.cuda.device_count", lambda: 3)
     with pytest.raises(
         EnvironmentError_, match=r"4 processes .* want a CUDA device each, but torch sees 3.*--devices 3"
     ):
-        _take_device(Place(0, 4, 0, 4, "", 0))
+        _take_device(RankInfo(0, 4, 0, 4, "", 0))
 
 
 def test_a_rank_that_fails_while_joining_ends_all() -> None:

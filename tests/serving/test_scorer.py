@@ -13,8 +13,8 @@ import pytest
 from recsys.config import DataSection
 from recsys.errors import DataError
 from recsys.export import write_bundle
-from recsys.features.canonical import Place
 from recsys.serving import Scorer, scorer
+from recsys.sources.location import RowLocation
 from tests.export.models import Made, make, slow_scores
 from tests.export.rows import clicks, yaml
 
@@ -38,7 +38,7 @@ model: {tower: mlp, dim: 4, mlp: [4]}
 def export(made: Made, folder: Path, golden: pl.DataFrame) -> Path:
     write_bundle(
         folder,
-        plan=made.plan,
+        resolved=made.resolved,
         state=made.state,
         layout=made.layout,
         tower=made.tower,
@@ -76,7 +76,7 @@ def test_a_bad_value_is_located_by_its_row_in_the_file(bundle: Path) -> None:
     row = pl.int_range(pl.len())
     frame = ROWS.with_columns(user=pl.when(row == 40).then(pl.lit("ann")).otherwise(pl.lit("1")))
     with pytest.raises(DataError, match=r"new\.csv: column user: .*'ann' \(row 141\)"):
-        Scorer(bundle).score(frame, Place("new.csv", first_row=100))
+        Scorer(bundle).score(frame, RowLocation("new.csv", first_row=100))
 
 
 def test_no_rows_have_no_scores(bundle: Path) -> None:

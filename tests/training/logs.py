@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 
 from recsys.config import Config, load_config
-from recsys.training.run import Trained, train
+from recsys.training.run import TrainResult, train
 
 BASE: dict[str, Any] = {
     "label": "click",
@@ -63,7 +63,7 @@ def make_config(folder: Path, **changes: Any) -> Config:
     return load_config(write_config(folder / "config.yaml", **changes))
 
 
-def run(log: Path, folder: Path, config: Config | None = None, **options: Any) -> Trained:
+def run(log: Path, folder: Path, config: Config | None = None, **options: Any) -> TrainResult:
     """Train on the log; `folder` is the run's."""
     config = config or make_config(folder.with_name(folder.name + "-config"))
     options = {"say": lambda line: None, "device": "cpu"} | options

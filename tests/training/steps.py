@@ -13,9 +13,9 @@ from recsys.data.rows import Rows
 from recsys.embeddings import Batch, count_rows
 from recsys.ranks import Exchange, broadcast, current, sum_over_ranks
 from recsys.ranks.join import reader_group
-from recsys.training.build import Built, build, score_split
-from recsys.training.pipeline import Steps
-from recsys.training.placing import place_tables
+from recsys.training.build import LoadedModel, build, score_split
+from recsys.training.pipeline import TrainPipeline
+from recsys.training.sharding import place_tables
 from recsys.training.strategy import table_shards
 from recsys.training.task import CtrTask
 from tests.training.logs import make_config
@@ -47,12 +47,12 @@ def train_steps(
 def _train(log: Path, changes: dict[str, Any], scratch: Path, num_steps: int, *, overlap: bool) -> Course:
     world = current()
     prepared = prepare(make_config(scratch, **changes), log, log / "cache", None)
-    train = prepared.plan.config.train
+    train = prepared.resolved.config.train
     place = partial(place_tables, train=train, lengths={}, device=torch.device("cpu"), world=world)
-    built = build(prepared.plan, prepared.state, device=torch.device("cpu"), world=world, place=place)
+    built = build(prepared.resolved, prepared.state, device=torch.device("cpu"), world=world, place=place)
     task = CtrTask(built.model, train, ["label"], world=world)
     if overlap:
-        task.steps = Steps(built.model, task.optimizer, task._loss, device=torch.device("cpu"), overlap=True)
+        task.steps = TrainPipeline(built.model, task.optimizer, task._loss, device=torch.device("cpu"), overlap=True)
     reader = _reader(built, prepared.splits["train"])
     losses: list[float] = []
     parts: list[int] = []
@@ -71,17 +71,17 @@ def _train(log: Path, changes: dict[str, Any], scratch: Path, num_steps: int, *,
     return Course(losses, broadcast(scores and scores.metrics(["label"])["auc"]), parts, held)
 
 
-def _reader(built: Built, split: Any) -> Reader[Batch]:
+def _reader(built: LoadedModel, split: Any) -> Reader[Batch]:
     exchange = Exchange(built.world, reader_group())
     counts: dict[str, Tensor] = {}
-    if built.plan.config.train.regularization.rows:
-        raw: Reader[Rows] = Reader(split, built.plan, batch_size=2**16, collate=lambda rows: rows, seed=None)
+    if built.resolved.config.train.regularization.rows:
+        raw: Reader[Rows] = Reader(split, built.resolved, batch_size=2**16, collate=lambda rows: rows, seed=None)
         counts = count_rows(built.layout, raw)
     return Reader(
         split,
-        built.plan,
-        batch_size=built.plan.config.train.batch_size,
+        built.resolved,
+        batch_size=built.resolved.config.train.batch_size,
         collate=lambda rows: built.layout.collate(rows, row_counts=counts, exchange=exchange),
-        seed=built.plan.config.train.seed,
+        seed=built.resolved.config.train.seed,
         world=built.world,
     )

@@ -8,14 +8,14 @@ import pytest
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 
+from recsys.checkpoint import layout as checkpoint
+from recsys.checkpoint.chunks import table_step
+from recsys.checkpoint.layout import Loaded
 from recsys.config import EarlyStopping
-from recsys.ranks import Orders, World
+from recsys.ranks import StepSignals, World
 from recsys.ranks.join import join
 from recsys.ranks.randomness import seed_of
-from recsys.training import checkpoint
 from recsys.training.callbacks import Checkpoints, EpochReport, Progress, StopEarly
-from recsys.training.checkpoint import Loaded
-from recsys.training.pieces import table_step
 from recsys.training.strategy import TorchRecStrategy
 from recsys.training.task import CtrTask
 from tests.training.sharded import dense_adam, make
@@ -69,7 +69,7 @@ BATCHES = 4
 class Task(CtrTask):
     """Trains nothing, and is told what is ordered after each batch."""
 
-    def __init__(self, orders: dict[int, Orders] | None = None, wishes: Orders = Orders()) -> None:  # noqa: B008
+    def __init__(self, orders: dict[int, StepSignals] | None = None, wishes: StepSignals = StepSignals()) -> None:  # noqa: B008
         LightningModule.__init__(self)
         join("cpu")
         self.automatic_optimization = False
@@ -77,14 +77,14 @@ class Task(CtrTask):
         self.optimizer = dense_adam(self.model)
         self.given = orders or {}
         self.wishes = lambda: wishes
-        self.orders = Orders()
+        self.orders = StepSignals()
         self.steps_done = 0
         self._loss_sum = torch.zeros((), dtype=torch.float64)
         self._rows_seen = 0
 
     def training_step(self, *_: Any) -> None:
         self.steps_done += 1
-        self.orders = self.given.get(self.steps_done, Orders())
+        self.orders = self.given.get(self.steps_done, StepSignals())
 
     def validation_step(self, *_: Any) -> None: ...
 
@@ -161,7 +161,7 @@ def test_an_order_to_save_is_obeyed_after_its_batch(tmp_path: Path) -> None:
     progress = Progress()
     keeper = Checkpoints(tmp_path, progress, minutes=60, epochs=2)
     seen: list[bool] = []
-    task = Task({2: Orders(save=True)})
+    task = Task({2: StepSignals(save=True)})
     trainer = Trainer(
         accelerator="cpu",
         strategy=TorchRecStrategy(CPU),
@@ -179,7 +179,7 @@ def test_an_order_to_save_is_obeyed_after_its_batch(tmp_path: Path) -> None:
 
 
 def test_an_order_to_stop_is_obeyed_after_its_batch_and_without_a_validation(tmp_path: Path) -> None:
-    task = Task({BATCHES + 2: Orders(stop=True)})
+    task = Task({BATCHES + 2: StepSignals(stop=True)})
     keeper = fit(tmp_path, task)
     assert keeper.stopped
     assert task.steps_done == BATCHES + 2
@@ -192,14 +192,14 @@ def test_an_order_to_stop_is_obeyed_after_its_batch_and_without_a_validation(tmp
 def test_an_order_to_stop_after_the_last_batch_of_an_epoch_is_obeyed_after_validation(
     epoch: int, tmp_path: Path
 ) -> None:
-    keeper = fit(tmp_path, Task({epoch * BATCHES: Orders(stop=True)}))
+    keeper = fit(tmp_path, Task({epoch * BATCHES: StepSignals(stop=True)}))
     assert keeper.stopped
     progress = saved_progress(tmp_path / "last")
     assert (progress["epoch"], progress["batch"], progress["finished"]) == (epoch, 0, epoch == 2)
 
 
 def test_a_wish_to_stop_that_comes_up_in_a_validation_is_obeyed_after_it(tmp_path: Path) -> None:
-    keeper = fit(tmp_path, Task(wishes=Orders(stop=True)))
+    keeper = fit(tmp_path, Task(wishes=StepSignals(stop=True)))
     assert keeper.stopped
     assert saved_progress(tmp_path / "last")["epoch"] == 1
 
@@ -210,7 +210,7 @@ def test_a_save_that_has_begun_is_completed_when_training_fails(tmp_path: Path) 
             if checkpoint.find(tmp_path / "last") or task.steps_done == 2:
                 raise ValueError("no more")
 
-    task = Task({2: Orders(save=True)})
+    task = Task({2: StepSignals(save=True)})
     with pytest.raises(ValueError, match="no more"):
         fit(tmp_path, task, Fail())
     assert saved_progress(tmp_path / "last")["batch"] == 2

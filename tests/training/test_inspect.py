@@ -12,7 +12,7 @@ from recsys.data.reader import Reader
 from recsys.embeddings import Batch
 from recsys.errors import ConfigError, DataError
 from recsys.training import inspect
-from recsys.training.build import Built, build
+from recsys.training.build import LoadedModel, build
 from recsys.training.inspect import HistoryWeights, field_attention, history_weights
 from tests.training.logs import make_config
 
@@ -20,18 +20,18 @@ AUTOINT = {"tower": "autoint", "dim": 8, "layers": 2, "heads": 2, "attention_dim
 DIN = {"tower": "din", "dim": 8, "attention": [6], "mlp": [8]}
 
 
-def made(log: Path, model: dict[str, Any], folder: Path) -> tuple[Built, PreparedSplit]:
+def made(log: Path, model: dict[str, Any], folder: Path) -> tuple[LoadedModel, PreparedSplit]:
     """Return an untrained model with rows large enough to make a difference, and the test split."""
     prepared = prepare(make_config(folder, model=model), log, log / "cache")
-    built = build(prepared.plan, prepared.state, device=torch.device("cpu"))
+    built = build(prepared.resolved, prepared.state, device=torch.device("cpu"))
     with torch.no_grad():
         for parameter in built.model.parameters():
             parameter.normal_(std=0.5)
     return built, prepared.splits["test"]
 
 
-def whole(built: Built, split: PreparedSplit) -> Batch:
-    return next(iter(Reader(split, built.plan, batch_size=10**6, collate=built.layout.collate, seed=None)))
+def whole(built: LoadedModel, split: PreparedSplit) -> Batch:
+    return next(iter(Reader(split, built.resolved, batch_size=10**6, collate=built.layout.collate, seed=None)))
 
 
 def test_field_attention_is_the_mean_over_rows_whatever_the_batches(

@@ -9,14 +9,14 @@ import polars as pl
 import pytest
 import torch
 
+from recsys.checkpoint import layout as checkpoint
 from recsys.config import Config
-from recsys.embeddings.own_rows import OwnRows
+from recsys.embeddings.schemes.integer_table import IntegerTable
 from recsys.export import export_run
 from recsys.serving import Scorer
-from recsys.training import checkpoint
 from recsys.training.build import load_run
 from recsys.training.callbacks import Checkpoints
-from recsys.training.run import Trained
+from recsys.training.run import TrainResult
 from tests.training.logs import epochs, make_config, predictions, run, steady
 
 STEPS = 13
@@ -42,7 +42,7 @@ def config(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 
 
 @pytest.fixture(scope="module")
-def whole(log: Path, config: Config, tmp_path_factory: pytest.TempPathFactory) -> Trained:
+def whole(log: Path, config: Config, tmp_path_factory: pytest.TempPathFactory) -> TrainResult:
     """The run that nobody stopped."""
     return run(log, tmp_path_factory.mktemp("runs") / "whole", config)
 
@@ -65,12 +65,12 @@ def stopped(log: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[Path, Confi
     return stop
 
 
-def test_a_run_learns_and_reports_its_bytes(whole: Trained) -> None:
+def test_a_run_learns_and_reports_its_bytes(whole: TrainResult) -> None:
     losses = [line["train.loss"] for line in epochs(whole.folder)]
     assert losses[1] < losses[0]
     built = load_run(whole.folder, device=torch.device("cpu"))
     schemes = list(built.layout.schemes.values())
-    assert all(isinstance(scheme, OwnRows) for scheme in schemes)
+    assert all(isinstance(scheme, IntegerTable) for scheme in schemes)
     num_users, num_items = (sum(member.size for member in scheme.members) for scheme in schemes)
     assert whole.metrics["embedding_bytes.serving"] == 8 * num_users + (8 + 4) * num_items
     rates, draws = 8 + 2 * 8, 2 * 16
@@ -79,7 +79,7 @@ def test_a_run_learns_and_reports_its_bytes(whole: Trained) -> None:
     )
 
 
-def test_the_bundle_of_a_run_scores_its_test_rows_as_the_run_did(whole: Trained, log: Path, tmp_path: Path) -> None:
+def test_the_bundle_of_a_run_scores_its_test_rows_as_the_run_did(whole: TrainResult, log: Path, tmp_path: Path) -> None:
     export_run(whole.folder, tmp_path / "bundle")
     scores = Scorer(tmp_path / "bundle").score(pl.read_parquet(log / "test.parquet"))
     np.testing.assert_allclose(scores[:, 0], predictions(whole.folder)["score"], rtol=0, atol=1e-6)
@@ -87,7 +87,7 @@ def test_the_bundle_of_a_run_scores_its_test_rows_as_the_run_did(whole: Trained,
 
 @pytest.mark.parametrize("step", [1, STEPS + 4])
 def test_a_run_stopped_right_after_a_checkpoint_ends_as_if_it_had_not_been(
-    step: int, stopped: Callable[..., Path], config: Config, whole: Trained, log: Path, tmp_path: Path
+    step: int, stopped: Callable[..., Path], config: Config, whole: TrainResult, log: Path, tmp_path: Path
 ) -> None:
     folder = stopped(tmp_path / "run", config, step)
     resumed = run(log, folder, config, resume=True)

@@ -14,12 +14,12 @@ import polars as pl
 import pytest
 import torch
 
+from recsys.checkpoint import layout as checkpoint
 from recsys.config import Config
 from recsys.errors import ConfigError, DataError
-from recsys.training import checkpoint
 from recsys.training.build import load_run
 from recsys.training.callbacks import Checkpoints
-from recsys.training.run import Trained
+from recsys.training.run import TrainResult
 from recsys.training.strategy import table_weights
 from recsys.training.task import CtrTask
 from tests.training.logs import clicks, epochs, make_config, predictions, run, steady, write_config, write_log
@@ -46,7 +46,7 @@ def rarely(tmp_path_factory: pytest.TempPathFactory) -> Config:
 
 
 @pytest.fixture(scope="module")
-def whole(log: Path, often: Config, tmp_path_factory: pytest.TempPathFactory) -> Trained:
+def whole(log: Path, often: Config, tmp_path_factory: pytest.TempPathFactory) -> TrainResult:
     """The run that nobody stopped."""
     return run(log, tmp_path_factory.mktemp("runs") / "whole", often)
 
@@ -84,7 +84,7 @@ def timeless(line: dict[str, Any]) -> dict[str, Any]:
 
 @pytest.mark.parametrize("step", [1, 5, STEPS, STEPS + 1, STEPS + 6, 2 * STEPS, 2 * STEPS + 1, 3 * STEPS])
 def test_a_run_stopped_at_any_batch_ends_as_if_it_had_not_been(
-    step: int, stopped: Callable[..., Path], often: Config, whole: Trained, log: Path, tmp_path: Path
+    step: int, stopped: Callable[..., Path], often: Config, whole: TrainResult, log: Path, tmp_path: Path
 ) -> None:
     folder = stopped(tmp_path / "run", often, step)
     shown: list[tuple[str, int, int | None]] = []
@@ -97,7 +97,7 @@ def test_a_run_stopped_at_any_batch_ends_as_if_it_had_not_been(
 
 @pytest.mark.parametrize("step", [3, STEPS + 6])
 def test_a_run_goes_on_from_the_last_epoch_where_there_is_no_newer_checkpoint(
-    step: int, stopped: Callable[..., Path], rarely: Config, whole: Trained, log: Path, tmp_path: Path
+    step: int, stopped: Callable[..., Path], rarely: Config, whole: TrainResult, log: Path, tmp_path: Path
 ) -> None:
     folder = stopped(tmp_path / "run", rarely, step)
     run(log, folder, rarely, resume=True)
@@ -105,7 +105,7 @@ def test_a_run_goes_on_from_the_last_epoch_where_there_is_no_newer_checkpoint(
 
 
 def test_a_run_stopped_while_it_reports_an_epoch_has_that_epoch_once(
-    rarely: Config, whole: Trained, log: Path, tmp_path: Path
+    rarely: Config, whole: TrainResult, log: Path, tmp_path: Path
 ) -> None:
     def say(line: str) -> None:
         if line.startswith("epoch 2"):
@@ -121,7 +121,7 @@ def test_a_run_stopped_while_it_reports_an_epoch_has_that_epoch_once(
 def test_a_run_may_be_stopped_more_than_once(
     stopped: Callable[..., Path],
     often: Config,
-    whole: Trained,
+    whole: TrainResult,
     log: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -192,7 +192,7 @@ def test_what_a_kill_leaves_while_checkpoints_are_written_does_no_harm(
     kill: Callable[[Path], None],
     stopped: Callable[..., Path],
     rarely: Config,
-    whole: Trained,
+    whole: TrainResult,
     log: Path,
     tmp_path: Path,
 ) -> None:
@@ -205,7 +205,7 @@ def test_what_a_kill_leaves_while_checkpoints_are_written_does_no_harm(
 
 @pytest.mark.parametrize("epoch", [1, 2, 3])
 def test_a_run_stopped_while_it_is_validated_is_validated_again(
-    epoch: int, often: Config, whole: Trained, log: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    epoch: int, often: Config, whole: TrainResult, log: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def on_validation_epoch_start(self: CtrTask) -> None:
         if self.current_epoch + 1 == epoch:
@@ -240,7 +240,7 @@ def test_the_best_epoch_is_kept_though_the_kill_came_before_its_copy(rarely: Con
 
 
 def test_a_run_killed_before_its_first_checkpoint_begins_again(
-    often: Config, whole: Trained, stopped: Callable[..., Path], log: Path, tmp_path: Path
+    often: Config, whole: TrainResult, stopped: Callable[..., Path], log: Path, tmp_path: Path
 ) -> None:
     folder = stopped(tmp_path / "run", often, 3)
     shutil.rmtree(folder / "checkpoints")
@@ -248,7 +248,7 @@ def test_a_run_killed_before_its_first_checkpoint_begins_again(
     check_same(folder, whole.folder)
 
 
-def test_a_finished_run_is_only_evaluated_again(whole: Trained, often: Config, log: Path, tmp_path: Path) -> None:
+def test_a_finished_run_is_only_evaluated_again(whole: TrainResult, often: Config, log: Path, tmp_path: Path) -> None:
     folder = shutil.copytree(whole.folder, tmp_path / "run")
     shutil.rmtree(folder / "predictions")
     (folder / "metrics.json").unlink()
@@ -325,13 +325,13 @@ def parameters(folder: Path, which: str) -> dict[str, torch.Tensor]:
     return {name: value.detach().clone() for name, value in found.items()}
 
 
-def test_another_configuration_is_refused(whole: Trained, log: Path, tmp_path: Path) -> None:
+def test_another_configuration_is_refused(whole: TrainResult, log: Path, tmp_path: Path) -> None:
     other = make_config(tmp_path, train=OFTEN | {"batch_size": 64})
     with pytest.raises(ConfigError, match="was made with another configuration; compare with"):
         run(log, whole.folder, other, resume=True)
 
 
-def test_other_data_is_refused(whole: Trained, often: Config, tmp_path: Path) -> None:
+def test_other_data_is_refused(whole: TrainResult, often: Config, tmp_path: Path) -> None:
     changed = write_log(tmp_path / "log")
     clicks(1601, seed=0).write_parquet(changed / "train.parquet")
     with pytest.raises(DataError, match="the data files have changed since the run began"):

@@ -10,8 +10,8 @@ from sklearn.metrics import log_loss, roc_auc_score
 from recsys.config import Config
 from recsys.data.prepare import prepare
 from recsys.errors import ConfigError, DataError
-from recsys.training.build import Built, build, load_run
-from recsys.training.run import Trained
+from recsys.training.build import LoadedModel, build, load_run
+from recsys.training.run import TrainResult
 from recsys.training.strategy import table_weights
 from tests.training.logs import clicks, epochs, make_config, predictions, run, steady, write_log
 
@@ -19,7 +19,7 @@ CPU = torch.device("cpu")
 
 
 @pytest.fixture(scope="module")
-def trained(log: Path, tmp_path_factory: pytest.TempPathFactory) -> Trained:
+def trained(log: Path, tmp_path_factory: pytest.TempPathFactory) -> TrainResult:
     return run(log, tmp_path_factory.mktemp("runs") / "trained")
 
 
@@ -32,7 +32,7 @@ def misleading(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_a_run_ends_with_all_its_files(trained: Trained) -> None:
+def test_a_run_ends_with_all_its_files(trained: TrainResult) -> None:
     found = {str(path.relative_to(trained.folder)) for path in trained.folder.rglob("*") if path.is_file()}
     assert found >= {
         "config.yaml",
@@ -50,7 +50,7 @@ def test_a_run_ends_with_all_its_files(trained: Trained) -> None:
     assert not [name for name in found if name.endswith(".tmp") or "/." in name.replace("/.metadata", "")]
 
 
-def test_metrics_json_holds_the_figures_of_the_run(trained: Trained) -> None:
+def test_metrics_json_holds_the_figures_of_the_run(trained: TrainResult) -> None:
     metrics = json.loads((trained.folder / "metrics.json").read_text())
     assert metrics == trained.metrics
     names = ("auc", "logloss", "gauc", "ne", "calibration")
@@ -72,14 +72,14 @@ def test_what_is_doubtful_is_said_before_training(log: Path, tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("split", ["test", "valid"])
-def test_the_metrics_are_those_of_the_predictions(trained: Trained, split: str) -> None:
+def test_the_metrics_are_those_of_the_predictions(trained: TrainResult, split: str) -> None:
     rows = predictions(trained.folder, split)
     assert rows["label"].to_list() == clicks(400, seed=["train", "valid", "test"].index(split))["click"].to_list()
     assert trained.metrics[f"{split}.auc"] == pytest.approx(roc_auc_score(rows["label"], rows["score"]), abs=1e-12)
     assert trained.metrics[f"{split}.logloss"] == pytest.approx(log_loss(rows["label"], rows["score"]), abs=1e-12)
 
 
-def test_each_epoch_is_one_line_and_the_best_one_is_scored_again_to_the_last_bit(trained: Trained) -> None:
+def test_each_epoch_is_one_line_and_the_best_one_is_scored_again_to_the_last_bit(trained: TrainResult) -> None:
     lines = epochs(trained.folder)
     assert [line["epoch"] for line in lines] == [1, 2, 3]
     assert [line["step"] for line in lines] == [13, 26, 39]
@@ -95,7 +95,9 @@ def test_a_checkerboard_of_users_and_items_is_learnt(log: Path, tmp_path: Path) 
     assert found.metrics["test.auc"] > roc_auc_score(clicks(400, seed=2)["click"], bayes) - 0.03
 
 
-def test_the_same_seed_gives_the_same_bits_and_another_seed_others(log: Path, tmp_path: Path, trained: Trained) -> None:
+def test_the_same_seed_gives_the_same_bits_and_another_seed_others(
+    log: Path, tmp_path: Path, trained: TrainResult
+) -> None:
     again = run(log, tmp_path / "again")
     other = run(log, tmp_path / "other", make_config(tmp_path, train={"seed": 2}))
     assert steady(again.metrics) == steady(trained.metrics)
@@ -201,7 +203,7 @@ def test_predictions_that_are_nan_say_so_too(log: Path, tmp_path: Path) -> None:
         run(log, tmp_path / "run", make_config(tmp_path, train=everything_at_once))
 
 
-def test_a_folder_in_use_is_refused(trained: Trained, log: Path) -> None:
+def test_a_folder_in_use_is_refused(trained: TrainResult, log: Path) -> None:
     with pytest.raises(ConfigError, match="exists already; name another folder with --name"):
         run(log, trained.folder)
 
@@ -223,9 +225,9 @@ def best_tables(folder: Path) -> dict[str, torch.Tensor]:
     return {name: table.clone() for name, table in table_weights(load_run(folder, device=CPU).model).items()}
 
 
-def build_fresh(config: Config, log: Path) -> Built:
+def build_fresh(config: Config, log: Path) -> LoadedModel:
     prepared = prepare(config, log, log / "cache", None)
-    return build(prepared.plan, prepared.state, device=CPU)
+    return build(prepared.resolved, prepared.state, device=CPU)
 
 
 @pytest.mark.parametrize(("split", "value"), [("train", 0), ("valid", 1)])

@@ -10,18 +10,18 @@ import polars as pl
 import pytest
 import torch
 
+from recsys.checkpoint import layout as checkpoint
 from recsys.config import Config, load_config
 from recsys.embeddings import Scheme
-from recsys.embeddings.dedup import Dedup
-from recsys.embeddings.deeplight import DeepLight
-from recsys.embeddings.full import Full
 from recsys.embeddings.scheme import StepPlace
+from recsys.embeddings.schemes.dedup import Dedup
+from recsys.embeddings.schemes.deeplight import DeepLight
+from recsys.embeddings.schemes.full import Full
 from recsys.errors import ConfigError
 from recsys.export.run import export_run
-from recsys.training import checkpoint
 from recsys.training.build import load_run
 from recsys.training.callbacks import Checkpoints
-from recsys.training.run import Trained
+from recsys.training.run import TrainResult
 from recsys.training.stages import Stages
 from recsys.training.strategy import table_weights
 from recsys.training.task import CtrTask
@@ -65,7 +65,7 @@ def said() -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def whole(log: Path, config: Config, said: list[str], tmp_path_factory: pytest.TempPathFactory) -> Trained:
+def whole(log: Path, config: Config, said: list[str], tmp_path_factory: pytest.TempPathFactory) -> TrainResult:
     said.clear()
     return run(log, tmp_path_factory.mktemp("runs") / "whole", config, say=said.append)
 
@@ -78,7 +78,7 @@ def misleading(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_the_best_epoch_is_one_of_the_last_stage(whole: Trained, said: list[str]) -> None:
+def test_the_best_epoch_is_one_of_the_last_stage(whole: TrainResult, said: list[str]) -> None:
     lines = epochs(whole.folder)
     assert [(line["epoch"], line["stage"]) for line in lines] == [(1, 1), (2, 1), (3, 2), (4, 2)]
     best = max(lines[2:], key=lambda line: line["valid.auc"])
@@ -93,7 +93,7 @@ def test_each_stage_begins_with_the_initial_learning_rates(scheme: str, misleadi
     assert [(line["stage"], line["lr"]) for line in lines[:4]] == [(1, 0.01), (1, 0.01), (1, 0.005), (2, 0.01)]
 
 
-def test_served_bytes_are_those_of_what_is_exported(whole: Trained, scheme: str, tmp_path: Path) -> None:
+def test_served_bytes_are_those_of_what_is_exported(whole: TrainResult, scheme: str, tmp_path: Path) -> None:
     metrics = json.loads((whole.folder / "metrics.json").read_text())
     assert metrics["embedding_bytes.serving"] == SERVING[scheme]
     export_run(whole.folder, tmp_path / "bundle")  # raises if it scores differently
@@ -102,7 +102,7 @@ def test_served_bytes_are_those_of_what_is_exported(whole: Trained, scheme: str,
     assert sum(tensor.numel() * tensor.element_size() for tensor in tensors) == SERVING[scheme]
 
 
-def test_the_best_model_has_the_form_in_which_it_is_served(whole: Trained) -> None:
+def test_the_best_model_has_the_form_in_which_it_is_served(whole: TrainResult) -> None:
     built = load_run(whole.folder, device=CPU)
     (table,) = built.layout.schemes.values()
     if isinstance(table, Dedup):
@@ -177,7 +177,7 @@ STOPS = {
 
 @pytest.mark.parametrize("where", list(STOPS))
 def test_a_run_stopped_anywhere_ends_as_if_it_had_not_been(
-    where: str, log: Path, config: Config, whole: Trained, tmp_path: Path
+    where: str, log: Path, config: Config, whole: TrainResult, tmp_path: Path
 ) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(*STOPS[where]())
@@ -199,7 +199,7 @@ def same_model(first: Path, second: Path) -> None:
 
 
 def test_a_run_stopped_in_both_stages_ends_as_if_it_had_not_been(
-    log: Path, config: Config, whole: Trained, tmp_path: Path
+    log: Path, config: Config, whole: TrainResult, tmp_path: Path
 ) -> None:
     for resume, where in enumerate(["in stage 1", "after the switch", "in stage 2"]):
         with pytest.MonkeyPatch.context() as patch:

@@ -49,10 +49,10 @@ def test_half_precision_logits_lose_nothing_in_the_loss() -> None:
 def test_the_tables_kernel_takes_up_a_new_learning_rate_at_once(optimizer: str, log: Path, tmp_path: Path) -> None:
     config = make_config(tmp_path, train={"sparse_optimizer": {"name": optimizer, "lr": 0.5}})
     prepared = prepare(config, log, log / "cache", None)
-    built = build(prepared.plan, prepared.state, device=torch.device("cpu"))
+    built = build(prepared.resolved, prepared.state, device=torch.device("cpu"))
     task = CtrTask(built.model, config.train, ["label"])
     train = prepared.splits["train"]
-    batches = iter(Reader[Batch](train, built.plan, batch_size=128, collate=built.layout.collate, seed=1))
+    batches = iter(Reader[Batch](train, built.resolved, batch_size=128, collate=built.layout.collate, seed=1))
 
     def moved() -> list[bool]:
         before = {name: table.clone() for name, table in table_weights(built.model).items()}

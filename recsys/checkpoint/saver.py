@@ -1,0 +1,202 @@
+"""Writing checkpoints beside training, in step on all ranks.
+
+training:    copy to CPU memory | next batch | next batch | ...
+background:                     | shards of all ranks -> metadata -> trainer.pt -> rename (rank 0)
+"""
+
+import concurrent.futures
+import shutil
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, distributed
+from torch.distributed.checkpoint import state_dict_saver
+from torch.distributed.checkpoint.api import CheckpointException
+from torch.distributed.checkpoint.metadata import Metadata
+from torch.distributed.checkpoint.planner import SavePlan
+from torch.optim import Optimizer
+from torchrec.distributed.model_parallel import DistributedModelParallel
+
+from recsys.checkpoint import layout as checkpoint
+from recsys.checkpoint.chunks import ChunkPlanner, ChunkWriter, TensorChunk, stage, tensors_of, write_file
+from recsys.ranks import World, current
+from recsys.ranks.join import checkpoint_group
+
+__all__ = ["AsyncCheckpointer", "save"]
+
+_SETTLE_SECONDS = 15.0
+"""The others wait for this rank to say why it ends."""
+_NETWORK_SECONDS = 60.0
+"""How long a file that another host has written may take to be seen here."""
+
+
+class AsyncCheckpointer:
+    """Writes checkpoints beside training, one at a time. Every rank has one, and calls it after the same batch."""
+
+    def __init__(self) -> None:
+        self._thread = ThreadPoolExecutor(1, "checkpoint")
+        self._running: Future[None] | None = None
+
+    def save(
+        self,
+        folder: Path,
+        model: DistributedModelParallel,
+        optimizer: Optimizer,
+        extra: dict[str, Any],
+        own: dict[str, Any] | None = None,
+        *,
+        best: Path | None = None,
+    ) -> None:
+        """Copy everything that the rest of the run depends on, and write it while training goes on.
+
+        Waits for the save before. A kill at any moment leaves the former checkpoint.
+
+        Args:
+            folder: where to; replaced when the new one is complete.
+            model: the sharded model, with its fused optimiser.
+            optimizer: of the dense part.
+            extra: plain values and tensors that are the same on all ranks; rank 0's are kept.
+            own: those of this rank alone.
+            best: let this folder be the same checkpoint.
+
+        Raises:
+            OSError: the save before could not be written, on this or another rank.
+        """
+        self.wait()
+        world = current()
+        group = checkpoint_group() or _group_of_one(distributed.group.WORLD)
+        tensors = tensors_of(model)
+        if model.device.type == "cuda":
+            torch.cuda.synchronize()  # rows of tables in host memory come out of their cache
+        pieces = stage(tensors, world)
+        trainer = _copied({"optimizer": optimizer.state_dict(), "extra": extra}) if world.is_rank_zero else {}
+        write = _Write(folder, pieces, trainer, _copied(own or {}), best, world, group)
+        self._running = self._thread.submit(write.run)
+
+    def wait(self) -> None:
+        """Wait until the last save is complete on all ranks.
+
+        Raises:
+            OSError: it could not be written, on this or another rank.
+        """
+        if self._running is None:
+            return
+        concurrent.futures.wait([self._running])  # Ctrl-C may come out of it: the save is then still to be waited for
+        ended, self._running = self._running, None
+        ended.result()
+
+    def settle(self) -> None:
+        """Wait a while for the end of the last save, complete or not: for use when something else has failed."""
+        if self._running is not None:
+            concurrent.futures.wait([self._running], timeout=_SETTLE_SECONDS)
+            self._running = None
+
+
+@lru_cache(maxsize=1)
+def _group_of_one(_everybody: distributed.ProcessGroup | None) -> distributed.ProcessGroup:
+    """Return a group for the background of a process that is alone."""
+    made: distributed.ProcessGroup = distributed.new_group(backend="gloo")
+    return made
+
+
+class _Write(NamedTuple):
+    """One save, run in the background."""
+
+    folder: Path
+    pieces: list[TensorChunk]
+    trainer: dict[str, Any]
+    own: dict[str, Any]
+    best: Path | None
+    world: World
+    group: distributed.ProcessGroup
+
+    def run(self) -> None:
+        ranks = self._gathered()
+        writer = _Writer(checkpoint.sibling(self.folder, "tmp"), lambda: self._complete(ranks))
+        try:
+            state_dict_saver.save(
+                {}, storage_writer=writer, planner=ChunkPlanner(self.pieces), process_group=self.group
+            )
+        except CheckpointException as error:  # on all ranks, when none of them writes any more
+            if self.world.is_rank_zero:
+                shutil.rmtree(checkpoint.sibling(self.folder, "tmp"), ignore_errors=True)
+            raise self._failure(error) from error
+
+    def _gathered(self) -> list[dict[str, Any]]:
+        found: list[Any] | None = [None] * self.world.size if self.world.is_rank_zero else None
+        distributed.gather_object(self.own, found, dst=0, group=self.group)
+        return found or []
+
+    def _complete(self, ranks: list[dict[str, Any]]) -> None:
+        """Finish the temporary folder, which all shards are in, and let it appear; rank 0 alone does."""
+        temporary = checkpoint.sibling(self.folder, "tmp")
+        write_file(temporary / checkpoint.TRAINER, self.trainer | {"ranks": ranks})
+        checkpoint.swap(temporary, self.folder)
+        if self.best is not None:
+            checkpoint.copy(self.folder, self.best)
+
+    def _failure(self, error: CheckpointException) -> BaseException:
+        rank, (cause, _) = next(iter(error.failures.items()))
+        if not isinstance(cause, OSError):
+            return cause
+        what = ": ".join(str(word) for word in (cause.filename, cause.strerror or cause) if word)
+        where = f" (rank {rank})" if self.world.size > 1 else ""
+        is_left = checkpoint.find(self.folder) is not None
+        left = "the last complete checkpoint is still there" if is_left else "there is no checkpoint in it yet"
+        return OSError(cause.errno, f"{what}{where}; {left}", str(self.folder.parent))
+
+
+class _Writer(ChunkWriter):
+    """Writes into a folder that rank 0 empties before and completes after all ranks have written."""
+
+    def __init__(self, folder: Path, complete: Callable[[], None]) -> None:
+        super().__init__(folder)
+        self.complete = complete
+        self.is_rank_zero = False
+
+    def set_up_storage_writer(self, is_coordinator: bool, *args: Any, **kwargs: Any) -> None:
+        super().set_up_storage_writer(is_coordinator, *args, **kwargs)
+        self.is_rank_zero = is_coordinator
+
+    def prepare_local_plan(self, plan: SavePlan) -> SavePlan:
+        if self.is_rank_zero:
+            shutil.rmtree(self.path, ignore_errors=True)
+            Path(self.path).mkdir(parents=True)
+        return plan
+
+    def finish(self, metadata: Metadata, results: list[list[Any]]) -> None:
+        _wait_for({Path(self.path) / found.storage_data.relative_path for rank in results for found in rank})
+        super().finish(metadata, results)
+        self.complete()
+
+
+def save(folder: Path, model: DistributedModelParallel, optimizer: Optimizer, extra: dict[str, Any]) -> None:
+    """Write a checkpoint and wait for it; see `AsyncCheckpointer.save`."""
+    saver = AsyncCheckpointer()
+    saver.save(folder, model, optimizer, extra)
+    saver.wait()
+
+
+def _wait_for(paths: set[Path]) -> None:
+    """Wait until files of other hosts are seen here."""
+    deadline = time.monotonic() + _NETWORK_SECONDS
+    while missing := [path for path in paths if not path.exists()]:
+        if time.monotonic() > deadline:
+            raise FileNotFoundError(
+                2, "another rank wrote it, but it is not here: all hosts must share the run folder", str(missing[0])
+            )
+        time.sleep(0.5)
+
+
+def _copied(value: Any) -> Any:
+    """Copy nested dicts and lists with their tensors, to the CPU."""
+    if isinstance(value, dict):
+        return {key: _copied(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_copied(item) for item in value]
+    return value.detach().to("cpu", copy=True) if isinstance(value, Tensor) else value

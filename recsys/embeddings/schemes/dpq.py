@@ -1,0 +1,27 @@
+"""Differentiable product quantisation.
+
+Paper: Chen, Li and Sun, "Differentiable Product Quantization for End-to-End Embedding Compression", ICML 2020: its
+DPQ-VQ, with a codebook for each part.
+"""
+
+from collections.abc import Sequence
+
+from recsys.config.tables import DpqTable, Table
+from recsys.embeddings.scheme import Member
+from recsys.embeddings.schemes.codebook import Quantized
+
+__all__ = ["Dpq"]
+
+
+class Dpq(Quantized):
+    """All ids choose among all centroids.
+
+    Example:
+        >>> spec = DpqTable(features=("item",), scheme="dpq", parts=2)
+        >>> Dpq("t", [Member("item", 1000)], 4, spec).serving_bytes()  # 2 codes of 5 bits an id, 32 centroids
+        2512
+    """
+
+    def __init__(self, name: str, members: Sequence[Member], dim: int, spec: Table) -> None:
+        assert isinstance(spec, DpqTable)
+        super().__init__(name, members, dim, spec, num_hot=members[0].size, cold_choices=spec.choices)

@@ -1,0 +1,29 @@
+"""Multi-granular quantised embeddings: product quantisation in which rare ids choose among fewer centroids.
+
+Paper: Kang et al., "Learning Multi-granular Quantized Embeddings for Large-Vocab Categorical Features in Recommender
+Systems", WWW 2020 companion: its variant of one codebook, of which cold ids use the first centroids.
+DIFF: hot ids are the first of each feature's vocabulary, so that no flag for each id is stored.
+"""
+
+from collections.abc import Sequence
+
+from recsys.config.tables import MgqeTable, Table
+from recsys.embeddings.scheme import Member
+from recsys.embeddings.schemes.codebook import Quantized
+
+__all__ = ["Mgqe"]
+
+
+class Mgqe(Quantized):
+    """The `hot` share of the ids choose among all centroids, the others among the first `cold_choices`.
+
+    Example:
+        >>> spec = MgqeTable(features=("item",), scheme="mgqe", parts=4)
+        >>> Mgqe("t", [Member("item", 100_000)], 16, spec).serving_bytes()  # 4 bytes for hot ids, 3 for others
+        326384
+    """
+
+    def __init__(self, name: str, members: Sequence[Member], dim: int, spec: Table) -> None:
+        assert isinstance(spec, MgqeTable)
+        num_hot = max(1, round(spec.hot * members[0].size))  # id 0, unknown, is hot in any case
+        super().__init__(name, members, dim, spec, num_hot=num_hot, cold_choices=spec.cold_choices)

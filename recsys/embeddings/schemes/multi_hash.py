@@ -1,0 +1,101 @@
+"""Several hashed rows for each id, summed: ids that share one row hardly ever share all.
+
+Paper: Svenstrup, Hansen, Winther, "Hash Embeddings for Efficient Word Representations", NeurIPS 2017.
+
+Dimension key: V ids, K physical lookups, J hashes, D width of the embedding.
+"""
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from recsys.config.tables import MultiHashTable, Table
+from recsys.embeddings.hashing import expected_collisions, mix64, name_salt
+from recsys.embeddings.scheme import Init, Member, PhysicalTable, Scheme, Settings
+from recsys.embeddings.schemes.hash import most_rows
+from recsys.embeddings.schemes.per_feature import full_if_smaller, plain, shares, split_small
+
+__all__ = ["MultiHash"]
+
+IMPORTANCE_DIM = 4
+"""Weights of one id: as many as FBGEMM reads at least, of which `hashes` are used."""
+
+
+class MultiHash(Scheme):
+    """The sum of `hashes` rows of one pool; weighted by an importance row of the id if there are `importance_rows`.
+
+    Importance rows are hashed too, so an id may share its weights with others. They start near 1, where the weighted
+    sum is the plain one.
+
+    DIFF: the pool is shared by all features, salted by name, unless `separate`. Each hash reads the id itself; the
+    paper first hashes ids to the buckets of the importance table, and ids of one bucket then agree in all. The weights
+    are not appended to the embedding. Weights start at 1, where the paper's code draws them near 0.
+
+    Example:
+        >>> spec = MultiHashTable(features=("item",), scheme="multi_hash", rows=100, hashes=3, importance_rows=50)
+        >>> table = MultiHash("t", [Member("item", None)], 8, spec)
+        >>> [(t.rows, t.dim) for t in table.physical()], table.remap(torch.tensor([7, 8]), 0).shape
+        ([(100, 8), (50, 4)], torch.Size([4, 2]))
+    """
+
+    takes_open = True
+    moduli: list[int]
+    salts: list[list[int]]
+
+    def __init__(self, name: str, members: Sequence[Member], dim: int, spec: Table) -> None:
+        super().__init__(name, members, dim, spec)
+        assert isinstance(spec, MultiHashTable)
+        assert spec.rows is not None
+        self.rows, self.hashes, self.importance_rows = spec.rows, spec.hashes, spec.importance_rows
+        self.sums_bags = not self.importance_rows  # weights differ from id to id of a bag
+        self.moduli = [self.rows] * self.hashes + [self.importance_rows] * bool(self.importance_rows)
+        self.salts = [[name_salt(f"{member.name}#{k}") for k in range(len(self.moduli))] for member in members]
+
+    @classmethod
+    def parts(cls, name: str, members: Sequence[Member], dim: int, spec: Table) -> list[Scheme]:
+        assert isinstance(spec, MultiHashTable)
+        hashed, exact = split_small(members, spec.exact_below)
+        found: list[Scheme] = []
+        if spec.separate:
+            rows, importance_rows = shares(spec.rows or 0, hashed), shares(spec.importance_rows, hashed)
+            for i, member in enumerate(hashed):
+                own = {"rows": rows[i], "importance_rows": importance_rows[i] if spec.importance_rows else 0}
+                found.append(full_if_smaller(cls.alone(name, member, dim, spec.model_copy(update=own))))
+        elif hashed:
+            found = super().parts(name, hashed, dim, spec)
+        return found + [plain(f"{name}/{member.name}", [member], dim, spec) for member in exact]
+
+    @classmethod
+    def settings(cls, members: Sequence[Member], dim: int, spec: Table) -> Settings:  # noqa: ARG003
+        assert isinstance(spec, MultiHashTable)
+        hashed, _ = split_small(members, spec.exact_below)
+        return range(max(1, most_rows(hashed)), 0, -1)
+
+    def tables(self, member: int) -> list[PhysicalTable]:  # noqa: ARG002
+        found = [self.table("", self.rows, self.dim)] * self.hashes
+        if self.importance_rows:
+            found.append(self.table("importance", self.importance_rows, IMPORTANCE_DIM, Init(mean=1.0)))
+        return found
+
+    def remap(self, id_V: Tensor, member: int) -> Tensor:
+        salt_K = torch.tensor(self.salts[member], dtype=torch.int64, device=id_V.device)
+        modulus_K = torch.tensor(self.moduli, dtype=torch.int64, device=id_V.device)
+        return torch.remainder(mix64(id_V.unsqueeze(0) ^ salt_K.unsqueeze(1)), modulus_K.unsqueeze(1))
+
+    def places(self, id_V: Tensor, member: int) -> Tensor:
+        row_KV = self.remap(id_V, member)
+        return row_KV if self.importance_rows else row_KV.sort(dim=0).values  # a sum has no order
+
+    def expected_merged(self, member: int) -> float:
+        orders = 0.0 if self.importance_rows else math.lgamma(self.hashes + 1)
+        log_places = sum(math.log(table.rows) for table in self.tables(member)) - orders
+        return expected_collisions(self.members[member].size, log_places)
+
+    def combine(self, rows: list[Tensor], id_V: Tensor, member: int) -> Tensor:  # noqa: ARG002
+        """Sum J rows (V, D), weighted by the importance row (V, 4) that follows them if there is one."""
+        row_VJD = torch.stack(rows[: self.hashes], dim=1)
+        if self.importance_rows > 0:
+            row_VJD = row_VJD * rows[self.hashes][:, : self.hashes].unsqueeze(2)
+        return row_VJD.sum(dim=1)

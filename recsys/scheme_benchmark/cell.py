@@ -1,0 +1,98 @@
+"""One cell: train, measure, delete what is large, write the result. Runs in a process of its own."""
+
+import gc
+import shutil
+import traceback
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+
+from recsys.checkpoint import layout as checkpoint
+from recsys.config import Config
+from recsys.data.prepared import PreparedSplit
+from recsys.errors import RecsysError
+from recsys.scheme_benchmark.grid import Cell
+from recsys.scheme_benchmark.latency import lookup_ms
+from recsys.scheme_benchmark.result import Result, run_folder, tidy, write_result
+from recsys.training.run import train
+
+__all__ = ["Job", "empty_result", "run_cell"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Job:
+    """All that a worker needs to know of a cell."""
+
+    cell: Cell
+    config: Config
+    """To be trained, with the table and the seed of the cell."""
+    folder: Path
+    """Of the comparison."""
+    data_dir: Path
+    cache_dir: Path
+    split: str
+    """Whose figures are reported."""
+    valid: PreparedSplit
+    """Whose first rows the time of a lookup is measured on."""
+    full_bytes: int | None
+
+
+def run_cell(job: Job) -> None:
+    """Train a cell, or go on with it, and write its result; a failure is a result too."""
+    run = run_folder(job.folder, job.cell.name)
+    try:
+        result = trained(job, run)
+    except Exception as error:
+        traceback.print_exc()
+        result = replace(empty_result(job), status="failed", reason=reason_of(error))
+    tidy(run, split=job.split)
+    write_result(job.folder, result)
+    gc.collect()  # a model lives in cycles: its tables would stay beside those of the next cell
+
+
+def trained(job: Job, run: Path) -> Result:
+    """Return the figures of a cell."""
+    resume = checkpoint.find(run / "checkpoints" / "last") is not None
+    if not resume:
+        shutil.rmtree(run, ignore_errors=True)
+    metrics = train(
+        job.config, data_dir=job.data_dir, cache_dir=job.cache_dir, folder=run, resume=resume, say=print
+    ).metrics
+    gc.collect()
+    return replace(
+        empty_result(job),
+        auc=metrics[f"{job.split}.auc"],
+        auc_low=metrics.get(f"{job.split}.auc_low"),
+        auc_high=metrics.get(f"{job.split}.auc_high"),
+        logloss=metrics[f"{job.split}.logloss"],
+        best_epoch=int(metrics["best_epoch"]),
+        epochs=int(metrics["epochs"]),
+        training_bytes=int(metrics["embedding_bytes.training"]),
+        checkpoint_bytes=int(metrics["embedding_bytes.checkpoint"]),
+        serving_bytes=int(metrics["embedding_bytes.serving"]),
+        rows_per_second=metrics["rows_per_second"],
+        seconds=metrics["seconds"],
+        lookup_ms=lookup_ms(run, job.valid),
+    )
+
+
+def empty_result(job: Job) -> Result:
+    """Return a result that says which cell it is of."""
+    cell = job.cell
+    return Result(
+        cell=cell.name,
+        scheme=cell.variant,
+        knob=cell.knob,
+        value=cell.value,
+        seed=cell.seed,
+        full_bytes=job.full_bytes,
+    )
+
+
+def reason_of(error: Exception) -> str:
+    """Say in one line why a cell failed."""
+    text = " ".join(str(error).split("\n")[0].split())
+    if isinstance(error, (MemoryError, torch.OutOfMemoryError)) or "can't allocate memory" in text:
+        return f"out of memory: {text}".removesuffix(": ")
+    return text if isinstance(error, RecsysError) else f"{type(error).__name__}: {text}"

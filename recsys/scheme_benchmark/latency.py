@@ -1,0 +1,67 @@
+"""How long the embeddings of one batch take at inference: the form that is exported, on one thread of the CPU."""
+
+import time
+from collections.abc import Mapping
+from contextlib import closing
+from pathlib import Path
+from statistics import median
+
+import torch
+from torch import Tensor
+
+from recsys.data.prepared import PreparedSplit
+from recsys.data.reader import Reader
+from recsys.embeddings import Layout
+from recsys.export.torchscript import script, table_readers
+from recsys.training.build import load_run
+from recsys.training.strategy import table_weights
+
+__all__ = ["LOOKUP_ROWS", "lookup_ms"]
+
+LOOKUP_ROWS = 4096
+WARM_UP = 10
+"""Calls in which TorchScript compiles and the caches fill."""
+SECONDS = 1.0
+LEAST_CALLS = 9
+
+
+def lookup_ms(run: Path, split: PreparedSplit) -> float:
+    """Return the median milliseconds that the best epoch of a run takes to embed the first rows of a split.
+
+    One thread, so that the figure does not depend on how many cells are trained beside it.
+    """
+    built = load_run(run, device=torch.device("cpu"))
+    reader: Reader[dict[str, Tensor]] = Reader(
+        split, built.resolved, batch_size=LOOKUP_ROWS, collate=built.layout.ids, seed=None
+    )
+    with closing(iter(reader)) as batches:
+        ids = next(batches)
+    tables = scripted_tables(built.layout, table_weights(built.model))
+    num_threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        return 1000 * median(times(tables, ids))
+    finally:
+        torch.set_num_threads(num_threads)
+
+
+def scripted_tables(layout: Layout, weights: Mapping[str, Tensor]) -> list[torch.jit.ScriptModule]:
+    """Return the serving forms of all schemes as the bundle has them."""
+    readers = table_readers(layout, weights)
+    return [script(reader.cpu().eval().requires_grad_(requires_grad=False)) for reader in readers]
+
+
+@torch.no_grad()
+def times(tables: list[torch.jit.ScriptModule], ids: dict[str, Tensor]) -> list[float]:
+    """Return the seconds of each of many calls."""
+    found: list[float] = []
+    for call in range(WARM_UP + 10**6):
+        started = time.perf_counter()
+        vectors: dict[str, Tensor] = {}
+        for table in tables:
+            table(ids, vectors)
+        if call >= WARM_UP:
+            found.append(time.perf_counter() - started)
+        if len(found) >= LEAST_CALLS and sum(found) >= SECONDS:
+            break
+    return found

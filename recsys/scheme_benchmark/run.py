@@ -1,0 +1,228 @@
+"""The story of a comparison: prepare once, solve the budgets, train what is missing, write it all down."""
+
+import fcntl
+import json
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+from recsys.config import Config, dump
+from recsys.data.prepare import Progress, prepare
+from recsys.data.prepared import Prepared
+from recsys.environment import environment_record
+from recsys.errors import ConfigError, DataError
+from recsys.files import write_atomic
+from recsys.scheme_benchmark.cell import Job, empty_result
+from recsys.scheme_benchmark.grid import Cell, make_grid, with_fixed_split
+from recsys.scheme_benchmark.plot import draw
+from recsys.scheme_benchmark.report import Facts, report, results_csv
+from recsys.scheme_benchmark.result import Result, read_result, run_folder, tidy, write_result
+from recsys.scheme_benchmark.table import Comparison
+from recsys.scheme_benchmark.variants import choose_variants, parse_budgets
+from recsys.scheme_benchmark.workers import run_jobs
+from recsys.training.run import check_splits
+
+__all__ = ["CellReport", "Outcome", "compare"]
+
+CellReport = Callable[[int, int, float | None], None]
+"""Told the cells that are done, all cells, and the seconds that are left if anybody knows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a comparison ended with."""
+
+    folder: Path
+    trained: int
+    """Cells that this call trained, or failed to."""
+    failed: list[Result]
+    """Cells of the comparison that have no figures, of this call and of earlier ones."""
+
+
+def compare(
+    config: Config,
+    *,
+    schemes: str,
+    budgets: str,
+    seeds: int,
+    data_dir: Path,
+    cache_dir: Path,
+    folder: Path,
+    processes: int = 1,
+    command: str = "",
+    preparing: Progress | None = None,
+    told: CellReport | None = None,
+    say: Callable[[str], None] = print,
+) -> Outcome:
+    """Train every scheme at every budget with every seed, all but those that the folder has results of.
+
+    Args:
+        config: the checked configuration; its tables are replaced.
+        schemes: "all", or names of variants with commas between them.
+        budgets: fractions of the full table or sizes, with commas between them.
+        seeds: how many; the first is `train.seed`.
+        data_dir: what the paths in `data` are relative to.
+        cache_dir: where prepared data is kept.
+        folder: of the comparison; one that was begun with the same configuration is gone on with.
+        processes: cells that are trained at a time.
+        command: that made this, for the report.
+        preparing: told how far preparing the data is.
+        told: told how many cells are done.
+        say: told one line for each cell.
+
+    Raises:
+        ConfigError: a scheme or budget is not one, or the folder holds something else.
+        DataError: the data is not what the configuration promised, or has changed since the folder was begun.
+    """
+    variants, sizes = choose_variants(schemes), parse_budgets(budgets)
+    config = with_fixed_split(config)
+    prepared = prepare(config, data_dir, cache_dir, preparing)
+    check_splits(prepared)
+    grid = make_grid(prepared, variants, sizes, seeds=seeds)
+    split = reported_split(prepared)
+    with _locked(folder):
+        _check_same_comparison(folder, config, prepared)
+        known = {cell.name: read_result(folder, cell.name) for cell in grid.cells()}
+        results = {name: result for name, result in known.items() if result is not None}
+        comparison = Comparison(folder, grid, results, split=split)
+        threads = max(1, environment_record()["cpu"]["cores"] // processes)
+        jobs = [
+            Job(
+                cell=cell,
+                config=cell.config(config),
+                folder=folder,
+                data_dir=data_dir,
+                cache_dir=cache_dir,
+                split=split,
+                valid=prepared.splits["valid"],
+                full_bytes=grid.full_bytes,
+            )
+            for cell in grid.cells()
+            if cell.name not in results
+        ]
+        clock = _Clock(comparison, say, told)
+        try:
+            run_jobs(jobs, processes=processes, threads=threads, ended=clock.ended)
+        finally:
+            facts = _facts(folder, prepared, split, processes, threads, command)
+            write_atomic(folder / "results.csv", results_csv(comparison))
+            write_atomic(folder / "report.md", report(comparison, facts))
+            draw(comparison, folder / "pareto.png")
+    return Outcome(folder, len(jobs), [result for result in results.values() if result.status == "failed"])
+
+
+def reported_split(prepared: Prepared) -> str:
+    """Return the split whose figures are compared: test if it has rows of both classes."""
+    test = prepared.splits.get("test")
+    if test is None or any(positives in (0, test.num_rows) for positives in test.positives.values()):
+        return "valid"
+    return "test"
+
+
+class _Clock:
+    """Takes the results as cells end, and says how long the others will take."""
+
+    def __init__(self, comparison: Comparison, say: Callable[[str], None], told: CellReport | None) -> None:
+        self.comparison = comparison
+        self.say = say
+        self.told = told
+        self.all = len(comparison.grid.cells())
+        self.began = time.monotonic()
+        self.at_first = len(comparison.results)
+        self._tell()
+
+    def ended(self, job: Job, death: str | None) -> None:
+        """Take the result of a cell, or make one of how its process died."""
+        if death is not None:
+            tidy(run_folder(job.folder, job.cell.name), split=job.split)
+            write_result(job.folder, replace(empty_result(job), status="failed", reason=death))
+        result = read_result(job.folder, job.cell.name)
+        assert result is not None, "a worker that answers has written it"
+        results = self.comparison.results
+        results[job.cell.name] = result
+        write_atomic(job.folder / "results.csv", results_csv(self.comparison))
+        self.say(f"cell {len(results)} of {self.all}: {line_of(job.cell, result, self.comparison.split)}")
+        self._tell()
+
+    def _tell(self) -> None:
+        if self.told is not None:
+            done = len(self.comparison.results)
+            trained = done - self.at_first
+            left = (time.monotonic() - self.began) / trained * (self.all - done) if trained else None
+            self.told(done, self.all, left)
+
+
+def line_of(cell: Cell, result: Result, split: str) -> str:
+    """Return a cell's figures in one line."""
+    if result.status == "failed":
+        return f"{cell.name} failed: {result.reason}"
+    return (
+        f"{cell.name}: {split} AUC {result.auc:.5f}, logloss {result.logloss:.5f}, {result.serving_bytes:,} bytes, "
+        f"{result.seconds:,.0f} s"
+    )
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Keep other comparisons out of a folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / ".lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ConfigError(f"{folder}: another comparison is at work in this folder") from None
+        yield
+
+
+def _check_same_comparison(folder: Path, config: Config, prepared: Prepared) -> None:
+    """Begin a folder, or refuse to go on with one whose cells were trained on something else."""
+    path = folder / "comparison.json"
+    compared = dump(config.from_source(config.source, tables={}))
+    if not path.exists():
+        others = sorted(file.name for file in folder.iterdir() if file.name != ".lock")
+        if others:
+            raise ConfigError(f"{folder}: is no comparison (it holds {others[0]}); name a new folder with --out")
+        facts: dict[str, Any] = {"prepared": prepared.folder.name, "config": compared}
+        write_atomic(path, json.dumps(facts | {"environment": environment_record()}, indent=2) + "\n")
+        return
+    begun = json.loads(path.read_text())
+    if begun["config"] != compared:
+        lines = _first_difference(begun["config"], compared)
+        raise ConfigError(
+            f"{folder}: was begun with another configuration ({lines}), and its cells could not be compared with new "
+            "ones; name a new folder with --out"
+        )
+    if begun["prepared"] != prepared.folder.name:
+        raise DataError(f"{folder}: the data files have changed since it was begun; name a new folder with --out")
+
+
+def _first_difference(before: str, after: str) -> str:
+    r"""Return the first line of each of two texts that the other has not.
+
+    >>> _first_difference("a: 1\nb: 2", "a: 1\nb: 3")
+    "'b: 2', now 'b: 3'"
+    """
+    old, new = before.splitlines(), after.splitlines()
+    gone, come = [[line.strip() for line in one if line not in other] for one, other in ((old, new), (new, old))]
+    return f"{(gone or ['nothing'])[0]!r}, now {(come or ['nothing'])[0]!r}"
+
+
+def _facts(folder: Path, prepared: Prepared, split: str, processes: int, threads: int, command: str) -> Facts:
+    machine = environment_record()
+    cpu, rows = machine["cpu"], prepared.splits["valid" if split == "valid" else "test"]
+    positives = fmean(rows.positives.values())
+    devices = "".join(f", {gpu}" for gpu in machine["gpus"])
+    config = prepared.resolved.config
+    return Facts(
+        title=folder.name,
+        data=f"the {split} split ({rows.num_rows:,} rows, {positives:,.0f} positive)",
+        model=f"{config.model.tower}, dim {config.model.dim}, batches of {config.train.batch_size:,} rows",
+        machine=f"{cpu['model']}, {cpu['cores']} cores, {cpu['memory_bytes'] / 1e9:.0f} GB{devices}; "
+        f"{processes} {'process' if processes == 1 else 'processes'} of {threads} "
+        f"{'thread' if threads == 1 else 'threads'}",
+        command=command,
+    )

@@ -1,0 +1,34 @@
+"""Locations of columns and rows in raw files, for error messages."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from recsys.config.problems import did_you_mean
+from recsys.errors import DataError
+
+__all__ = ["RowLocation", "no_column"]
+
+
+class RowLocation(NamedTuple):
+    """Where the rows of a frame come from, for messages."""
+
+    source: str = ""
+    """File name, or whatever the rows came in."""
+    first_row: int = 0
+    """Rows of the source before this frame; messages count from 1, without the header of a csv file."""
+
+    def column(self, column: str, problem: str) -> DataError:
+        """Return the error of a whole column."""
+        start = f"{self.source}: " if self.source else ""
+        return DataError(f"{start}column {column}: {problem}")
+
+    def value(self, column: str, problem: str, position: int) -> DataError:
+        """Return the error of one value."""
+        return self.column(column, f"{problem} (row {self.first_row + position + 1})")
+
+
+def no_column(source: str, column: str, columns: Sequence[str]) -> DataError:
+    """Return the error of a missing column, with the nearest name there is."""
+    start = f"{source}: " if source else ""
+    hint = did_you_mean(column, columns) or f"; it has {', '.join(columns)}"
+    return DataError(f"{start}no column {column!r}{hint}")

@@ -1,0 +1,182 @@
+"""Raw files of any format as one sequence of rows, read in pieces of bounded size."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+import polars as pl
+
+from recsys.config.run import DataSection, Paths
+from recsys.errors import DataError
+from recsys.sources.formats import ArrowFile, CsvFile, ParquetFile
+from recsys.sources.location import RowLocation, no_column
+
+__all__ = ["FRAME_ROWS", "RowChunk", "Source", "find_files", "open_source"]
+
+FRAME_ROWS = 2**17
+"""Rows of one frame: 40 columns of it, raw and encoded, take about 100 MB."""
+
+_FORMATS = {".parquet": "parquet", ".pq": "parquet", ".csv": "csv", ".tsv": "tsv", ".txt": "tsv"}
+_FORMATS |= {".arrow": "arrow", ".ipc": "arrow", ".feather": "arrow"}
+_GLOB = frozenset("*?[")
+
+
+class RawFile(Protocol):
+    """One file: its columns, and frames of them."""
+
+    path: Path
+    columns: dict[str, pl.DataType]
+
+    def num_rows(self) -> int | None:
+        """Return the number of rows if it can be known without reading them."""
+        ...
+
+    def frames(self, columns: Sequence[str], rows: int) -> Iterator[pl.DataFrame]:
+        """Yield frames of `rows` rows, the last one shorter."""
+        ...
+
+
+class RowChunk(NamedTuple):
+    """Some neighbouring rows of one file."""
+
+    frame: pl.DataFrame
+    place: RowLocation
+    first_row: int
+    """Rows before this piece in all files together."""
+
+
+class Source:
+    """Files that are read one after another as if they were one.
+
+    Attributes:
+        files: at least one.
+        columns: column -> type, as in the first file. All columns of csv files are text.
+    """
+
+    def __init__(self, files: Sequence[RawFile]) -> None:
+        self.files = tuple(files)
+        self.columns = self.files[0].columns
+
+    def num_rows(self) -> int | None:
+        """Return the number of rows of all files, None if only reading them would tell (csv)."""
+        counts = [file.num_rows() for file in self.files]
+        return None if None in counts else sum(count for count in counts if count is not None)
+
+    def frames(self, columns: Sequence[str], rows: int = FRAME_ROWS) -> Iterator[pl.DataFrame]:
+        """Yield `columns` of all rows in order, at most `rows` at a time; a frame never spans two files.
+
+        Raises:
+            DataError: a file lacks a column, has it with another type than the first file, or cannot be read.
+        """
+        return (piece.frame for piece in self.pieces(columns, rows))
+
+    def pieces(self, columns: Sequence[str], rows: int = FRAME_ROWS) -> Iterator[RowChunk]:
+        """Yield the frames, each with the place it comes from."""
+        for file in self.files:
+            self._check(file, columns)
+        first_row = 0
+        for file in self.files:
+            first_of_file = first_row
+            for frame in file.frames(columns, rows):
+                yield RowChunk(frame, RowLocation(str(file.path), first_row - first_of_file), first_row)
+                first_row += len(frame)
+
+    def _check(self, file: RawFile, columns: Sequence[str]) -> None:
+        for column in columns:
+            if column not in file.columns:
+                raise no_column(str(file.path), column, list(file.columns))
+            found, expected = file.columns[column], self.columns.get(column)
+            if expected is None:
+                raise no_column(str(self.files[0].path), column, list(self.columns))
+            if _family(found) != _family(expected) and pl.Null not in (found, expected):
+                first = self.files[0].path
+                raise DataError(f"{file.path}: column {column}: expected {expected} as in {first}, it holds {found}")
+
+
+def open_source(paths: Sequence[Path], data: DataSection, *, optional: Sequence[str] = ()) -> Source:
+    """Open files without reading their rows.
+
+    Args:
+        paths: existing files, in the order of their rows.
+        data: format, separator, header and column names.
+        optional: columns that a csv file without a header may lack, all of them at once: a file with just so many
+            fewer columns than `data.columns` is read without them.
+
+    Raises:
+        DataError: a file is missing, damaged, of an unknown format, or a csv header differs from the first file's.
+    """
+    files = [_open(path, data, optional) for path in paths]
+    for file in files[1:]:
+        if isinstance(file, CsvFile) and file.has_header and list(file.columns) != list(files[0].columns):
+            names = ", ".join(file.columns)
+            raise DataError(f"{file.path}: expected the header of {files[0].path}, got {names}")
+    return Source(files)
+
+
+def find_files(patterns: Paths, folder: Path, where: str) -> tuple[Path, ...]:
+    """Expand globs, each in the order of the names.
+
+    Args:
+        patterns: one path or glob, or several; relative ones start at `folder`.
+        folder: the data folder.
+        where: what the message begins with, such as "data.train".
+
+    Raises:
+        DataError: a file is missing, or a glob matches nothing.
+    """
+    found: list[Path] = []
+    for pattern in (patterns,) if isinstance(patterns, str) else patterns:
+        found += _matches(pattern, folder, where)
+    return tuple(dict.fromkeys(found))
+
+
+def _matches(pattern: str, folder: Path, where: str) -> list[Path]:
+    path = folder / pattern
+    if path.is_file():
+        return [path]
+    if path.is_dir():
+        raise DataError(f"{where}: {path} is a folder; name its files, for example {pattern.rstrip('/')}/*.parquet")
+    if not _GLOB & set(pattern):
+        raise DataError(f"{where}: there is no file {path}")
+    absolute = Path(pattern).is_absolute()
+    base = Path(path.anchor) if absolute else folder
+    relative = str(path.relative_to(base)) if absolute else pattern
+    matches = sorted(match for match in base.glob(relative) if match.is_file())
+    if not matches:
+        raise DataError(f"{where}: no file matches {pattern!r} in {base}")
+    return matches
+
+
+def _open(path: Path, data: DataSection, optional: Sequence[str]) -> RawFile:
+    if path.is_dir():
+        raise DataError(f"{path} is a folder; name one of its files")
+    if not path.is_file():
+        raise DataError(f"there is no file {path}")
+    suffixes = [suffix.lower() for suffix in path.suffixes]
+    if suffixes[-1:] in ([".gz"], [".zst"], [".bz2"]):
+        suffixes.pop()
+    form = data.format or _FORMATS.get(suffixes[-1] if suffixes else "")
+    if form == "parquet":
+        return ParquetFile(path)
+    if form == "arrow":
+        return ArrowFile(path)
+    if form is None:
+        known = ", ".join(sorted(_FORMATS))
+        raise DataError(
+            f"{path}: the format does not follow from the name; set data.format, or end the name in {known}"
+        )
+    separator = data.separator or ("," if form == "csv" else "\t")
+    names = None if data.header else data.columns
+    return CsvFile(path, separator=separator, quoted=form == "csv", names=names, optional=optional)
+
+
+def _family(dtype: pl.DataType) -> str:
+    """Types that are read alike: an integer column with nulls often comes as floats from another program."""
+    inner = getattr(dtype, "inner", None)
+    if inner is not None:
+        return f"list of {_family(inner)}"
+    if isinstance(dtype, pl.String | pl.Categorical | pl.Enum | pl.Binary):
+        return "text"
+    if dtype.is_numeric() or dtype == pl.Boolean:
+        return "number"
+    return str(dtype.base_type())

@@ -1,0 +1,78 @@
+"""Which lists are histories of another column, and which histories belong together."""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from recsys.suggest.rules import Suggestion, entry_kind, list_length
+
+__all__ = ["as_sequences"]
+
+_HISTORY_WORD = (
+    r"hist|history|histories|clicked|click|viewed|view|bought|purchased|last|past|recent|prev|previous|seen|played"
+    r"|watched|list|seq|sequence|behaviou?r"
+)
+_HISTORY = re.compile(rf"(^|_)({_HISTORY_WORD})(?=_|$)")
+
+
+def as_sequences(suggestions: Sequence[Suggestion]) -> list[Suggestion]:
+    """Turn lists into sequences of the `id` feature whose name and type they share.
+
+    `hist_item_ids` and `clicked_items` are histories of `item_id`. Histories with rows of equal lengths are one
+    behaviour.
+    """
+    targets = [one for one in suggestions if one.spec.get("type") == "id" and not one.left_out]
+    found = [_as_sequence(one, targets) if one.spec.get("type") == "ids" else one for one in suggestions]
+    return _aligned(found)
+
+
+def _as_sequence(one: Suggestion, targets: Iterable[Suggestion]) -> Suggestion:
+    base = _base(one.name)
+    kind = entry_kind(one.column)
+    target = next((other for other in targets if _base(other.name) == base and entry_kind(other.column) == kind), None)
+    if target is None:
+        if _HISTORY.search(one.name):
+            return replace(one, note="perhaps a sequence, of a feature whose values it holds")
+        return one
+    spec: dict[str, object] = {"type": "sequence", "of": target.name}
+    spec |= {key: value for key, value in one.spec.items() if key == "separator"}
+    if one.column.is_list:
+        spec["max_len"] = list_length(one.column)
+    return replace(one, spec=spec, note=f"a history of {target.name}, by name and type")
+
+
+def _aligned(suggestions: Sequence[Suggestion]) -> list[Suggestion]:
+    """Name one behaviour for sequences of different features whose lists have the same lengths."""
+    by_length: dict[tuple[float | None, int | None], list[Suggestion]] = {}
+    for one in suggestions:
+        if one.spec.get("type") == "sequence" and one.column.is_list and not one.left_out:
+            by_length.setdefault((one.column.mean_length, one.column.p95_length), []).append(one)
+    behaviour_of: dict[str, Suggestion] = {}
+    for together in by_length.values():
+        targets = {one.spec["of"] for one in together}
+        if len(together) > 1 and len(targets) == len(together):
+            behaviour_of |= {one.name: together[0] for one in together}
+    return [_with_behaviour(one, behaviour_of[one.name]) if one.name in behaviour_of else one for one in suggestions]
+
+
+def _with_behaviour(one: Suggestion, first: Suggestion) -> Suggestion:
+    note = one.note if one is first else f"{one.note}; as long as {first.name}"
+    return replace(one, spec={**one.spec, "behaviour": first.name}, note=note)
+
+
+def _base(name: str) -> str:
+    """Return what a name is about.
+
+    >>> [_base(name) for name in ("hist_item_ids", "clicked_items", "item_id", "itemId", "categories", "cate_seq")]
+    ['item', 'item', 'item', 'item', 'category', 'cate']
+    """
+    snake = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()
+    words = [word for word in snake.split("_") if word and not re.fullmatch(_HISTORY_WORD, word)]
+    words = [_singular(word) for word in words if word not in ("id", "ids")]
+    return "_".join(words)
+
+
+def _singular(word: str) -> str:
+    if word.endswith("ies"):
+        return f"{word[:-3]}y"
+    return word[:-1] if word.endswith("s") and not word.endswith("ss") else word

@@ -1,0 +1,192 @@
+"""A commented first draft of a configuration, from a look at the columns of the data."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import polars as pl
+import pyarrow as pa
+
+from recsys.config.globs import matches
+from recsys.config.run import DataSection
+from recsys.errors import DataError
+from recsys.sources.location import no_column
+from recsys.sources.source import open_source
+from recsys.suggest.leaks import single_column_auc
+from recsys.suggest.profile import ColumnProfile, profile
+from recsys.suggest.rules import Suggestion, kind_of, suggest_column
+from recsys.suggest.sequences import as_sequences
+from recsys.suggest.text import Line, draft
+
+__all__ = ["suggest_config", "suggest_for_file"]
+
+_GROUP_NAMES = ("user_id", "userid", "user", "uid", "visitor_id", "member_id", "customer_id")
+_WEIGHT_NAMES = ("sample_weight", "row_weight")
+_LEAK_ROWS = 100_000
+
+
+def suggest_for_file(path: Path, *, label: str, separator: str | None = None, header: bool = True) -> str:
+    """Look at the first million rows of a file and return a commented config.
+
+    Args:
+        path: a parquet, csv, tsv or Arrow file.
+        label: column with 0 and 1; in a file without a header `col_1` is the first column.
+        separator: of a csv file, where its format does not tell.
+        header: whether the first line of a csv file names its columns.
+
+    Raises:
+        DataError: the file cannot be read, there is no such column, or it does not hold 0 and 1.
+    """
+    if separator is not None and len(separator) != 1:
+        raise DataError(f"separator: must be one character, got {separator!r}")
+    data = DataSection(separator=separator)
+    if not header:
+        data = DataSection(separator=separator, header=False, columns=_numbered_columns(path, separator))
+    columns = profile(path, data)
+    names = [column.name for column in columns]
+    if label not in names and not header:
+        raise DataError(f"{path}: no column {label!r}; without a header they are col_1 to {names[-1]}, in their order")
+    if label not in names:
+        raise no_column(str(path), label, names)
+    frame = next(open_source([path], data).frames(names, _LEAK_ROWS), pl.DataFrame(schema=names))
+    leaks = single_column_auc(frame, label, names)
+    return suggest_config(columns, label=label, paths=[str(path)], data=data, leaks=leaks)
+
+
+def suggest_config(
+    profiles: Sequence[ColumnProfile],
+    *,
+    label: str,
+    paths: Sequence[str],
+    data: DataSection | None = None,
+    leaks: Mapping[str, float] | None = None,
+) -> str:
+    """Return the YAML of a config that can be trained, with what was seen of each column beside it.
+
+    Args:
+        profiles: of all columns of the data, in their order.
+        label: name of the column with 0 and 1.
+        paths: of the training files, as they are to stand in the config.
+        data: how csv files are to be read. Without a header the columns are named anew: `label`, I1.. for numbers and
+            C1.. for the others.
+        leaks: AUC of single columns on the label; those near 1 are left out.
+
+    Raises:
+        DataError: there is no column `label`, or it does not hold 0 and 1.
+    """
+    names = [column.name for column in profiles]
+    where = paths[0] if paths else ""
+    if label not in names:
+        raise no_column(where, label, names)
+    target = next(column for column in profiles if column.name == label)
+    _check_label(target, where)
+    others = [column for column in profiles if column.name != label]
+    found = as_sequences([suggest_column(column, leak=(leaks or {}).get(column.name)) for column in others])
+    found = _agreed_families(found)
+    section = data or DataSection()
+    if not section.header:
+        found, section = _renamed(found, section, label)
+        target = replace(target, name="label")
+    weight = next((one.name for one in found if one.name in _WEIGHT_NAMES and one.column.numeric), None)
+    found = [one for one in found if one.name != weight]
+    used = [one for one in found if not one.left_out]
+    if not used:
+        raise DataError(
+            f"{where}: no column can be a feature: " + "; ".join(f"{one.name}: {one.note}" for one in found)
+        )
+    group = next((one.name for name in _GROUP_NAMES for one in used if one.name.lower() == name), None)
+    return draft(
+        target,
+        group=group,
+        weight=weight,
+        lines=list(_lines(used, [one.name for one in found])),
+        left_out=[one for one in found if one.left_out],
+        paths=paths,
+        data=section,
+    )
+
+
+def _check_label(column: ColumnProfile, where: str) -> None:
+    if not column.num_rows:
+        raise DataError(f"{where}: there are no rows")
+    low, high = column.minimum, column.maximum
+    if column.dtype == "Boolean" or (low is not None and high is not None and 0 <= low <= high <= 1):
+        return
+    held = f"values from {low:g} to {high:g}" if low is not None and high is not None else ", ".join(column.sample)
+    raise DataError(f"{where}: column {column.name}: a label must be 0 or 1, it holds {held or 'no values'}")
+
+
+def _agreed_families(found: Sequence[Suggestion]) -> list[Suggestion]:
+    """Give columns called A1, A2, ... what three quarters of them were given, so that a glob can name them."""
+    agreed = list(found)
+    for places in _families(found).values():
+        kept = [i for i in places if not agreed[i].left_out]
+        for kinds in (("int", "float"), ("text",)):
+            members = [i for i in kept if kind_of(agreed[i].column) in kinds]
+            for i, spec in zip(members, _agreed_specs([agreed[i].spec for i in members]), strict=True):
+                agreed[i] = replace(agreed[i], spec=spec, note=agreed[i].note if agreed[i].spec == spec else "")
+    return agreed
+
+
+def _agreed_specs(specs: Sequence[Mapping[str, object]]) -> Sequence[Mapping[str, object]]:
+    """Return one spec for all if at least three quarters are of one type, id or number; the longest spec of it."""
+    types = [str(spec["type"]) for spec in specs]
+    common = max(("number", "id"), key=types.count)
+    if len(specs) < 3 or not set(types) <= {"id", "number"} or 4 * types.count(common) < 3 * len(types):
+        return specs
+    longest = max((spec for spec in specs if spec["type"] == common), key=len)
+    return [longest] * len(specs)
+
+
+def _families(found: Sequence[Suggestion]) -> dict[str, list[int]]:
+    """Return prefix -> places of the columns whose names are that prefix and a number."""
+    families: dict[str, list[int]] = {}
+    for place, one in enumerate(found):
+        if match := re.fullmatch(r"(.*?)\d+", one.name):
+            families.setdefault(match[1], []).append(place)
+    return {prefix: places for prefix, places in families.items() if prefix}
+
+
+def _lines(used: Sequence[Suggestion], columns: Sequence[str]) -> Iterator[Line]:
+    """Yield one line for each feature, or for a family that a glob names exactly."""
+    glob_of: dict[str, str] = {}
+    for prefix, places in _families(used).items():
+        glob, members = f"{prefix}*", [used[i] for i in places]
+        matched = {name for name in columns if matches(name, glob)}
+        if (
+            len(members) >= 3
+            and matched == {one.name for one in members}
+            and all(one.spec == members[0].spec for one in members)
+        ):
+            glob_of |= {one.name: glob for one in members}
+    written: set[str] = set()
+    for one in used:
+        name = glob_of.get(one.name, one.name)
+        if name not in written:
+            written.add(name)
+            yield Line(name, one.spec, [other for other in used if glob_of.get(other.name, other.name) == name])
+
+
+def _renamed(found: Sequence[Suggestion], data: DataSection, label: str) -> tuple[list[Suggestion], DataSection]:
+    """Name the columns of a file without a header by what they are: I1.. for numbers, C1.. for the rest."""
+    counts = {"I": 0, "C": 0}
+    new_names = {label: "label"}
+    for one in found:
+        letter = "I" if one.spec.get("type") == "number" else "C"
+        counts[letter] += 1
+        new_names[one.column.name] = f"{letter}{counts[letter]}"
+    renamed = [replace(one, name=new_names[one.column.name]) for one in found]
+    columns = tuple(new_names.get(name, name) for name in data.columns or ())
+    return renamed, data.model_copy(update={"columns": columns})
+
+
+def _numbered_columns(path: Path, separator: str | None) -> tuple[str, ...]:
+    """Return col_1.. for as many columns as the first line has."""
+    try:
+        with pa.input_stream(str(path), compression="detect") as stream:
+            first = bytes(stream.read(2**20)).split(b"\n", 1)[0].decode("utf-8-sig", errors="replace")
+    except (OSError, pa.ArrowException) as error:
+        raise DataError(f"{path}: cannot be read as text: {error}") from error
+    is_csv = ".csv" in path.suffixes
+    return tuple(f"col_{i + 1}" for i in range(len(first.split(separator or ("," if is_csv else "\t")))))
