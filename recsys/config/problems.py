@@ -1,11 +1,11 @@
 """What is wrong with a configuration, and where it is written."""
 
-import difflib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from recsys.errors import ConfigError
+from recsys.registry import did_you_mean
 
 __all__ = ["KeyPath", "Located", "YamlLocation", "Problem", "Source", "config_error", "did_you_mean", "spell"]
 
@@ -52,16 +52,6 @@ def spell(path: KeyPath) -> str:
     'tables.items.features[0]'
     """
     return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).removeprefix(".")
-
-
-def did_you_mean(name: object, known: Iterable[str]) -> str:
-    """Return "; did you mean 'price'?" if a known name is close, else nothing.
-
-    >>> did_you_mean("pric", ["city", "price"])
-    "; did you mean 'price'?"
-    """
-    close = difflib.get_close_matches(str(name), sorted(set(known)), n=1)
-    return f"; did you mean {close[0]!r}?" if close else ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,11 +9,9 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
 
-__all__ = ["BY_SHAPE", "CLASS_PATH", "CUSTOM", "DIMS", "Dim", "Section", "chosen_by", "shape_tag", "tag"]
+from recsys.registry import CLASS_PATH, CUSTOM
 
-CUSTOM = "package.module:Class"
-"""Stands for any class of the user's own in the list of choices."""
-CLASS_PATH = r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*$"
+__all__ = ["BY_SHAPE", "CLASS_PATH", "CUSTOM", "DIMS", "Dim", "Section", "chosen_by", "shape_tag", "tag"]
 
 DIMS = range(4, 1025, 4)
 """Widths of embeddings that FBGEMM reads."""

@@ -6,7 +6,6 @@ from typing import Any
 
 from recsys.config import CustomTable, ResolvedTable
 from recsys.config.budget import budget_bytes
-from recsys.config.custom import load_class
 from recsys.config.tables import Table, table_sections
 from recsys.embeddings.scheme import Member, Scheme
 from recsys.embeddings.schemes.adaptemb import AdaptEmb
@@ -26,6 +25,7 @@ from recsys.embeddings.schemes.robe import Robe
 from recsys.embeddings.schemes.tt_rec import TtRec
 from recsys.embeddings.schemes.unified import Unified
 from recsys.errors import ConfigError
+from recsys.registry import load_class
 
 __all__ = ["SCHEMES", "UnreachableError", "build_schemes", "full_bytes", "human_bytes", "scheme_class", "solve"]
 

@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from recsys.config.custom import load_class
 from recsys.config.towers import Model
 from recsys.errors import ConfigError
+from recsys.registry import load_class
 from recsys.towers.autoint import AutoInt
 from recsys.towers.base import Behaviour, BehaviourInputs, Tower, TowerInputs
 from recsys.towers.din import Din

@@ -1,0 +1,161 @@
+"""Names of a configuration and what they stand for: schemes, towers, losses, metrics, feature types.
+
+A registry holds one light entry for each name. What is heavy (torch, polars) is named by an import path in the entry,
+"recsys.embeddings.schemes.hash:Hash", and imported when it is first used.
+"""
+
+import difflib
+import importlib
+import re
+from collections.abc import Iterable, Iterator
+from types import ModuleType
+from typing import Any, Generic, TypeVar
+
+from recsys.errors import ConfigError
+
+__all__ = ["CLASS_PATH", "CUSTOM", "Registry", "did_you_mean", "load_class", "load_object"]
+
+CUSTOM = "package.module:Class"
+"""Stands for any class of the user's own in the list of choices."""
+CLASS_PATH = r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*$"
+"""Pattern of an import path."""
+_NAME = re.compile(r"[a-z]\w*")
+
+Entry = TypeVar("Entry")
+T = TypeVar("T")
+
+
+class Registry(Generic[Entry]):
+    """Entries of one kind by name, in the order in which they were registered.
+
+    Args:
+        kind: what the entries are, for messages: "scheme".
+
+    Example:
+        >>> colours: Registry[int] = Registry("colour")
+        >>> colours.register("red", 0xFF0000)
+        16711680
+        >>> list(colours), "red" in colours, colours["red"]
+        (['red'], True, 16711680)
+    """
+
+    def __init__(self, kind: str) -> None:
+        self.kind = kind
+        self._entries: dict[str, Entry] = {}
+
+    def register(self, name: str, entry: Entry) -> Entry:
+        """Add an entry and return it.
+
+        A class that is defined again, as a notebook's cell does, takes the place of its former self.
+
+        Raises:
+            ConfigError: the name is not in lower case, or another entry has it.
+        """
+        if not _NAME.fullmatch(name):
+            raise ConfigError(f"the name of a {self.kind} must be lower case letters, digits and _, got {name!r}")
+        if name in self._entries and not _is_same(self._entries[name], entry):
+            raise ConfigError(f"{self.kind} {name!r} is registered already, as {self._entries[name]!r}")
+        self._entries[name] = entry
+        return entry
+
+    def find(self, name: str, *, where: str = "") -> Entry:
+        """Return the entry of a name.
+
+        Args:
+            name: as it was registered.
+            where: the key that names it, for messages, such as "model.tower".
+
+        Raises:
+            ConfigError: nothing is registered under this name; the message lists the names that are.
+        """
+        if name not in self._entries:
+            known = ", ".join(self._entries)
+            prefix = f"{where}: " if where else ""
+            raise ConfigError(f"{prefix}no {self.kind} {name!r}{did_you_mean(name, self)}; registered are {known}")
+        return self._entries[name]
+
+    def __getitem__(self, name: str) -> Entry:
+        return self.find(name)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._entries
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._entries)
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def values(self) -> list[Entry]:
+        """Return all entries, in order."""
+        return list(self._entries.values())
+
+    def items(self) -> list[tuple[str, Entry]]:
+        """Return all names and entries, in order."""
+        return list(self._entries.items())
+
+
+def _is_same(old: object, new: object) -> bool:
+    """Say whether an entry is registered again: itself, or a later definition of the same class."""
+    identity = [(getattr(e, "__module__", None), getattr(e, "__qualname__", None)) for e in (old, new)]
+    return old is new or old == new or (isinstance(old, type) and identity[0] == identity[1])
+
+
+def load_object(path: str, *, where: str) -> Any:
+    """Import what an import path names.
+
+    The module is run. What it raises is not caught, except that it cannot be found.
+
+    Args:
+        path: "package.module:Name".
+        where: the key that names it, for messages, such as "model.tower".
+
+    Raises:
+        ConfigError: there is no such module or name.
+
+    >>> load_object("math:pi", where="train.loss")
+    3.141592653589793
+    """
+    module_name, _, name = path.partition(":")
+    module = _module(module_name, path, where)
+    if not hasattr(module, name):
+        raise ConfigError(f"{where}: module {module_name} has no {name!r}, got {path!r}")
+    return getattr(module, name)
+
+
+def load_class(path: str, base: type[T], *, where: str) -> type[T]:
+    """Import the class that an import path names.
+
+    Args:
+        path: "package.module:Class".
+        base: what it must extend.
+        where: the key that names it, for messages, such as "model.tower".
+
+    Raises:
+        ConfigError: there is no such module or class, or the class does not extend `base`.
+    """
+    found = load_object(path, where=where)
+    if not (isinstance(found, type) and issubclass(found, base)):
+        raise ConfigError(f"{where}: must be a subclass of {base.__module__}.{base.__qualname__}, got {path!r}")
+    return found
+
+
+def _module(name: str, path: str, where: str) -> ModuleType:
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name is None or not f"{name}.".startswith(f"{error.name}."):
+            raise  # found, but it imports something that is not there
+        raise ConfigError(
+            f"{where}: cannot find the module {error.name}, got {path!r}; its folder must be on PYTHONPATH"
+        ) from error
+
+
+def did_you_mean(name: object, known: Iterable[str]) -> str:
+    """Return "; did you mean 'price'?" if a known name is close, else nothing.
+
+    >>> did_you_mean("pric", ["city", "price"])
+    "; did you mean 'price'?"
+    """
+    close = difflib.get_close_matches(str(name), sorted(set(known)), n=1)
+    return f"; did you mean {close[0]!r}?" if close else ""
