@@ -41,7 +41,7 @@ def salted(key_V: Tensor, salt: int) -> Tensor:
 def expected_collisions(num_ids: int, log_places: float) -> float:
     """Return how many ids have a place with another, when each gets one of exp(log_places) at random.
 
-    >>> round(merged_by_chance(2, math.log(4)), 9)
+    >>> round(expected_collisions(2, math.log(4)), 9)
     0.5
     """
     if num_ids < 2:
@@ -54,7 +54,7 @@ def expected_collisions(num_ids: int, log_places: float) -> float:
 def modulo_collisions(num_ids: int, rows: int) -> float:
     """Return how many of `num_ids` consecutive ids agree with another modulo `rows`.
 
-    >>> merged_modulo(12, 10), merged_modulo(30, 10)
+    >>> modulo_collisions(12, 10), modulo_collisions(30, 10)
     (4.0, 30.0)
     """
     return float(min(max(2 * (num_ids - rows), 0), num_ids))

@@ -117,7 +117,7 @@ def tell_launcher(failure: Failure) -> bool:
 def describe_exit(exit_code: int) -> str:
     """Say how a process ended that was not meant to.
 
-    >>> death_of(-9)
+    >>> describe_exit(-9)
     'the process was killed (SIGKILL), as the system does when memory runs out'
     """
     if exit_code >= 0:

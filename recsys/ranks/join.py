@@ -84,8 +84,8 @@ def process_group(device_type: str) -> Iterator[World]:
     """Join, and leave at the end. With other ranks, an error that comes out of here ends all of them with its reason.
 
     Example:
-        >>> with joined("cpu") as world:
-        ...     world.is_first
+        >>> with process_group("cpu") as world:
+        ...     world.is_rank_zero
         True
     """
     try:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torchrec.distributed.model_parallel import DistributedModelParallel
 
+from recsys.checkpoint import chunks as pieces
 from recsys.checkpoint import layout as checkpoint
 from recsys.checkpoint.chunks import tensors_of
 from recsys.checkpoint.diff import differences
@@ -17,7 +18,6 @@ from recsys.checkpoint.saver import AsyncCheckpointer
 from recsys.checkpoint.tools import find_all, find_one, inspect, to_checkpoint, to_torch
 from recsys.errors import DataError
 from recsys.ranks.join import join
-from recsys.training import pieces
 from tests.ranks.together import together
 from tests.training.sharded import dense_adam, make, small_pieces, train, whole
 

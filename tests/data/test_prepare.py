@@ -20,7 +20,8 @@ from recsys.data import prepare as prepare_module
 from recsys.data.prepare import prepare, prepare_split
 from recsys.data.prepared import Prepared, PreparedSplit
 from recsys.errors import DataError
-from recsys.features import parallel, source
+from recsys.features import parallel
+from recsys.sources import source
 
 
 def clicks(rows: int = 1000, seed: int = 0) -> pl.DataFrame:

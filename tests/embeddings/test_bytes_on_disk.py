@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 import torch
 
+from recsys.checkpoint import saver
 from recsys.config.tables import table_sections
 from recsys.embeddings import Layout
 from recsys.export.torchscript import save, script, with_own_storage
-from recsys.training import saver
 
 from .conftest import final_weights, sharded
 

@@ -67,7 +67,7 @@ def run() -> None:
     if "join" in actions:
         import torch
 
-        from recsys.ranks.join import joined as join_ranks
+        from recsys.ranks.join import process_group as join_ranks
         from recsys.ranks.signals import stopping_on_sigterm as stopping
 
         torch.set_num_threads(1)

@@ -22,9 +22,8 @@ from recsys.sharding.problem import PlanningProblem
 from recsys.sharding.remedies import Remedy, remedies
 from recsys.sharding.shards import can_deal, column_width
 from recsys.sharding.table_load import loads_of
+from tests.embeddings.conftest import rows
 from tests.ranks.together import together
-
-from .conftest import rows
 
 GB = 10**9
 BIG = {"user": 40_000_000, "item": 3_000_000, "tags": 3}

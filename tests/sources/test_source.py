@@ -8,7 +8,7 @@ import pytest
 
 from recsys.config import DataSection
 from recsys.errors import DataError
-from recsys.features import formats
+from recsys.sources import formats
 from recsys.sources.source import Source, find_files, open_source
 
 FRAME = pl.DataFrame(

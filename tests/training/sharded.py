@@ -17,8 +17,8 @@ from torchrec.optim import SGD, Adagrad, RowWiseAdagrad
 from torchrec.optim.apply_optimizer_in_backward import apply_optimizer_in_backward
 from torchrec.sparse.jagged_tensor import KeyedJaggedTensor
 
+from recsys.checkpoint import chunks as pieces
 from recsys.checkpoint.chunks import size_of, tensors_of
-from recsys.training import pieces
 
 ROWS = (11, 7, 2)
 """Of three tables. The kernels fail on a rank that has no row of a row-wise table."""

@@ -17,8 +17,7 @@ from recsys.model import CtrModel
 from recsys.towers.layers import BatchNorm
 from recsys.training.strategy import shard
 from recsys.training.task import CtrTask
-
-from .conftest import rows
+from tests.embeddings.conftest import rows
 
 NUM_IDS = 10
 TABLES = {"all": {"features": ["user", "item", "tags"], "scheme": "alpt", "scale_lr": 0.01}}

@@ -7,9 +7,9 @@ from torch import Tensor
 
 from recsys.config import ResolvedTable
 from recsys.config.tables import DeepLightTable, FullTable
-from recsys.embeddings import deeplight
 from recsys.embeddings.build import build_schemes, full_bytes, solve
 from recsys.embeddings.scheme import StepPlace, tensor_bytes
+from recsys.embeddings.schemes import deeplight
 from recsys.embeddings.schemes.deeplight import CompressedRows, Coordinates, DeepLight, largest, limit_of
 from recsys.embeddings.schemes.full import Full
 from recsys.errors import ConfigError

@@ -10,8 +10,7 @@ from recsys.embeddings.build import solve
 from recsys.embeddings.hashing import name_salt
 from recsys.embeddings.schemes.dhe import Dhe, counted_floats, encode
 from recsys.export import script
-
-from .test_budgets import DIM, FIELDS, members, planned
+from tests.embeddings.test_budgets import DIM, FIELDS, members, planned
 
 
 def make(num_ids: int | None = None, *, dim: int = 8, **keys: Any) -> Dhe:

@@ -10,9 +10,10 @@ from torch import Tensor
 from recsys.config import Config, ResolvedTable, SparseOptimizer, TrainSection, resolve
 from recsys.config.tables import Int8Table, Int16Table, table_sections
 from recsys.data.rows import Rows
-from recsys.embeddings import Batch, Layout, own_rows
+from recsys.embeddings import Batch, Layout
 from recsys.embeddings.build import build_schemes, full_bytes
 from recsys.embeddings.scheme import Member, tensor_bytes
+from recsys.embeddings.schemes import integer_table as own_rows
 from recsys.embeddings.schemes.integer import Integer
 from recsys.embeddings.schemes.integer_table import round_at_random
 from recsys.embeddings.schemes.row_optimizer import RowOptimizer
@@ -21,9 +22,9 @@ from recsys.model import CtrModel
 from recsys.training.scoring import score
 from recsys.training.strategy import shard, table_weights
 from recsys.training.task import CtrTask
+from tests.embeddings.conftest import Tables, rows
 
-from .conftest import Tables, rows
-from .test_contract import looked_up
+from tests.embeddings.test_contract import looked_up
 
 SHARED = {"all": {"features": ["user", "item", "tags"]}}
 BATCH = rows(user=[0, 9, 9, 3], item=[1, 6, 0, 2], tags=[[], [4], [1, 1, 2], [0]], clicks=[[], [6, 1], [3], [2, 2]])

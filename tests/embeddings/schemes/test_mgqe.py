@@ -12,11 +12,10 @@ from recsys.embeddings.build import build_schemes
 from recsys.embeddings.schemes.codebook import CodeReader
 from recsys.embeddings.schemes.mgqe import Mgqe
 from recsys.export import script
+from tests.embeddings.test_budgets import DIM, FIELDS, members, planned
 from tests.export.models import make as make_model
 from tests.export.models import slow_scores
 from tests.export.rows import clicks
-
-from .test_budgets import DIM, FIELDS, members, planned
 
 
 def make(num_ids: int = 1000, *, ranks: Tensor | None = None, dim: int = 8, **keys: Any) -> Mgqe:

@@ -15,8 +15,8 @@ from recsys.embeddings.hashing import mix64, name_salt
 from recsys.embeddings.schemes.robe import Robe
 from recsys.errors import ConfigError
 from recsys.training.strategy import table_weights
+from tests.embeddings.conftest import look_up, rows, sharded
 
-from .conftest import look_up, rows, sharded
 from .test_multi_hash import AVAZU, CRITEO, members
 
 

@@ -8,8 +8,7 @@ from recsys.config.tables import TtRecTable
 from recsys.embeddings import Full, Layout, Member
 from recsys.embeddings.schemes.tt_rec import TtRec, most_rank
 from recsys.training.strategy import table_weights
-
-from .conftest import look_up, rows, sharded
+from tests.embeddings.conftest import look_up, rows, sharded
 
 
 def make(size: int, rank: int, dim: int = 16) -> TtRec:

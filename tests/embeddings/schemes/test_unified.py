@@ -19,15 +19,15 @@ from torch import Tensor
 
 from recsys.config import ResolvedTable
 from recsys.config.tables import HashTable, UnifiedTable
-from recsys.embeddings import Hash, Layout, Member, Scheme, build_schemes, unified
+from recsys.embeddings import Hash, Layout, Member, Scheme, build_schemes
+from recsys.embeddings.schemes import unified
 from recsys.embeddings.schemes.unified import Unified
 from recsys.errors import ConfigError, DataError
 from recsys.export import script
 from recsys.features.fingerprint import HASH_VERSION, xxhash64_keys
 from recsys.features.state import TransformState
 from recsys.training.strategy import table_weights
-
-from .conftest import MANY, look_up, rows, sharded
+from tests.embeddings.conftest import MANY, look_up, rows, sharded
 
 GOLDEN_IDS = [*range(15), -1, -(2**63), 2**31, 2**63 - 1, -1205034819632174695]
 GOLDEN_ROWS = {
