@@ -23,7 +23,6 @@ from recsys.training.scoring import score
 from recsys.training.strategy import shard, table_weights
 from recsys.training.task import CtrTask
 from tests.embeddings.conftest import Tables, rows
-
 from tests.embeddings.test_contract import looked_up
 
 SHARED = {"all": {"features": ["user", "item", "tags"]}}
