@@ -14,6 +14,7 @@ import re
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
@@ -81,8 +82,8 @@ def install_torch(python: Path, pin: str, cpu_index: str) -> None:
         done = pip(python, "--no-deps", "--index-url", cpu_index, pin)
     if done.returncode:
         reason = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
-        remedy = "make CPU_INDEX=URL takes it from another index" if pin.endswith("+cpu") else "see PIP_INDEX_URL"
-        stop(f"{pin} for Python {python_version()} is not to be had; {remedy} (pip: {reason})")
+        remedy = "make CPU_INDEX=URL" if pin.endswith("+cpu") else "PIP_INDEX_URL"
+        stop(f"no index has {pin} for Python {python_version()}; name one that has by {remedy} ({reason})")
 
 
 def install(python: Path, *what: str) -> None:
@@ -90,8 +91,8 @@ def install(python: Path, *what: str) -> None:
     step(f"install {what[-1]}")
     uv = python.with_name("uv")
     if uv.exists():
-        command = [uv, "pip", "install", "--quiet", "--system-certs", "--python", python, "--no-deps"]
-        if not run([*command, *indexes(python), *what], check=False).returncode:
+        options = ["--quiet", "--system-certs", "--no-deps", *indexes(python)]
+        if not run([uv, "pip", "install", "--python", python, *options, *what], check=False).returncode:
             return
     done = pip(python, "--no-deps", *what)
     if done.returncode:
@@ -121,7 +122,7 @@ def pip(python: Path, *what: str) -> subprocess.CompletedProcess[str]:
     return run([python, "-m", "pip", "install", "-qq", "--no-compile", *what], check=False)
 
 
-def run(command: list[str | Path], check: bool = True) -> subprocess.CompletedProcess[str]:
+def run(command: Sequence[str | Path], check: bool = True) -> subprocess.CompletedProcess[str]:
     """Run a command in the checkout and keep what it prints, which ends set-up if the command fails."""
     environment = {**os.environ, "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env=environment)

@@ -19,6 +19,7 @@ def run_comparison(path: Path, options: Mapping[str, Any], *, data_dir: Path, ca
     """Compare, and return whether no cell failed."""
     config = load_config(path)
     command = command_line(path, options, data_dir=data_dir, cache_dir=cache_dir, folder=folder)
+    from recsys.scheme_benchmark.plot import can_draw
     from recsys.scheme_benchmark.run import compare  # after the config: torch takes seconds to import
 
     try:
@@ -41,7 +42,7 @@ def run_comparison(path: Path, options: Mapping[str, Any], *, data_dir: Path, ca
         console.print(f"failed: {result.cell}: {result.reason}", markup=False)
     if outcome.failed:
         console.print(f"to train them again, delete their .json in {folder / 'cells'}", markup=False)
-    print(f"{folder}: {outcome.trained} cells trained; see report.md, results.csv, pareto.png")
+    print(f"{folder}: {outcome.trained} cells trained; see report.md, results.csv{', pareto.png' * can_draw()}")
     return not outcome.failed
 
 

@@ -11,7 +11,9 @@ from typing import Literal
 from recsys.environment.machine import Machine, read_machine
 from recsys.environment.probe import Probe, run_probe
 from recsys.environment.versions import (
-    PACKAGES,
+    NEWEST_PYTHON,
+    OLDEST_PYTHON,
+    REQUIRED_PACKAGES,
     TRIPLE_PACKAGES,
     TRIPLES,
     fitting_triple,
@@ -24,6 +26,8 @@ from recsys.environment.versions import (
 __all__ = ["Finding", "check_environment", "check_libraries", "check_machine", "check_packages", "check_python"]
 
 _GIB = 2**30
+_OLDEST, _NEWEST = (".".join(map(str, version)) for version in (OLDEST_PYTHON, NEWEST_PYTHON))
+_PYTHONS = f"{_OLDEST} to {_NEWEST}"
 _LITTLE_MEMORY = 4 * _GIB
 _LITTLE_DISK = 10 * _GIB
 
@@ -60,12 +64,12 @@ def check_environment(folder: Path = Path()) -> list[Finding]:
 
 def check_python(python: tuple[int, ...], machine: Machine) -> Iterator[Finding]:
     """Check the interpreter and the system, for which there must be wheels."""
-    ok = python == (3, 11)
+    ok = OLDEST_PYTHON <= python <= NEWEST_PYTHON
     yield Finding(
         level="ok" if ok else "error",
         what="python",
         detail=f"{platform.python_version() if ok else '.'.join(map(str, python))} ({sys.executable})",
-        remedy=None if ok else "create an environment with Python 3.11: python3.11 -m venv .venv",
+        remedy=None if ok else f"create an environment with Python {_PYTHONS}: python{_NEWEST} -m venv .venv",
     )
     if machine.system != "Linux":
         yield Finding(
@@ -79,7 +83,7 @@ def check_python(python: tuple[int, ...], machine: Machine) -> Iterator[Finding]
 def check_packages(versions: Mapping[str, str], *, wants_cuda: bool) -> Iterator[Finding]:
     """Check that torch, torchrec and fbgemm are one triple, and that nothing else is missing."""
     yield _check_triple(versions, wants_cuda=wants_cuda)
-    missing = [name for name in PACKAGES if name not in versions and name not in TRIPLE_PACKAGES]
+    missing = [name for name in REQUIRED_PACKAGES if name not in versions]
     if missing:
         yield Finding(
             level="error",

@@ -5,8 +5,12 @@ from importlib import metadata
 from typing import NamedTuple
 
 __all__ = [
+    "EXTRA_PACKAGES",
     "FBGEMM_WHEELS",
+    "NEWEST_PYTHON",
+    "OLDEST_PYTHON",
     "PACKAGES",
+    "REQUIRED_PACKAGES",
     "TRIPLE_PACKAGES",
     "TRIPLES",
     "Triple",
@@ -38,8 +42,22 @@ TRIPLES = (
 
 FBGEMM_WHEELS = ("fbgemm-gpu", "fbgemm-gpu-cpu")
 TRIPLE_PACKAGES = ("torch", "torchrec", *FBGEMM_WHEELS)
-_OTHERS = ("lightning", "matplotlib", "numpy", "polars", "polars-hash", "pyarrow", "pydantic", "rich", "ruamel.yaml")
-PACKAGES = (*TRIPLE_PACKAGES, *_OTHERS, "tensorboard", "typer")
+REQUIRED_PACKAGES = (
+    "lightning",
+    "numpy",
+    "polars",
+    "polars-hash",
+    "pyarrow",
+    "pydantic",
+    "rich",
+    "ruamel.yaml",
+    "typer",
+)
+EXTRA_PACKAGES = ("matplotlib", "tensorboard")
+PACKAGES = (*TRIPLE_PACKAGES, *REQUIRED_PACKAGES, *EXTRA_PACKAGES)
+
+OLDEST_PYTHON, NEWEST_PYTHON = (3, 11), (3, 14)
+"""torch, torchrec, fbgemm and polars-hash have wheels for these and what lies between."""
 
 
 def installed_versions(packages: Iterable[str] = PACKAGES) -> dict[str, str]:

@@ -1,20 +1,28 @@
 """pareto.png: AUC against bytes."""
 
+from importlib.util import find_spec
 from itertools import cycle
 from pathlib import Path
-
-import matplotlib
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+from typing import TYPE_CHECKING
 
 from recsys.scheme_benchmark.table import Comparison, Line
 
-__all__ = ["draw"]
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+__all__ = ["MISSING", "can_draw", "draw"]
+
+MISSING = "pareto.png needs matplotlib: pip install 'recsys[plots]'"
 
 MARKERS = "osD^vPX*<>pH"
 NUM_COLOURS = 10
 BESIDE = 1.3
 """Schemes of one budget have about the same bytes; they are drawn beside each other, the last so many times as far."""
+
+
+def can_draw() -> bool:
+    """Return whether matplotlib is installed."""
+    return find_spec("matplotlib") is not None
 
 
 def draw(comparison: Comparison, path: Path) -> None:
@@ -23,12 +31,15 @@ def draw(comparison: Comparison, path: Path) -> None:
     The error of the test rows, which is the same for all schemes, is not in the bars: a bar that does not reach
     the line of the full table is a difference outside the noise.
     """
+    from matplotlib import colormaps
+    from matplotlib.figure import Figure
+
     figure = Figure(figsize=(10, 6), layout="constrained")
     axes = figure.add_subplot()
     full = comparison.full()
     if full is not None:
         _draw_full(axes, full)
-    colours = cycle(matplotlib.colormaps["tab10"](i) for i in range(NUM_COLOURS))
+    colours = cycle(colormaps["tab10"](i) for i in range(NUM_COLOURS))
     markers = cycle(MARKERS)
     by_scheme = _by_scheme(comparison)
     for place, lines in enumerate(by_scheme.values()):
@@ -55,7 +66,7 @@ def draw(comparison: Comparison, path: Path) -> None:
     temporary.replace(path)
 
 
-def _draw_full(axes: Axes, full: Line) -> None:
+def _draw_full(axes: "Axes", full: Line) -> None:
     aucs = [result.auc for result in full.results if result.auc is not None]
     axes.axhline(full.auc.value, color="black", linewidth=1, label="full, and its seeds")
     axes.axhspan(min(aucs), max(aucs), color="black", alpha=0.1)

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from recsys.embeddings import SCHEMES
 from recsys.embeddings.build import human_bytes
+from recsys.scheme_benchmark.plot import MISSING, can_draw
 from recsys.scheme_benchmark.result import Result
 from recsys.scheme_benchmark.statistics import NEAR, Candidate, Estimate, Recommendation, recommend
 from recsys.scheme_benchmark.table import Comparison, Line
@@ -85,7 +86,7 @@ def _head(comparison: Comparison, facts: Facts) -> str:
             f"- machine: {facts.machine}",
             f"- made by `{facts.command}`",
             "",
-            "![AUC against bytes](pareto.png)",
+            "![AUC against bytes](pareto.png)" if can_draw() else MISSING,
         ]
     )
 

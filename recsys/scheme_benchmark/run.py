@@ -18,7 +18,7 @@ from recsys.errors import ConfigError, DataError
 from recsys.files import write_atomic
 from recsys.scheme_benchmark.cell import Job, empty_result
 from recsys.scheme_benchmark.grid import Cell, make_grid, with_fixed_split
-from recsys.scheme_benchmark.plot import draw
+from recsys.scheme_benchmark.plot import can_draw, draw
 from recsys.scheme_benchmark.report import Facts, report, results_csv
 from recsys.scheme_benchmark.result import Result, read_result, run_folder, tidy, write_result
 from recsys.scheme_benchmark.table import Comparison
@@ -111,7 +111,8 @@ def compare(
             facts = _facts(folder, prepared, split, processes, threads, command)
             write_atomic(folder / "results.csv", results_csv(comparison))
             write_atomic(folder / "report.md", report(comparison, facts))
-            draw(comparison, folder / "pareto.png")
+            if can_draw():
+                draw(comparison, folder / "pareto.png")
     return Outcome(folder, len(jobs), [result for result in results.values() if result.status == "failed"])
 
 

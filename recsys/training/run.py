@@ -7,13 +7,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from difflib import ndiff
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from lightning.pytorch import Trainer
 from lightning.pytorch.callbacks import Callback, LambdaCallback
-from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.loggers import Logger
 from torch import Tensor
 
 from recsys.checkpoint import layout as checkpoint
@@ -44,6 +45,8 @@ from recsys.training.strategy import TorchRecStrategy, pick_device
 from recsys.training.task import CtrTask
 
 __all__ = ["TrainResult", "check_splits", "train"]
+
+_log = logging.getLogger(__name__)
 
 MOST_CHANGES = 8
 """Lines of a configuration that are shown when it is not that of the run."""
@@ -294,7 +297,7 @@ def _trainer(built: LoadedModel, folder: Path, callbacks: list[Callback], device
         devices=1,
         strategy=TorchRecStrategy(device),
         max_epochs=built.resolved.config.train.epochs,
-        logger=TensorBoardLogger(folder, name="tensorboard", version="") if is_rank_zero else False,
+        logger=is_rank_zero and _event_files(folder),
         callbacks=callbacks,
         enable_progress_bar=False,  # ours also fits into a log, and beside the bars of preparing and scoring
         enable_checkpointing=False,
@@ -303,6 +306,16 @@ def _trainer(built: LoadedModel, folder: Path, callbacks: list[Callback], device
         use_distributed_sampler=False,
         inference_mode=False,  # stages change what is trained further in a validation's callbacks
     )
+
+
+def _event_files(folder: Path) -> Logger | Literal[False]:
+    """Return the logger that writes TensorBoard's event files, or False where tensorboard is not installed."""
+    if find_spec("tensorboard") is None:
+        _log.debug("tensorboard is not installed, so the run has no event files: pip install 'recsys[tensorboard]'")
+        return False
+    from lightning.pytorch.loggers import TensorBoardLogger
+
+    return TensorBoardLogger(folder, name="tensorboard", version="")
 
 
 def _evaluate(

@@ -4,7 +4,7 @@ from recsys.environment import check_environment, findings
 from recsys.environment.findings import check_libraries, check_machine, check_packages, check_python
 from recsys.environment.machine import Machine
 from recsys.environment.probe import Probe
-from recsys.environment.versions import PACKAGES
+from recsys.environment.versions import EXTRA_PACKAGES, PACKAGES
 
 GIB = 2**30
 MACHINE = Machine("Linux", "x86_64", "Xeon", frozenset({"avx2", "avx512_bf16"}), 8, 64 * GIB, 500 * GIB)
@@ -38,10 +38,10 @@ def test_all_is_well_on_a_fitting_machine():
 
 
 def test_another_python_or_system_is_an_error():
-    python, system = check_python((3, 13), MACHINE._replace(system="Darwin"))
+    python, system = check_python((3, 15), MACHINE._replace(system="Darwin"))
     assert (python.level, system.level) == ("error", "error")
-    assert python.detail.startswith("3.13 (")
-    assert "python3.11 -m venv" in python.remedy
+    assert python.detail.startswith("3.15 (")
+    assert "python3.14 -m venv" in python.remedy
     assert "Linux only" in system.detail
 
 
@@ -55,6 +55,16 @@ def test_a_misfit_comes_with_the_pip_line(monkeypatch):
     assert load.what == "import fbgemm_gpu"
     assert load.detail == "OSError: undefined symbol: _ZN3c10 (exit code 1)"
     assert load.remedy == triple.remedy
+
+
+@pytest.mark.parametrize("python", [(3, 11), (3, 12), (3, 13), (3, 14)])
+def test_every_python_with_wheels_is_fine(python):
+    assert [one.level for one in check_python(python, MACHINE)] == ["ok"]
+
+
+def test_packages_that_only_extras_need_may_be_missing():
+    versions = {name: version for name, version in CPU.items() if name not in EXTRA_PACKAGES}
+    assert {one.level for one in check_packages(versions, wants_cuda=False)} == {"ok"}
 
 
 def test_missing_packages_are_listed_with_their_line():

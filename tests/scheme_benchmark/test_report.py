@@ -1,5 +1,6 @@
 import csv
 import io
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -126,6 +127,15 @@ def test_the_csv_has_a_line_for_each_cell_with_all_figures(tmp_path: Path) -> No
     assert [row["cell"] for row in rows] == [cell.name for cell in grid().cells()]
     assert [row["budgets"] for row in rows[:3]] == ["", "0.1", "0.1"]
     assert (rows[1]["knob"], rows[1]["value"], rows[1]["serving_bytes"]) == ("rows", "10", "400")
+
+
+def test_without_matplotlib_the_report_names_the_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = made(tmp_path)
+    assert "](pareto.png)" in report(found, FACTS)
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    text = report(found, FACTS)
+    assert "](pareto.png)" not in text
+    assert "pip install 'recsys[plots]'" in text
 
 
 def test_the_picture_is_drawn_with_and_without_the_full_table(tmp_path: Path) -> None:

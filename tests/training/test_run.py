@@ -1,4 +1,5 @@
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -48,6 +49,17 @@ def test_a_run_ends_with_all_its_files(trained: TrainResult) -> None:
     }
     assert len([name for name in found if name.startswith("tensorboard/events.out.tfevents")]) == 1
     assert not [name for name in found if name.endswith(".tmp") or "/." in name.replace("/.metadata", "")]
+
+
+def test_without_tensorboard_a_run_has_no_event_files_and_the_same_figures(
+    log: Path, trained: TrainResult, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setitem(sys.modules, "tensorboard", None)
+    with caplog.at_level("DEBUG", logger="recsys"):
+        result = run(log, tmp_path / "run")
+    assert not (tmp_path / "run" / "tensorboard").exists()
+    assert [record.message for record in caplog.records if "recsys[tensorboard]" in record.message]
+    assert steady(result.metrics) == steady(trained.metrics)
 
 
 def test_metrics_json_holds_the_figures_of_the_run(trained: TrainResult) -> None:
