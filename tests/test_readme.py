@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import typer
 
-from recsys.cli.commands import app
+from recsys.cli.app import app
 from recsys.config import load_config, resolve
 from recsys.config.tables import table_sections
 

@@ -1,4 +1,4 @@
-"""`recsys compare-schemes`: a bar over the cells, and what to do when it ends early."""
+"""`recsys compare-schemes`: shows how many trainings are done, and says how to go on when it ends early."""
 
 import shlex
 import sys
@@ -16,14 +16,14 @@ __all__ = ["command_line", "run_comparison"]
 
 
 def run_comparison(path: Path, options: Mapping[str, Any], *, data_dir: Path, cache_dir: Path, folder: Path) -> bool:
-    """Compare, and return whether no cell failed."""
+    """Compare the schemes and return whether no training failed."""
     config = load_config(path)
     command = command_line(path, options, data_dir=data_dir, cache_dir=cache_dir, folder=folder)
     from recsys.scheme_benchmark.plot import can_draw
     from recsys.scheme_benchmark.run import compare  # after the config: torch takes seconds to import
 
     try:
-        with progress_reports() as preparing, cell_reports() as told:
+        with progress_reports() as preparing, cell_reports() as on_progress:
             outcome = compare(
                 config,
                 **options,
@@ -32,7 +32,7 @@ def run_comparison(path: Path, options: Mapping[str, Any], *, data_dir: Path, ca
                 folder=folder,
                 command=command,
                 preparing=preparing,
-                told=told,
+                told=on_progress,
                 say=lambda line: console.print(line, markup=False),
             )
     except KeyboardInterrupt:
@@ -52,22 +52,22 @@ def command_line(path: Path, options: Mapping[str, Any], *, data_dir: Path, cach
     >>> command_line(Path("a.yaml"), {"seeds": 3}, data_dir=Path("my data"), cache_dir=Path("c"), folder=Path("f"))
     "recsys compare-schemes a.yaml --seeds 3 --data-dir 'my data' --cache-dir c --out f"
     """
-    words = ["recsys", "compare-schemes", str(path)]
+    argv = ["recsys", "compare-schemes", str(path)]
     for name, value in {**options, "data-dir": data_dir, "cache-dir": cache_dir, "out": folder}.items():
-        words += [f"--{name}", str(value)]
-    return shlex.join(words)
+        argv += [f"--{name}", str(value)]
+    return shlex.join(argv)
 
 
 @contextmanager
 def cell_reports() -> Iterator[Callable[[int, int, float | None], None]]:
-    """Give a function to be told (cells done, all cells, seconds left if known): a bar, or a line in a log."""
+    """Yield a function that shows (cells done, all cells, seconds left if known) as a bar, or as lines of a log."""
     if not sys.stderr.isatty():
 
-        def say(done: int, cells: int, seconds: float | None) -> None:
+        def log(done: int, cells: int, seconds: float | None) -> None:
             if seconds is not None and done < cells:
                 console.print(f"{done} of {cells} cells, {time_left(seconds)}")
 
-        yield say
+        yield log
         return
     columns = (TextColumn("cells"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}"))
     with Progress(*columns, console=console, transient=True) as bar:
@@ -80,7 +80,7 @@ def cell_reports() -> Iterator[Callable[[int, int, float | None], None]]:
 
 
 def time_left(seconds: float | None) -> str:
-    """Write a remaining time for people.
+    """Write the remaining time in words.
 
     >>> time_left(4000), time_left(45), time_left(None)
     ('about 1 h 6 min left', 'less than a minute left', '')

@@ -24,7 +24,7 @@ def print_table(table: Table, *, stderr: bool = False) -> None:
 
 @contextmanager
 def progress_reports() -> Iterator[Callable[[str, int, int | None], None]]:
-    """Give a function to be told (stage, rows done, rows in all if known)."""
+    """Yield a function that shows (stage, rows done, rows in all if known)."""
     if sys.stderr.isatty():
         with _bar() as bar:
             tasks: dict[str, int] = {}
@@ -36,15 +36,15 @@ def progress_reports() -> Iterator[Callable[[str, int, int | None], None]]:
 
             yield show
         return
-    said_at = time.monotonic()
+    logged_at = time.monotonic()
 
-    def say(stage: str, done: int, total: int | None) -> None:
-        nonlocal said_at
-        if time.monotonic() - said_at >= LOG_SECONDS:
-            said_at = time.monotonic()
+    def log(stage: str, done: int, total: int | None) -> None:
+        nonlocal logged_at
+        if time.monotonic() - logged_at >= LOG_SECONDS:
+            logged_at = time.monotonic()
             console.print(f"{stage}: {done:,}{'' if total is None else f' of {total:,}'} rows")
 
-    yield say
+    yield log
 
 
 def _bar() -> Progress:

@@ -26,14 +26,14 @@ PROPOSED = ("unified", "multi_hash", "hash")
 """Schemes to begin with: the first of these that can be built."""
 
 
-def show_tables(path: Path, *, data_dir: Path, cache_dir: Path, words: str) -> None:
+def show_tables(path: Path, *, data_dir: Path, cache_dir: Path, argv: str) -> None:
     """Prepare the data if it is not, and print the bytes of every table and which ids share their rows.
 
     Args:
         path: of the config.
         data_dir: what its paths are relative to.
         cache_dir: where prepared data is kept.
-        words: config and options as they were typed, for the command that is proposed at the end.
+        argv: config and options as they were typed, for the command that is proposed at the end.
 
     Raises:
         ConfigError: the config is not valid, or a table cannot be built as it says.
@@ -44,13 +44,13 @@ def show_tables(path: Path, *, data_dir: Path, cache_dir: Path, words: str) -> N
     print_table(_sizes(parts))
     print()
     print_table(_uses(uses))
-    _say(f"\n{SHARING}\n  expected: by the laws of chance; of uses: of the feature's values in the training rows")
+    _print(f"\n{SHARING}\n  expected: by the laws of chance; of uses: of the feature's values in the training rows")
     is_open = any(part.full is None for part in parts)
     tenth = f"{sum(part.bytes['serving'] for part in parts) // 10}B" if is_open else "0.1"
-    _say(f"\nall schemes at a tenth of the bytes: recsys tables {words} --what-if {tenth}")
+    _print(f"\nall schemes at a tenth of the bytes: recsys tables {argv} --what-if {tenth}")
 
 
-def show_what_if(path: Path, budget: str, *, data_dir: Path, cache_dir: Path, words: str) -> None:
+def show_what_if(path: Path, budget: str, *, data_dir: Path, cache_dir: Path, argv: str) -> None:
     """Print what each scheme makes of a budget for all ids of a config in one table, and one to begin with.
 
     Args:
@@ -58,7 +58,7 @@ def show_what_if(path: Path, budget: str, *, data_dir: Path, cache_dir: Path, wo
         budget: "0.1" or "10MB".
         data_dir: what the config's paths are relative to.
         cache_dir: where prepared data is kept.
-        words: config and options as they were typed, for the commands that are proposed at the end.
+        argv: config and options as they were typed, for the commands that are proposed at the end.
 
     Raises:
         ConfigError: the config or the budget is not valid.
@@ -69,22 +69,22 @@ def show_what_if(path: Path, budget: str, *, data_dir: Path, cache_dir: Path, wo
     found = what_if(prepared.resolved, prepared.state, allowed)
     ids = sum(member.num_ids or 0 for member in found.members)
     size = f"full {human_bytes(found.full)}" if found.full is not None else "some are open"
-    _say(
+    _print(
         f"all ids in one table: {len(found.members)} vocabularies of {ids:,} ids, dim {found.dim}; "
         f"{size}, budget {human_bytes(found.budget)}\n"
     )
     print_table(_candidates(found, ids))
-    _say(f"\n{SHARING}\n  (expected; `recsys tables` without --what-if counts them)")
+    _print(f"\n{SHARING}\n  (expected; `recsys tables` without --what-if counts them)")
     able = {one.scheme for one in found.candidates if one.bytes}
     scheme = next((name for name in PROPOSED if name in able), None)
     if scheme is None:
         return
-    _say(f"\nTo begin with, put this in the place of the section `tables` of {path}:\n")
+    _print(f"\nTo begin with, put this in the place of the section `tables` of {path}:\n")
     keys = f"scheme: {scheme}, budget: {budget}"
     if scheme == "unified" and found.dim % 8 == 0:
         keys += ", probes: 2"  # the same bytes, and hardly an id that shares both of its rows
-    _say(f'tables:\n  all: {{features: ["*"], {keys}}}\n')
-    _say(f"recsys tables {words}    # what it costs, feature by feature\nrecsys train {words}")
+    _print(f'tables:\n  all: {{features: ["*"], {keys}}}\n')
+    _print(f"recsys tables {argv}    # what it costs, feature by feature\nrecsys train {argv}")
 
 
 def _prepared(config: Config, data_dir: Path, cache_dir: Path) -> Prepared:
@@ -92,7 +92,7 @@ def _prepared(config: Config, data_dir: Path, cache_dir: Path) -> Prepared:
         return prepare(config, data_dir, cache_dir, progress)
 
 
-def _say(text: str) -> None:
+def _print(text: str) -> None:
     Console(highlight=False, markup=False, soft_wrap=True).print(text)
 
 

@@ -2,6 +2,7 @@
 
 import os
 import shlex
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
@@ -9,24 +10,24 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 from recsys.cli.progress import console, progress_reports
 from recsys.config import Config
 from recsys.environment.worker import is_launched, place
-from recsys.errors import Preempted
+from recsys.errors import DataError, Preempted
 from recsys.launch import launch
 
 if TYPE_CHECKING:
     from recsys.training.run import TrainResult
 
-__all__ = ["Training", "train_here", "train_on"]
+__all__ = ["Training", "config_name", "figures", "new_run_folder", "train_here", "train_on"]
 
 
 class Training(NamedTuple):
-    """What is to be trained."""
+    """One invocation of `recsys train`."""
 
-    words: list[str]
-    """Of the command line: the config and the options that are given again to go on."""
+    argv: list[str]
+    """The config, and the options that must be repeated to go on."""
     resume: Path | None
-    """The run to go on with."""
+    """Run folder to go on with; None starts a new run."""
     new_folder: Callable[[], Path]
-    """Chooses the folder of a new run."""
+    """Returns the folder of a new run."""
 
 
 def train_on(devices: int, training: Training) -> int:
@@ -41,10 +42,10 @@ def train_on(devices: int, training: Training) -> int:
     again = ["--devices", str(devices)]
 
     def go_on(code: int) -> str | None:
-        return None if code == 2 else command_to_go_on(training.words + again, folder)  # it would be refused again
+        return None if code == 2 else command_to_go_on(training.argv + again, folder)  # it would be refused again
 
     options = named if training.resume is None else ["--resume", str(folder)]
-    return launch(["train", *training.words, *options], devices, go_on=go_on)
+    return launch(["train", *training.argv, *options], devices, go_on=go_on)
 
 
 def train_here(
@@ -73,7 +74,7 @@ def train_here(
         """Say it once, unless the process that started this one will."""
         own = place()
         if not is_launched() and (own is None or own.rank == 0):
-            command = command_to_go_on(training.words, folder)
+            command = command_to_go_on(training.argv, folder)
             console.print(ending if command is None else f"{ending}; to go on: {command}", markup=False)
 
     try:
@@ -114,8 +115,40 @@ def _crowd(devices: int) -> str:
     return f" on {cores} cores, which is slower than {cores}" if devices > cores else ""
 
 
-def command_to_go_on(words: list[str], folder: Path | None) -> str | None:
+def command_to_go_on(argv: list[str], folder: Path | None) -> str | None:
     """Return what goes on with a run, None if there is none yet: its config is the last thing written at the start."""
     if folder is None or not (folder / "config.yaml").exists():
         return None
-    return shlex.join(["recsys", "train", words[0], "--resume", str(folder), *words[1:]])
+    return shlex.join(["recsys", "train", argv[0], "--resume", str(folder), *argv[1:]])
+
+
+def new_run_folder(config: Path, name: str | None, runs_dir: Path) -> Path:
+    """Return a folder for a new run: as named, or called like the config, with a number if that is taken.
+
+    Raises:
+        DataError: the named folder is in use.
+    """
+    if name is not None:
+        folder = runs_dir / name
+        if folder.exists():
+            raise DataError(f"{folder}: exists already; choose another --name, or go on with it by --resume {folder}")
+        return folder
+    base = config_name(config)
+    numbered = (runs_dir / (base if n == 1 else f"{base}-{n}") for n in range(1, sys.maxsize))
+    return next(folder for folder in numbered if not folder.exists())
+
+
+def config_name(config: Path) -> str:
+    """Return how runs of a config are called: like its file, or like its folder for run.yaml and config.yaml."""
+    return config.resolve().parent.name if config.stem in ("run", "config") else config.stem
+
+
+def figures(metrics: dict[str, float], split: str) -> str:
+    """Return the metrics of a split in one line."""
+    interval = ""
+    if f"{split}.auc_low" in metrics:
+        interval = f" (95 % interval {metrics[f'{split}.auc_low']:.5f} to {metrics[f'{split}.auc_high']:.5f})"
+    shown = [f"{split} AUC {metrics[f'{split}.auc']:.5f}{interval}", f"logloss {metrics[f'{split}.logloss']:.5f}"]
+    if f"{split}.gauc" in metrics:
+        shown.append(f"GAUC {metrics[f'{split}.gauc']:.5f}")
+    return ", ".join(shown)

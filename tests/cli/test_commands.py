@@ -7,9 +7,11 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+import typer
 from typer.testing import CliRunner
 
-from recsys.cli.commands import app
+from recsys import __version__
+from recsys.cli.app import app
 from recsys.config import json_schema
 from tests.cli.conftest import Recsys
 from tests.training.logs import clicks, predictions, write_config, write_log
@@ -44,6 +46,17 @@ def test_every_command_explains_itself_with_an_example(command: str) -> None:
     shown = CliRunner().invoke(app, [command, "--help"], env={"COLUMNS": "200", "TERM": "dumb"})
     assert shown.exit_code == 0
     assert f"recsys {command}" in shown.output.split("Example")[1]
+
+
+def test_the_version_is_that_of_the_package(recsys: Recsys) -> None:
+    assert recsys("--version") == (0, f"recsys {__version__}\n", "")
+
+
+def test_every_option_is_explained_by_a_sentence() -> None:
+    group = typer.main.get_command(app)
+    options = [(name, option) for name, command in group.commands.items() for option in getattr(command, "params", [])]
+    helps = {(name, str(option.name)): option.help for name, option in options if option.name != "help"}
+    assert {where for where, text in helps.items() if not text or (not text[0].isupper() and text[0] != "`")} == set()
 
 
 def test_an_unknown_option_ends_with_exit_code_2(recsys: Recsys) -> None:

@@ -86,7 +86,7 @@ def test_a_process_that_torchrun_started_starts_no_others(
 
 
 def test_the_process_that_starts_others_imports_no_torch() -> None:
-    statement = "import sys, recsys.cli.train, recsys.cli.commands, recsys.config; sys.exit('torch' in sys.modules)"
+    statement = "import sys, recsys.cli.train, recsys.cli.app, recsys.config; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", statement], check=False).returncode == 0
 
 

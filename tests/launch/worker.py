@@ -7,7 +7,7 @@ import sys
 import time
 from contextlib import nullcontext
 
-from recsys.cli import commands
+from recsys.cli import app as command_line
 from recsys.errors import DataError, Preempted
 
 
@@ -82,5 +82,5 @@ def run() -> None:
 
 
 if __name__ == "__main__":
-    commands.app = run
-    commands.main()
+    command_line.app = run
+    command_line.main()

@@ -1,4 +1,4 @@
-"""`recsys checkpoint`: look into checkpoints, compare them, take their tensors elsewhere; without data or a GPU."""
+"""`recsys checkpoint`: inspects, compares and converts checkpoints, without data or a GPU."""
 
 import json
 import math
@@ -15,19 +15,23 @@ from recsys.cli.progress import console, print_table
 if TYPE_CHECKING:
     from recsys.checkpoint.tools import Contents
 
-__all__ = ["app"]
+__all__ = ["checkpoint"]
 
-app = typer.Typer(help="Look into checkpoints, compare and convert them.", no_args_is_help=True)
+checkpoint = typer.Typer(help="Inspect, compare and convert checkpoints.", no_args_is_help=True)
 
-Source = Annotated[Path, typer.Argument(help="A run (its best checkpoint) or a checkpoint.", show_default=False)]
+Source = Annotated[
+    Path, typer.Argument(help="A run, of which the best checkpoint is read, or a checkpoint.", show_default=False)
+]
 
 
-@app.command("inspect")
+@checkpoint.command("inspect")
 def show_contents(
-    path: Annotated[Path, typer.Argument(help="A run (last and best), or a checkpoint.", show_default=False)],
-    as_json: Annotated[bool, typer.Option("--json", help="For scripts.")] = False,
+    path: Annotated[
+        Path, typer.Argument(help="A run, of which `last` and `best` are read, or a checkpoint.", show_default=False)
+    ],
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")] = False,
 ) -> None:
-    """Show how far training was, and every tensor. Exit code 1: a checkpoint is not complete.
+    """Show how far training was, and every tensor. Exit code 1 means that a checkpoint is not complete.
 
     Example: `recsys checkpoint inspect runs/NAME`
     """
@@ -44,11 +48,11 @@ def show_contents(
         sys.exit(1)
 
 
-@app.command("diff")
+@checkpoint.command("diff")
 def show_differences(first: Source, second: Source) -> None:
     """Compare tables, other parameters and the state of both optimisers. Exit code 0: all are equal, 1: they differ.
 
-    World size and sharding do not matter, nor do random states and times. Tables are read piece by piece.
+    World size, sharding, random states and times are not compared. Tables are read piece by piece.
 
     Example: `recsys checkpoint diff runs/NAME runs/OTHER`, or
     `recsys checkpoint diff runs/NAME/checkpoints/last runs/NAME/checkpoints/best`
@@ -70,21 +74,21 @@ def show_differences(first: Source, second: Source) -> None:
     sys.exit(1)
 
 
-@app.command()
+@checkpoint.command()
 def convert(
     path: Source,
-    out: Annotated[Path, typer.Argument(help="New file, or folder for `--to checkpoint`.", show_default=False)],
+    out: Annotated[Path, typer.Argument(help="New file, or new folder with `--to checkpoint`.", show_default=False)],
     to: Annotated[
         Literal["torch", "checkpoint"],
-        typer.Option(help="torch: the model as a dict in one file; checkpoint: the same, written by one process."),
+        typer.Option(help="torch: one file with the model as a dict; checkpoint: a folder as one process writes it."),
     ] = "torch",
     only: Annotated[
-        list[str] | None, typer.Option(help="With torch, only these tensors: a name or glob; may be repeated.")
+        list[str] | None, typer.Option(help="Name or glob of the tensors to write, with `--to torch`; may be repeated.")
     ] = None,
 ) -> None:
-    """Take the tensors of a checkpoint elsewhere, or make one file of those that many ranks have written.
+    """Write the tensors of a checkpoint for other programs, or join the files that many ranks have written.
 
-    The file has a dict for `torch.load`, from names to tensors: TABLE.weight are the rows of a table.
+    The file holds a dict of names and tensors for `torch.load`; TABLE.weight are the rows of a table.
 
     Example: `recsys checkpoint convert runs/NAME model.pt --only "item*"`, or
     `recsys checkpoint convert runs/NAME/checkpoints/last archive/last --to checkpoint`

@@ -1,0 +1,90 @@
+"""The program `recsys`: its table of commands, and what happens when one of them fails."""
+
+import logging
+import os
+import sys
+import warnings
+from collections.abc import Callable
+from typing import Annotated, Any, NoReturn
+
+import typer
+
+from recsys import __version__
+from recsys.cli import commands
+from recsys.cli.progress import console
+from recsys.environment.worker import Failure, is_launched, tell_launcher
+from recsys.errors import RecsysError, user_message
+
+__all__ = ["COMMANDS", "app", "main"]
+
+COMMANDS: dict[str, Callable[..., Any] | typer.Typer] = {
+    "init": commands.init,
+    "check": commands.check,
+    "tables": commands.tables,
+    "plan": commands.plan,
+    "train": commands.train,
+    "evaluate": commands.evaluate,
+    "export": commands.export,
+    "predict": commands.predict,
+    "compare-schemes": commands.compare_schemes,
+    "checkpoint": commands.checkpoint,
+    "demo-data": commands.demo_data,
+    "doctor": commands.doctor,
+    "schema": commands.schema,
+}
+"""Every command, in the order of `recsys --help`; a `Typer` has commands of its own."""
+
+app = typer.Typer(
+    no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False, rich_markup_mode="markdown"
+)
+for name, command in COMMANDS.items():
+    if isinstance(command, typer.Typer):
+        app.add_typer(command, name=name)
+    else:
+        app.command(name)(command)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        print(f"recsys {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def recsys(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and exit.", callback=_show_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Train, evaluate and export click-through-rate models that one YAML file describes.
+
+    Example: `recsys init data/train.parquet --label click > mine.yaml`, then `recsys train mine.yaml`
+    """
+
+
+def main() -> None:
+    """Run the command line; an error that the user can mend ends with its message and exit code 2."""
+    if not sys.warnoptions:
+        _hide_warnings_of_packages()
+    try:
+        app()
+    except (RecsysError, OSError) as error:
+        message = user_message(error)
+        if message is None:
+            raise
+        _refuse(message)
+
+
+def _refuse(message: str) -> NoReturn:
+    if is_launched() and tell_launcher(Failure(int(os.environ["RANK"]), message, 2)):
+        sys.exit(2)
+    console.print(f"error: {message}", markup=False, style="red", soft_wrap=True)
+    sys.exit(2)
+
+
+def _hide_warnings_of_packages() -> None:
+    """Hide deprecations inside packages, which are for their authors; `python -W default` shows them."""
+    logging.getLogger("torchrec").setLevel(logging.ERROR)  # how it has formed its groups
+    for package in ("torch", "torchrec", "fbgemm_gpu", "lightning"):
+        warnings.filterwarnings("ignore", module=rf"{package}(\.|$)")
+    logging.getLogger("torch.fx._symbolic_trace").setLevel(logging.ERROR)  # torchrec calls what torch has renamed

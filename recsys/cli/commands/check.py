@@ -1,0 +1,21 @@
+"""`recsys check`."""
+
+from pathlib import Path
+
+from recsys.cli.options import DEFAULT_CACHE, CacheDir, ConfigFile, DataDir
+
+__all__ = ["check"]
+
+
+def check(
+    config: ConfigFile,
+    data_dir: DataDir = Path(),
+    cache_dir: CacheDir = DEFAULT_CACHE,
+) -> None:
+    """Report every problem of a config at once, or show what it makes of each column.
+
+    Example: `recsys check feature_configs/mine.yaml`
+    """
+    from recsys.cli.check import show_plan
+
+    show_plan(config, data_dir=data_dir, cache_dir=cache_dir)

@@ -1,0 +1,39 @@
+"""`recsys evaluate`."""
+
+import json
+import math
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from recsys.cli.options import Device, RunFolder
+from recsys.cli.progress import console, progress_reports
+
+__all__ = ["evaluate"]
+
+
+def evaluate(
+    run: RunFolder,
+    data: Annotated[list[str], typer.Argument(help="Files or globs with the label column.")],
+    out: Annotated[
+        Path | None, typer.Option(help="Parquet file for the label, score, weight and group of each row.")
+    ] = None,
+    device: Device = None,
+) -> None:
+    """Score other files with the best epoch of a run and print the metrics as JSON.
+
+    Example: `recsys evaluate runs/NAME data/other.parquet`
+    """
+    from recsys.serving.output import check_output
+    from recsys.sources.source import find_files
+    from recsys.training.evaluate import evaluate_files
+
+    if out is not None:
+        check_output(out, find_files(tuple(data), Path(), "data"))
+    with progress_reports() as progress:
+        metrics = evaluate_files(run, data, out=out, device=device, progress=progress)
+    shown = {name: None if math.isnan(value) else value for name, value in metrics.items()}  # JSON has no NaN
+    print(json.dumps(shown, indent=2))
+    if None in shown.values():
+        console.print("null: not defined on these rows; AUC, for example, needs labels of both classes")

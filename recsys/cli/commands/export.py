@@ -1,0 +1,25 @@
+"""`recsys export`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from recsys.cli.options import RunFolder
+from recsys.cli.progress import console
+
+__all__ = ["export"]
+
+
+def export(
+    run: RunFolder,
+    out: Annotated[Path, typer.Option(help="Folder of the bundle.")],
+) -> None:
+    """Write TorchScript that takes raw columns, and check it in a fresh process.
+
+    Example: `recsys export runs/NAME --out bundle/`
+    """
+    from recsys.export import export_run
+
+    export_run(run, out)
+    console.print(f"{out}: model.pt scores its golden rows as training did", markup=False)

@@ -1,0 +1,23 @@
+"""`recsys init`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+__all__ = ["init"]
+
+
+def init(
+    data: Annotated[Path, typer.Argument(help="A parquet, csv, tsv or Arrow file of training rows.")],
+    label: Annotated[str, typer.Option(help="Column with 0 and 1; without a header, col_1 is the first column.")],
+    separator: Annotated[str | None, typer.Option(help="Character between the columns of a csv file.")] = None,
+    header: Annotated[bool, typer.Option(help="Whether the first line of a csv file names its columns.")] = True,
+) -> None:
+    """Look at the columns of a file and print a commented config.
+
+    Example: `recsys init data/train.parquet --label click > feature_configs/mine.yaml`
+    """
+    from recsys.suggest.suggest import suggest_for_file
+
+    print(suggest_for_file(data, label=label, separator=separator, header=header), end="")

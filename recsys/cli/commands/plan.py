@@ -1,0 +1,58 @@
+"""`recsys plan`."""
+
+import shlex
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from recsys.cli.options import DEFAULT_CACHE, CacheDir, ConfigFile, DataDir, data_options
+
+__all__ = ["plan"]
+
+
+def plan(
+    config: ConfigFile,
+    world: Annotated[int, typer.Option(help="Number of devices in all.", min=1)] = 1,
+    per_host: Annotated[
+        int | None, typer.Option(help="Number of devices of each host; by default 8, or all if fewer.", min=1)
+    ] = None,
+    device: Annotated[
+        Literal["cpu", "cuda"], typer.Option(help="Kind of the devices, none of which need be here.")
+    ] = "cuda",
+    gpu: Annotated[str, typer.Option(help="Model: a100-40, a100-80, h100-pcie, h100, h200 or b200.")] = "h100",
+    memory: Annotated[
+        str | None, typer.Option(help="Memory of a device, such as 80GiB; by default that of the GPU.")
+    ] = None,
+    host_memory: Annotated[str | None, typer.Option(help="Memory of a host, such as 2TiB.")] = None,
+    intra_bandwidth: Annotated[
+        str | None, typer.Option(help="Bytes a second between two devices of a host, one way, such as 450GB.")
+    ] = None,
+    inter_bandwidth: Annotated[
+        str | None, typer.Option(help="Bytes a second from a device to other hosts, such as 25GB.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="File for the plan, which `recsys train --plan` reads.")] = None,
+    data_dir: DataDir = Path(),
+    cache_dir: CacheDir = DEFAULT_CACHE,
+) -> None:
+    """Show which device would hold which part of which table, why, and what a training step would cost.
+
+    None of the devices are needed, and data only if vocabularies that are learnt from it decide the sizes of tables.
+    If the tables do not fit, the message says which of them is too large and what would make it fit.
+
+    Example: `recsys plan run.yaml --world 16 --per-host 8 --memory 80GiB`
+    """
+    from recsys.cli.plan import Hardware, show_placement
+
+    hardware = Hardware(
+        device=device,
+        world=world,
+        per_host=per_host,
+        gpu=gpu,
+        memory=memory,
+        host_memory=host_memory,
+        intra_bandwidth=intra_bandwidth,
+        inter_bandwidth=inter_bandwidth,
+    )
+    argv = shlex.join([str(config), *data_options(data_dir, cache_dir)])
+    show_placement(config, hardware, out=out, data_dir=data_dir, cache_dir=cache_dir, words=argv)

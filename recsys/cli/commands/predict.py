@@ -1,0 +1,32 @@
+"""`recsys predict`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from recsys.cli.progress import console, progress_reports
+
+__all__ = ["predict"]
+
+
+def predict(
+    bundle: Annotated[Path, typer.Argument(help="A folder written by `recsys export`.")],
+    data: Annotated[list[str], typer.Argument(help="Files or globs; the label column is not needed.")],
+    out: Annotated[Path, typer.Option(help="Parquet file for the scores.")],
+    keep: Annotated[list[str] | None, typer.Option(help="Column to copy beside the scores; may be repeated.")] = None,
+) -> None:
+    """Score files with a bundle.
+
+    Example: `recsys predict bundle/ data/other.parquet --out scores.parquet --keep user_id`
+    """
+    from recsys.serving import Scorer
+    from recsys.sources.source import find_files
+
+    paths = find_files(tuple(data), Path(), "data")
+    scorer = Scorer(bundle)
+    for path in scorer.unlabelled(paths):
+        console.print(f"{path}: has no header and is short by the label: read without it", markup=False)
+    with progress_reports() as progress:
+        rows = scorer.score_files(paths, out, keep=keep or [], progress=progress)
+    console.print(f"{out}: {rows:,} scores", markup=False)

@@ -1,0 +1,58 @@
+"""`recsys train`."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from recsys.cli.options import DEFAULT_CACHE, CacheDir, ConfigFile, DataDir, Device, data_options
+
+__all__ = ["train"]
+
+
+def train(
+    config: ConfigFile,
+    data_dir: DataDir = Path(),
+    name: Annotated[
+        str | None, typer.Option(help="Name of the run; by default that of the config, with a number if it is taken.")
+    ] = None,
+    runs_dir: Annotated[Path, typer.Option(help="Folder in which run folders are made.")] = Path("runs"),
+    resume: Annotated[Path | None, typer.Option(help="Run folder of a stopped training to go on with.")] = None,
+    cache_dir: CacheDir = DEFAULT_CACHE,
+    device: Device = None,
+    devices: Annotated[
+        int,
+        typer.Option(
+            help="Number of processes that train together, each on a device of this host; torchrun overrides it.",
+            min=1,
+        ),
+    ] = 1,
+    plan: Annotated[
+        Path | None,
+        typer.Option(help="Plan of which device holds what, from `recsys plan --out` or a run's plan.json."),
+    ] = None,
+) -> None:
+    """Prepare the data (cached), train, and evaluate the best epoch.
+
+    Any number of devices trains the same model, and goes on with a run of any other number. On several hosts, torchrun
+    starts the processes. SIGTERM saves a checkpoint and stops with exit code 75.
+
+    Example: `recsys train pipelines/frappe_autoint/run.yaml --data-dir DIR`, then with two processes
+    `recsys train run.yaml --devices 2`, or on each of four hosts
+    `torchrun --nnodes 4 --nproc-per-node 8 ... -m recsys train run.yaml`
+    """
+    from recsys.cli.train import Training, figures, new_run_folder, train_here, train_on
+    from recsys.config import load_config
+    from recsys.environment.worker import place
+
+    loaded = load_config(config)
+    argv = [str(config), *data_options(data_dir, cache_dir)]
+    argv += [] if device is None else ["--device", device]
+    argv += [] if plan is None else ["--plan", str(plan)]
+    training = Training(argv, resume, lambda: new_run_folder(config, name, runs_dir))
+    if devices > 1 and place() is None:
+        sys.exit(train_on(devices, training))
+    trained = train_here(training, loaded, data_dir=data_dir, cache_dir=cache_dir, device=device, plan=plan)
+    if trained is not None:
+        print(f"{trained.folder}: {figures(trained.metrics, 'test' if 'test.auc' in trained.metrics else 'valid')}")
