@@ -1,4 +1,4 @@
-"""How two checkpoints differ, tensor by tensor; both are read piece by piece."""
+"""How two checkpoints differ, tensor by tensor; both are read chunk by chunk."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -7,59 +7,64 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from recsys.checkpoint.layout import readable
 from recsys.checkpoint.reader import CheckpointReader
+from recsys.checkpoint.tensor_names import readable_name
 
 __all__ = ["Difference", "differences"]
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """A tensor that is not the same in both."""
+    """A tensor that is not the same in two checkpoints."""
 
     name: str
+    """Name as users call it, such as "table user_table"."""
     first: str | None
-    """Size and dtype; None: it is only in the second."""
+    """Shape and dtype in the first checkpoint; None if it is only in the second."""
     second: str | None
+    """Shape and dtype in the second checkpoint; None if it is only in the first."""
     largest: float | None = None
-    """Absolute difference of values, infinite where only one is a number; None where size or dtype differ."""
+    """Largest absolute difference, infinite where only one value is a number; None if shape or dtype differ."""
     rows: float | None = None
-    """Share of the rows in which values differ."""
+    """Share of the rows in which values differ, between 0 and 1; None if shape or dtype differ."""
 
 
 def differences(first: Path, second: Path) -> Iterator[Difference]:
-    """Compare the models and the states of both optimisers in two checkpoints; not random states and times.
+    """Compare the models and the states of both optimizers in two checkpoints, but not random states and times.
+
+    Yields:
+        One `Difference` for each tensor that is not bit for bit the same.
 
     Raises:
-        DataError: one of them is damaged.
+        DataError: One of the checkpoints is damaged.
     """
     one, other = CheckpointReader(first), CheckpointReader(second)
-    for name in {**one.kinds, **other.kinds}:
-        kind, other_kind = _kind(one, name), _kind(other, name)
-        if kind != other_kind:
-            yield Difference(readable(name), kind, other_kind)
+    for name in {**one.specs, **other.specs}:
+        spec, other_spec = _spec(one, name), _spec(other, name)
+        if spec != other_spec:
+            yield Difference(readable_name(name), spec, other_spec)
             continue
         largest, rows = _compare(name, one, other)
         if largest > 0:
-            yield Difference(readable(name), kind, other_kind, largest, rows)
+            yield Difference(readable_name(name), spec, other_spec, largest, rows)
 
 
-def _kind(source: CheckpointReader, name: str) -> str | None:
-    if name not in source.kinds:
+def _spec(reader: CheckpointReader, name: str) -> str | None:
+    if name not in reader.specs:
         return None
-    size, dtype = source.kinds[name]
+    size, dtype = reader.specs[name]
     return f"{' x '.join(f'{n:,}' for n in size)} {dtype}".replace("torch.", "").strip()
 
 
 def _compare(name: str, one: CheckpointReader, other: CheckpointReader) -> tuple[float, float]:
-    """Return the largest difference of the values and the share of rows that differ."""
-    size, _ = one.kinds[name]
+    """Return the largest difference of the values, and the share of rows that differ."""
+    size, _ = one.specs[name]
     differs = torch.zeros(size[0] if size else 1, dtype=torch.bool)
     largest = 0.0
-    for offsets, values in one.pieces(name):
-        far = _distance(values, other.region(name, offsets, tuple(values.shape)))
-        if far.numel():
-            by_row = far.reshape(len(far) if size else 1, -1).amax(dim=1)
+    for offsets, values in one.read_chunks(name):
+        distance = _distance(values, other.read_region(name, offsets, tuple(values.shape)))
+        if distance.numel():
+            by_row = distance.reshape(len(distance) if size else 1, -1).amax(dim=1)
             largest = max(largest, float(by_row.max()))
             first = offsets[0] if size else 0
             differs[first : first + len(by_row)] |= by_row > 0
@@ -67,7 +72,7 @@ def _compare(name: str, one: CheckpointReader, other: CheckpointReader) -> tuple
 
 
 def _distance(one: Tensor, other: Tensor) -> Tensor:
-    """Return absolute differences; infinite where only one is a number, 0 where none is."""
+    """Return absolute differences; infinite where only one value is a number, 0 where neither is."""
     same = (one == other) | (one.isnan() & other.isnan())
-    far = one.double().sub_(other.double()).abs_()
-    return far.nan_to_num_(nan=torch.inf, posinf=torch.inf).masked_fill_(same, 0.0)
+    distance = one.double().sub_(other.double()).abs_()
+    return distance.nan_to_num_(nan=torch.inf, posinf=torch.inf).masked_fill_(same, 0.0)

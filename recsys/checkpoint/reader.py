@@ -1,4 +1,4 @@
-"""The tensors of a checkpoint on disk, read piece by piece: without a model, other ranks or a GPU."""
+"""The tensors of a checkpoint on disk, read chunk by chunk: without a model, other ranks or a GPU."""
 
 import io
 import pickle
@@ -11,69 +11,70 @@ import torch
 from torch import Tensor
 from torch.distributed.checkpoint.filesystem import FileSystemReader
 
-from recsys.checkpoint import layout as checkpoint
+from recsys.checkpoint.folder import TRAINER, read_metadata, read_trainer
 from recsys.errors import DataError
 
-__all__ = ["ChunkRef", "CheckpointReader"]
+__all__ = ["CheckpointReader", "ChunkRef"]
 
 DENSE = "dense optimiser: "
 
 
 class ChunkRef(NamedTuple):
-    """A piece of a tensor, and where it is."""
+    """Where a chunk of a tensor is: in the tensor, and on the disk."""
 
     offsets: tuple[int, ...]
-    """Where it begins in the whole tensor, by dimension."""
+    """Index of its first value in the whole tensor, by dimension."""
     sizes: tuple[int, ...]
+    """Its shape."""
     file: str
-    first: int
-    """Byte of the file."""
+    """Name of the file in the checkpoint's folder."""
+    start: int
+    """First byte in the file."""
     length: int
-    """Bytes."""
+    """Bytes in the file."""
 
 
 class CheckpointReader:
-    """Everything that a checkpoint trains on from, except progress and random states.
+    """Reads everything of a checkpoint that training depends on, except progress and random states.
 
     Args:
-        folder: of the checkpoint; need not be complete, but must have its list of tensors.
+        folder: Folder of the checkpoint; it may be incomplete, but must have its list of tensors.
 
     Attributes:
-        kinds: name -> (size, dtype) of each tensor; first those of the model and of the tables' optimiser, named as
-            in the checkpoint, then those of the dense optimiser.
-        places: where the pieces of the first are.
+        specs: Name -> (shape, dtype) of each tensor; first those of the model and of the tables' optimizer, named as
+            in the checkpoint, then those of the dense optimizer.
+        chunks: Name -> where its chunks are, for tensors of the model and of the tables' optimizer.
+        trainer: What `read_trainer` returned; empty if the file is missing.
 
     Raises:
-        DataError: the list of tensors is missing or damaged.
+        DataError: The list of tensors is missing or damaged.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        entries = checkpoint.read_metadata(folder)
-        self.kinds = {name: (tuple(entry.size), entry.properties.dtype) for name, entry in entries.items()}
-        self.places: dict[str, list[ChunkRef]] = {name: [] for name in entries}
+        entries = read_metadata(folder)
+        self.specs = {name: (tuple(entry.size), entry.properties.dtype) for name, entry in entries.items()}
+        self.chunks: dict[str, list[ChunkRef]] = {name: [] for name in entries}
         sizes = {
-            (name, tuple(piece.offsets)): tuple(piece.sizes)
+            (name, tuple(chunk.offsets)): tuple(chunk.sizes)
             for name, entry in entries.items()
-            for piece in entry.chunks
+            for chunk in entry.chunks
         }
-        for index, where in FileSystemReader(folder).read_metadata().storage_data.items():
+        for index, stored in FileSystemReader(folder).read_metadata().storage_data.items():
             if index.fqn in entries:
                 offsets = tuple(index.offset or ())
-                place = ChunkRef(offsets, sizes[index.fqn, offsets], where.relative_path, where.offset, where.length)
-                self.places[index.fqn].append(place)
-        self.trainer: dict[str, Any] = {}
-        if (folder / checkpoint.TRAINER).exists():
-            self.trainer = checkpoint.read_trainer(folder)
-        self._held = _dense_state(self.trainer.get("optimizer", {"state": {}, "param_groups": []}))
-        self.kinds |= {name: (tuple(value.shape), value.dtype) for name, value in self._held.items()}
-        self._read = lru_cache(maxsize=2)(self._read_piece)  # pieces of another sharding overlap several of ours
+                ref = ChunkRef(offsets, sizes[index.fqn, offsets], stored.relative_path, stored.offset, stored.length)
+                self.chunks[index.fqn].append(ref)
+        self.trainer: dict[str, Any] = read_trainer(folder) if (folder / TRAINER).exists() else {}
+        self._dense = _dense_state(self.trainer.get("optimizer", {"state": {}, "param_groups": []}))
+        self.specs |= {name: (tuple(value.shape), value.dtype) for name, value in self._dense.items()}
+        self._cached = lru_cache(maxsize=2)(self._read)  # chunks of another sharding overlap several of ours
 
     def defects(self) -> list[str]:
-        """Say which files are missing or too short."""
-        needed: dict[str, int] = {checkpoint.TRAINER: 1}
-        for place in (place for places in self.places.values() for place in places):
-            needed[place.file] = max(needed.get(place.file, 0), place.first + place.length)
+        """Return one sentence for each file that is missing or too short; [] if the checkpoint is complete."""
+        needed: dict[str, int] = {TRAINER: 1}
+        for ref in (ref for refs in self.chunks.values() for ref in refs):
+            needed[ref.file] = max(needed.get(ref.file, 0), ref.start + ref.length)
         found = []
         for name, size in sorted(needed.items()):
             path = self.folder / name
@@ -83,54 +84,64 @@ class CheckpointReader:
                 found.append(f"{name} is cut off: {path.stat().st_size:,} of {size:,} bytes")
         return found
 
-    def pieces(self, name: str) -> Iterator[tuple[tuple[int, ...], Tensor]]:
-        """Give the pieces of a tensor, each with where it begins.
+    def read_chunks(self, name: str) -> Iterator[tuple[tuple[int, ...], Tensor]]:
+        """Yield the chunks of a tensor, each with its offsets in the whole tensor.
 
         Raises:
-            DataError: one is missing or damaged.
+            DataError: A file is missing or damaged.
         """
-        if name in self._held:
-            yield (0,) * self._held[name].dim(), self._held[name]
-        for place in self.places.get(name, []):
-            yield place.offsets, self.piece(place)
+        if name in self._dense:
+            yield (0,) * self._dense[name].dim(), self._dense[name]
+        for ref in self.chunks.get(name, []):
+            yield ref.offsets, self.read_chunk(ref)
 
-    def piece(self, place: ChunkRef) -> Tensor:
-        """Read one piece."""
-        return self._read(place)
+    def read_chunk(self, ref: ChunkRef) -> Tensor:
+        """Return the values of one chunk.
 
-    def _read_piece(self, place: ChunkRef) -> Tensor:
-        path = self.folder / place.file
+        Raises:
+            DataError: The file is missing or damaged.
+        """
+        return self._cached(ref)
+
+    def _read(self, ref: ChunkRef) -> Tensor:
+        path = self.folder / ref.file
         try:
             with path.open("rb") as file:
-                file.seek(place.first)
-                held = io.BytesIO(file.read(place.length))
-            values: Tensor = torch.load(held, map_location="cpu", weights_only=True)
+                file.seek(ref.start)
+                content = io.BytesIO(file.read(ref.length))
+            values: Tensor = torch.load(content, map_location="cpu", weights_only=True)
         except (FileNotFoundError, RuntimeError, pickle.UnpicklingError, EOFError) as error:
             raise DataError(f"{path}: cannot be read: {error}") from error
         return values
 
-    def region(self, name: str, offsets: tuple[int, ...], sizes: tuple[int, ...]) -> Tensor:
-        """Return a part of a tensor, put together from the pieces that it lies in."""
-        if name in self._held:
-            return self._held[name][tuple(slice(a, a + n) for a, n in zip(offsets, sizes, strict=True))]
-        found = torch.empty(sizes, dtype=self.kinds[name][1])
-        for place in self.places[name]:
-            both = zip(offsets, sizes, place.offsets, place.sizes, strict=True)
+    def read_region(self, name: str, offsets: tuple[int, ...], sizes: tuple[int, ...]) -> Tensor:
+        """Return a block of a tensor, put together from the chunks that overlap it.
+
+        Args:
+            name: Name of the tensor, a key of `specs`.
+            offsets: Index of the block's first value, by dimension.
+            sizes: Shape of the block.
+        """
+        if name in self._dense:
+            return self._dense[name][tuple(slice(a, a + n) for a, n in zip(offsets, sizes, strict=True))]
+        values = torch.empty(sizes, dtype=self.specs[name][1])
+        for ref in self.chunks[name]:
+            both = zip(offsets, sizes, ref.offsets, ref.sizes, strict=True)
             overlap = [(max(a, b), min(a + n, b + m)) for a, n, b, m in both]
             if all(first < end for first, end in overlap):
-                to = tuple(slice(first - a, end - a) for (first, end), a in zip(overlap, offsets, strict=True))
-                of = tuple(slice(first - b, end - b) for (first, end), b in zip(overlap, place.offsets, strict=True))
-                found[to] = self.piece(place)[of]
-        return found
+                target = tuple(slice(first - a, end - a) for (first, end), a in zip(overlap, offsets, strict=True))
+                source = tuple(slice(first - b, end - b) for (first, end), b in zip(overlap, ref.offsets, strict=True))
+                values[target] = self.read_chunk(ref)[source]
+        return values
 
-    def whole(self, name: str) -> Tensor:
-        """Return a tensor."""
-        size, _ = self.kinds[name]
-        return self.region(name, (0,) * len(size), size)
+    def read_tensor(self, name: str) -> Tensor:
+        """Return a whole tensor."""
+        size, _ = self.specs[name]
+        return self.read_region(name, (0,) * len(size), size)
 
 
 def _dense_state(optimizer: dict[str, Any]) -> dict[str, Tensor]:
-    """Return the numbers of the dense optimiser."""
+    """Return the tensors and numbers of the dense optimizer's state dict by name."""
     found: dict[str, Tensor] = {}
     for parameter, state in optimizer["state"].items():
         numbers = {key: value for key, value in state.items() if isinstance(value, (Tensor, float, int))}

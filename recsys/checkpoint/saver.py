@@ -1,7 +1,7 @@
-"""Writing checkpoints beside training, in step on all ranks.
+"""Writing checkpoints in the background of training, in step on all ranks.
 
-training:    copy to CPU memory | next batch | next batch | ...
-background:                     | shards of all ranks -> metadata -> trainer.pt -> rename (rank 0)
+training:    snapshot to CPU memory | next batch | next batch | ...
+background:                         | shards of all ranks -> metadata -> trainer.pt -> rename (rank 0)
 """
 
 import concurrent.futures
@@ -22,21 +22,24 @@ from torch.distributed.checkpoint.planner import SavePlan
 from torch.optim import Optimizer
 from torchrec.distributed.model_parallel import DistributedModelParallel
 
-from recsys.checkpoint import layout as checkpoint
-from recsys.checkpoint.chunks import ChunkPlanner, ChunkWriter, TensorChunk, stage, tensors_of, write_file
+from recsys.checkpoint import folder as files
+from recsys.checkpoint.snapshot import ChunkPlanner, ChunkWriter, TensorChunk, snapshot, tensors_of, write_file
 from recsys.ranks import World, current
 from recsys.ranks.join import checkpoint_group
 
 __all__ = ["AsyncCheckpointer", "save"]
 
 _SETTLE_SECONDS = 15.0
-"""The others wait for this rank to say why it ends."""
+"""How long a rank that fails waits for its last save; the others wait for it to say why it ends."""
 _NETWORK_SECONDS = 60.0
-"""How long a file that another host has written may take to be seen here."""
+"""How long a file that another host has written may take to appear here."""
 
 
 class AsyncCheckpointer:
-    """Writes checkpoints beside training, one at a time. Every rank has one, and calls it after the same batch."""
+    """Writes checkpoints in the background, one at a time.
+
+    Every rank has one and calls `save` after the same batch.
+    """
 
     def __init__(self) -> None:
         self._thread = ThreadPoolExecutor(1, "checkpoint")
@@ -54,18 +57,18 @@ class AsyncCheckpointer:
     ) -> None:
         """Copy everything that the rest of the run depends on, and write it while training goes on.
 
-        Waits for the save before. A kill at any moment leaves the former checkpoint.
+        Waits for the save before it. A kill at any moment leaves the former checkpoint.
 
         Args:
-            folder: where to; replaced when the new one is complete.
-            model: the sharded model, with its fused optimiser.
-            optimizer: of the dense part.
-            extra: plain values and tensors that are the same on all ranks; rank 0's are kept.
-            own: those of this rank alone.
-            best: let this folder be the same checkpoint.
+            folder: Folder of the checkpoint; replaced when the new one is complete.
+            model: The sharded model, with its fused optimizer.
+            optimizer: The optimizer of the dense part.
+            extra: Plain values and tensors that all ranks share; those of rank 0 are written.
+            own: Plain values and tensors of this rank alone.
+            best: Another folder that becomes the same checkpoint.
 
         Raises:
-            OSError: the save before could not be written, on this or another rank.
+            OSError: The save before could not be written, on this or another rank.
         """
         self.wait()
         world = current()
@@ -73,16 +76,16 @@ class AsyncCheckpointer:
         tensors = tensors_of(model)
         if model.device.type == "cuda":
             torch.cuda.synchronize()  # rows of tables in host memory come out of their cache
-        pieces = stage(tensors, world)
-        trainer = _copied({"optimizer": optimizer.state_dict(), "extra": extra}) if world.is_rank_zero else {}
-        write = _Write(folder, pieces, trainer, _copied(own or {}), best, world, group)
+        chunks = snapshot(tensors, world)
+        trainer = _copy({"optimizer": optimizer.state_dict(), "extra": extra}) if world.is_rank_zero else {}
+        write = _Save(folder, chunks, trainer, _copy(own or {}), best, world, group)
         self._running = self._thread.submit(write.run)
 
     def wait(self) -> None:
         """Wait until the last save is complete on all ranks.
 
         Raises:
-            OSError: it could not be written, on this or another rank.
+            OSError: It could not be written, on this or another rank.
         """
         if self._running is None:
             return
@@ -91,7 +94,7 @@ class AsyncCheckpointer:
         ended.result()
 
     def settle(self) -> None:
-        """Wait a while for the end of the last save, complete or not: for use when something else has failed."""
+        """Wait a few seconds for the last save to end, complete or not; for use when something else has failed."""
         if self._running is not None:
             concurrent.futures.wait([self._running], timeout=_SETTLE_SECONDS)
             self._running = None
@@ -99,16 +102,16 @@ class AsyncCheckpointer:
 
 @lru_cache(maxsize=1)
 def _group_of_one(_everybody: distributed.ProcessGroup | None) -> distributed.ProcessGroup:
-    """Return a group for the background of a process that is alone."""
+    """Return a group for the background thread of a single process."""
     made: distributed.ProcessGroup = distributed.new_group(backend="gloo")
     return made
 
 
-class _Write(NamedTuple):
+class _Save(NamedTuple):
     """One save, run in the background."""
 
     folder: Path
-    pieces: list[TensorChunk]
+    chunks: list[TensorChunk]
     trainer: dict[str, Any]
     own: dict[str, Any]
     best: Path | None
@@ -116,43 +119,45 @@ class _Write(NamedTuple):
     group: distributed.ProcessGroup
 
     def run(self) -> None:
-        ranks = self._gathered()
-        writer = _Writer(checkpoint.sibling(self.folder, "tmp"), lambda: self._complete(ranks))
+        ranks = self._gather_own()
+        temporary = files.temporary_path(self.folder)
+        writer = _Writer(temporary, lambda: self._complete(temporary, ranks))
         try:
             state_dict_saver.save(
-                {}, storage_writer=writer, planner=ChunkPlanner(self.pieces), process_group=self.group
+                {}, storage_writer=writer, planner=ChunkPlanner(self.chunks), process_group=self.group
             )
         except CheckpointException as error:  # on all ranks, when none of them writes any more
             if self.world.is_rank_zero:
-                shutil.rmtree(checkpoint.sibling(self.folder, "tmp"), ignore_errors=True)
+                shutil.rmtree(temporary, ignore_errors=True)
             raise self._failure(error) from error
 
-    def _gathered(self) -> list[dict[str, Any]]:
+    def _gather_own(self) -> list[dict[str, Any]]:
+        """Return on rank 0 what each rank has of its own, by rank."""
         found: list[Any] | None = [None] * self.world.size if self.world.is_rank_zero else None
         distributed.gather_object(self.own, found, dst=0, group=self.group)
         return found or []
 
-    def _complete(self, ranks: list[dict[str, Any]]) -> None:
-        """Finish the temporary folder, which all shards are in, and let it appear; rank 0 alone does."""
-        temporary = checkpoint.sibling(self.folder, "tmp")
-        write_file(temporary / checkpoint.TRAINER, self.trainer | {"ranks": ranks})
-        checkpoint.swap(temporary, self.folder)
+    def _complete(self, temporary: Path, ranks: list[dict[str, Any]]) -> None:
+        """Finish the temporary folder, which has all shards, and publish it; runs on rank 0 only."""
+        write_file(temporary / files.TRAINER, self.trainer | {"ranks": ranks})
+        files.publish(temporary, self.folder)
         if self.best is not None:
-            checkpoint.copy(self.folder, self.best)
+            files.link_checkpoint(self.folder, self.best)
 
     def _failure(self, error: CheckpointException) -> BaseException:
+        """Return the error to raise: a failed write names its rank and says what is left."""
         rank, (cause, _) = next(iter(error.failures.items()))
         if not isinstance(cause, OSError):
             return cause
         what = ": ".join(str(word) for word in (cause.filename, cause.strerror or cause) if word)
         where = f" (rank {rank})" if self.world.size > 1 else ""
-        is_left = checkpoint.find(self.folder) is not None
+        is_left = files.find_checkpoint(self.folder) is not None
         left = "the last complete checkpoint is still there" if is_left else "there is no checkpoint in it yet"
         return OSError(cause.errno, f"{what}{where}; {left}", str(self.folder.parent))
 
 
 class _Writer(ChunkWriter):
-    """Writes into a folder that rank 0 empties before and completes after all ranks have written."""
+    """Writes into a folder that rank 0 empties before, and completes after, all ranks have written."""
 
     def __init__(self, folder: Path, complete: Callable[[], None]) -> None:
         super().__init__(folder)
@@ -183,7 +188,7 @@ def save(folder: Path, model: DistributedModelParallel, optimizer: Optimizer, ex
 
 
 def _wait_for(paths: set[Path]) -> None:
-    """Wait until files of other hosts are seen here."""
+    """Wait until files of other hosts are visible here."""
     deadline = time.monotonic() + _NETWORK_SECONDS
     while missing := [path for path in paths if not path.exists()]:
         if time.monotonic() > deadline:
@@ -193,10 +198,10 @@ def _wait_for(paths: set[Path]) -> None:
         time.sleep(0.5)
 
 
-def _copied(value: Any) -> Any:
-    """Copy nested dicts and lists with their tensors, to the CPU."""
+def _copy(value: Any) -> Any:
+    """Copy nested dicts and lists; tensors are copied to the CPU."""
     if isinstance(value, dict):
-        return {key: _copied(item) for key, item in value.items()}
+        return {key: _copy(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_copied(item) for item in value]
+        return [_copy(item) for item in value]
     return value.detach().to("cpu", copy=True) if isinstance(value, Tensor) else value

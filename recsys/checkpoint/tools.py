@@ -1,4 +1,4 @@
-"""What is in a checkpoint, and a checkpoint as one plain file or written anew by one process."""
+"""Look into a checkpoint, convert it to one plain file, or rewrite it as one process would have written it."""
 
 import shutil
 from collections.abc import Iterator, Sequence
@@ -16,26 +16,32 @@ from torch.distributed.checkpoint.default_planner import DefaultSavePlanner
 from torch.distributed.checkpoint.metadata import MetadataIndex
 from torch.distributed.checkpoint.planner import SavePlan
 
-from recsys.checkpoint import layout as checkpoint
-from recsys.checkpoint.chunks import ChunkWriter, write_file, write_item
-from recsys.checkpoint.layout import METADATA, TRAINER, readable, table_of
+from recsys.checkpoint.folder import METADATA, TRAINER, find_checkpoint, temporary_path
 from recsys.checkpoint.reader import CheckpointReader, ChunkRef
+from recsys.checkpoint.snapshot import ChunkWriter, write_file, write_item
+from recsys.checkpoint.tensor_names import plain_name, readable_name, table_of
 from recsys.errors import DataError
+from recsys.run_folder import RunFolder
 
 __all__ = ["Contents", "TensorInfo", "find_all", "find_one", "inspect", "to_checkpoint", "to_torch"]
 
 
 @dataclass(frozen=True, slots=True)
 class TensorInfo:
-    """One tensor of the model or of the tables' optimiser."""
+    """One tensor of the model or of the tables' optimizer."""
 
     name: str
+    """Name as users call it, such as "table user_table"."""
     table: str | None
+    """The physical table it belongs to; None for the dense part."""
     is_state: bool
-    """Of the optimiser."""
+    """Whether it is state of the tables' optimizer."""
     size: tuple[int, ...]
+    """Its shape."""
     dtype: str
+    """Its type, such as "float32"."""
     bytes: int
+    """Size of its values in bytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,29 +49,34 @@ class Contents:
     """What is in a checkpoint."""
 
     folder: Path
+    """Folder of the checkpoint."""
     defects: list[str]
-    """Why it is not complete."""
+    """Why it is not complete, one sentence a file; [] if it is."""
     files: int
+    """Number of files."""
     bytes: int
+    """Size of all files in bytes."""
     world_size: int | None = None
-    """Ranks that wrote it."""
+    """Number of ranks that wrote it; None if that is not known."""
     progress: dict[str, Any] = field(default_factory=dict)
-    """As `callbacks.Progress`."""
+    """How far training was; the fields of `training.progress.Progress` by name."""
     tensors: list[TensorInfo] = field(default_factory=list)
+    """Tensors of the model and of the tables' optimizer, sorted by name."""
 
 
 def find_all(path: Path) -> list[Path]:
-    """Return the folders of checkpoints that a path means: `last` and `best` of a run, or itself.
+    """Return the folders of the checkpoints that a path means: `last` and `best` of a run, or the path itself.
 
     Raises:
-        DataError: it is neither a run with checkpoints nor a checkpoint.
+        DataError: The path is neither a run with checkpoints nor a checkpoint.
     """
-    if (path / "config.yaml").exists() or (path / "checkpoints").is_dir():
-        found = [checkpoint.find(path / "checkpoints" / name) for name in ("last", "best")]
+    run = RunFolder(path)
+    if run.is_run or run.has_checkpoints:
+        found = [find_checkpoint(folder) for folder in (run.last_checkpoint, run.best_checkpoint)]
         if not any(found):
             raise DataError(f"{path}: the run has no complete checkpoint yet")
         return [folder for folder in found if folder is not None]
-    if (complete := checkpoint.find(path)) is not None:
+    if (complete := find_checkpoint(path)) is not None:
         return [complete]
     if not path.is_dir() or not any(path.glob("*.distcp")):
         raise DataError(f"{path}: neither the folder of a run nor that of a checkpoint")
@@ -73,83 +84,86 @@ def find_all(path: Path) -> list[Path]:
 
 
 def find_one(path: Path) -> Path:
-    """Return the folder of the complete checkpoint that a path means; of a run, its best.
+    """Return the folder of the complete checkpoint that a path means; for a run, its best.
 
     Raises:
-        DataError: there is none.
+        DataError: There is none.
     """
     found = find_all(path)[-1]
-    if checkpoint.find(found) is None:
+    if find_checkpoint(found) is None:
         raise DataError(f"{found}: the checkpoint is not complete; see `recsys checkpoint inspect {found}`")
     return found
 
 
 def inspect(folder: Path) -> Contents:
-    """Look into a checkpoint, which need not be complete, without reading its tables.
+    """Return what is in a checkpoint, which need not be complete, without reading its tables.
 
     Raises:
-        DataError: its list of tensors is damaged.
+        DataError: The list of tensors is damaged.
     """
     sizes = [path.stat().st_size for path in folder.iterdir() if path.is_file()]
     if not (folder / METADATA).exists():
         return Contents(folder, [f"{METADATA} is missing"], len(sizes), sum(sizes))
-    stored = CheckpointReader(folder)
-    ranks = stored.trainer.get("ranks", [])
+    reader = CheckpointReader(folder)
+    ranks = reader.trainer.get("ranks", [])
     return Contents(
         folder,
-        stored.defects(),
+        reader.defects(),
         len(sizes),
         sum(sizes),
         world_size=len(ranks) or None,
-        progress=stored.trainer.get("extra", {}).get("progress", {}),
-        tensors=[_info(name, *stored.kinds[name]) for name in sorted(stored.places)],
+        progress=reader.trainer.get("extra", {}).get("progress", {}),
+        tensors=[_info(name, *reader.specs[name]) for name in sorted(reader.chunks)],
     )
 
 
 def _info(name: str, size: tuple[int, ...], dtype: torch.dtype) -> TensorInfo:
     size_in_bytes = torch.Size(size).numel() * dtype.itemsize
     text = str(dtype).removeprefix("torch.")
-    return TensorInfo(readable(name), table_of(name), name.startswith("sparse."), size, text, size_in_bytes)
+    return TensorInfo(readable_name(name), table_of(name), name.startswith("sparse."), size, text, size_in_bytes)
 
 
 def to_torch(folder: Path, out: Path, only: Sequence[str] = ()) -> list[str]:
-    """Write the model as a plain dict, name -> tensor, which `torch.load` reads anywhere; return the names.
+    """Write the model as a plain dict, name -> tensor, which `torch.load` reads anywhere.
 
-    A table's rows are TABLE.weight. The chosen tensors are held in memory.
+    The rows of a table are TABLE.weight. All chosen tensors are held in memory.
 
     Args:
-        folder: of the checkpoint.
-        out: file.
-        only: names or globs of tensors; all of them when empty.
+        folder: Folder of the checkpoint.
+        out: New file.
+        only: Names or globs of tensors; all tensors if empty.
+
+    Returns:
+        The names of the tensors that were written.
 
     Raises:
-        DataError: the file exists, or there is no such tensor.
+        DataError: The file exists already, or no tensor has one of the names.
     """
-    stored = CheckpointReader(folder)
-    names = dict(sorted((plain_name(name), name) for name in stored.places if name.startswith("model.")))
+    reader = CheckpointReader(folder)
+    names = dict(sorted((plain_name(name), name) for name in reader.chunks if name.startswith("model.")))
     missing = [glob for glob in only if not any(fnmatchcase(name, glob) for name in names)]
     if missing:
         raise DataError(f"{folder}: has no tensor {', '.join(missing)}; it has {', '.join(names)}")
     chosen = [name for name in names if not only or any(fnmatchcase(name, glob) for glob in only)]
     with _new(out) as temporary:
-        write_file(temporary, {name: stored.whole(names[name]) for name in chosen})
+        write_file(temporary, {name: reader.read_tensor(names[name]) for name in chosen})
     return chosen
 
 
 def to_checkpoint(folder: Path, out: Path) -> None:
-    """Write the same checkpoint anew, as one process would: one file of tensors, however many ranks wrote it.
+    """Rewrite a checkpoint as one process would have written it: one file of tensors, however many ranks wrote it.
 
-    Reads piece by piece.
+    Chunks are read one at a time.
 
     Args:
-        folder: of the checkpoint.
-        out: folder of the new one.
+        folder: Folder of the checkpoint.
+        out: New folder.
 
     Raises:
-        DataError: the folder exists, or the checkpoint is damaged.
+        DataError: The new folder exists already, or the checkpoint is damaged.
     """
     with _new(out) as temporary:
-        planner = _Copy(CheckpointReader(folder))
+        planner = _CopyPlanner(CheckpointReader(folder))
         try:
             state_dict_saver.save({}, storage_writer=ChunkWriter(temporary), planner=planner, no_dist=True)
         except CheckpointException as error:
@@ -157,46 +171,34 @@ def to_checkpoint(folder: Path, out: Path) -> None:
         shutil.copyfile(folder / TRAINER, temporary / TRAINER)
 
 
-class _Copy(DefaultSavePlanner):
-    """Writes the pieces of a checkpoint as they are; each is read when it is written."""
+class _CopyPlanner(DefaultSavePlanner):
+    """Writes the chunks of a checkpoint as they are; each is read when it is written."""
 
     def __init__(self, source: CheckpointReader) -> None:
         super().__init__(flatten_state_dict=False, flatten_sharded_tensors=False)
         self.source = source
         self.by_index: dict[tuple[str, tuple[int, ...]], ChunkRef] = {
-            (name, place.offsets): place for name, places in source.places.items() for place in places
+            (name, ref.offsets): ref for name, refs in source.chunks.items() for ref in refs
         }
 
     def create_local_plan(self) -> SavePlan:
         items = [
-            write_item(name, place.offsets, place.sizes, *self.source.kinds[name])
-            for (name, _), place in self.by_index.items()
+            write_item(name, ref.offsets, ref.sizes, *self.source.specs[name])
+            for (name, _), ref in self.by_index.items()
         ]
         self.plan = SavePlan(items)
         return self.plan
 
     def lookup_object(self, index: MetadataIndex) -> Tensor:
-        return self.source.piece(self.by_index[index.fqn, tuple(index.offset or ())])
-
-
-def plain_name(name: str) -> str:
-    """Return the name of a model's tensor in a plain file.
-
-    >>> plain_name("model.lookup.pooled.embedding_bags.user_table.weight")
-    'user_table.weight'
-    >>> plain_name("model.tower.head.bias")
-    'tower.head.bias'
-    """
-    table = table_of(name)
-    return name.removeprefix("model.") if table is None else f"{table}.weight"
+        return self.source.read_chunk(self.by_index[index.fqn, tuple(index.offset or ())])
 
 
 @contextmanager
 def _new(out: Path) -> Iterator[Path]:
-    """Give a name to write to; what was written there gets its own name if nothing fails, else it is removed."""
+    """Yield a path to write to; it is renamed to `out` at the end, or removed if something fails."""
     if out.exists():
         raise DataError(f"{out}: exists already")
-    temporary = checkpoint.sibling(out, "tmp")
+    temporary = temporary_path(out)
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         yield temporary

@@ -12,6 +12,7 @@ from recsys.config import Config
 from recsys.environment.worker import is_launched, place
 from recsys.errors import DataError, Preempted
 from recsys.launch import launch
+from recsys.run_folder import RunFolder
 
 if TYPE_CHECKING:
     from recsys.training.run import TrainResult
@@ -117,7 +118,7 @@ def _crowd(devices: int) -> str:
 
 def command_to_go_on(argv: list[str], folder: Path | None) -> str | None:
     """Return what goes on with a run, None if there is none yet: its config is the last thing written at the start."""
-    if folder is None or not (folder / "config.yaml").exists():
+    if folder is None or not RunFolder(folder).is_run:
         return None
     return shlex.join(["recsys", "train", argv[0], "--resume", str(folder), *argv[1:]])
 

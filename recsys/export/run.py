@@ -1,6 +1,5 @@
 """From a run folder to a bundle."""
 
-import json
 import tempfile
 from pathlib import Path
 
@@ -8,10 +7,9 @@ import polars as pl
 
 from recsys.config import DataSection
 from recsys.data.prepare import prepare_split
-from recsys.errors import DataError
 from recsys.export.bundle import write_bundle
+from recsys.run_folder import RunFolder
 from recsys.training.build import load_run, score_alone
-from recsys.training.golden import golden_path
 from recsys.training.strategy import pick_device, table_weights
 
 __all__ = ["export_run"]
@@ -24,12 +22,9 @@ def export_run(run: Path, out: Path) -> None:
         DataError: the run is not finished.
         ExportError: the exported model does not score as the trained one.
     """
-    if not (run / "config.yaml").exists():
-        raise DataError(f"{run}: not a run folder: it has no config.yaml")
-    if not (run / "metrics.json").exists():
-        raise DataError(f"{run}: has no metrics.json: train it to the end first (recsys train CONFIG --resume {run})")
+    metrics = RunFolder(run).read_metrics()  # first: it raises if the run is not finished
     built = load_run(run, device=pick_device("cpu"))
-    golden = golden_path(run)
+    golden = RunFolder(run).golden_rows
     with tempfile.TemporaryDirectory(prefix="recsys-") as scratch:
         split = prepare_split(built.resolved, built.state, [golden], DataSection(), Path(scratch) / "golden")
         expected = score_alone(built, split).probabilities
@@ -42,5 +37,5 @@ def export_run(run: Path, out: Path) -> None:
         weights=table_weights(built.model),
         golden=pl.read_parquet(golden),
         expected=expected,
-        metrics=json.loads((run / "metrics.json").read_text()),
+        metrics=metrics,
     )

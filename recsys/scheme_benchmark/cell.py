@@ -8,10 +8,11 @@ from pathlib import Path
 
 import torch
 
-from recsys.checkpoint import layout as checkpoint
+from recsys.checkpoint.folder import find_checkpoint
 from recsys.config import Config
 from recsys.data.prepared import PreparedSplit
 from recsys.errors import RecsysError
+from recsys.run_folder import RunFolder
 from recsys.scheme_benchmark.grid import Cell
 from recsys.scheme_benchmark.latency import lookup_ms
 from recsys.scheme_benchmark.result import Result, run_folder, tidy, write_result
@@ -53,7 +54,7 @@ def run_cell(job: Job) -> None:
 
 def trained(job: Job, run: Path) -> Result:
     """Return the figures of a cell."""
-    resume = checkpoint.find(run / "checkpoints" / "last") is not None
+    resume = find_checkpoint(RunFolder(run).last_checkpoint) is not None
     if not resume:
         shutil.rmtree(run, ignore_errors=True)
     metrics = train(

@@ -13,6 +13,7 @@ import numpy as np
 import polars as pl
 
 from recsys.evaluation import AucDifference, auc_difference
+from recsys.run_folder import RunFolder
 from recsys.scheme_benchmark.grid import Entry, Grid
 from recsys.scheme_benchmark.result import Result, run_folder
 from recsys.scheme_benchmark.statistics import Z95, Estimate, estimate
@@ -95,7 +96,7 @@ class Comparison:
     def _pair(self, first: str, second: str) -> float | None:
         """Return the sampling variance of the difference of two cells; None where rows are weighted."""
         tables = [
-            pl.read_parquet(run_folder(self.folder, cell) / "predictions" / f"{self.split}.parquet")
+            pl.read_parquet(RunFolder(run_folder(self.folder, cell)).predictions(self.split))
             for cell in (first, second)
         ]
         return sampling_of_difference(*tables)

@@ -14,6 +14,7 @@ from recsys.config import Config, ResolvedConfig, resolve
 from recsys.errors import DataError
 from recsys.features.fingerprint import HASH_VERSION
 from recsys.features.state import TransformState
+from recsys.run_folder import RunFolder
 
 __all__ = ["LoadedBundle", "open_bundle"]
 
@@ -55,7 +56,7 @@ def _signature(path: Path) -> dict[str, Any]:
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        is_run = (path.parent / "checkpoints").is_dir()
+        is_run = RunFolder(path.parent).has_checkpoints
         remedy = f"; it is the folder of a run: recsys export {path.parent} --out BUNDLE" if is_run else ""
         raise DataError(
             f"{path.parent}: is not a bundle: {path.name} cannot be read ({error.strerror}){remedy}"

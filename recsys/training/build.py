@@ -8,19 +8,19 @@ from pathlib import Path
 import torch
 from torchrec.distributed.model_parallel import DistributedModelParallel
 
-from recsys.checkpoint import layout as checkpoint
+from recsys.checkpoint.load import load_checkpoint
 from recsys.config import ResolvedConfig, load_config, resolve
 from recsys.data.prepare import prepare_split
 from recsys.data.prepared import PreparedSplit
 from recsys.data.reader import Reader
 from recsys.embeddings import Batch, Layout
 from recsys.embeddings.vocabularies import vocabularies
-from recsys.errors import DataError
 from recsys.features.state import TransformState
 from recsys.model import CtrModel, layout_of
 from recsys.ranks import SINGLE_PROCESS, Exchange, World
 from recsys.ranks.join import reader_group
 from recsys.ranks.randomness import seed_of
+from recsys.run_folder import RunFolder
 from recsys.sharding import Placement
 from recsys.training.scoring import Scores, score
 from recsys.training.strategy import shard
@@ -85,11 +85,11 @@ def load_run(folder: Path, *, device: torch.device) -> LoadedModel:
     Raises:
         DataError: the folder is not that of a run with a checkpoint.
     """
-    if not (folder / "config.yaml").exists():
-        raise DataError(f"{folder}: not a run folder: it has no config.yaml")
-    resolved = resolve(load_config(folder / "config.yaml"), columns=[])  # its globs were expanded when it was written
-    built = build(resolved, TransformState.load(folder / "transform"), device=device)
-    checkpoint.load(folder / "checkpoints" / "best", built.model)
+    run = RunFolder(folder)
+    run.require_run()
+    resolved = resolve(load_config(run.config), columns=[])  # its globs were expanded when it was written
+    built = build(resolved, TransformState.load(run.transform), device=device)
+    load_checkpoint(run.best_checkpoint, built.model)
     return built
 
 

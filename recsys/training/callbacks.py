@@ -10,9 +10,10 @@ from typing import Any
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 
-from recsys.checkpoint import layout as checkpoint
-from recsys.checkpoint.chunks import table_step
+from recsys.checkpoint.folder import link_checkpoint
+from recsys.checkpoint.load import LoadedState, load_checkpoint
 from recsys.checkpoint.saver import AsyncCheckpointer
+from recsys.checkpoint.snapshot import table_step
 from recsys.config import EarlyStopping, LrReduction
 from recsys.ranks import World, current, sum_over_ranks
 from recsys.ranks.randomness import seed_of
@@ -288,7 +289,7 @@ class Checkpoints(Callback):
         At another world size than that of the checkpoint, every rank seeds itself from the run's seed and the step.
         """
         self.wait()
-        loaded = checkpoint.load(self.folder / "last", module.model, module.optimizer)
+        loaded = load_checkpoint(self.folder / "last", module.model, module.optimizer)
         vars(self.progress).update(loaded.extra["progress"])
         self._set_rates(module, loaded)
         module.model.fused_optimizer.set_optimizer_step(max(own["table_step"] for own in loaded.ranks))
@@ -297,19 +298,19 @@ class Checkpoints(Callback):
         module.set_losses(sums if world.is_rank_zero else dict.fromkeys(sums, 0.0))
         self._set_random(loaded, world)
         if world.is_rank_zero and self._is_best():  # the kill may have come between the two
-            checkpoint.copy(self.folder / "last", self.folder / "best")
+            link_checkpoint(self.folder / "last", self.folder / "best")
 
     def go_back_to_best(self, module: CtrTask) -> None:
         """Take up the model, the optimisers and the learning rates of the best epoch."""
         self.wait()
-        self._set_rates(module, checkpoint.load(self.folder / "best", module.model, module.optimizer))
+        self._set_rates(module, load_checkpoint(self.folder / "best", module.model, module.optimizer))
 
-    def _set_rates(self, module: CtrTask, loaded: checkpoint.Loaded) -> None:
+    def _set_rates(self, module: CtrTask, loaded: LoadedState) -> None:
         """Set the learning rate of the tables, which is the same for all; a rank that had no table saved none."""
         rates = [rate for own in loaded.ranks for rate in own["table_rates"]]
         module.set_table_rates(rates[:1] * len(module.table_rates()))
 
-    def _set_random(self, loaded: checkpoint.Loaded, world: World) -> None:
+    def _set_random(self, loaded: LoadedState, world: World) -> None:
         if len(loaded.ranks) != world.size:
             torch.manual_seed(seed_of(self.seed, "resumed", self.progress.step, world.rank))
             return

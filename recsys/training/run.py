@@ -17,7 +17,8 @@ from lightning.pytorch.callbacks import Callback, LambdaCallback
 from lightning.pytorch.loggers import Logger
 from torch import Tensor
 
-from recsys.checkpoint import layout as checkpoint
+from recsys.checkpoint.folder import find_checkpoint
+from recsys.checkpoint.load import load_checkpoint
 from recsys.config import Config, EarlyStopping, dump, load_config, resolve, warnings_of
 from recsys.data.lengths import mean_lengths
 from recsys.data.prepare import prepare
@@ -33,11 +34,12 @@ from recsys.model import CtrModel
 from recsys.ranks import SINGLE_PROCESS, Exchange, StepSignals, World, broadcast, on_rank_zero, sum_over_ranks
 from recsys.ranks.join import reader_group
 from recsys.ranks.signals import Preempted, keep_handler, saving_on_sigterm, stop_requested
+from recsys.run_folder import RunFolder
 from recsys.sharding import Placement
 from recsys.training.allocator import keep_large_blocks
 from recsys.training.build import LoadedModel, ProgressReport, build, reader_of, score_split
 from recsys.training.callbacks import Checkpoints, EpochReport, Progress, ReduceLearningRates, ShowRows, StopEarly
-from recsys.training.golden import keep_golden_rows
+from recsys.training.golden import write_golden_rows
 from recsys.training.memory import explaining_out_of_memory
 from recsys.training.sharding import describe, largest_tables, place_tables, read_plan
 from recsys.training.stages import Stages
@@ -108,13 +110,13 @@ def train(
     elif world.is_rank_zero:
         _write_beginning(folder, prepared, data_dir)
     place = partial(_place, prepared=prepared, folder=folder, device=placed, world=world, plan=plan, say=say)
-    with explaining_out_of_memory(lambda: largest_tables(folder / "plan.json", world.rank)):
+    with explaining_out_of_memory(lambda: largest_tables(RunFolder(folder).sharding_plan, world.rank)):
         built = build(prepared.resolved, prepared.state, device=placed, world=world, place=place)
         done = _fit(built, prepared, folder, resume=resume, device=placed, show=progress, say=say)
-        checkpoint.load(folder / "checkpoints" / "best", built.model)
+        load_checkpoint(RunFolder(folder).best_checkpoint, built.model)
         metrics = broadcast(_evaluate(built, prepared, folder, progress) | _figures(built, done))
     if world.is_rank_zero:
-        _write_json(folder / "metrics.json", metrics)
+        _write_json(RunFolder(folder).metrics, metrics)
     return TrainResult(folder, metrics)
 
 
@@ -132,10 +134,10 @@ def _place(
     train = prepared.resolved.config.train
     lengths = mean_lengths(prepared.splits["train"], prepared.resolved)
     found = place_tables(model, train, lengths=lengths, device=device, world=world, plan=plan)
-    if not (folder / "config.yaml").exists():  # rank 0 has written it before it placed tables
+    if not RunFolder(folder).is_run:  # rank 0 has written it before it placed tables
         raise DataError(f"{folder}: rank {world.rank} does not see what rank 0 wrote there: all hosts must share it")
     if world.is_rank_zero:
-        write_atomic(folder / "plan.json", found.to_json())
+        write_atomic(RunFolder(folder).sharding_plan, found.to_json())
     if world.size > 1:
         for line in describe(found):
             say(line)
@@ -210,7 +212,11 @@ def _fit(
     config = built.resolved.config.train
     progress = Progress()
     keeper = Checkpoints(
-        folder / "checkpoints", progress, minutes=config.checkpoint_minutes, epochs=config.epochs, seed=config.seed
+        RunFolder(folder).checkpoints,
+        progress,
+        minutes=config.checkpoint_minutes,
+        epochs=config.epochs,
+        seed=config.seed,
     )
 
     def wishes() -> StepSignals:
@@ -218,9 +224,9 @@ def _fit(
 
     task = CtrTask(built.model, config, list(built.resolved.config.labels), world=built.world, wishes=wishes)
     watched = (config.early_stopping or EarlyStopping()).metric
-    lines = folder / "metrics.jsonl" if built.world.is_rank_zero else None
+    lines = RunFolder(folder).epochs if built.world.is_rank_zero else None
     report = EpochReport(progress, lines, metric=watched, say=say)
-    if resume and on_rank_zero(lambda: checkpoint.find(folder / "checkpoints" / "last")):
+    if resume and on_rank_zero(lambda: find_checkpoint(RunFolder(folder).last_checkpoint)):
         keeper.restore(task)
         where = f"batch {progress.batch} of epoch {progress.epoch + 1}" if progress.batch else f"epoch {progress.epoch}"
         say(f"training was over after epoch {progress.epoch}" if progress.finished else f"going on after {where}")
@@ -329,7 +335,7 @@ def _evaluate(
             scores = score_split(built, prepared.splits[split], progress=progress)
             if scores is None:
                 continue
-            scores.write(folder / "predictions" / f"{split}.parquet", tasks)
+            scores.write(RunFolder(folder).predictions(split), tasks)
             metrics |= {f"{split}.{name}": value for name, value in scores.metrics(tasks).items()}
     return metrics
 
@@ -369,27 +375,26 @@ def _write_beginning(folder: Path, prepared: Prepared, data_dir: Path) -> None:
     if folder.exists() and any(folder.iterdir()):
         raise ConfigError(f"{folder}: exists already; name another folder with --name, or go on with it with --resume")
     folder.mkdir(parents=True, exist_ok=True)
-    prepared.state.save(folder / "transform")
-    keep_golden_rows(prepared.resolved, data_dir, folder)
-    _write_json(folder / "environment.json", environment_record())
+    run = RunFolder(folder)
+    prepared.state.save(run.transform)
+    write_golden_rows(prepared.resolved, data_dir, run.golden_rows)
+    _write_json(run.environment, environment_record())
     started = time.strftime("%FT%TZ", time.gmtime())
-    _write_json(folder / "data.json", {"prepared": prepared.folder.name, "started": started})
-    (folder / "config.yaml").write_text(dump(prepared.resolved.config))  # last: it makes the folder a run
+    _write_json(run.data, {"prepared": prepared.folder.name, "started": started})
+    run.config.write_text(dump(prepared.resolved.config))  # last: it makes the folder a run
 
 
 def _check_same_run(folder: Path, prepared: Prepared) -> None:
     """Refuse to go on with another configuration or other data: the result would be nobody's."""
-    if not (folder / "config.yaml").exists():
-        raise DataError(f"{folder}: not a run folder: it has no config.yaml")
-    before = resolve(load_config(folder / "config.yaml"), columns=[])  # its globs were expanded when it was written
+    run = RunFolder(folder)
+    run.require_run()
+    before = resolve(load_config(run.config), columns=[])  # its globs were expanded when it was written
     then, now = (dump(plan.without_places()).splitlines() for plan in (before, prepared.resolved))
     if then != now:
         changed = [line for line in ndiff(then, now) if line[0] in "+-"]
         shown = "\n  ".join(changed[:MOST_CHANGES])
-        raise ConfigError(
-            f"{folder}: was made with another configuration; compare with {folder / 'config.yaml'}:\n  {shown}"
-        )
-    if json.loads((folder / "data.json").read_text())["prepared"] != prepared.folder.name:
+        raise ConfigError(f"{folder}: was made with another configuration; compare with {run.config}:\n  {shown}")
+    if json.loads(run.data.read_text())["prepared"] != prepared.folder.name:
         raise DataError(f"{folder}: the data files have changed since the run began")
 
 

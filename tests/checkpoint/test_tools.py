@@ -10,16 +10,17 @@ import torch
 from torch import Tensor
 from torchrec.distributed.model_parallel import DistributedModelParallel
 
-from recsys.checkpoint import chunks as pieces
-from recsys.checkpoint import layout as checkpoint
-from recsys.checkpoint.chunks import tensors_of
+from recsys.checkpoint import snapshot
 from recsys.checkpoint.diff import differences
+from recsys.checkpoint.folder import link_checkpoint, temporary_path
+from recsys.checkpoint.load import LoadedState, load_checkpoint
 from recsys.checkpoint.saver import AsyncCheckpointer
+from recsys.checkpoint.snapshot import tensors_of
 from recsys.checkpoint.tools import find_all, find_one, inspect, to_checkpoint, to_torch
 from recsys.errors import DataError
 from recsys.ranks.join import join
+from tests.checkpoint.small_model import dense_adam, make, small_chunks, train, whole
 from tests.ranks.together import together
-from tests.training.sharded import dense_adam, make, small_pieces, train, whole
 
 NAN, INF = float("nan"), float("inf")
 T0 = "model.lookup.embedding_bags.t0.weight"
@@ -27,7 +28,7 @@ T0 = "model.lookup.embedding_bags.t0.weight"
 
 def save(folder: Path, model: DistributedModelParallel, dense: torch.optim.Optimizer, extra: dict[str, Any]) -> None:
     saver = AsyncCheckpointer()
-    with small_pieces():
+    with small_chunks():
         saver.save(folder, model, dense, extra, {"rank": 0})
     saver.wait()
 
@@ -40,7 +41,7 @@ def save_trained(folder: Path) -> dict[str, Tensor]:
     save(folder / "row_wise", model, dense, {"progress": {"epoch": 1}})
     other = make("column_wise", seed=2)
     other_dense = dense_adam(other)
-    checkpoint.load(folder / "row_wise", other, other_dense)
+    load_checkpoint(folder / "row_wise", other, other_dense)
     save(folder / "column_wise", other, other_dense, {"progress": {"epoch": 2}})
     return whole(model)
 
@@ -57,7 +58,7 @@ def values(folder: Path) -> dict[str, Tensor]:
     join("cpu")
     model = make("table_wise")
     dense = dense_adam(model)
-    checkpoint.load(folder / "row_wise", model, dense)
+    load_checkpoint(folder / "row_wise", model, dense)
     save(folder / "alone", model, dense, {"progress": {"epoch": 3}})
     return found
 
@@ -69,7 +70,7 @@ def changed(folder: Path, values: dict[str, Tensor], tmp_path: Path) -> Callable
     def save_changed(**changes: Callable[[Tensor], object]) -> Path:
         model = make("table_wise")
         dense = dense_adam(model)
-        checkpoint.load(folder / "row_wise", model, dense)
+        load_checkpoint(folder / "row_wise", model, dense)
         live = tensors_of(model)
         with torch.no_grad():
             for name, change in changes.items():
@@ -94,8 +95,8 @@ def test_what_is_in_a_checkpoint_of_two_ranks(folder: Path, values: dict[str, Te
 
 
 def test_what_is_missing_or_cut_off_is_named(folder: Path, values: dict[str, Tensor], tmp_path: Path) -> None:
-    broken = checkpoint.sibling(tmp_path / "last", "tmp")
-    checkpoint.copy(folder / "row_wise", broken)
+    broken = temporary_path(tmp_path / "last")
+    link_checkpoint(folder / "row_wise", broken)
     (broken / "trainer.pt").unlink()
     (broken / "__0_0.distcp").unlink()
     size = (broken / "__1_0.distcp").stat().st_size
@@ -150,7 +151,7 @@ def test_equal_infinities_and_values_that_are_not_numbers_are_equal(
 def test_integers_and_the_dense_optimiser_are_compared(folder: Path, values: dict[str, Tensor], tmp_path: Path) -> None:
     model = make("table_wise")
     dense = dense_adam(model)
-    checkpoint.load(folder / "row_wise", model, dense)
+    load_checkpoint(folder / "row_wise", model, dense)
     model.module.codes[3] += 100
     dense.param_groups[0]["lr"] = 0.5
     dense.state_dict()["state"][1]["exp_avg"].add_(2.0)
@@ -204,8 +205,8 @@ def test_a_checkpoint_written_anew_is_the_same_in_fewer_files(
     assert {path.name for path in (tmp_path / "archive").iterdir()} == {".metadata", "__0_0.distcp", "trainer.pt"}
     assert list(differences(folder / source, tmp_path / "archive")) == []
     model = make("table_wise", seed=7)
-    loaded = checkpoint.load(tmp_path / "archive", model, dense_adam(model))
-    assert loaded == checkpoint.Loaded({"progress": {"epoch": 1 if source == "row_wise" else 2}}, [{"rank": 0}] * 2)
+    loaded = load_checkpoint(tmp_path / "archive", model, dense_adam(model))
+    assert loaded == LoadedState({"progress": {"epoch": 1 if source == "row_wise" else 2}}, [{"rank": 0}] * 2)
     for name, value in whole(model).items():
         assert torch.equal(value, values[name]), name
 
@@ -221,7 +222,7 @@ def test_an_existing_file_is_refused_and_a_failure_leaves_nothing(
     def full(*_: object, **__: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(pieces.torch, "save", full)
+    monkeypatch.setattr(snapshot.torch, "save", full)
     monkeypatch.setattr("torch.distributed.checkpoint.filesystem._write_item", full)
     for convert in (to_torch, to_checkpoint):
         with pytest.raises(OSError, match="No space left") as refused:
@@ -240,7 +241,7 @@ def test_a_path_means_a_run_or_a_checkpoint(folder: Path, values: dict[str, Tens
         find_all(run)
     (run / "checkpoints").mkdir()
     for name in ("last", "best"):
-        checkpoint.copy(folder / "alone", run / "checkpoints" / name)
+        link_checkpoint(folder / "alone", run / "checkpoints" / name)
     (run / "checkpoints" / "last").rename(run / "checkpoints" / ".last.old")  # a kill between two renames
     assert find_all(run) == [run / "checkpoints" / ".last.old", run / "checkpoints" / "best"]
     assert find_one(run) == run / "checkpoints" / "best"
@@ -248,7 +249,7 @@ def test_a_path_means_a_run_or_a_checkpoint(folder: Path, values: dict[str, Tens
 
 
 def test_a_damaged_tensor_is_said_to_be_one(folder: Path, values: dict[str, Tensor], tmp_path: Path) -> None:
-    checkpoint.copy(folder / "alone", tmp_path / "last")
+    link_checkpoint(folder / "alone", tmp_path / "last")
     path = tmp_path / "last" / "__0_0.distcp"
     size = path.stat().st_size
     path.unlink()

@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from recsys.checkpoint import layout as checkpoint
+from recsys.checkpoint.folder import find_checkpoint
 from recsys.checkpoint.saver import AsyncCheckpointer
 from recsys.ranks.join import join
 from recsys.training.callbacks import Progress
+from tests.checkpoint.small_model import dense_adam, make
 from tests.cli.conftest import Recsys
-from tests.training.sharded import dense_adam, make
 
 Refused = Callable[..., str]
 
@@ -116,7 +116,7 @@ def test_a_run_becomes_one_plain_file(recsys: Recsys, run: Path, tmp_path: Path)
 
 def test_a_checkpoint_is_written_anew(recsys: Recsys, run: Path, tmp_path: Path) -> None:
     assert recsys("checkpoint", "convert", run, tmp_path / "new", "--to", "checkpoint").code == 0
-    assert checkpoint.find(tmp_path / "new") is not None
+    assert find_checkpoint(tmp_path / "new") is not None
     assert recsys("checkpoint", "diff", run, tmp_path / "new").code == 0
 
 

@@ -8,9 +8,9 @@ import pytest
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 
-from recsys.checkpoint import layout as checkpoint
-from recsys.checkpoint.chunks import table_step
-from recsys.checkpoint.layout import Loaded
+from recsys.checkpoint.folder import find_checkpoint, link_checkpoint
+from recsys.checkpoint.load import LoadedState
+from recsys.checkpoint.snapshot import table_step
 from recsys.config import EarlyStopping
 from recsys.ranks import StepSignals, World
 from recsys.ranks.join import join
@@ -18,7 +18,7 @@ from recsys.ranks.randomness import seed_of
 from recsys.training.callbacks import Checkpoints, EpochReport, Progress, StopEarly
 from recsys.training.strategy import TorchRecStrategy
 from recsys.training.task import CtrTask
-from tests.training.sharded import dense_adam, make
+from tests.checkpoint.small_model import dense_adam, make
 
 NAN = float("nan")
 
@@ -156,7 +156,7 @@ def test_an_order_to_save_is_obeyed_after_its_batch(tmp_path: Path) -> None:
     class Look(Callback):
         def on_train_batch_start(self, *_: Any) -> None:
             keeper.wait()
-            seen.append(checkpoint.find(tmp_path / "last") is not None)
+            seen.append(find_checkpoint(tmp_path / "last") is not None)
 
     progress = Progress()
     keeper = Checkpoints(tmp_path, progress, minutes=60, epochs=2)
@@ -207,7 +207,7 @@ def test_a_wish_to_stop_that_comes_up_in_a_validation_is_obeyed_after_it(tmp_pat
 def test_a_save_that_has_begun_is_completed_when_training_fails(tmp_path: Path) -> None:
     class Fail(Callback):
         def on_train_batch_start(self, *_: Any) -> None:
-            if checkpoint.find(tmp_path / "last") or task.steps_done == 2:
+            if find_checkpoint(tmp_path / "last") or task.steps_done == 2:
                 raise ValueError("no more")
 
     task = Task({2: StepSignals(save=True)})
@@ -256,7 +256,7 @@ def test_what_two_ranks_had_apart_is_put_together_for_one(tmp_path: Path) -> Non
 
 def test_the_best_epoch_is_completed_where_the_kill_came_before_its_copy(tmp_path: Path) -> None:
     saved_by_two(tmp_path)
-    checkpoint.copy(tmp_path / "last", tmp_path / "old")
+    link_checkpoint(tmp_path / "last", tmp_path / "old")
     (tmp_path / "best").rename(tmp_path / "gone")
     Checkpoints(tmp_path, Progress(), minutes=60, epochs=2).restore(Task())
     assert (tmp_path / "best" / "trainer.pt").samefile(tmp_path / "last" / "trainer.pt")
@@ -267,7 +267,7 @@ def test_a_rank_goes_on_with_its_own_random_state_where_there_are_as_many_as_the
     for seed in (1, 2):
         torch.manual_seed(seed)
         states.append(torch.get_rng_state())
-    loaded = Loaded({}, [{"random": state, "random_cuda": None} for state in states])
+    loaded = LoadedState({}, [{"random": state, "random_cuda": None} for state in states])
     keeper = Checkpoints(Path(), Progress(step=3), minutes=60, epochs=1, seed=5)
     keeper._set_random(loaded, World(1, 2))
     assert torch.equal(torch.get_rng_state(), states[1])

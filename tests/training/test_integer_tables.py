@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 import torch
 
-from recsys.checkpoint import layout as checkpoint
+from recsys.checkpoint.load import load_checkpoint
 from recsys.config import Config
 from recsys.embeddings.schemes.integer_table import IntegerTable
 from recsys.export import export_run
@@ -97,7 +97,7 @@ def test_a_run_stopped_right_after_a_checkpoint_ends_as_if_it_had_not_been(
     states = []
     for path in (folder, whole.folder):
         built = load_run(path, device=torch.device("cpu"))
-        checkpoint.load(path / "checkpoints" / "last", built.model)
+        load_checkpoint(path / "checkpoints" / "last", built.model)
         states.append(built.model.module.body.schemes.state_dict())
     assert set(states[0]) > {"users_table.codes", "items_table.scales", "items_table.optimizer.squares"}
     for name, value in states[0].items():

@@ -14,7 +14,8 @@ import polars as pl
 import pytest
 import torch
 
-from recsys.checkpoint import layout as checkpoint
+from recsys.checkpoint import folder as checkpoint_files
+from recsys.checkpoint.load import load_checkpoint
 from recsys.config import Config
 from recsys.errors import ConfigError, DataError
 from recsys.training.build import load_run
@@ -231,7 +232,7 @@ def test_the_best_epoch_is_kept_though_the_kill_came_before_its_copy(rarely: Con
         raise Stop
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(checkpoint, "copy", copy)
+        patch.setattr(checkpoint_files, "link_checkpoint", copy)
         with pytest.raises(Stop):
             run(log, tmp_path / "run", rarely)
     assert [one.name for one in (tmp_path / "run" / "checkpoints").iterdir()] == ["last"]
@@ -320,7 +321,7 @@ def test_a_learning_rate_of_almost_nothing_is_taken_up_by_tables_and_dense_part(
 def parameters(folder: Path, which: str) -> dict[str, torch.Tensor]:
     """Return copies of all tables and dense parameters of a checkpoint."""
     built = load_run(folder, device=torch.device("cpu"))
-    checkpoint.load(folder / "checkpoints" / which, built.model)
+    load_checkpoint(folder / "checkpoints" / which, built.model)
     found = table_weights(built.model) | dict(built.model.module.tower.named_parameters())
     return {name: value.detach().clone() for name, value in found.items()}
 

@@ -10,7 +10,8 @@ import polars as pl
 import pytest
 import torch
 
-from recsys.checkpoint import layout as checkpoint
+from recsys.checkpoint import folder as checkpoint_files
+from recsys.checkpoint.load import load_checkpoint
 from recsys.config import Config, load_config
 from recsys.embeddings import Scheme
 from recsys.embeddings.scheme import StepPlace
@@ -228,13 +229,13 @@ def test_dedup_goes_on_from_the_best_epoch_when_early_stopping_ends_its_first_st
         if not (tmp_path / "best").exists():
             shutil.copytree(folder, tmp_path / "best")
 
-    copied = checkpoint.copy
+    copied = checkpoint_files.link_checkpoint
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Dedup, "next_stage", next_stage)
-        patch.setattr(checkpoint, "copy", copy)
+        patch.setattr(checkpoint_files, "link_checkpoint", copy)
         trained = run(misleading, tmp_path / "run", config, say=said.append)
     built = load_run(tmp_path / "run", device=CPU)
-    checkpoint.load(tmp_path / "best", built.model)
+    load_checkpoint(tmp_path / "best", built.model)
     assert [line["stage"] for line in epochs(tmp_path / "run")] == [1, 1, 1, 2, 2, 2]
     assert trained.metrics["best_epoch"] == 4
     assert torch.equal(seen["begin"], table_weights(built.model)["all_table"])

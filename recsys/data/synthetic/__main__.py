@@ -5,6 +5,8 @@ import json
 import sys
 from pathlib import Path
 
+from recsys.run_folder import RunFolder
+
 
 def main() -> int:
     """Print the share of the way from AUC 0.5 to the best one possible; 1 if it is below --at-least."""
@@ -14,7 +16,7 @@ def main() -> int:
     parser.add_argument("--at-least", type=float, default=0.95)
     options = parser.parse_args()
     best = json.loads((options.log / "truth.json").read_text())["splits"]["test"]["auc"]
-    reached = json.loads((options.run / "metrics.json").read_text())["test.auc"]
+    reached = RunFolder(options.run).read_metrics()["test.auc"]
     share = (reached - 0.5) / (best - 0.5)
     print(f"test AUC {reached:.4f}; the best possible is {best:.4f}: {share:.1%} of the way from 0.5")
     return 0 if share >= options.at_least else 1

@@ -12,15 +12,15 @@ import torch
 from torch import Tensor, distributed
 from torch.distributed._shard.sharded_tensor.api import ShardedTensor
 
-from recsys.checkpoint import layout as checkpoint
-from recsys.checkpoint.chunks import stage, tensors_of
-from recsys.checkpoint.layout import read_metadata
+from recsys.checkpoint.folder import read_metadata
+from recsys.checkpoint.load import LoadedState, load_checkpoint
 from recsys.checkpoint.saver import AsyncCheckpointer, _Writer
+from recsys.checkpoint.snapshot import snapshot, tensors_of
 from recsys.errors import DataError
 from recsys.ranks import current
 from recsys.ranks.join import join
+from tests.checkpoint.small_model import dense_adam, make, small_chunks, train, whole
 from tests.ranks.together import together
-from tests.training.sharded import dense_adam, make, small_pieces, train, whole
 
 FULL = OSError(errno.ENOSPC, "No space left on device")
 
@@ -32,7 +32,7 @@ def save_trained(folder: Path, kind: str, optimizer: str) -> dict[str, Tensor]:
     train(model, dense)
     before = whole(model) | {f"adam.{key}": value.clone() for key, value in dense.state_dict()["state"][0].items()}
     saver = AsyncCheckpointer()
-    with small_pieces():
+    with small_chunks():
         saver.save(folder, model, dense, {"step": 2}, {"rank": distributed.get_rank()})
     train(model, dense)
     model.module.codes.zero_()
@@ -40,11 +40,11 @@ def save_trained(folder: Path, kind: str, optimizer: str) -> dict[str, Tensor]:
     return before
 
 
-def load(source: Path, kind: str, optimizer: str) -> tuple[dict[str, Tensor], checkpoint.Loaded]:
+def load(source: Path, kind: str, optimizer: str) -> tuple[dict[str, Tensor], LoadedState]:
     """Load into another model; return what it then holds."""
     model = make(kind, optimizer, seed=2)
     dense = dense_adam(model)
-    loaded = checkpoint.load(source, model, dense)
+    loaded = load_checkpoint(source, model, dense)
     adam = {f"adam.{key}": value for key, value in dense.state_dict()["state"][0].items()}
     return whole(model) | adam, loaded
 
@@ -55,7 +55,7 @@ def is_copied(kind: str) -> bool:
     shards = [value.local_shards() for value in live.values() if isinstance(value, ShardedTensor)]
     held = [shard.tensor for of_tensor in shards for shard in of_tensor]
     held += [value for value in live.values() if not isinstance(value, ShardedTensor)]
-    staged = {piece.values.untyped_storage().data_ptr() for piece in stage(live, current()) if piece.values.numel()}
+    staged = {chunk.values.untyped_storage().data_ptr() for chunk in snapshot(live, current()) if chunk.values.numel()}
     return not staged & {tensor.untyped_storage().data_ptr() for tensor in held}
 
 
@@ -81,7 +81,7 @@ def save_and_fail(folder: Path, failing: int, error: BaseException) -> tuple[Any
             raised = caught
     distributed.barrier()
     left = (folder.parent / ".last.tmp").exists()
-    return raised, left, checkpoint.load(folder, model).extra
+    return raised, left, load_checkpoint(folder, model).extra
 
 
 def first_go(folder: Path) -> dict[str, Any]:
@@ -108,7 +108,7 @@ def second_go(folder: Path) -> dict[str, Any]:
         )
     }
     with pytest.raises(DataError) as refused:
-        checkpoint.load(folder / "row_wise", make("table_wise", "rowwise_adagrad", rows=(11, 8)))
+        load_checkpoint(folder / "row_wise", make("table_wise", "rowwise_adagrad", rows=(11, 8)))
     return found | {"refused": str(refused.value)}
 
 
@@ -135,7 +135,7 @@ def alone(folder: Path, first: list[dict[str, Any]]) -> dict[str, Any]:
         found[name] = load(folder / name, kind, optimizer)
         model = make(kind, optimizer, seed=3)
         dense = dense_adam(model)
-        loaded = checkpoint.load(folder / name, model, dense)
+        loaded = load_checkpoint(folder / name, model, dense)
         checkpoint_of_one = AsyncCheckpointer()
         checkpoint_of_one.save(folder / f"{name} at 1", model, dense, loaded.extra, {"rank": 0})
         checkpoint_of_one.wait()

@@ -15,12 +15,13 @@ from torch import Tensor
 from torch.distributed.checkpoint import filesystem
 from torchrec.distributed.model_parallel import DistributedModelParallel
 
-from recsys.checkpoint import layout as checkpoint
-from recsys.checkpoint.chunks import table_step
+from recsys.checkpoint.folder import find_checkpoint
+from recsys.checkpoint.load import load_checkpoint
 from recsys.checkpoint.saver import AsyncCheckpointer, save
+from recsys.checkpoint.snapshot import table_step
 from recsys.errors import DataError
 from recsys.ranks.join import join
-from tests.training.sharded import dense_adam, make, train, whole
+from tests.checkpoint.small_model import dense_adam, make, train, whole
 
 
 @pytest.fixture(autouse=True)
@@ -37,7 +38,7 @@ def trained(seed: int = 1) -> tuple[DistributedModelParallel, torch.optim.Optimi
 
 def step_of(folder: Path) -> Any:
     """Load a checkpoint that was saved with its step."""
-    return checkpoint.load(folder, make("table_wise", seed=3)).extra["step"]
+    return load_checkpoint(folder, make("table_wise", seed=3)).extra["step"]
 
 
 def check_equal(found: dict[str, Tensor], expected: dict[str, Tensor]) -> None:
@@ -54,7 +55,7 @@ def test_what_is_loaded_is_what_was_saved_whatever_happened_since(tmp_path: Path
     train(model, dense)
     saver.wait()
     other, other_dense = trained(seed=2)
-    loaded = checkpoint.load(tmp_path / "last", other, other_dense)
+    loaded = load_checkpoint(tmp_path / "last", other, other_dense)
     check_equal(whole(other), before)
     assert loaded.extra == {"step": 7}
     assert loaded.ranks[0]["random"].tolist() == [0, 1, 2]
@@ -65,7 +66,7 @@ def test_the_model_trains_on_as_the_saved_one_would(tmp_path: Path) -> None:
     model, dense = trained()
     save(tmp_path / "last", model, dense, {})
     other, other_dense = trained(seed=2)
-    checkpoint.load(tmp_path / "last", other, other_dense)
+    load_checkpoint(tmp_path / "last", other, other_dense)
     train(model, dense)
     train(other, other_dense)
     check_equal(whole(other), whole(model))
@@ -96,9 +97,9 @@ def test_a_half_written_checkpoint_is_not_loaded_and_removed_by_the_next_save(tm
     save(tmp_path / "whole", model, dense, {"step": 1})
     (tmp_path / "whole").rename(tmp_path / ".last.tmp")
     (tmp_path / ".last.tmp" / "trainer.pt").write_bytes(b"half")
-    assert checkpoint.find(tmp_path / "last") is None
+    assert find_checkpoint(tmp_path / "last") is None
     with pytest.raises(DataError, match="last: no complete checkpoint there"):
-        checkpoint.load(tmp_path / "last", model)
+        load_checkpoint(tmp_path / "last", model)
     save(tmp_path / "last", model, dense, {"step": 2})
     assert [path.name for path in tmp_path.iterdir()] == ["last"]
 
@@ -110,7 +111,7 @@ def test_a_damaged_checkpoint_is_said_to_be_one(name: str, tmp_path: Path) -> No
     damaged = tmp_path / "last" / name
     damaged.write_bytes(damaged.read_bytes()[:100])
     with pytest.raises(DataError, match="last: cannot be read as a checkpoint: "):
-        checkpoint.load(tmp_path / "last", model, dense)
+        load_checkpoint(tmp_path / "last", model, dense)
 
 
 def test_ctrl_c_while_a_checkpoint_is_loaded_is_still_ctrl_c(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -121,7 +122,7 @@ def test_ctrl_c_while_a_checkpoint_is_loaded_is_still_ctrl_c(tmp_path: Path, mon
     save(tmp_path / "last", model, dense, {"step": 1})
     monkeypatch.setattr(filesystem.FileSystemReader, "read_data", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        checkpoint.load(tmp_path / "last", model)
+        load_checkpoint(tmp_path / "last", model)
 
 
 def test_a_failed_save_comes_up_once_and_the_next_one_may_succeed(
@@ -171,7 +172,7 @@ def test_a_full_disk_leaves_the_last_checkpoint_and_says_so(limit: int, tmp_path
     child.join(60)
     assert child.exitcode == 3
     assert [path.name for path in tmp_path.iterdir()] == ["last"]
-    assert checkpoint.load(tmp_path / "last", make("table_wise", rows=(2000, 7, 2))).extra == {"step": 1}
+    assert load_checkpoint(tmp_path / "last", make("table_wise", rows=(2000, 7, 2))).extra == {"step": 1}
 
 
 def save_slowly(folder: Path) -> None:

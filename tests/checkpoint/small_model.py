@@ -17,8 +17,8 @@ from torchrec.optim import SGD, Adagrad, RowWiseAdagrad
 from torchrec.optim.apply_optimizer_in_backward import apply_optimizer_in_backward
 from torchrec.sparse.jagged_tensor import KeyedJaggedTensor
 
-from recsys.checkpoint import chunks as pieces
-from recsys.checkpoint.chunks import size_of, tensors_of
+from recsys.checkpoint import snapshot
+from recsys.checkpoint.snapshot import size_of, tensors_of
 
 ROWS = (11, 7, 2)
 """Of three tables. The kernels fail on a rank that has no row of a row-wise table."""
@@ -112,8 +112,8 @@ def whole(model: DistributedModelParallel) -> dict[str, Tensor]:
 
 
 @contextmanager
-def small_pieces() -> Iterator[None]:
-    """Cut tensors into pieces of two rows or so."""
+def small_chunks() -> Iterator[None]:
+    """Split tensors into chunks of two rows or so."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(pieces, "PIECE_BYTES", 64)
+        patch.setattr(snapshot, "CHUNK_BYTES", 64)
         yield

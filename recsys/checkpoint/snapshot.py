@@ -1,8 +1,8 @@
-"""What one rank writes into a checkpoint: pieces of tensors, copied to CPU memory so that training can go on.
+"""What one rank writes into a checkpoint: chunks of tensors, copied to CPU memory so that training can go on.
 
-A piece is some rows of a table's shard, or of a tensor that all ranks hold alike, and knows its place in the whole. No
-piece is larger than `PIECE_BYTES`: whoever reads some rows later, at another world size or with another sharding, holds
-little more than them in memory.
+A chunk is a run of rows of a table's shard, or of a tensor that all ranks hold alike, with its offsets in the whole
+tensor. No chunk is larger than `CHUNK_BYTES`: a rank that later reads some rows, at another world size or with another
+sharding plan, holds little more than those rows in memory.
 """
 
 import math
@@ -28,14 +28,15 @@ __all__ = [
     "ChunkPlanner",
     "ChunkWriter",
     "size_of",
-    "stage",
+    "snapshot",
     "table_step",
     "tensors_of",
     "write_file",
     "write_item",
 ]
 
-PIECE_BYTES = 2**26
+CHUNK_BYTES = 2**26
+"""Largest size of a chunk, unless one row is larger."""
 
 
 class TensorChunk(NamedTuple):
@@ -43,17 +44,18 @@ class TensorChunk(NamedTuple):
 
     name: str
     offsets: tuple[int, ...]
-    """Where the part begins in the whole tensor, by dimension."""
+    """Index of the chunk's first value in the whole tensor, by dimension."""
     size: torch.Size
-    """Of the whole tensor."""
+    """Shape of the whole tensor."""
     values: Tensor
-    """On the CPU, shared with nobody."""
+    """The values, on the CPU; they share no memory with the tensor."""
 
 
 def tensors_of(model: DistributedModelParallel) -> dict[str, Tensor]:
-    """Return everything that the model and the optimiser of its tables consist of; changed in place, they change.
+    """Return all tensors of the model and of the tables' fused optimizer, which share memory with them.
 
-    Names are those of the state dicts, after "model." and "sparse.state.".
+    Returns:
+        Names are those of the state dicts, prefixed with "model." and "sparse.state.".
     """
     found = {f"model.{name}": value for name, value in model.state_dict().items()}
     for key, state in model.fused_optimizer.state_dict()["state"].items():
@@ -62,9 +64,10 @@ def tensors_of(model: DistributedModelParallel) -> dict[str, Tensor]:
 
 
 def table_step(model: DistributedModelParallel) -> int:
-    """Return how often the kernels of this rank's tables have run, which Adam corrects its means by; 0 without tables.
+    """Return the number of steps that the kernels of this rank's tables have made; 0 without tables.
 
-    TorchRec leaves it out of its optimiser's state; `fused_optimizer.set_optimizer_step` takes it back.
+    Adam corrects the bias of its means with it. TorchRec leaves it out of the state of its optimizer;
+    `fused_optimizer.set_optimizer_step` sets it again.
     """
     found, left = [0], [model.fused_optimizer]
     while left:
@@ -76,99 +79,103 @@ def table_step(model: DistributedModelParallel) -> int:
 
 
 def size_of(value: Tensor) -> torch.Size:
-    """Return the size of a whole tensor."""
+    """Return the shape of a whole tensor, of which this rank may hold a shard."""
     return value.metadata().size if isinstance(value, ShardedTensor) else value.size()
 
 
-def stage(tensors: dict[str, Tensor], world: World) -> list[TensorChunk]:
-    """Copy what this rank has to write: its shards, and its share of the pieces that all ranks hold alike.
+def snapshot(tensors: dict[str, Tensor], world: World) -> list[TensorChunk]:
+    """Copy what this rank has to write: its shards, and its share of the chunks that all ranks hold alike.
 
     DIFF: torch's own stager of `async_save` refuses a ShardedTensor.
+
+    Args:
+        tensors: Name -> tensor, as from `tensors_of`.
+        world: This rank, and how many there are.
     """
-    staged = []
-    alike = 0
+    copies = []
+    num_replicated = 0
     for name, value in tensors.items():
         size = size_of(value)
         if isinstance(value, ShardedTensor):
             for shard in value.local_shards():
-                parts = _cut(shard.tensor, tuple(shard.metadata.shard_offsets))
-                staged += [_copied(name, offsets, size, part) for offsets, part in parts if part.numel()]
+                parts = _split_rows(shard.tensor, tuple(shard.metadata.shard_offsets))
+                copies += [_copy(name, offsets, size, part) for offsets, part in parts if part.numel()]
             continue
-        for offsets, part in _cut(value, (0,) * value.dim()):
-            if alike % world.size == world.rank:
-                staged.append(_copied(name, offsets, size, part))
-            alike += 1
-    return staged
+        for offsets, part in _split_rows(value, (0,) * value.dim()):
+            if num_replicated % world.size == world.rank:
+                copies.append(_copy(name, offsets, size, part))
+            num_replicated += 1
+    return copies
 
 
-def _cut(tensor: Tensor, offsets: tuple[int, ...]) -> Iterator[tuple[tuple[int, ...], Tensor]]:
-    """Cut a tensor into runs of rows."""
+def _split_rows(tensor: Tensor, offsets: tuple[int, ...]) -> Iterator[tuple[tuple[int, ...], Tensor]]:
+    """Split a tensor into runs of rows of `CHUNK_BYTES` at most, each with its offsets in the whole tensor."""
     if tensor.dim() == 0 or len(tensor) == 0:
         yield offsets, tensor
         return
     row_bytes = max(tensor.element_size() * math.prod(tensor.shape[1:]), 1)
-    rows = max(PIECE_BYTES // row_bytes, 1)
+    rows = max(CHUNK_BYTES // row_bytes, 1)
     for first in range(0, len(tensor), rows):
         yield (offsets[0] + first, *offsets[1:]), tensor[first : first + rows]
 
 
-def _copied(name: str, offsets: tuple[int, ...], size: torch.Size, part: Tensor) -> TensorChunk:
+def _copy(name: str, offsets: tuple[int, ...], size: torch.Size, part: Tensor) -> TensorChunk:
     return TensorChunk(name, offsets, size, part.detach().to("cpu", copy=True))
 
 
 class ChunkPlanner(DefaultSavePlanner):
-    """Lets torch.distributed.checkpoint write pieces as shards."""
+    """Makes torch.distributed.checkpoint write chunks as shards of their tensors."""
 
-    def __init__(self, pieces: list[TensorChunk]) -> None:
+    def __init__(self, chunks: list[TensorChunk]) -> None:
         super().__init__(flatten_state_dict=False, flatten_sharded_tensors=False)
-        self.pieces = {(piece.name, piece.offsets): piece for piece in pieces}
+        self.chunks = {(chunk.name, chunk.offsets): chunk for chunk in chunks}
 
     def create_local_plan(self) -> SavePlan:
-        items = [write_item(p.name, p.offsets, p.values.shape, p.size, p.values.dtype) for p in self.pieces.values()]
+        items = [write_item(c.name, c.offsets, c.values.shape, c.size, c.values.dtype) for c in self.chunks.values()]
         self.plan = SavePlan(items)
         return self.plan
 
     def lookup_object(self, index: MetadataIndex) -> Tensor:
         assert index.offset is not None
-        return self.pieces[index.fqn, tuple(index.offset)].values
+        return self.chunks[index.fqn, tuple(index.offset)].values
 
 
 def write_item(
     name: str, offsets: Sequence[int], sizes: Sequence[int], whole: Sequence[int], dtype: torch.dtype
 ) -> WriteItem:
-    """Return what the planner says of a piece."""
-    place = ChunkStorageMetadata(torch.Size(offsets), torch.Size(sizes))
-    data = TensorWriteData(place, TensorProperties(dtype), torch.Size(whole))
+    """Return the planner's item for one chunk: its offsets and sizes in a tensor of the shape `whole`."""
+    chunk = ChunkStorageMetadata(torch.Size(offsets), torch.Size(sizes))
+    data = TensorWriteData(chunk, TensorProperties(dtype), torch.Size(whole))
     return WriteItem(MetadataIndex(name, torch.Size(offsets)), WriteItemType.SHARD, tensor_data=data)
 
 
 class ChunkWriter(FileSystemWriter):
-    """Writes into a folder, and raises what a full disk raises."""
+    """Writes tensors into a folder; on a full disk, it raises the `OSError` itself."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder, per_thread_copy_ahead=0)  # more would open CUDA's first device on every rank
 
     def write_data(self, plan: SavePlan, planner: SavePlanner) -> Any:
-        with _causes_of_errors():
+        with _raising_os_errors():
             return super().write_data(plan, planner)
 
 
 def write_file(path: Path, content: dict[str, Any]) -> None:
-    """Write a file that `torch.load` reads, to the disk itself.
+    """Write a file for `torch.load`, and wait until it is on the disk.
 
     Raises:
-        OSError: the disk is full.
+        OSError: The disk is full.
     """
     with path.open("wb") as file:
-        with _causes_of_errors():
+        with _raising_os_errors():
             torch.save(content, file)
         file.flush()
         os.fsync(file.fileno())
 
 
 @contextmanager
-def _causes_of_errors() -> Iterator[None]:
-    """Raise the OSError behind what torch.save makes of it."""
+def _raising_os_errors() -> Iterator[None]:
+    """Raise the OSError that torch.save has wrapped into a RuntimeError."""
     try:
         yield
     except RuntimeError as error:

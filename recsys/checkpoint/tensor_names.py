@@ -1,0 +1,41 @@
+"""Names of the tensors of a checkpoint, as users call them.
+
+In a checkpoint, tensors are named after the state dicts they come from: "model.NAME", and "sparse.state.NAME" for the
+state of the tables' optimizer.
+"""
+
+__all__ = ["plain_name", "readable_name", "table_of"]
+
+
+def readable_name(name: str) -> str:
+    """Return what messages call a tensor of a checkpoint.
+
+    >>> readable_name("model.lookup.pooled.embedding_bags.user_table.weight")
+    'table user_table'
+    >>> readable_name("sparse.state.lookup.pooled.embedding_bags.user_table.weight.user_table.momentum1")
+    "momentum1 of table user_table's optimiser"
+    >>> readable_name("model.tower.head.bias")
+    'tower.head.bias'
+    """
+    table = table_of(name)
+    if table is None:
+        return name.removeprefix("model.")
+    return f"{name.rsplit('.', 1)[1]} of table {table}'s optimiser" if name.startswith("sparse.") else f"table {table}"
+
+
+def plain_name(name: str) -> str:
+    """Return the name of a model's tensor in a plain `torch.save` file.
+
+    >>> plain_name("model.lookup.pooled.embedding_bags.user_table.weight")
+    'user_table.weight'
+    >>> plain_name("model.tower.head.bias")
+    'tower.head.bias'
+    """
+    table = table_of(name)
+    return name.removeprefix("model.") if table is None else f"{table}.weight"
+
+
+def table_of(name: str) -> str | None:
+    """Return the physical table that a tensor of a checkpoint belongs to; None for tensors of the dense part."""
+    _, _, rest = name.partition(".embedding_bags.")
+    return rest.split(".", 1)[0] or None

@@ -1,0 +1,133 @@
+"""The folder of a run: the only module that knows which file lies where in it.
+
+RUN/
+  config.yaml      the configuration, globs expanded; the last file written at the start: it makes the folder a run
+  data.json        which prepared data the run reads, and when it was started
+  environment.json versions and hardware
+  transform/       fitted vocabularies and statistics
+  golden.parquet   a few raw rows, to compare an export with
+  plan.json        the sharding plan
+  checkpoints/     last: to resume from; best: to evaluate and export
+  metrics.jsonl    one line an epoch
+  tensorboard/     event files
+  predictions/     one file a split, scored with the best epoch
+  metrics.json     the figures of the best epoch; the last file written: the run is finished
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from recsys.errors import DataError
+
+__all__ = ["RunFolder"]
+
+
+@dataclass(frozen=True, slots=True)
+class RunFolder:
+    """Names the files of one run.
+
+    Args:
+        path: Folder of the run; need not exist yet.
+    """
+
+    path: Path
+
+    @property
+    def config(self) -> Path:
+        """The run's configuration."""
+        return self.path / "config.yaml"
+
+    @property
+    def data(self) -> Path:
+        """JSON with the name of the prepared data and the time the run was started."""
+        return self.path / "data.json"
+
+    @property
+    def environment(self) -> Path:
+        """JSON with the versions of packages and the hardware."""
+        return self.path / "environment.json"
+
+    @property
+    def transform(self) -> Path:
+        """Folder of the fitted state of the features."""
+        return self.path / "transform"
+
+    @property
+    def golden_rows(self) -> Path:
+        """A few raw rows as parquet, which the export is compared on."""
+        return self.path / "golden.parquet"
+
+    @property
+    def sharding_plan(self) -> Path:
+        """JSON that says which rank holds which part of which table."""
+        return self.path / "plan.json"
+
+    @property
+    def checkpoints(self) -> Path:
+        """Folder of all checkpoints."""
+        return self.path / "checkpoints"
+
+    @property
+    def last_checkpoint(self) -> Path:
+        """The newest checkpoint, to resume training from."""
+        return self.checkpoints / "last"
+
+    @property
+    def best_checkpoint(self) -> Path:
+        """The checkpoint of the best epoch, to evaluate and export."""
+        return self.checkpoints / "best"
+
+    @property
+    def epochs(self) -> Path:
+        """JSON lines, one an epoch."""
+        return self.path / "metrics.jsonl"
+
+    @property
+    def metrics(self) -> Path:
+        """JSON with the final figures; it is there when the run is finished."""
+        return self.path / "metrics.json"
+
+    def predictions(self, split: str) -> Path:
+        """Return the parquet file with the labels and scores of a split ("test", "valid")."""
+        return self.path / "predictions" / f"{split}.parquet"
+
+    @property
+    def is_run(self) -> bool:
+        """Whether a run was started here."""
+        return self.config.exists()
+
+    @property
+    def has_checkpoints(self) -> bool:
+        """Whether there is a folder of checkpoints, complete or not."""
+        return self.checkpoints.is_dir()
+
+    def require_run(self) -> None:
+        """Check that a run was started here.
+
+        Raises:
+            DataError: The folder does not exist or is not that of a run.
+        """
+        if not self.is_run:
+            raise DataError(f"{self.path}: not a run folder: it has no {self.config.name}")
+
+    def read_metrics(self) -> dict[str, float]:
+        """Return the final figures of a finished run, such as {"test.auc": 0.7831, "epochs": 3}.
+
+        Raises:
+            DataError: The folder is not that of a run, or the run is not finished.
+        """
+        self.require_run()
+        if not self.metrics.exists():
+            raise DataError(
+                f"{self.path}: has no {self.metrics.name}: train it to the end first "
+                f"(recsys train CONFIG --resume {self.path})"
+            )
+        metrics: dict[str, float] = json.loads(self.metrics.read_text(encoding="utf-8"))
+        return metrics
+
+    def read_epochs(self) -> list[dict[str, float]]:
+        """Return the figures of the epochs so far, in order; [] before the end of the first."""
+        if not self.epochs.exists():
+            return []
+        return [json.loads(line) for line in self.epochs.read_text(encoding="utf-8").splitlines()]
