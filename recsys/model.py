@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torchrec.sparse.jagged_tensor import KeyedTensor
 
 from recsys.config import ResolvedConfig
-from recsys.embeddings import Batch, Layout, Lookup, Member, unpack_lookups
+from recsys.embeddings import Batch, FeatureVocabulary, Layout, Lookup, unpack_lookups
 from recsys.embeddings.scheme import physical_name
 from recsys.towers import Behaviour, BehaviourInputs, Tower, TowerInputs, build_tower, tower_class
 from recsys.towers.layers import segment_sum
@@ -59,11 +59,11 @@ class TowerInputMap(NamedTuple):
         return cls([field.name for field in ids if field.kind != "sequence"], resolved.behaviours())
 
 
-def layout_of(resolved: ResolvedConfig, members: Mapping[str, Member]) -> Layout:
-    """Return the layout that a plan's tower and regularisation need; `members` are vocabularies by their fields."""
+def layout_of(resolved: ResolvedConfig, vocabularies: Mapping[str, FeatureVocabulary]) -> Layout:
+    """Return the layout that a plan's tower and regularisation need; `vocabularies` are keyed by their fields."""
     return Layout(
         resolved,
-        members,
+        vocabularies,
         jagged=tower_class(resolved.config.model.tower).uses_behaviours,
         regularized=resolved.config.train.regularization.rows > 0,
     )
@@ -129,7 +129,7 @@ class DenseArch(nn.Module):
     def _combine(self, name: str, rows: list[Tensor], batch: Batch) -> Tensor:
         read = self.layout.reads[name]
         ids = batch.ids[name][:0] if read.form == "bag" else batch.ids[name]
-        combined: Tensor = self.layout.schemes[read.scheme].combine(rows, ids, read.member)
+        combined: Tensor = self.layout.schemes[read.scheme].combine(rows, ids, read.feature_index)
         return combined
 
     def _pool(self, name: str, vectors: Tensor, batch: Batch) -> Tensor:
@@ -163,7 +163,7 @@ class DenseArch(nn.Module):
 
 def tower_inputs(resolved: ResolvedConfig, layout: Layout, wiring: TowerInputMap) -> TowerInputs:
     """Return the widths of what the tower of a plan is fed."""
-    dims = {name: layout.schemes[read.scheme].width(read.member) for name, read in layout.reads.items()}
+    dims = {name: layout.schemes[read.scheme].width(read.feature_index) for name, read in layout.reads.items()}
     behaviours = []
     for names in wiring.behaviours.values():
         targets = [layout.reads[name].field.vocabulary for name in names]

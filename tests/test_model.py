@@ -9,7 +9,7 @@ from torchrec.distributed.model_parallel import DistributedModelParallel
 
 from recsys.config import Config, ResolvedConfig, SparseOptimizer, resolve
 from recsys.data.rows import Jagged, Rows
-from recsys.embeddings import Layout, Member
+from recsys.embeddings import FeatureVocabulary, Layout
 from recsys.errors import DataError
 from recsys.model import CtrModel, Output
 from recsys.towers import Behaviour, tower_class
@@ -63,7 +63,7 @@ def make(
     resolved = resolve(config, [])
     jagged = tower_class(config.model.tower).uses_behaviours
     layout = Layout(
-        resolved, {n: Member(n, size) for n, size in NUM_IDS.items()}, jagged=jagged, regularized=regularized
+        resolved, {n: FeatureVocabulary(n, size) for n, size in NUM_IDS.items()}, jagged=jagged, regularized=regularized
     )
     torch.manual_seed(3)
     core = CtrModel(resolved, layout)
@@ -76,7 +76,7 @@ def make(
 
 
 class Plain:
-    """The same model by plain indexing: full tables, whose members lie one behind the other."""
+    """The same model by plain indexing: full tables, whose vocabularies lie one behind the other."""
 
     def __init__(self, resolved: ResolvedConfig, model: DistributedModelParallel) -> None:
         self.resolved = resolved

@@ -177,14 +177,14 @@ def _table_bytes(resolved: ResolvedConfig, state: TransformState, *, is_bound: b
     import torch
 
     from recsys.embeddings.build import UnreachableError, build_schemes
-    from recsys.embeddings.vocabularies import members_of
+    from recsys.embeddings.vocabularies import vocabularies_by_table
 
     found: dict[str, int | None] = {}
-    members = members_of(resolved, state)
+    vocabularies = vocabularies_by_table(resolved, state)
     for table in resolved.tables:
         try:
             with torch.device("meta"):
-                found[table.name] = sum(part.serving_bytes() for part in build_schemes(table, members[table.name]))
+                found[table.name] = sum(part.serving_bytes() for part in build_schemes(table, vocabularies[table.name]))
         except ConfigError as error:
             if not (is_bound and isinstance(error.__cause__, UnreachableError)):
                 raise

@@ -13,8 +13,8 @@ from recsys.config import Config, Field, IdsFeature, ResolvedConfig, SequenceFea
 from recsys.config.budget import budget_bytes, read_budget
 from recsys.data.lengths import mean_lengths
 from recsys.data.prepare import prepare
-from recsys.embeddings import Member
-from recsys.embeddings.vocabularies import vocabularies, vocabularies_of_config
+from recsys.embeddings import FeatureVocabulary
+from recsys.embeddings.vocabularies import feature_vocabularies, vocabularies_without_data
 from recsys.errors import ConfigError, DataError
 from recsys.files import write_atomic
 from recsys.model import layout_of
@@ -61,10 +61,10 @@ def show_placement(
     machine = machine_of(hardware)
     if out is not None and not out.parent.is_dir():
         raise ConfigError(f"--out: {out.parent} is no folder")
-    resolved, members, lengths, assumed = _sizes(load_config(path), data_dir, cache_dir)
+    resolved, vocabularies, lengths, assumed = _sizes(load_config(path), data_dir, cache_dir)
     train = resolved.config.train
     with torch.device("meta"):  # the schemes of large vocabularies hold large tensors
-        layout = layout_of(resolved, members)
+        layout = layout_of(resolved, vocabularies)
     tower, flops = tower_of(resolved, layout, lengths)
     placement = place_on(machine, layout, tower, train, lengths)
     show_cost(placement, flops, is_bf16=train.precision == "bf16-mixed")
@@ -114,13 +114,13 @@ def _size(text: str | None, option: str) -> int | None:
 
 def _sizes(
     config: Config, data_dir: Path, cache_dir: Path
-) -> tuple[ResolvedConfig, dict[str, Member], dict[str, float], list[str]]:
+) -> tuple[ResolvedConfig, dict[str, FeatureVocabulary], dict[str, float], list[str]]:
     """Return the plan, its vocabularies, mean ids of rows, and the fields for which these are only assumed."""
     known = _known(config)
     if known is not None:
-        resolved, members = known
+        resolved, vocabularies = known
         full = {field.name: float(_max_len(resolved, field)) for field in _lists(resolved)}
-        return resolved, members, full, list(full)
+        return resolved, vocabularies, full, list(full)
     try:
         with progress_reports() as progress:
             prepared = prepare(config, data_dir, cache_dir, progress)
@@ -129,17 +129,17 @@ def _sizes(
             f"{error}\nthe plan needs the data: its vocabularies are learnt, so they size the tables"
         ) from error
     lengths = mean_lengths(prepared.splits["train"], prepared.resolved)
-    return prepared.resolved, vocabularies(prepared.resolved, prepared.state), lengths, []
+    return prepared.resolved, feature_vocabularies(prepared.resolved, prepared.state), lengths, []
 
 
-def _known(config: Config) -> tuple[ResolvedConfig, dict[str, Member]] | None:
+def _known(config: Config) -> tuple[ResolvedConfig, dict[str, FeatureVocabulary]] | None:
     """Return plan and vocabularies if the config alone tells them."""
     try:
         resolved = resolve(config, config.data.columns or [])
     except ConfigError:
         return None  # it has globs, which stand for columns of the data
-    members = vocabularies_of_config(resolved)
-    return None if members is None else (resolved, members)
+    vocabularies = vocabularies_without_data(resolved)
+    return None if vocabularies is None else (resolved, vocabularies)
 
 
 def _max_len(resolved: ResolvedConfig, field: Field) -> int:

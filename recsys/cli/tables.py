@@ -67,10 +67,10 @@ def show_what_if(path: Path, budget: str, *, data_dir: Path, cache_dir: Path, ar
     allowed = read_budget(budget, where="--what-if")
     prepared = _prepared(load_config(path), data_dir, cache_dir)
     found = what_if(prepared.resolved, prepared.state, allowed)
-    ids = sum(member.num_ids or 0 for member in found.members)
+    ids = sum(vocabulary.num_ids or 0 for vocabulary in found.vocabularies)
     size = f"full {human_bytes(found.full)}" if found.full is not None else "some are open"
     _print(
-        f"all ids in one table: {len(found.members)} vocabularies of {ids:,} ids, dim {found.dim}; "
+        f"all ids in one table: {len(found.vocabularies)} vocabularies of {ids:,} ids, dim {found.dim}; "
         f"{size}, budget {human_bytes(found.budget)}\n"
     )
     print_table(_candidates(found, ids))

@@ -4,7 +4,7 @@ from recsys.embeddings.batch import Batch
 from recsys.embeddings.build import SCHEMES, build_schemes
 from recsys.embeddings.layout import FieldLookup, Layout, count_rows
 from recsys.embeddings.lookup import Lookup, fuse_optimizer, unpack_lookups
-from recsys.embeddings.scheme import Member, Phase, PhysicalTable, Scheme
+from recsys.embeddings.scheme import FeatureVocabulary, Phase, PhysicalTable, Scheme
 from recsys.embeddings.schemes.full import Full
 from recsys.embeddings.schemes.hash import Hash
 
@@ -15,7 +15,7 @@ __all__ = [
     "Hash",
     "Layout",
     "Lookup",
-    "Member",
+    "FeatureVocabulary",
     "Phase",
     "PhysicalTable",
     "FieldLookup",

@@ -7,7 +7,7 @@ from typing import Any
 from recsys.config import CustomTable, ResolvedTable
 from recsys.config.budget import budget_bytes
 from recsys.config.tables import Table, table_sections
-from recsys.embeddings.scheme import Member, Scheme
+from recsys.embeddings.scheme import FeatureVocabulary, Scheme
 from recsys.embeddings.schemes.adaptemb import AdaptEmb
 from recsys.embeddings.schemes.alpt import Alpt
 from recsys.embeddings.schemes.dedup import Dedup
@@ -64,7 +64,7 @@ class UnreachableError(ConfigError):
         """Least bytes that the scheme can reach."""
 
 
-def build_schemes(table: ResolvedTable, members: Sequence[Member]) -> list[Scheme]:
+def build_schemes(table: ResolvedTable, vocabularies: Sequence[FeatureVocabulary]) -> list[Scheme]:
     """Return the schemes that store a table: one, or several if its features are stored apart.
 
     Raises:
@@ -72,17 +72,17 @@ def build_schemes(table: ResolvedTable, members: Sequence[Member]) -> list[Schem
             cannot be reached; then the schemes that can reach it are named.
     """
     kind = scheme_class(table)
-    is_open = [member.name for member in members if member.num_ids is None]
+    is_open = [vocabulary.name for vocabulary in vocabularies if vocabulary.num_ids is None]
     if is_open and not kind.takes_open:
         raise ConfigError(
             f"tables.{table.name}: scheme {table.spec.scheme} takes no open vocabulary, which {is_open[0]!r} has"
         )
     try:
-        spec = solve(table, members)
+        spec = solve(table, vocabularies)
     except UnreachableError as error:
-        able = ", ".join(others_that_reach(table, members, error.budget)) or "none"
+        able = ", ".join(others_that_reach(table, vocabularies, error.budget)) or "none"
         raise ConfigError(f"{error}; schemes that can reach the budget: {able}") from error
-    return kind.parts(table.name, members, table.dim, spec)
+    return kind.parts(table.name, vocabularies, table.dim, spec)
 
 
 def scheme_class(table: ResolvedTable) -> type[Scheme]:
@@ -98,7 +98,7 @@ def scheme_class(table: ResolvedTable) -> type[Scheme]:
     return SCHEMES[name]
 
 
-def solve(table: ResolvedTable, members: Sequence[Member]) -> Table:
+def solve(table: ResolvedTable, vocabularies: Sequence[FeatureVocabulary]) -> Table:
     """Return the table's section with its budget turned into the largest knob that keeps to it.
 
     Raises:
@@ -110,18 +110,18 @@ def solve(table: ResolvedTable, members: Sequence[Member]) -> Table:
     if budget is None:
         return spec
     kind, where = scheme_class(table), f"tables.{table.name}.budget"
-    allowed = budget_bytes(budget, full_bytes(members, table.dim))
+    allowed = budget_bytes(budget, full_bytes(vocabularies, table.dim))
     if allowed is None:
-        name = next(member.name for member in members if member.num_ids is None)
+        name = next(vocabulary.name for vocabulary in vocabularies if vocabulary.num_ids is None)
         raise ConfigError(
             f"{where}: {name!r} has an open vocabulary, of which no fraction can be taken; give bytes, e.g. 10MB"
         )
     if spec.knob is None:
-        cost = kind.cost(members, table.dim, spec)
+        cost = kind.cost(vocabularies, table.dim, spec)
         if cost > allowed:
             raise UnreachableError(where, spec.scheme, allowed, cost)
         return spec
-    settings = kind.settings(members, table.dim, spec)
+    settings = kind.settings(vocabularies, table.dim, spec)
 
     knob = spec.knob
 
@@ -129,37 +129,39 @@ def solve(table: ResolvedTable, members: Sequence[Member]) -> Table:
         return spec.model_copy(update={knob: settings[i], "budget": None})
 
     low, high = 0, len(settings) - 1  # the last setting is the cheapest
-    if (floor := kind.cost(members, table.dim, at(high))) > allowed:
+    if (floor := kind.cost(vocabularies, table.dim, at(high))) > allowed:
         raise UnreachableError(where, spec.scheme, allowed, floor)
     while low < high:  # the first setting that is cheap enough
         middle = (low + high) // 2
-        if kind.cost(members, table.dim, at(middle)) <= allowed:
+        if kind.cost(vocabularies, table.dim, at(middle)) <= allowed:
             high = middle
         else:
             low = middle + 1
     return at(low)
 
 
-def others_that_reach(table: ResolvedTable, members: Sequence[Member], budget: str | float) -> list[str]:
+def others_that_reach(
+    table: ResolvedTable, vocabularies: Sequence[FeatureVocabulary], budget: str | float
+) -> list[str]:
     """Return the other schemes that can keep to a budget for a table, with their other keys at their defaults."""
     able = []
-    takes_open = any(member.num_ids is None for member in members)
+    takes_open = any(vocabulary.num_ids is None for vocabulary in vocabularies)
     for name, section in table_sections().items():
         is_able = "budget" in section.model_fields and (section.takes_open or not takes_open)
         if name == table.spec.scheme or not is_able:
             continue
         spec: Any = section.model_validate({"features": table.spec.features, "scheme": name, "budget": budget})
         try:
-            solve(replace(table, spec=spec), members)
+            solve(replace(table, spec=spec), vocabularies)
         except (UnreachableError, ConfigError):
             continue
         able.append(name)
     return able
 
 
-def full_bytes(members: Sequence[Member], dim: int) -> int | None:
+def full_bytes(vocabularies: Sequence[FeatureVocabulary], dim: int) -> int | None:
     """Return the bytes of a row for each id; None if a vocabulary is open."""
-    sizes = [member.num_ids for member in members]
+    sizes = [vocabulary.num_ids for vocabulary in vocabularies]
     return None if None in sizes else sum(4 * dim * (size or 0) for size in sizes)
 
 

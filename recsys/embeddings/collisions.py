@@ -33,11 +33,11 @@ class Sharing(NamedTuple):
 
 
 def sharing(scheme: Scheme, place: int, *, counts: npt.NDArray[np.int64] | None = None) -> Sharing:
-    """Return how many ids of the member at `place` share all of their rows.
+    """Return how many ids of the vocabulary at `place` share all of their rows.
 
     Args:
         scheme: if it is on the meta device, nothing is counted.
-        place: of the member in the scheme.
+        place: of the vocabulary in the scheme.
         counts: occurrences of each id in the training rows, (V,).
     """
     expected = expected_sharing(scheme, place)
@@ -51,21 +51,21 @@ def sharing(scheme: Scheme, place: int, *, counts: npt.NDArray[np.int64] | None 
 
 
 def is_counted(scheme: Scheme, place: int) -> bool:
-    """Say whether the rows of each id of a member must be looked at to know which ids share them."""
-    size = scheme.members[place].num_ids
+    """Say whether the rows of each id of a vocabulary must be looked at to know which ids share them."""
+    size = scheme.vocabularies[place].num_ids
     return scheme.ids_merge == "by_hashing" and size is not None and size <= MOST_IDS
 
 
 def expected_sharing(scheme: Scheme, place: int) -> float | None:
-    """Return how many ids of a member can be expected to share all of their rows with another of its ids."""
-    if scheme.members[place].num_ids is None or scheme.ids_merge == "by_training":
+    """Return how many ids of a vocabulary can be expected to share all of their rows with another of its ids."""
+    if scheme.vocabularies[place].num_ids is None or scheme.ids_merge == "by_training":
         return None
     return 0.0 if scheme.ids_merge == "never" else scheme.expected_merged(place)
 
 
 def ids_that_share(scheme: Scheme, place: int) -> npt.NDArray[np.bool_]:
-    """Say for each id of a member whether another of its ids has the same rows: (V,)."""
-    size = scheme.members[place].size
+    """Say for each id of a vocabulary whether another of its ids has the same rows: (V,)."""
+    size = scheme.vocabularies[place].size
     key_V = torch.cat(
         [_keys(scheme, place, torch.arange(i, min(i + CHUNK, size))) for i in range(0, size, CHUNK)]
     ).numpy()

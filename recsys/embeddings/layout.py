@@ -24,7 +24,7 @@ from recsys.data.rows import Rows
 from recsys.embeddings.batch import Batch
 from recsys.embeddings.build import build_schemes
 from recsys.embeddings.constraints import table_constraints
-from recsys.embeddings.scheme import Member, PhysicalTable, Scheme
+from recsys.embeddings.scheme import FeatureVocabulary, PhysicalTable, Scheme
 from recsys.errors import DataError
 from recsys.ranks import SINGLE_PROCESS, Exchange
 
@@ -38,7 +38,7 @@ class FieldLookup:
     field: Field
     scheme: str
     """Key in `Layout.schemes`."""
-    member: int
+    feature_index: int
     """Of the scheme."""
     form: Literal["single", "bag", "jagged"]
     """single: one id a row; bag: summed by the kernel; jagged: a vector for each id."""
@@ -49,13 +49,18 @@ class Layout:
 
     Args:
         resolved: fields and tables.
-        members: each vocabulary, by the field that owns it.
+        vocabularies: each vocabulary, by the field that owns it.
         jagged: sequences reach the tower entry by entry (DIN); else they are pooled.
         regularized: rows are penalised, so that each of them must be seen by itself.
     """
 
     def __init__(
-        self, resolved: ResolvedConfig, members: Mapping[str, Member], *, jagged: bool, regularized: bool
+        self,
+        resolved: ResolvedConfig,
+        vocabularies: Mapping[str, FeatureVocabulary],
+        *,
+        jagged: bool,
+        regularized: bool,
     ) -> None:
         self.resolved = resolved
         self.schemes: dict[str, Scheme] = {}
@@ -63,19 +68,19 @@ class Layout:
         reads: dict[str, FieldLookup] = {}
         for table in resolved.tables:
             self.tables[table.name] = build_schemes(
-                table, [members[owner] for owner in resolved.vocabularies_in(table)]
+                table, [vocabularies[owner] for owner in resolved.vocabularies_in(table)]
             )
             self.schemes |= {scheme.name: scheme for scheme in self.tables[table.name]}
-            places = {m.name: (s, i) for s in self.tables[table.name] for i, m in enumerate(s.members)}
+            places = {m.name: (s, i) for s in self.tables[table.name] for i, m in enumerate(s.vocabularies)}
             for name in table.fields:
                 field = resolved.field(name)
-                scheme, member = places[resolved.vocabulary_of(field)]
+                scheme, feature_index = places[resolved.vocabulary_of(field)]
                 form: Literal["single", "bag", "jagged"] = "bag"
                 if field.kind == "id":
                     form = "single"
                 elif regularized or not scheme.sums_bags or (jagged and field.kind == "sequence"):
                     form = "jagged"
-                reads[name] = FieldLookup(field, scheme.name, member, form)
+                reads[name] = FieldLookup(field, scheme.name, feature_index, form)
         self.aligned = [names for names in resolved.behaviours().values() if len(names) > 1]
         self.reads = {field.name: reads[field.name] for field in resolved.fields if field.name in reads}
         self.requests = table_constraints(resolved, self.tables)
@@ -95,7 +100,7 @@ class Layout:
 
     def lookups(self, field: str) -> list[PhysicalTable]:
         """Return the table of each physical lookup of a field."""
-        return self.schemes[self.reads[field].scheme].tables(self.reads[field].member)
+        return self.schemes[self.reads[field].scheme].tables(self.reads[field].feature_index)
 
     def ids(self, rows: Rows) -> dict[str, Tensor]:
         """Return the logical ids of every field: (V,) int64; (B,) of single-valued ones."""
@@ -103,7 +108,9 @@ class Layout:
 
     def remap(self, ids: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Return rows of physical tables for the ids of every field: (K, V) int64."""
-        return {name: self.schemes[read.scheme].remap(ids[name], read.member) for name, read in self.reads.items()}
+        return {
+            name: self.schemes[read.scheme].remap(ids[name], read.feature_index) for name, read in self.reads.items()
+        }
 
     def collate(
         self, rows: Rows, *, row_counts: Mapping[str, Tensor] | None = None, exchange: Exchange | None = None

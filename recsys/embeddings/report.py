@@ -11,8 +11,8 @@ from recsys.config.budget import budget_bytes
 from recsys.config.tables import Table, table_sections
 from recsys.embeddings.build import SCHEMES, UnreachableError, build_schemes, full_bytes, solve
 from recsys.embeddings.collisions import Sharing, expected_sharing, is_counted, sharing
-from recsys.embeddings.scheme import Member, Phase, Scheme, bytes_by_phase
-from recsys.embeddings.vocabularies import members_of, vocabularies
+from recsys.embeddings.scheme import FeatureVocabulary, Phase, Scheme, bytes_by_phase
+from recsys.embeddings.vocabularies import feature_vocabularies, vocabularies_by_table
 from recsys.errors import ConfigError
 from recsys.features.state import TransformState
 
@@ -69,7 +69,7 @@ class Candidate:
 class WhatIf(NamedTuple):
     """All schemes at one budget."""
 
-    members: list[Member]
+    vocabularies: list[FeatureVocabulary]
     dim: int
     budget: int
     """In bytes."""
@@ -85,11 +85,11 @@ def report(resolved: ResolvedConfig, state: TransformState) -> tuple[list[Part],
     Raises:
         ConfigError: a table cannot be built as the configuration says, e.g. its budget is below what it can reach.
     """
-    members, parts, uses = members_of(resolved, state), [], []
+    vocabularies, parts, uses = vocabularies_by_table(resolved, state), [], []
     for table in resolved.tables:
-        schemes = _built(table, members[table.name])
+        schemes = _built(table, vocabularies[table.name])
         for scheme in schemes:
-            full = full_bytes(scheme.members, table.dim)
+            full = full_bytes(scheme.vocabularies, table.dim)
             parts.append(
                 Part(
                     table.name,
@@ -111,38 +111,40 @@ def what_if(resolved: ResolvedConfig, state: TransformState, budget: str | float
     Raises:
         ConfigError: no feature has ids, or the budget is a fraction, of which there is none of an open vocabulary.
     """
-    members, dim = list(vocabularies(resolved, state).values()), resolved.config.model.dim
-    if not members:
+    vocabularies, dim = list(feature_vocabularies(resolved, state).values()), resolved.config.model.dim
+    if not vocabularies:
         raise ConfigError("features: none has ids, so there is nothing to store")
-    full = full_bytes(members, dim)
+    full = full_bytes(vocabularies, dim)
     allowed = budget_bytes(budget, full)
     if allowed is None:
-        name = next(member.name for member in members if member.num_ids is None)
+        name = next(vocabulary.name for vocabulary in vocabularies if vocabulary.num_ids is None)
         raise ConfigError(f"--what-if: {name!r} has an open vocabulary, of which no fraction can be taken; give bytes")
-    names = tuple(member.name for member in members)
+    names = tuple(vocabulary.name for vocabulary in vocabularies)
     fields = tuple(field.name for field in resolved.fields if field.kind != "number")
     table = ResolvedTable(name="all", fields=fields, dim=dim, spec=FullTable(features=names))
     found = []
     for name, section in table_sections().items():
         if name in SCHEMES and "budget" in section.model_fields:
             spec: Any = section.model_validate({"features": names, "scheme": name, "budget": budget})
-            found.append(_candidate(resolved, replace(table, spec=spec), members))
+            found.append(_candidate(resolved, replace(table, spec=spec), vocabularies))
     found.sort(key=lambda one: (not one.bytes, one.floor is None, one.bytes.get("training", one.floor or 0)))
-    first = [] if full is None else [_candidate(resolved, table, members)]
-    return WhatIf(members, dim, allowed, full, first + found)
+    first = [] if full is None else [_candidate(resolved, table, vocabularies)]
+    return WhatIf(vocabularies, dim, allowed, full, first + found)
 
 
-def _candidate(resolved: ResolvedConfig, table: ResolvedTable, members: Sequence[Member]) -> Candidate:
+def _candidate(resolved: ResolvedConfig, table: ResolvedTable, vocabularies: Sequence[FeatureVocabulary]) -> Candidate:
     kind, name = SCHEMES[table.spec.scheme], table.spec.scheme
-    if not kind.takes_open and any(member.num_ids is None for member in members):
+    if not kind.takes_open and any(vocabulary.num_ids is None for vocabulary in vocabularies):
         return Candidate(name, "", {}, None, "takes no open vocabulary")
     try:
-        spec = solve(table, members)
+        spec = solve(table, vocabularies)
     except UnreachableError as error:
         return Candidate(name, "", {}, None, "cannot be made smaller", error.floor)
     with torch.device("meta"):
-        schemes = kind.parts(table.name, members, table.dim, spec)
-    known = [(part, place) for part in schemes for place, member in enumerate(part.members) if member.num_ids]
+        schemes = kind.parts(table.name, vocabularies, table.dim, spec)
+    known = [
+        (part, place) for part in schemes for place, vocabulary in enumerate(part.vocabularies) if vocabulary.num_ids
+    ]
     expected = [expected_sharing(part, place) for part, place in known]
     total = None if None in expected else sum(value or 0 for value in expected)
     note = f"trains in {kind.num_stages} stages" if kind.num_stages > 1 else ""
@@ -165,28 +167,28 @@ def _rows(scheme: Scheme) -> str:
     return " + ".join(shapes) if len(shapes) <= 2 else f"{len(shapes)} {word}"
 
 
-def _built(table: ResolvedTable, members: Sequence[Member]) -> list[Scheme]:
+def _built(table: ResolvedTable, vocabularies: Sequence[FeatureVocabulary]) -> list[Scheme]:
     """Return the schemes of a table, on the meta device unless rows must be looked at: some hold large tensors."""
     with torch.device("meta"):
-        schemes = build_schemes(table, members)
-    looks = any(is_counted(scheme, place) for scheme in schemes for place in range(len(scheme.members)))
-    return build_schemes(table, members) if looks else schemes
+        schemes = build_schemes(table, vocabularies)
+    looks = any(is_counted(scheme, place) for scheme in schemes for place in range(len(scheme.vocabularies)))
+    return build_schemes(table, vocabularies) if looks else schemes
 
 
 def _uses(resolved: ResolvedConfig, state: TransformState, schemes: Sequence[Scheme]) -> list[Use]:
     found = []
     for scheme in schemes:
-        for place, member in enumerate(scheme.members):
-            fields = (field.name for field in resolved.fields if field.vocabulary == member.name)
-            counts = state.vocabularies[member.name].counts if member.name in state.vocabularies else None
+        for place, vocabulary in enumerate(scheme.vocabularies):
+            fields = (field.name for field in resolved.fields if field.vocabulary == vocabulary.name)
+            counts = state.vocabularies[vocabulary.name].counts if vocabulary.name in state.vocabularies else None
             found.append(
                 Use(
-                    name=member.name,
-                    sequences=tuple(field for field in fields if field != member.name),
+                    name=vocabulary.name,
+                    sequences=tuple(field for field in fields if field != vocabulary.name),
                     part=scheme.name,
                     scheme=scheme.spec.scheme,
                     width=scheme.width(place),
-                    num_ids=member.num_ids,
+                    num_ids=vocabulary.num_ids,
                     sharing=sharing(scheme, place, counts=counts),
                 )
             )

@@ -24,7 +24,7 @@ from recsys.embeddings.hashing import expected_collisions
 
 __all__ = [
     "Init",
-    "Member",
+    "FeatureVocabulary",
     "Phase",
     "PhysicalTable",
     "Scheme",
@@ -75,7 +75,7 @@ class PhysicalTable(NamedTuple):
     init: Init = Init()
 
 
-class Member(NamedTuple):
+class FeatureVocabulary(NamedTuple):
     """A vocabulary whose ids a logical table holds."""
 
     name: str
@@ -87,7 +87,7 @@ class Member(NamedTuple):
 
     @property
     def size(self) -> int:
-        """Number of ids of a member that is known to have a vocabulary."""
+        """Number of ids of a closed vocabulary."""
         assert self.num_ids is not None, f"{self.name}: open vocabularies are refused before this"
         return self.num_ids
 
@@ -109,7 +109,7 @@ class Scheme(nn.Module, ABC):
 
     Args:
         name: unique in the model; physical tables are named after it.
-        members: the vocabularies it holds, in order.
+        vocabularies: the vocabularies it holds, in order.
         dim: width of the embedding, in floats.
         spec: the table's section of the configuration, its knob set.
     """
@@ -127,60 +127,60 @@ class Scheme(nn.Module, ABC):
     ends_stage_early: ClassVar[bool] = False
     """A stage before the last also ends when early stopping would end it, and the next goes on from its best epoch."""
 
-    def __init__(self, name: str, members: Sequence[Member], dim: int, spec: Table) -> None:
+    def __init__(self, name: str, vocabularies: Sequence[FeatureVocabulary], dim: int, spec: Table) -> None:
         super().__init__()
         self.name = name
-        self.members = tuple(members)
+        self.vocabularies = tuple(vocabularies)
         self.dim = dim
         self.spec = spec
 
     # --- size: how a budget becomes the knob of the configuration -------------------------------------------------
 
     @classmethod
-    def parts(cls, name: str, members: Sequence[Member], dim: int, spec: Table) -> "list[Scheme]":
+    def parts(cls, name: str, vocabularies: Sequence[FeatureVocabulary], dim: int, spec: Table) -> "list[Scheme]":
         """Return the schemes that together store a table: one, or one a feature, or plain ones beside it."""
-        return [cls(name, members, dim, spec)]
+        return [cls(name, vocabularies, dim, spec)]
 
     @classmethod
-    def settings(cls, members: Sequence[Member], dim: int, spec: Table) -> Settings:
+    def settings(cls, vocabularies: Sequence[FeatureVocabulary], dim: int, spec: Table) -> Settings:
         """Return the values that the knob can take, from the largest table to the smallest."""
         raise NotImplementedError(f"{cls.__name__} has no knob")
 
     @classmethod
-    def cost(cls, members: Sequence[Member], dim: int, spec: Table) -> int:
+    def cost(cls, vocabularies: Sequence[FeatureVocabulary], dim: int, spec: Table) -> int:
         """Return the bytes that a budget is compared with: those of the serving form."""
         with torch.device("meta"):
-            return sum(part.serving_bytes() for part in cls.parts("cost", members, dim, spec))
+            return sum(part.serving_bytes() for part in cls.parts("cost", vocabularies, dim, spec))
 
     # --- lookup ---------------------------------------------------------------------------------------------------
 
     @abstractmethod
-    def tables(self, member: int) -> list[PhysicalTable]:
-        """Return the table of each physical lookup of a member; K entries, repeated names are one table."""
+    def tables(self, feature_index: int) -> list[PhysicalTable]:
+        """Return the table of each physical lookup of a vocabulary; K entries, repeated names are one table."""
 
     @abstractmethod
-    def remap(self, id_V: Tensor, member: int) -> Tensor:
-        """Map int64 ids (V,) of a member to row indices (K, V) of `tables(member)`."""
+    def remap(self, id_V: Tensor, feature_index: int) -> Tensor:
+        """Map int64 ids (V,) of a vocabulary to row indices (K, V) of `tables(feature_index)`."""
 
-    def combine(self, rows: list[Tensor], id_V: Tensor, member: int) -> Tensor:  # noqa: ARG002
+    def combine(self, rows: list[Tensor], id_V: Tensor, feature_index: int) -> Tensor:  # noqa: ARG002
         """Join the K looked-up rows (V, dim_k) of each id to an embedding (V, D). By default: concatenate.
 
         `id_V` is empty where bags were summed by the kernel, which happens only if `sums_bags`.
         """
         return rows[0] if len(rows) == 1 else torch.cat(rows, dim=1)
 
-    def width(self, member: int) -> int:  # noqa: ARG002
-        """Return D, the width of a member's embedding."""
+    def width(self, feature_index: int) -> int:  # noqa: ARG002
+        """Return D, the width of a feature's embedding."""
         return self.dim
 
-    def places(self, id_V: Tensor, member: int) -> Tensor:
+    def places(self, id_V: Tensor, feature_index: int) -> Tensor:
         """Return where ids are read, (K, V), if ids merge by hashing: equal columns are one embedding."""
-        return self.remap(id_V, member)
+        return self.remap(id_V, feature_index)
 
-    def expected_merged(self, member: int) -> float:
-        """Return how many ids of a member share all of their places with another, on average over hash functions."""
-        log_places = sum(math.log(table.rows) for table in self.tables(member))
-        return expected_collisions(self.members[member].size, log_places)
+    def expected_merged(self, feature_index: int) -> float:
+        """Return how many ids of a vocabulary collide in all of their rows, on average over hash functions."""
+        log_places = sum(math.log(table.rows) for table in self.tables(feature_index))
+        return expected_collisions(self.vocabularies[feature_index].size, log_places)
 
     # --- training -------------------------------------------------------------------------------------------------
 
@@ -225,7 +225,7 @@ class Scheme(nn.Module, ABC):
     # --- serving --------------------------------------------------------------------------------------------------
 
     def serving(self, weights: Mapping[str, Tensor]) -> nn.Module:
-        """Return the form that is exported: a scriptable module, (id_V (V,) int64, member) -> (V, D).
+        """Return the form that is exported: a scriptable module, (id_V (V,) int64, feature_index) -> (V, D).
 
         Args:
             weights: trained physical tables, name -> (rows, dim); shared, not copied.
@@ -244,7 +244,9 @@ class Scheme(nn.Module, ABC):
 
     def physical(self) -> list[PhysicalTable]:
         """Return the physical tables, each once."""
-        found = {table.name: table for member in range(len(self.members)) for table in self.tables(member)}
+        found = {
+            table.name: table for feature_index in range(len(self.vocabularies)) for table in self.tables(feature_index)
+        }
         return list(found.values())
 
     def serving_bytes(self) -> int:
@@ -274,9 +276,9 @@ class Scheme(nn.Module, ABC):
         return PhysicalTable(physical_name(self.name, suffix), rows, dim, init or Init())
 
     @classmethod
-    def alone(cls, name: str, member: Member, dim: int, spec: Table) -> Self:
-        """Return the scheme of one member of a table whose members are stored apart."""
-        return cls(f"{name}/{member.name}", [member], dim, spec)
+    def alone(cls, name: str, vocabulary: FeatureVocabulary, dim: int, spec: Table) -> Self:
+        """Return the scheme of one feature of a table whose features are stored apart."""
+        return cls(f"{name}/{vocabulary.name}", [vocabulary], dim, spec)
 
 
 def bytes_by_phase(schemes: Iterable[Scheme], train: TrainSection) -> dict[Phase, int]:

@@ -4,46 +4,46 @@ import numpy as np
 import torch
 
 from recsys.config import BucketFeature, DatetimeFeature, Field, IdFeature, IdsFeature, ResolvedConfig
-from recsys.embeddings.scheme import Member
+from recsys.embeddings.scheme import FeatureVocabulary
 from recsys.features.state import TransformState
 from recsys.features.times import PART_SIZES
 
-__all__ = ["members_of", "vocabularies", "vocabularies_of_config"]
+__all__ = ["feature_vocabularies", "vocabularies_by_table", "vocabularies_without_data"]
 
 
-def vocabularies(resolved: ResolvedConfig, state: TransformState) -> dict[str, Member]:
+def feature_vocabularies(resolved: ResolvedConfig, state: TransformState) -> dict[str, FeatureVocabulary]:
     """Return each vocabulary of a plan, by the field that owns it."""
     owners = {resolved.vocabulary_of(field): field for field in resolved.fields if field.kind != "number"}
-    return {owner: _member(owner, field, state) for owner, field in owners.items()}
+    return {owner: _vocabulary(owner, field, state) for owner, field in owners.items()}
 
 
-def vocabularies_of_config(resolved: ResolvedConfig) -> dict[str, Member] | None:
+def vocabularies_without_data(resolved: ResolvedConfig) -> dict[str, FeatureVocabulary] | None:
     """Return each vocabulary of a plan if none is learnt from data: open or listed ones, buckets, parts of times."""
-    found: dict[str, Member] = {}
+    found: dict[str, FeatureVocabulary] = {}
     for owner in {resolved.vocabulary_of(field): None for field in resolved.fields if field.kind != "number"}:
         field = resolved.field(owner)
         feature = resolved.features[field.feature]
         if field.open:
-            found[owner] = Member(owner, None)
+            found[owner] = FeatureVocabulary(owner, None)
         elif isinstance(feature, DatetimeFeature):
             part = next(part for part in feature.parts if owner == f"{field.feature}.{part}")
-            found[owner] = Member(owner, PART_SIZES[part])
+            found[owner] = FeatureVocabulary(owner, PART_SIZES[part])
         elif isinstance(feature, BucketFeature) and feature.boundaries is not None:
-            found[owner] = Member(owner, len(feature.boundaries) + 2)
+            found[owner] = FeatureVocabulary(owner, len(feature.boundaries) + 2)
         elif isinstance(feature, IdFeature | IdsFeature) and not isinstance(feature.vocabulary, str):
-            found[owner] = Member(owner, len(feature.vocabulary) + 1)
+            found[owner] = FeatureVocabulary(owner, len(feature.vocabulary) + 1)
         else:
             return None
     return found
 
 
-def members_of(resolved: ResolvedConfig, state: TransformState) -> dict[str, list[Member]]:
+def vocabularies_by_table(resolved: ResolvedConfig, state: TransformState) -> dict[str, list[FeatureVocabulary]]:
     """Return the vocabularies that each table of a plan holds, in order, by the table's name."""
-    known = vocabularies(resolved, state)
+    known = feature_vocabularies(resolved, state)
     return {table.name: [known[owner] for owner in resolved.vocabularies_in(table)] for table in resolved.tables}
 
 
-def _member(owner: str, field: Field, state: TransformState) -> Member:
+def _vocabulary(owner: str, field: Field, state: TransformState) -> FeatureVocabulary:
     """Return one vocabulary, with the ranks of its ids where they are not in the order of frequency."""
     ranks = None
     if owner in state.vocabularies:
@@ -51,4 +51,4 @@ def _member(owner: str, field: Field, state: TransformState) -> Member:
         if (np.diff(counts) > 0).any():
             ranks = torch.zeros(len(counts) + 1, dtype=torch.int64)
             ranks[1 + torch.as_tensor(np.argsort(-counts, kind="stable"))] = torch.arange(1, len(counts) + 1)
-    return Member(owner, state.num_ids(field), ranks)
+    return FeatureVocabulary(owner, state.num_ids(field), ranks)

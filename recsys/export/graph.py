@@ -22,23 +22,23 @@ class TableReader(nn.Module):
     """One scheme: ids of all fields it serves -> vectors.
 
     Args:
-        serving: its serving form, (id_V, member) -> (V, D).
-        members: field -> the scheme's member whose ids it holds.
+        serving: its serving form, (id_V, feature_index) -> (V, D).
+        feature_indices: field -> the index, in the scheme, of the vocabulary whose ids it holds.
     """
 
     fields: list[str]
-    members: list[int]
+    feature_indices: list[int]
 
-    def __init__(self, serving: nn.Module, members: dict[str, int]) -> None:
+    def __init__(self, serving: nn.Module, feature_indices: dict[str, int]) -> None:
         super().__init__()
         self.serving = serving
-        self.fields = list(members)
-        self.members = list(members.values())
+        self.fields = list(feature_indices)
+        self.feature_indices = list(feature_indices.values())
 
     def forward(self, ids: dict[str, Tensor], vectors: dict[str, Tensor]) -> None:
         """Add the vectors (V, D) of each field to `vectors`."""
         for i, field in enumerate(self.fields):
-            vectors[field] = self.serving(ids[field], self.members[i])
+            vectors[field] = self.serving(ids[field], self.feature_indices[i])
 
 
 class Fields(nn.Module):

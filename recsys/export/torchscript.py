@@ -139,8 +139,8 @@ def table_readers(layout: Layout, weights: Mapping[str, Tensor]) -> list[TableRe
     """Return the serving form of each scheme with the fields it serves."""
     readers = []
     for name, scheme in layout.schemes.items():
-        members = {field: read.member for field, read in layout.reads.items() if read.scheme == name}
-        readers.append(TableReader(scheme.serving(weights), members))
+        feature_indices = {field: read.feature_index for field, read in layout.reads.items() if read.scheme == name}
+        readers.append(TableReader(scheme.serving(weights), feature_indices))
     return readers
 
 

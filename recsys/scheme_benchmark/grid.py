@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from recsys.config import Config, FractionSplit, Table, TimeSplit, resolve
 from recsys.config.budget import budget_bytes
 from recsys.data.prepared import Prepared
-from recsys.embeddings import SCHEMES, Member
+from recsys.embeddings import SCHEMES, FeatureVocabulary
 from recsys.embeddings.build import UnreachableError, full_bytes, human_bytes, solve
-from recsys.embeddings.vocabularies import vocabularies
+from recsys.embeddings.vocabularies import feature_vocabularies
 from recsys.errors import ConfigError
 from recsys.scheme_benchmark.variants import Variant
 
@@ -100,11 +100,11 @@ def make_grid(prepared: Prepared, variants: Sequence[Variant], budgets: Sequence
         ConfigError: there is nothing to compress, or a fraction is asked of vocabularies that are open.
     """
     resolved = prepared.resolved
-    members = list(vocabularies(resolved, prepared.state).values())
-    if not members:
+    vocabularies = list(feature_vocabularies(resolved, prepared.state).values())
+    if not vocabularies:
         raise ConfigError("features: none has ids, so there is no table to compress")
-    full = full_bytes(members, resolved.config.model.dim)
-    is_open = next((member.name for member in members if member.num_ids is None), None)
+    full = full_bytes(vocabularies, resolved.config.model.dim)
+    is_open = next((vocabulary.name for vocabulary in vocabularies if vocabulary.num_ids is None), None)
     fraction = next((budget for budget in budgets if not isinstance(budget, str)), None)
     if is_open is not None and fraction is not None:
         raise ConfigError(
@@ -115,19 +115,26 @@ def make_grid(prepared: Prepared, variants: Sequence[Variant], budgets: Sequence
     for budget in (None, *sorted(budgets, key=lambda one: -(budget_bytes(one, full) or 0))):
         for variant in variants:
             if (variant.scheme == "full") == (budget is None):
-                entries.append(_entry(resolved.config, members, variant, budget, full))
+                entries.append(_entry(resolved.config, vocabularies, variant, budget, full))
     first = resolved.config.train.seed
     return Grid(entries=entries, seeds=list(range(first, first + seeds)), full_bytes=full)
 
 
 def _entry(
-    base: Config, members: Sequence[Member], variant: Variant, budget: str | float | None, full: int | None
+    base: Config,
+    vocabularies: Sequence[FeatureVocabulary],
+    variant: Variant,
+    budget: str | float | None,
+    full: int | None,
 ) -> Entry:
     shown = budget if budget is None or isinstance(budget, str) else f"{budget:g}"
     allowed = None if budget is None else budget_bytes(budget, full)
     try:
         return Entry(
-            variant=variant.name, budget=shown, allowed=allowed, spec=_solved(base, members, variant.section(budget))
+            variant=variant.name,
+            budget=shown,
+            allowed=allowed,
+            spec=_solved(base, vocabularies, variant.section(budget)),
         )
     except UnreachableError as error:
         share = f", {error.floor / full:.2g} of full" if full else ""
@@ -137,11 +144,11 @@ def _entry(
     return Entry(variant=variant.name, budget=shown, allowed=allowed, reason=reason)
 
 
-def _solved(base: Config, members: Sequence[Member], spec: Table) -> Table:
+def _solved(base: Config, vocabularies: Sequence[FeatureVocabulary], spec: Table) -> Table:
     """Return the section with its knob in the place of its budget."""
-    is_open = next((member.name for member in members if member.num_ids is None), None)
+    is_open = next((vocabulary.name for vocabulary in vocabularies if vocabulary.num_ids is None), None)
     if is_open is not None and not SCHEMES[spec.scheme].takes_open:
         raise ConfigError(f"it takes no open vocabulary, which {is_open!r} has")
     table = resolve(base.from_source(base.source, tables={TABLE: spec}), []).tables[0]  # its globs are expanded
-    solved = solve(table, members)
+    solved = solve(table, vocabularies)
     return solved.model_copy(update={"budget": None}) if hasattr(solved, "budget") else solved

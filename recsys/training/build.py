@@ -14,7 +14,7 @@ from recsys.data.prepare import prepare_split
 from recsys.data.prepared import PreparedSplit
 from recsys.data.reader import Reader
 from recsys.embeddings import Batch, Layout
-from recsys.embeddings.vocabularies import vocabularies
+from recsys.embeddings.vocabularies import feature_vocabularies
 from recsys.features.state import TransformState
 from recsys.model import CtrModel, layout_of
 from recsys.ranks import SINGLE_PROCESS, Exchange, World
@@ -64,7 +64,7 @@ def build(
     """
     train = resolved.config.train
     torch.manual_seed(train.seed)
-    layout = layout_of(resolved, vocabularies(resolved, state))
+    layout = layout_of(resolved, feature_vocabularies(resolved, state))
     model = CtrModel(resolved, layout)
     sharded = shard(
         model,

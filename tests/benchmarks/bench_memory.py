@@ -18,7 +18,7 @@ import torch
 
 from recsys.config import Config, resolve
 from recsys.data.rows import Rows
-from recsys.embeddings import Layout, Member
+from recsys.embeddings import FeatureVocabulary, Layout
 from recsys.model import CtrModel
 from recsys.training.allocator import keep_large_blocks
 from recsys.training.strategy import shard
@@ -32,8 +32,11 @@ def train(table: dict[str, Any], *, num_ids: int, dim: int, batch_size: int, ste
     content = {"label": "y", "features": features, "tables": {"items": {"features": ["item"], **table}}}
     content["model"] = {"tower": "mlp", "dim": dim, "mlp": [64]}
     resolved = resolve(Config.model_validate(content, strict=False), [])
-    members = {"item": Member("item", num_ids), **{f"c{i}": Member(f"c{i}", 1000) for i in range(7)}}
-    layout = Layout(resolved, members, jagged=False, regularized=False)
+    vocabularies = {
+        "item": FeatureVocabulary("item", num_ids),
+        **{f"c{i}": FeatureVocabulary(f"c{i}", 1000) for i in range(7)},
+    }
+    layout = Layout(resolved, vocabularies, jagged=False, regularized=False)
     model = shard(CtrModel(resolved, layout), resolved.config.train.sparse_optimizer, device=torch.device("cpu"))
     task = CtrTask(model, resolved.config.train, ["label"])
     random = torch.Generator().manual_seed(0)

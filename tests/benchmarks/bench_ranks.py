@@ -29,7 +29,7 @@ from recsys.data.prepare import prepare
 from recsys.data.reader import Position, Reader
 from recsys.data.rows import Rows
 from recsys.data.synthetic import generate_wide
-from recsys.embeddings import Batch, Layout, Member
+from recsys.embeddings import Batch, FeatureVocabulary, Layout
 from recsys.model import CtrModel
 from recsys.ranks import Exchange, current
 from recsys.ranks.join import reader_group
@@ -67,7 +67,7 @@ def sharded_step(ids_FB: Tensor) -> Callable[[], None]:
         "model": {"tower": "mlp", "dim": DIM},
     }
     resolved = resolve(Config.model_validate(content, strict=False), [])
-    layout = Layout(resolved, {name: Member(name, ROWS) for name in names}, jagged=False, regularized=False)
+    layout = Layout(resolved, {name: FeatureVocabulary(name, ROWS) for name in names}, jagged=False, regularized=False)
     model = shard(CtrModel(resolved, layout), SparseOptimizer(), device=torch.device("cpu"))
     count = ids_FB.shape[1]
     single = dict(zip(names, ids_FB, strict=True))

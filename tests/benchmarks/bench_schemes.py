@@ -15,7 +15,7 @@ import torch
 from recsys.config import Config, resolve
 from recsys.config.tables import table_sections
 from recsys.data.rows import Rows
-from recsys.embeddings import Layout, Member
+from recsys.embeddings import FeatureVocabulary, Layout
 from recsys.errors import ConfigError
 from recsys.model import CtrModel
 from recsys.training.strategy import shard
@@ -35,7 +35,7 @@ class Contestant:
             [],
         )
         self.layout = Layout(
-            resolved, {name: Member(name, num_ids) for name in features}, jagged=False, regularized=False
+            resolved, {name: FeatureVocabulary(name, num_ids) for name in features}, jagged=False, regularized=False
         )
         sharded = shard(
             CtrModel(resolved, self.layout), resolved.config.train.sparse_optimizer, device=torch.device("cpu")

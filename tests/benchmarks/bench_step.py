@@ -13,7 +13,7 @@ import torch
 
 from recsys.config import Config, resolve
 from recsys.data.rows import Rows
-from recsys.embeddings import Batch, Layout, Member
+from recsys.embeddings import Batch, FeatureVocabulary, Layout
 from recsys.model import CtrModel
 from recsys.training.strategy import shard
 from recsys.training.task import dense_optimizer, weighted_logloss
@@ -26,8 +26,11 @@ def make(rows: int, lambda_: float) -> tuple[Layout, torch.nn.Module, torch.opti
     train = {"regularization": {"rows": lambda_}}
     content = {"label": "y", "features": features, "tables": {"items": table}, "train": train}
     resolved = resolve(Config.model_validate(content, strict=False), [])
-    members = {"item": Member("item", None), **{f"c{i}": Member(f"c{i}", 1000) for i in range(7)}}
-    layout = Layout(resolved, members, jagged=False, regularized=lambda_ > 0)
+    vocabularies = {
+        "item": FeatureVocabulary("item", None),
+        **{f"c{i}": FeatureVocabulary(f"c{i}", 1000) for i in range(7)},
+    }
+    layout = Layout(resolved, vocabularies, jagged=False, regularized=lambda_ > 0)
     model = shard(CtrModel(resolved, layout), resolved.config.train.sparse_optimizer, device=torch.device("cpu"))
     return layout, model, dense_optimizer(model, resolved.config.train.dense_optimizer)
 

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from recsys.config import Config, resolve
 from recsys.data.rows import Jagged, Rows
-from recsys.embeddings import Layout, Member
+from recsys.embeddings import FeatureVocabulary, Layout
 from recsys.model import CtrModel
 from recsys.ranks import Exchange, World, current, share, sum_over_ranks
 from recsys.ranks.join import reader_group
@@ -20,7 +20,7 @@ from recsys.training.stages import Stages
 from recsys.training.strategy import shard
 from recsys.training.task import CtrTask
 
-from .conftest import FEATURES, NUM_IDS, rows
+from .tiny_tables import FEATURES, NUM_IDS, rows
 
 CPU = torch.device("cpu")
 SIZES = [9, 8, 1, 7, 12, 9, 1, 8, 8, 5]
@@ -125,7 +125,7 @@ def _build(case: dict[str, Any], world: World) -> LoadedModel:
     torch.manual_seed(train.seed)
     layout = Layout(
         resolved,
-        {name: Member(name, size) for name, size in NUM_IDS.items()},
+        {name: FeatureVocabulary(name, size) for name, size in NUM_IDS.items()},
         jagged=tower_class(resolved.config.model.tower).uses_behaviours,
         regularized=train.regularization.rows > 0,
     )

@@ -10,7 +10,7 @@ import torch
 
 from recsys.config import ResolvedTable
 from recsys.config.tables import table_sections
-from recsys.embeddings import SCHEMES, Full, Member
+from recsys.embeddings import SCHEMES, FeatureVocabulary, Full
 from recsys.embeddings.build import build_schemes, scheme_class, solve
 from recsys.embeddings.scheme import Scheme, tensor_bytes
 from recsys.embeddings.schemes.adaptemb import AdaptEmb
@@ -64,19 +64,19 @@ NEARLY_SAME_BYTES = {"int8", "int16", "alpt", "dhe"}
 """Those that do but for a few numbers: the optimiser's own of integer rows, batch norms that are served folded."""
 
 
-def members(sizes: list[int]) -> list[Member]:
-    return [Member(f"f{i}", size) for i, size in enumerate(sizes)]
+def vocabularies(sizes: list[int]) -> list[FeatureVocabulary]:
+    return [FeatureVocabulary(f"f{i}", size) for i, size in enumerate(sizes)]
 
 
 def planned(case: str, sizes: list[int], **keys: Any) -> ResolvedTable:
     scheme = case.partition("-")[0]
-    names = tuple(member.name for member in members(sizes))
+    names = tuple(vocabulary.name for vocabulary in vocabularies(sizes))
     spec: Any = table_sections()[scheme].model_validate({"features": names, "scheme": scheme, **keys})
     return ResolvedTable(name="t", fields=names, dim=DIM, spec=spec)
 
 
 def cost(table: ResolvedTable, sizes: list[int], spec: Any) -> int:
-    return scheme_class(table).cost(members(sizes), DIM, spec)
+    return scheme_class(table).cost(vocabularies(sizes), DIM, spec)
 
 
 def filled(part: Scheme) -> dict[str, torch.Tensor]:
@@ -95,7 +95,7 @@ def test_check_01_the_solved_size_keeps_to_the_budget_and_the_next_larger_one_do
     sizes = FIELDS[data]
     table = planned(case, sizes, budget=budget, **REACHABLE[case][0])
     began = time.perf_counter()
-    spec: Any = solve(table, members(sizes))
+    spec: Any = solve(table, vocabularies(sizes))
     seconds = time.perf_counter() - began
     full = 4 * DIM * sum(sizes)
     found = cost(table, sizes, spec)
@@ -104,7 +104,7 @@ def test_check_01_the_solved_size_keeps_to_the_budget_and_the_next_larger_one_do
     assert seconds < 5
     if spec.knob is None:
         return
-    settings = scheme_class(table).settings(members(sizes), DIM, spec)
+    settings = scheme_class(table).settings(vocabularies(sizes), DIM, spec)
     knob, sign = getattr(spec, spec.knob), 1 if settings[0] < settings[-1] else -1
     place = bisect_left(settings, sign * knob, key=lambda setting: sign * setting)
     assert settings[place] == knob
@@ -129,17 +129,17 @@ def test_check_01_the_solved_size_keeps_to_the_budget_and_the_next_larger_one_do
 def test_check_01_golden_divisors(data: str, budget: float, divisor: int, rows: int, num_compressed: int) -> None:
     sizes = FIELDS[data]
     table = planned("qr", sizes, budget=budget, separate=True)
-    spec: Any = solve(table, members(sizes))
+    spec: Any = solve(table, vocabularies(sizes))
     assert spec.divisor == divisor
     assert cost(table, sizes, spec) == 4 * DIM * rows
-    assert sum(isinstance(part, Qr) for part in Qr.parts("t", members(sizes), DIM, spec)) == num_compressed
+    assert sum(isinstance(part, Qr) for part in Qr.parts("t", vocabularies(sizes), DIM, spec)) == num_compressed
 
 
 @pytest.mark.parametrize(("data", "divisor", "rows"), [("criteo", 1557, 46_673), ("avazu", 1151, 17_909)])
 def test_check_01_golden_cheapest_divisors(data: str, divisor: int, rows: int) -> None:
     sizes = FIELDS[data]
     table = planned("qr", sizes, budget=0.5, separate=True)
-    assert Qr.settings(members(sizes), DIM, table.spec)[-1] == divisor
+    assert Qr.settings(vocabularies(sizes), DIM, table.spec)[-1] == divisor
     assert cost(table, sizes, table.spec.model_copy(update={"divisor": divisor, "budget": None})) == 4 * DIM * rows
 
 
@@ -168,7 +168,10 @@ def test_check_01_golden_ranks(data: str, rank: int, floats: int, num_compressed
     sizes = FIELDS[data]
     table = planned("tt_rec", sizes, rank=rank)
     assert cost(table, sizes, table.spec) == 4 * floats
-    assert sum(isinstance(part, TtRec) for part in TtRec.parts("t", members(sizes), DIM, table.spec)) == num_compressed
+    assert (
+        sum(isinstance(part, TtRec) for part in TtRec.parts("t", vocabularies(sizes), DIM, table.spec))
+        == num_compressed
+    )
 
 
 @pytest.mark.parametrize(
@@ -212,7 +215,7 @@ def test_check_02_a_budget_out_of_reach_names_the_floor_and_who_can(
     case: str, keys: dict[str, Any], budget: float, floor: str
 ) -> None:
     with pytest.raises(ConfigError) as error:
-        build_schemes(planned(case, CRITEO, budget=budget, **keys), members(CRITEO))
+        build_schemes(planned(case, CRITEO, budget=budget, **keys), vocabularies(CRITEO))
     text, _, able = str(error.value).partition("; schemes that can reach the budget: ")
     assert text.startswith(f"tables.t.budget: scheme {case} cannot be made as small as ")
     assert text.endswith(f"the least it can be is {floor}")
@@ -225,7 +228,7 @@ def test_check_03_reported_bytes_are_those_of_the_exported_state(case: str) -> N
     torch.manual_seed(0)
     sizes = [3000, 400, 20, 5]
     table = planned(case, sizes, budget=0.5, **REACHABLE[case][0])
-    parts = build_schemes(table, members(sizes))
+    parts = build_schemes(table, vocabularies(sizes))
     exported = 0
     for part in parts:
         weights, file = filled(part), io.BytesIO()
@@ -257,13 +260,13 @@ def test_check_04_fields_no_larger_than_their_compressed_form_are_a_plain_table(
     case: str, keys: dict[str, Any]
 ) -> None:
     sizes = [20_000, 1]
-    parts = build_schemes(planned(case, sizes, **keys), members(sizes))
-    small = next(part for part in parts if part.members[0].name == "f1")
-    large = next(part for part in parts if part.members[0].name == "f0")
+    parts = build_schemes(planned(case, sizes, **keys), vocabularies(sizes))
+    small = next(part for part in parts if part.vocabularies[0].name == "f1")
+    large = next(part for part in parts if part.vocabularies[0].name == "f0")
     assert isinstance(small, Full)
     assert not isinstance(large, Full)
     (weight,) = filled(small).values()
-    plain = Full("t", members(sizes)[1:], DIM, table_sections()["full"](features=("f1",)))  # type: ignore[arg-type]
+    plain = Full("t", vocabularies(sizes)[1:], DIM, table_sections()["full"](features=("f1",)))  # type: ignore[arg-type]
     ids = torch.tensor([0, 0])
     served = small.serving({small.physical()[0].name: weight})(ids, 0)
     assert torch.equal(served, plain.serving({"t_table": weight})(ids, 0))
@@ -273,7 +276,7 @@ def test_check_04_fields_no_larger_than_their_compressed_form_are_a_plain_table(
 @pytest.mark.parametrize("case", sorted(REACHABLE))
 def test_check_05_training_takes_at_least_the_memory_of_serving(case: str) -> None:
     sizes = [3000, 400, 20, 5]
-    parts = build_schemes(planned(case, sizes, budget=0.5, **REACHABLE[case][0]), members(sizes))
+    parts = build_schemes(planned(case, sizes, budget=0.5, **REACHABLE[case][0]), vocabularies(sizes))
     training, serving = (
         sum(part.bytes(phase, sparse="sgd", dense="sgd") for part in parts) for phase in ("training", "serving")
     )
@@ -287,17 +290,17 @@ def test_check_05_training_takes_at_least_the_memory_of_serving(case: str) -> No
 
 def test_a_budget_in_bytes_is_solved() -> None:
     table = planned("hash", CRITEO, budget="10MB")
-    spec: Any = solve(table, members(CRITEO))
+    spec: Any = solve(table, vocabularies(CRITEO))
     assert (spec.rows, spec.budget) == (10_000_000 // (4 * DIM), None)
 
 
 def test_a_knob_is_left_alone() -> None:
     table = planned("qr", CRITEO, divisor=7)
-    assert solve(table, members(CRITEO)) is table.spec
+    assert solve(table, vocabularies(CRITEO)) is table.spec
 
 
 def test_bytes_are_a_budget_for_an_open_vocabulary_and_a_fraction_is_none() -> None:
-    table, opened = planned("hash", [1], budget="1MB"), [Member("f0", None)]
+    table, opened = planned("hash", [1], budget="1MB"), [FeatureVocabulary("f0", None)]
     (part,) = build_schemes(table, opened)
     assert part.serving_bytes() == 1_000_000
     message = "tables.t.budget: 'f0' has an open vocabulary, of which no fraction can be taken; give bytes, e.g. 10MB"
@@ -308,7 +311,7 @@ def test_bytes_are_a_budget_for_an_open_vocabulary_and_a_fraction_is_none() -> N
 def test_others_are_offered_for_an_open_vocabulary_only_if_they_take_one() -> None:
     table = planned("unified", [1], budget="1B")
     with pytest.raises(ConfigError, match="schemes that can reach the budget: none"):
-        build_schemes(table, [Member("f0", None)])
+        build_schemes(table, [FeatureVocabulary("f0", None)])
 
 
 @pytest.mark.parametrize(("keys", "got"), [("divisor: 3, budget: 0.1", "both"), ("operation: add", "neither")])
@@ -326,11 +329,11 @@ def test_divisors_are_the_smallest_that_do() -> None:
     for budget in range(min(rows), sum(sizes), 10):
         smallest = 1 + next(i for i, needed in enumerate(rows) if needed <= budget)
         spec: Any = table.spec.model_copy(update={"budget": f"{4 * DIM * budget} B"})
-        solved: Any = solve(ResolvedTable(name="t", fields=table.fields, dim=DIM, spec=spec), members(sizes))
+        solved: Any = solve(ResolvedTable(name="t", fields=table.fields, dim=DIM, spec=spec), vocabularies(sizes))
         assert solved.divisor == smallest
 
 
 def test_adaptemb_settings_leave_rows_beside_the_hot_ones() -> None:
     table = planned("adaptemb", CRITEO, budget=0.5, hot=0.1)
-    settings = AdaptEmb.settings(members(CRITEO), DIM, table.spec)
+    settings = AdaptEmb.settings(vocabularies(CRITEO), DIM, table.spec)
     assert (settings[0], settings[-1]) == (1.0, 0.1001)

@@ -12,7 +12,7 @@ from recsys.config.tables import table_sections
 from recsys.embeddings import Layout
 from recsys.export.torchscript import save, script, with_own_storage
 
-from .conftest import final_weights, sharded
+from .tiny_tables import final_weights, sharded
 
 NUM_IDS = {"user": 150_000, "item": 40_000, "tags": 10_000}
 HEADER = 4_000

@@ -12,7 +12,7 @@ import torch
 
 from recsys.config import Config, resolve
 from recsys.data.rows import Rows
-from recsys.embeddings import Layout, Member
+from recsys.embeddings import FeatureVocabulary, Layout
 from recsys.evaluation import auc
 from recsys.model import CtrModel
 from recsys.training.strategy import shard
@@ -51,8 +51,8 @@ def fitted(scheme: str, budget: float | None, *, seed: int, exponent: float = 1.
     content["train"] = {"sparse_optimizer": {"name": "adagrad", "lr": 0.05}, "dense_optimizer": {"lr": 0.003}}
     resolved = resolve(Config.model_validate(content, strict=False), [])
     torch.manual_seed(seed)
-    members = {name: Member(name, size) for name, size in SIZES.items()}
-    layout = Layout(resolved, members, jagged=False, regularized=False)
+    vocabularies = {name: FeatureVocabulary(name, size) for name, size in SIZES.items()}
+    layout = Layout(resolved, vocabularies, jagged=False, regularized=False)
     model = shard(CtrModel(resolved, layout), resolved.config.train.sparse_optimizer, device=torch.device("cpu"))
     task = CtrTask(model, resolved.config.train, ["label"])
 

@@ -17,7 +17,7 @@ from recsys.errors import ConfigError, DataError
 from recsys.export import script
 from recsys.training.strategy import table_weights
 
-from .conftest import MANY, final_weights, look_up, rows, sharded, train_steps
+from .tiny_tables import MANY, final_weights, look_up, rows, sharded, train_steps
 
 CASES: dict[str, dict[str, Any]] = {
     "full": {"scheme": "full"},
@@ -77,7 +77,7 @@ def one_table(make_layout: Callable[..., Layout], spec: dict[str, Any]) -> Calla
 def served(layout: Layout, weights: dict[str, Tensor], field: str, ids: Tensor) -> Tensor:
     """Embed ids (V,) by the serving form of their scheme: the reference for every lookup."""
     read = layout.reads[field]
-    vectors: Tensor = layout.schemes[read.scheme].serving(weights).eval()(ids, read.member)
+    vectors: Tensor = layout.schemes[read.scheme].serving(weights).eval()(ids, read.feature_index)
     return vectors
 
 
@@ -87,7 +87,7 @@ def looked_up(model: DistributedModelParallel, layout: Layout, batch: Any) -> di
     vectors = {}
     for name, read in layout.reads.items():
         ids = batch.ids[name][:0] if read.form == "bag" else batch.ids[name]
-        vectors[name] = layout.schemes[read.scheme].combine(found[name], ids, read.member)
+        vectors[name] = layout.schemes[read.scheme].combine(found[name], ids, read.feature_index)
     return vectors
 
 
@@ -97,9 +97,9 @@ def test_every_scheme_has_a_case() -> None:
 
 def test_remap_stays_inside_the_tables_for_the_first_and_the_last_id(one_table: Callable[..., Layout]) -> None:
     for scheme in one_table().schemes.values():
-        for member, vocabulary in enumerate(scheme.members):
-            tables = scheme.tables(member)
-            rows_KV = scheme.remap(torch.arange(vocabulary.size), member)
+        for feature_index, vocabulary in enumerate(scheme.vocabularies):
+            tables = scheme.tables(feature_index)
+            rows_KV = scheme.remap(torch.arange(vocabulary.size), feature_index)
             assert rows_KV.shape == (len(tables), vocabulary.size)
             for table, row_V in zip(tables, rows_KV, strict=True):
                 assert int(row_V.min()) >= 0
@@ -113,10 +113,10 @@ def test_the_serving_form_scripts_and_gives_the_same(one_table: Callable[..., La
     for scheme in layout.schemes.values():
         serving = scheme.serving(weights).eval()
         scripted = script(serving)
-        for member in range(len(scheme.members)):
-            vectors = serving(ids, member)
-            assert vectors.shape == (4, scheme.width(member))
-            torch.testing.assert_close(scripted(ids, member), vectors, rtol=0, atol=0)
+        for feature_index in range(len(scheme.vocabularies)):
+            vectors = serving(ids, feature_index)
+            assert vectors.shape == (4, scheme.width(feature_index))
+            torch.testing.assert_close(scripted(ids, feature_index), vectors, rtol=0, atol=0)
 
 
 @pytest.mark.parametrize("form", sorted(FORMS))
@@ -163,13 +163,13 @@ def test_the_gradient_of_a_row_is_the_sum_over_its_uses(one_table: Callable[...,
     for name, read in layout.reads.items():
         scheme = layout.schemes[read.scheme]
         ids = batch.ids[name]
-        tables = scheme.tables(read.member)
-        rows_KV = scheme.remap(ids, read.member)
+        tables = scheme.tables(read.feature_index)
+        rows_KV = scheme.remap(ids, read.feature_index)
         looked = [before[t.name][row_V] for t, row_V in zip(tables, rows_KV, strict=True)]
         if read.form == "bag":
             looked = [torch.stack([p.sum(dim=0) for p in x.split(batch.lengths[name].tolist())]) for x in looked]
             ids = ids[:0]
-        plain = plain + scheme.combine(looked, ids, read.member).square().sum()
+        plain = plain + scheme.combine(looked, ids, read.feature_index).square().sum()
     if not before or not plain.requires_grad:
         pytest.skip("no rows of floats")
     expected = torch.autograd.grad(plain, list(before.values()), allow_unused=True)
@@ -271,8 +271,8 @@ def test_bytes_are_known_before_any_tensor_exists(make_layout: Callable[..., Lay
     known = ["full", "hash", "unified", "multi_hash", "qr", "tt_rec", "dhe", "robe", "md", "adaptemb", "dpq", "mgqe"]
     if spec["scheme"] not in known:
         pytest.skip("its own codes are tensors of the size of the vocabulary")
-    members = {name: MANY if name == "user" else size for name, size in {"user": 0, "item": 7, "tags": 5}.items()}
-    layout = make_layout({"all": {"features": ["user", "item", "tags"], **spec}}, num_ids=members)
+    vocabularies = {name: MANY if name == "user" else size for name, size in {"user": 0, "item": 7, "tags": 5}.items()}
+    layout = make_layout({"all": {"features": ["user", "item", "tags"], **spec}}, num_ids=vocabularies)
     total = sum(scheme.bytes("serving", sparse="sgd", dense="adam") for scheme in layout.schemes.values())
     assert total > 0
 
@@ -307,10 +307,10 @@ def test_no_ids_give_no_vectors_and_gradients_of_zeros(one_table: Callable[..., 
     """A rank may have no part of a batch, and the others wait for its gradients."""
     for scheme in one_table(jagged=jagged).schemes.values():
         scheme.use_optimizer(SparseOptimizer(name="sgd"))
-        for member in range(len(scheme.members)):
-            looked = [torch.zeros(0, table.dim, requires_grad=True) for table in scheme.tables(member)]
-            vectors = scheme.combine(looked, torch.zeros(0, dtype=torch.int64), member)
-            assert vectors.shape == (0, scheme.width(member))
+        for feature_index in range(len(scheme.vocabularies)):
+            looked = [torch.zeros(0, table.dim, requires_grad=True) for table in scheme.tables(feature_index)]
+            vectors = scheme.combine(looked, torch.zeros(0, dtype=torch.int64), feature_index)
+            assert vectors.shape == (0, scheme.width(feature_index))
             loss = vectors.sum() + sum(found for found in [scheme.pop_aux_loss()] if found is not None)
             loss.backward()
             leaves = scheme.second_pass()

@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from recsys.config import HashTable
-from recsys.embeddings import Hash, Member
+from recsys.embeddings import FeatureVocabulary, Hash
 from recsys.embeddings.hashing import mix64
 from recsys.features.fingerprint import mix64 as mix64_numpy
 
@@ -21,7 +21,7 @@ def test_torch_and_numpy_mix_alike() -> None:
 
 @pytest.mark.parametrize("step", [1, 1000, 1024, 2**40])
 def test_open_keys_in_regular_steps_spread_over_the_rows(step: int) -> None:
-    table = Hash("t", [Member("item", None)], 4, HashTable(features=("item",), scheme="hash", rows=1000))
+    table = Hash("t", [FeatureVocabulary("item", None)], 4, HashTable(features=("item",), scheme="hash", rows=1000))
     used = torch.bincount(table.remap(torch.arange(20_000) * step, 0)[0], minlength=1000)
     assert int((used == 0).sum()) == 0
     assert int(used.max()) < 50
@@ -29,14 +29,14 @@ def test_open_keys_in_regular_steps_spread_over_the_rows(step: int) -> None:
 
 def test_open_keys_of_two_features_do_not_fall_on_the_same_rows() -> None:
     spec = HashTable(features=("a", "b"), scheme="hash", rows=1000)
-    table = Hash("t", [Member("a", None), Member("b", None)], 4, spec)
+    table = Hash("t", [FeatureVocabulary("a", None), FeatureVocabulary("b", None)], 4, spec)
     keys = torch.arange(1000)
     assert float((table.remap(keys, 0) == table.remap(keys, 1)).float().mean()) < 0.01
 
 
 def test_adding_a_feature_rehashes_no_other() -> None:
     spec = HashTable(features=("a",), scheme="hash", rows=1000)
-    alone = Hash("t", [Member("b", None)], 4, spec)
-    beside = Hash("t", [Member("a", None), Member("b", None)], 4, spec)
+    alone = Hash("t", [FeatureVocabulary("b", None)], 4, spec)
+    beside = Hash("t", [FeatureVocabulary("a", None), FeatureVocabulary("b", None)], 4, spec)
     keys = torch.arange(100)
     assert torch.equal(alone.remap(keys, 0), beside.remap(keys, 1))

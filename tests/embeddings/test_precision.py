@@ -12,8 +12,8 @@ from recsys.embeddings import Layout
 from recsys.export.torchscript import save, script, with_own_storage
 from recsys.training.strategy import table_weights
 
-from .conftest import final_weights, sharded
 from .test_contract import BATCH, CASES, FORMS, looked_up, served
+from .tiny_tables import final_weights, sharded
 
 HALVED = {
     name: case

@@ -9,7 +9,7 @@ from recsys.data.rows import Rows
 from recsys.embeddings import Layout, count_rows
 from recsys.training.strategy import table_weights
 
-from .conftest import look_up, rows, sharded
+from .tiny_tables import look_up, rows, sharded
 
 ONE = {"user": {"type": "id"}}
 

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from recsys.config import ResolvedConfig, load_config, resolve
 from recsys.embeddings import Layout
-from recsys.embeddings.vocabularies import vocabularies
+from recsys.embeddings.vocabularies import feature_vocabularies
 from recsys.export import export_module
 from recsys.export.graph import Graph
 from recsys.features.canonical import canonical
@@ -43,7 +43,7 @@ def make(text: str, train: pl.DataFrame, folder: Path) -> Made:
     resolved = resolve(load_config(path), train.columns)
     state = fit([train], resolved)
     wiring = TowerInputMap.of(resolved)
-    layout = Layout(resolved, vocabularies(resolved, state), jagged=bool(wiring.behaviours), regularized=False)
+    layout = Layout(resolved, feature_vocabularies(resolved, state), jagged=bool(wiring.behaviours), regularized=False)
     torch.manual_seed(5)
     tower = build_tower(tower_inputs(resolved, layout, wiring), resolved.config.model)
     for parameter in tower.parameters():
@@ -91,9 +91,9 @@ def _vectors(made: Made, field: str, value: object) -> Tensor:
     read = made.layout.reads[field]
     scheme = made.layout.schemes[read.scheme]
     ids = torch.tensor(value if isinstance(value, list) else [value], dtype=torch.int64)
-    rows = scheme.remap(ids, read.member)
-    looked_up = [made.weights[table.name][rows[k]] for k, table in enumerate(scheme.tables(read.member))]
-    return scheme.combine(looked_up, ids, read.member)
+    rows = scheme.remap(ids, read.feature_index)
+    looked_up = [made.weights[table.name][rows[k]] for k, table in enumerate(scheme.tables(read.feature_index))]
+    return scheme.combine(looked_up, ids, read.feature_index)
 
 
 def _pooled(pooling: str, vectors: Tensor) -> Tensor:

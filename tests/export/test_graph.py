@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from recsys.config import FullTable
-from recsys.embeddings import Member, PhysicalTable, Scheme
+from recsys.embeddings import FeatureVocabulary, PhysicalTable, Scheme
 from recsys.export import script
 from recsys.export.graph import Histories, TableReader
 
@@ -16,18 +16,18 @@ class TwoPlusOne(Scheme):
     takes_open = False
 
     def __init__(self) -> None:
-        super().__init__("t", [Member("a", 6), Member("b", 6)], 2, FullTable(features=("a", "b")))
+        super().__init__("t", [FeatureVocabulary("a", 6), FeatureVocabulary("b", 6)], 2, FullTable(features=("a", "b")))
         self.factor = nn.Parameter(torch.tensor([3.0]))
 
-    def tables(self, member: int) -> list[PhysicalTable]:
+    def tables(self, feature_index: int) -> list[PhysicalTable]:
         shared = PhysicalTable("t.shared", 4, 1)
         return [shared, PhysicalTable("t.other", 6, 1), shared]
 
-    def remap(self, id_V: Tensor, member: int) -> Tensor:
-        return torch.stack([id_V % 2, id_V, 2 + torch.div(id_V, 4, rounding_mode="floor") + 0 * member])
+    def remap(self, id_V: Tensor, feature_index: int) -> Tensor:
+        return torch.stack([id_V % 2, id_V, 2 + torch.div(id_V, 4, rounding_mode="floor") + 0 * feature_index])
 
-    def combine(self, rows: list[Tensor], id_V: Tensor, member: int) -> Tensor:
-        return torch.cat([rows[0] * rows[2] * self.factor, rows[1] + id_V.unsqueeze(1) * member], dim=1)
+    def combine(self, rows: list[Tensor], id_V: Tensor, feature_index: int) -> Tensor:
+        return torch.cat([rows[0] * rows[2] * self.factor, rows[1] + id_V.unsqueeze(1) * feature_index], dim=1)
 
 
 def test_lookups_that_share_a_physical_table_each_read_their_own_rows() -> None:

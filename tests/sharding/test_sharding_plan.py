@@ -15,14 +15,14 @@ from torchrec.distributed.types import ShardingEnv
 
 from recsys.config import Config, SparseOptimizer, resolve
 from recsys.config.tables import table_sections
-from recsys.embeddings import SCHEMES, Layout, Lookup, Member, fuse_optimizer
+from recsys.embeddings import SCHEMES, FeatureVocabulary, Layout, Lookup, fuse_optimizer
 from recsys.errors import ConfigError, ShardingError
 from recsys.sharding import GPUS, Machine, Placement, place
 from recsys.sharding.problem import PlanningProblem
 from recsys.sharding.remedies import Remedy, remedies
 from recsys.sharding.shards import can_deal, column_width
 from recsys.sharding.table_load import loads_of
-from tests.embeddings.conftest import rows
+from tests.embeddings.tiny_tables import rows
 from tests.ranks.together import together
 
 GB = 10**9
@@ -40,8 +40,8 @@ def layout_of(num_ids: dict[str, int], spec: dict[str, Any], *, dim: int = 16, j
     train = {"sparse_optimizer": {"name": "adagrad"}}
     given = {"label": "y", "features": features, "tables": tables, "model": model, "train": train}
     config = Config.model_validate(given, strict=False)
-    members = {name: Member(name, size) for name, size in num_ids.items()}
-    return Layout(resolve(config, []), members, jagged=jagged, regularized=False)
+    vocabularies = {name: FeatureVocabulary(name, size) for name, size in num_ids.items()}
+    return Layout(resolve(config, []), vocabularies, jagged=jagged, regularized=False)
 
 
 def placed(layout: Layout, machine: Machine, *, optimizer: str = "adagrad", **changes: Any) -> Placement:
@@ -224,8 +224,8 @@ def applied(
         },
         strict=False,
     )
-    members = {name: Member(name, size) for name, size in num_ids.items()}
-    layout = Layout(resolve(config, []), members, jagged=False, regularized=False)
+    vocabularies = {name: FeatureVocabulary(name, size) for name, size in num_ids.items()}
+    layout = Layout(resolve(config, []), vocabularies, jagged=False, regularized=False)
     return placed(layout, machine, optimizer=optimizer, dense_bytes=20_000_000)
 
 

@@ -71,7 +71,7 @@ def test_a_run_learns_and_reports_its_bytes(whole: TrainResult) -> None:
     built = load_run(whole.folder, device=torch.device("cpu"))
     schemes = list(built.layout.schemes.values())
     assert all(isinstance(scheme, IntegerTable) for scheme in schemes)
-    num_users, num_items = (sum(member.size for member in scheme.members) for scheme in schemes)
+    num_users, num_items = (sum(vocabulary.size for vocabulary in scheme.vocabularies) for scheme in schemes)
     assert whole.metrics["embedding_bytes.serving"] == 8 * num_users + (8 + 4) * num_items
     rates, draws = 8 + 2 * 8, 2 * 16
     assert (

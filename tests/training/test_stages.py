@@ -359,7 +359,7 @@ class TwoPasses(Full):
         self.register_buffer("passes", torch.zeros(()))
         self.leaf = torch.ones(())
 
-    def combine(self, rows: list[torch.Tensor], id_V: torch.Tensor, member: int) -> torch.Tensor:
+    def combine(self, rows: list[torch.Tensor], id_V: torch.Tensor, feature_index: int) -> torch.Tensor:
         return rows[0] * self.leaf
 
     def second_pass(self) -> list[torch.Tensor]:

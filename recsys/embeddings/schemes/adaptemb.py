@@ -14,7 +14,7 @@ from torch import Tensor
 
 from recsys.config.tables import AdaptEmbTable, Table
 from recsys.embeddings.hashing import modulo_collisions
-from recsys.embeddings.scheme import Member, PhysicalTable, Scheme, Settings
+from recsys.embeddings.scheme import FeatureVocabulary, PhysicalTable, Scheme, Settings
 from recsys.embeddings.schemes.per_feature import separate
 
 __all__ = ["AdaptEmb"]
@@ -24,15 +24,15 @@ DECADES = 6
 
 
 class AdaptEmb(Scheme):
-    """Rows of one member, ceil(rate * ids): the first for its most frequent ids, the rest shared by `rank mod rest`.
+    """Rows of one vocabulary, ceil(rate * ids): the first for its frequent ids, the rest shared by `rank mod rest`.
 
     DIFF: needs no map from ids to rows, which would cost a word for each id: ids are in the order of their frequency.
     Only where they are not, as in listed vocabularies, the ranks are stored, and counted. Without `hot`, half of the
-    rows are for frequent ids. Members whose table would not be smaller are plain.
+    rows are for frequent ids. Vocabularies whose table would not be smaller are plain.
 
     Example:
         >>> spec = AdaptEmbTable(features=("item",), scheme="adaptemb", rate=0.1, hot=0.05)
-        >>> table = AdaptEmb("t", [Member("item", 100)], 4, spec)
+        >>> table = AdaptEmb("t", [FeatureVocabulary("item", 100)], 4, spec)
         >>> table.tables(0)[0].rows, table.remap(torch.tensor([0, 4, 5, 9, 10, 99]), 0).tolist()
         (10, [[0, 4, 5, 9, 5, 9]])
     """
@@ -40,34 +40,34 @@ class AdaptEmb(Scheme):
     sums_bags = True
     ranks: Tensor | None
 
-    def __init__(self, name: str, members: Sequence[Member], dim: int, spec: Table) -> None:
+    def __init__(self, name: str, vocabularies: Sequence[FeatureVocabulary], dim: int, spec: Table) -> None:
         assert isinstance(spec, AdaptEmbTable)
         assert spec.rate is not None
-        (member,) = members
+        (vocabulary,) = vocabularies
         # Without its ranks: the exported form must not hold them twice.
-        super().__init__(name, [member._replace(ranks=None)], dim, spec)
-        self.rows = math.ceil(member.size * spec.rate)
-        self.num_hot = self.rows // 2 if spec.hot is None else math.floor(member.size * spec.hot)
-        self.register_buffer("ranks", None if member.ranks is None else member.ranks.to(torch.int32))
+        super().__init__(name, [vocabulary._replace(ranks=None)], dim, spec)
+        self.rows = math.ceil(vocabulary.size * spec.rate)
+        self.num_hot = self.rows // 2 if spec.hot is None else math.floor(vocabulary.size * spec.hot)
+        self.register_buffer("ranks", None if vocabulary.ranks is None else vocabulary.ranks.to(torch.int32))
 
     @classmethod
-    def parts(cls, name: str, members: Sequence[Member], dim: int, spec: Table) -> list[Scheme]:
-        return separate(cls, name, members, dim, spec)
+    def parts(cls, name: str, vocabularies: Sequence[FeatureVocabulary], dim: int, spec: Table) -> list[Scheme]:
+        return separate(cls, name, vocabularies, dim, spec)
 
     @classmethod
-    def settings(cls, members: Sequence[Member], dim: int, spec: Table) -> Settings:  # noqa: ARG003
+    def settings(cls, vocabularies: Sequence[FeatureVocabulary], dim: int, spec: Table) -> Settings:  # noqa: ARG003
         """Return the rates of four digits above `hot`."""
         assert isinstance(spec, AdaptEmbTable)
         rates = [digits / 10 ** (4 + decade) for decade in range(DECADES) for digits in range(9999, 999, -1)]
         return [rate for rate in (1.0, *rates) if rate > (spec.hot or 0.0)]
 
-    def tables(self, member: int) -> list[PhysicalTable]:  # noqa: ARG002
+    def tables(self, feature_index: int) -> list[PhysicalTable]:  # noqa: ARG002
         return [self.table("", self.rows, self.dim)]
 
-    def expected_merged(self, member: int) -> float:
-        return modulo_collisions(self.members[member].size - self.num_hot, self.rows - self.num_hot)
+    def expected_merged(self, feature_index: int) -> float:
+        return modulo_collisions(self.vocabularies[feature_index].size - self.num_hot, self.rows - self.num_hot)
 
-    def remap(self, id_V: Tensor, member: int) -> Tensor:  # noqa: ARG002
+    def remap(self, id_V: Tensor, feature_index: int) -> Tensor:  # noqa: ARG002
         ranks = self.ranks
         rank_V = id_V if ranks is None else ranks.to(id_V.device)[id_V].long()
         shared_V = self.num_hot + torch.remainder(rank_V - self.num_hot, self.rows - self.num_hot)

@@ -19,7 +19,7 @@ from torch.nn import functional
 
 from recsys.config import SparseOptimizer
 from recsys.config.tables import AlptTable, Table
-from recsys.embeddings.scheme import Member
+from recsys.embeddings.scheme import FeatureVocabulary
 from recsys.embeddings.schemes.integer_table import IntegerTable
 from recsys.embeddings.schemes.row_optimizer import RowOptimizer
 
@@ -48,16 +48,16 @@ class Alpt(IntegerTable):
     DIFF: a scale stays above 1e-8.
 
     Example:
-        >>> table = Alpt("t", [Member("item", 1000)], 16, AlptTable(features=("item",), scheme="alpt"))
+        >>> table = Alpt("t", [FeatureVocabulary("item", 1000)], 16, AlptTable(features=("item",), scheme="alpt"))
         >>> table.serving_bytes() / (4 * 16 * 1000)
         0.3125
     """
 
     scales: Tensor
 
-    def __init__(self, name: str, members: Sequence[Member], dim: int, spec: Table) -> None:
+    def __init__(self, name: str, vocabularies: Sequence[FeatureVocabulary], dim: int, spec: Table) -> None:
         assert isinstance(spec, AlptTable)
-        super().__init__(name, members, dim, spec, bits=spec.bits, scale=spec.scale)
+        super().__init__(name, vocabularies, dim, spec, bits=spec.bits, scale=spec.scale)
         self.scale_lr = spec.scale_lr
         self.low, self.high = -(2 ** (spec.bits - 1)), 2 ** (spec.bits - 1) - 1
         self.register_buffer("scales", torch.full((self.num_rows, 1), spec.scale))
@@ -72,10 +72,10 @@ class Alpt(IntegerTable):
         assert self._moved is None, f"{self.name}: the step before has not been finished"
         self._moved = Moved(row_U, self.read(row_U) - change_UD)
 
-    def combine(self, rows: list[Tensor], id_V: Tensor, member: int) -> Tensor:
+    def combine(self, rows: list[Tensor], id_V: Tensor, feature_index: int) -> Tensor:
         if self._moved is None or self._leaf_U1 is None:
-            return super().combine(rows, id_V, member)
-        row_V = id_V + self.first_rows[member]
+            return super().combine(rows, id_V, feature_index)
+        row_V = id_V + self.first_rows[feature_index]
         place_V = torch.searchsorted(self._moved.rows, row_V).clamp(max=len(self._moved.rows) - 1)
         value_VD = functional.embedding(place_V, self._moved.values)
         scale_V1 = functional.embedding(place_V, self._leaf_U1)
@@ -144,7 +144,7 @@ class LearntStep(torch.autograd.Function):
 
 
 class CodesAndScales(nn.Module):
-    """Integer codes (N, D) and a scale (N, 1) for each row: (id_V, member) -> (V, D)."""
+    """Integer codes (N, D) and a scale (N, 1) for each row: (id_V, feature_index) -> (V, D)."""
 
     codes: Tensor
     scales: Tensor
@@ -156,6 +156,6 @@ class CodesAndScales(nn.Module):
         self.register_buffer("scales", scales)
         self.first_rows = first_rows
 
-    def forward(self, id_V: Tensor, member: int) -> Tensor:
-        row_V = id_V + self.first_rows[member]
+    def forward(self, id_V: Tensor, feature_index: int) -> Tensor:
+        row_V = id_V + self.first_rows[feature_index]
         return functional.embedding(row_V, self.codes) * functional.embedding(row_V, self.scales)

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from recsys.config.tables import DpqTable, MgqeTable, Table
-from recsys.embeddings.scheme import Init, Member, PhysicalTable, Scheme, Settings
+from recsys.embeddings.scheme import FeatureVocabulary, Init, PhysicalTable, Scheme, Settings
 from recsys.embeddings.schemes.per_feature import separate
 from recsys.errors import ConfigError
 from recsys.ranks import current, sum_over_ranks
@@ -42,40 +42,47 @@ class Quantized(Scheme):
     rank: Tensor  # (ids,) int32, or (0,) where ids are in the order of frequency
 
     def __init__(
-        self, name: str, members: Sequence[Member], dim: int, spec: Table, *, num_hot: int, cold_choices: int
+        self,
+        name: str,
+        vocabularies: Sequence[FeatureVocabulary],
+        dim: int,
+        spec: Table,
+        *,
+        num_hot: int,
+        cold_choices: int,
     ) -> None:
-        super().__init__(name, members, dim, spec)
+        super().__init__(name, vocabularies, dim, spec)
         assert isinstance(spec, DpqTable | MgqeTable)
         assert spec.parts is not None
-        self.num_ids = members[0].size
+        self.num_ids = vocabularies[0].size
         self.num_hot = num_hot
         self.num_parts = spec.parts
         self.choices = spec.choices
         self.cold_choices = cold_choices
         self.codebook = nn.Parameter(torch.empty(spec.parts, spec.choices, dim // spec.parts))
         Init()(self.codebook)  # as fresh rows
-        ranks = members[0].ranks if num_hot < self.num_ids else None
+        ranks = vocabularies[0].ranks if num_hot < self.num_ids else None
         self.register_buffer("rank", torch.empty(0, dtype=torch.int32) if ranks is None else ranks.int())
         self._loss: Tensor | None = None
 
     @classmethod
-    def parts(cls, name: str, members: Sequence[Member], dim: int, spec: Table) -> list[Scheme]:
+    def parts(cls, name: str, vocabularies: Sequence[FeatureVocabulary], dim: int, spec: Table) -> list[Scheme]:
         assert isinstance(spec, DpqTable | MgqeTable)
         if dim % (spec.parts or dim):
             raise ConfigError(f"tables.{name}.parts: must divide the table's dim, {dim}, got {spec.parts}")
-        return separate(cls, name, members, dim, spec)
+        return separate(cls, name, vocabularies, dim, spec)
 
     @classmethod
-    def settings(cls, members: Sequence[Member], dim: int, spec: Table) -> Settings:  # noqa: ARG003
+    def settings(cls, vocabularies: Sequence[FeatureVocabulary], dim: int, spec: Table) -> Settings:  # noqa: ARG003
         return [parts for parts in range(dim, 0, -1) if dim % parts == 0]
 
-    def tables(self, member: int) -> list[PhysicalTable]:  # noqa: ARG002
+    def tables(self, feature_index: int) -> list[PhysicalTable]:  # noqa: ARG002
         return [self.table("", self.num_ids, self.dim)]
 
-    def remap(self, id_V: Tensor, member: int) -> Tensor:  # noqa: ARG002
+    def remap(self, id_V: Tensor, feature_index: int) -> Tensor:  # noqa: ARG002
         return id_V.unsqueeze(0)
 
-    def combine(self, rows: list[Tensor], id_V: Tensor, member: int) -> Tensor:  # noqa: ARG002
+    def combine(self, rows: list[Tensor], id_V: Tensor, feature_index: int) -> Tensor:  # noqa: ARG002
         (row_VD,) = rows
         centroid_VD = centroids(self.encode(row_VD.detach(), id_V), self.codebook)
         if self.training:  # also without ids: DistributedDataParallel wants the codebook to be used in every step
@@ -123,7 +130,7 @@ class Quantized(Scheme):
 
 
 class CodeReader(nn.Module):
-    """The serving form: packed codes and a codebook, (id_V, member) -> (V, D).
+    """The serving form: packed codes and a codebook, (id_V, feature_index) -> (V, D).
 
     Args:
         hot_codes: (hot ids, B) uint8.
@@ -157,7 +164,7 @@ class CodeReader(nn.Module):
         self.hot_bits = hot_bits
         self.cold_bits = cold_bits
 
-    def forward(self, id_V: Tensor, member: int) -> Tensor:  # noqa: ARG002
+    def forward(self, id_V: Tensor, feature_index: int) -> Tensor:  # noqa: ARG002
         return centroids(self.codes(id_V), self.codebook)
 
     def codes(self, id_V: Tensor) -> Tensor:

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from recsys.config.tables import DedupTable, Table
-from recsys.embeddings.scheme import Member, PhysicalTable, Scheme, Settings
+from recsys.embeddings.scheme import FeatureVocabulary, PhysicalTable, Scheme, Settings
 from recsys.embeddings.schemes.per_feature import full_if_smaller
 
 __all__ = ["Dedup", "merge"]
@@ -32,7 +32,7 @@ PIECE = 2**24
 
 
 class Dedup(Scheme):
-    """All members end to end, cut in blocks; after the first stage `block_map` says which block stands for which.
+    """All vocabularies end to end, cut in blocks; after the first stage `block_map` says which block stands for which.
 
     DIFF: where the paper misses a budget, tolerance and buckets are doubled and the blocks gone through again, until
     as few blocks are left as were asked for. Tables of less than a million ids have blocks of less than 10,000 rows,
@@ -41,7 +41,7 @@ class Dedup(Scheme):
     Example:
         >>> from recsys.config.tables import DedupTable
         >>> spec = DedupTable(features=("item",), scheme="dedup", blocks=1, block_rows=5)
-        >>> table = Dedup("t", [Member("item", 10)], 4, spec)
+        >>> table = Dedup("t", [FeatureVocabulary("item", 10)], 4, spec)
         >>> table.next_stage({"t_table": torch.ones(10, 4)})
         >>> table.block_map.tolist(), table.remap(torch.tensor([0, 7]), 0).tolist()
         ([0, 0], [[0, 2]])
@@ -56,13 +56,13 @@ class Dedup(Scheme):
     block_map: Tensor
     """(B,) int32: the block whose rows a block has; itself while nothing is merged."""
 
-    def __init__(self, name: str, members: Sequence[Member], dim: int, spec: Table) -> None:
-        super().__init__(name, members, dim, spec)
+    def __init__(self, name: str, vocabularies: Sequence[FeatureVocabulary], dim: int, spec: Table) -> None:
+        super().__init__(name, vocabularies, dim, spec)
         assert isinstance(spec, DedupTable)
         assert spec.blocks is not None
         self.first_rows = [0]
-        for member in members:
-            self.first_rows.append(self.first_rows[-1] + member.size)
+        for vocabulary in vocabularies:
+            self.first_rows.append(self.first_rows[-1] + vocabulary.size)
         self.block_rows = rows_of_block(self.first_rows[-1], spec)
         num_blocks = math.ceil(self.first_rows[-1] / self.block_rows)
         self.num_kept = min(spec.blocks, num_blocks)
@@ -70,20 +70,20 @@ class Dedup(Scheme):
         self.register_buffer("block_map", torch.arange(num_blocks, dtype=torch.int32))
 
     @classmethod
-    def parts(cls, name: str, members: Sequence[Member], dim: int, spec: Table) -> list[Scheme]:
-        return [full_if_smaller(cls(name, members, dim, spec))]
+    def parts(cls, name: str, vocabularies: Sequence[FeatureVocabulary], dim: int, spec: Table) -> list[Scheme]:
+        return [full_if_smaller(cls(name, vocabularies, dim, spec))]
 
     @classmethod
-    def settings(cls, members: Sequence[Member], dim: int, spec: Table) -> Settings:  # noqa: ARG003
+    def settings(cls, vocabularies: Sequence[FeatureVocabulary], dim: int, spec: Table) -> Settings:  # noqa: ARG003
         assert isinstance(spec, DedupTable)
-        num_rows = sum(member.size for member in members)
+        num_rows = sum(vocabulary.size for vocabulary in vocabularies)
         return range(math.ceil(num_rows / rows_of_block(num_rows, spec)), 0, -1)
 
-    def tables(self, member: int) -> list[PhysicalTable]:  # noqa: ARG002
+    def tables(self, feature_index: int) -> list[PhysicalTable]:  # noqa: ARG002
         return [self.table("", len(self.block_map) * self.block_rows, self.dim)]  # the last block is padded
 
-    def remap(self, id_V: Tensor, member: int) -> Tensor:
-        row_V = id_V + self.first_rows[member]
+    def remap(self, id_V: Tensor, feature_index: int) -> Tensor:
+        row_V = id_V + self.first_rows[feature_index]
         block_V = self.block_map.to(id_V.device)[row_V // self.block_rows].long()
         return (block_V * self.block_rows + row_V % self.block_rows).unsqueeze(0)
 
@@ -106,7 +106,7 @@ class Dedup(Scheme):
 
 
 class BlockReader(nn.Module):
-    """The blocks that stayed, and for each block of ids which of them it has: (id_V, member) -> (V, D)."""
+    """The blocks that stayed, and for each block of ids which of them it has: (id_V, feature_index) -> (V, D)."""
 
     first_rows: list[int]
     block_map: Tensor
@@ -120,8 +120,8 @@ class BlockReader(nn.Module):
         self.weight = nn.Parameter(blocks[kept.long()].flatten(0, 1), requires_grad=False)
         self.register_buffer("block_map", place_B.int())
 
-    def forward(self, id_V: Tensor, member: int) -> Tensor:
-        row_V = id_V + self.first_rows[member]
+    def forward(self, id_V: Tensor, feature_index: int) -> Tensor:
+        row_V = id_V + self.first_rows[feature_index]
         block_V = self.block_map[row_V // self.block_rows].long()
         return functional.embedding(block_V * self.block_rows + row_V % self.block_rows, self.weight).float()
 

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from recsys.config.tables import DeepLightTable, Table
-from recsys.embeddings.scheme import Member, Scheme, Settings, StepPlace
+from recsys.embeddings.scheme import FeatureVocabulary, Scheme, Settings, StepPlace
 from recsys.embeddings.schemes.full import Full
 from recsys.embeddings.schemes.per_feature import full_if_smaller
 from recsys.errors import ConfigError
@@ -45,7 +45,7 @@ class DeepLight(Full):
     Example:
         >>> from recsys.config.tables import DeepLightTable
         >>> spec = DeepLightTable(features=("item",), scheme="deeplight", density=0.25)
-        >>> table = DeepLight("t", [Member("item", 3)], 4, spec)
+        >>> table = DeepLight("t", [FeatureVocabulary("item", 3)], 4, spec)
         >>> weights = {"t_table": torch.arange(12.0).view(3, 4)}
         >>> table.next_stage(weights)
         >>> table.before_validation(weights)
@@ -59,8 +59,8 @@ class DeepLight(Full):
 
     is_last_stage: Tensor
 
-    def __init__(self, name: str, members: Sequence[Member], dim: int, spec: Table) -> None:
-        super().__init__(name, members, dim, spec)
+    def __init__(self, name: str, vocabularies: Sequence[FeatureVocabulary], dim: int, spec: Table) -> None:
+        super().__init__(name, vocabularies, dim, spec)
         assert isinstance(spec, DeepLightTable)
         assert spec.density is not None
         self.num_rows = self.first_rows[-1]
@@ -71,12 +71,12 @@ class DeepLight(Full):
         self.register_buffer("is_last_stage", torch.zeros((), dtype=torch.bool))
 
     @classmethod
-    def parts(cls, name: str, members: Sequence[Member], dim: int, spec: Table) -> list[Scheme]:
-        return [full_if_smaller(cls(name, members, dim, spec))]
+    def parts(cls, name: str, vocabularies: Sequence[FeatureVocabulary], dim: int, spec: Table) -> list[Scheme]:
+        return [full_if_smaller(cls(name, vocabularies, dim, spec))]
 
     @classmethod
-    def settings(cls, members: Sequence[Member], dim: int, spec: Table) -> Settings:  # noqa: ARG003
-        return Densities(dim * sum(member.size for member in members))
+    def settings(cls, vocabularies: Sequence[FeatureVocabulary], dim: int, spec: Table) -> Settings:  # noqa: ARG003
+        return Densities(dim * sum(vocabulary.size for vocabulary in vocabularies))
 
     def share_of_zeros(self, place: StepPlace) -> float:
         """Return the share of zeros that pruning leaves at a step of the first stage."""
@@ -173,8 +173,8 @@ class CompressedRows(SparseRows):
         end = torch.bincount(row_E, minlength=num_rows).cumsum(0)
         self.register_buffer("first", torch.cat([end.new_zeros(1), end]).int())
 
-    def forward(self, id_V: Tensor, member: int) -> Tensor:
-        row_V = id_V + self.first_rows[member]
+    def forward(self, id_V: Tensor, feature_index: int) -> Tensor:
+        row_V = id_V + self.first_rows[feature_index]
         return self.fill(self.first[row_V].long(), self.first[row_V + 1].long())
 
 
@@ -186,8 +186,8 @@ class Coordinates(SparseRows):
     def add_rows(self, row_E: Tensor, num_rows: int) -> None:  # noqa: ARG002
         self.register_buffer("row", row_E.int())
 
-    def forward(self, id_V: Tensor, member: int) -> Tensor:
-        row_V = (id_V + self.first_rows[member]).int()
+    def forward(self, id_V: Tensor, feature_index: int) -> Tensor:
+        row_V = (id_V + self.first_rows[feature_index]).int()
         return self.fill(torch.searchsorted(self.row, row_V), torch.searchsorted(self.row, row_V, right=True))
 
 

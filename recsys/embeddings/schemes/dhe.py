@@ -22,7 +22,7 @@ from torch.nn import functional
 
 from recsys.config.tables import DheTable, Table
 from recsys.embeddings.hashing import mix64, name_salt, salted
-from recsys.embeddings.scheme import Member, PhysicalTable, Scheme, Settings
+from recsys.embeddings.scheme import FeatureVocabulary, PhysicalTable, Scheme, Settings
 from recsys.embeddings.schemes.per_feature import plain
 from recsys.ranks import current, gather_rows
 from recsys.ranks.batch_norm import BatchNorm
@@ -65,18 +65,18 @@ class Dhe(Scheme):
     Example:
         >>> from recsys.config.tables import DheTable
         >>> spec = DheTable(features=("item",), scheme="dhe", width=32, hashes=64)
-        >>> Dhe("t", [Member("item", None)], 4, spec).combine([], torch.tensor([7, 8, 7]), 0).shape
+        >>> Dhe("t", [FeatureVocabulary("item", None)], 4, spec).combine([], torch.tensor([7, 8, 7]), 0).shape
         torch.Size([3, 4])
     """
 
     takes_open = True
     ids_merge = "by_training"
 
-    def __init__(self, name: str, members: Sequence[Member], dim: int, spec: Table) -> None:
-        super().__init__(name, members, dim, spec)
+    def __init__(self, name: str, vocabularies: Sequence[FeatureVocabulary], dim: int, spec: Table) -> None:
+        super().__init__(name, vocabularies, dim, spec)
         assert isinstance(spec, DheTable)
         assert spec.width is not None
-        self.salt = name_salt(members[0].name)
+        self.salt = name_salt(vocabularies[0].name)
         self.num_hashes = spec.hashes
         widths = [spec.hashes, *[spec.width] * spec.layers]
         self.hidden = nn.ModuleList(nn.Linear(i, o, bias=False) for i, o in pairwise(widths))
@@ -93,33 +93,33 @@ class Dhe(Scheme):
         nn.init.zeros_(self.out.bias)
 
     @classmethod
-    def parts(cls, name: str, members: Sequence[Member], dim: int, spec: Table) -> list[Scheme]:
+    def parts(cls, name: str, vocabularies: Sequence[FeatureVocabulary], dim: int, spec: Table) -> list[Scheme]:
         """Compare sizes before an MLP is made: it may be far larger than the table of a small feature."""
         return [
-            cls.alone(name, member, dim, spec)
-            if member.num_ids is None or counted_floats(dim, spec) < dim * member.num_ids
-            else plain(f"{name}/{member.name}", [member], dim, spec)
-            for member in members
+            cls.alone(name, vocabulary, dim, spec)
+            if vocabulary.num_ids is None or counted_floats(dim, spec) < dim * vocabulary.num_ids
+            else plain(f"{name}/{vocabulary.name}", [vocabulary], dim, spec)
+            for vocabulary in vocabularies
         ]
 
     @classmethod
-    def settings(cls, members: Sequence[Member], dim: int, spec: Table) -> Settings:  # noqa: ARG003
+    def settings(cls, vocabularies: Sequence[FeatureVocabulary], dim: int, spec: Table) -> Settings:  # noqa: ARG003
         return range(MOST_UNITS, 0, -1)
 
     @classmethod
-    def cost(cls, members: Sequence[Member], dim: int, spec: Table) -> int:
+    def cost(cls, vocabularies: Sequence[FeatureVocabulary], dim: int, spec: Table) -> int:
         """Count as the survey does, batch normalisations included, so that budgets give its widths."""
         counted = counted_floats(dim, spec)
-        sizes = [counted if m.num_ids is None else min(counted, dim * m.num_ids) for m in members]
+        sizes = [counted if m.num_ids is None else min(counted, dim * m.num_ids) for m in vocabularies]
         return 4 * sum(sizes)
 
-    def tables(self, member: int) -> list[PhysicalTable]:  # noqa: ARG002
+    def tables(self, feature_index: int) -> list[PhysicalTable]:  # noqa: ARG002
         return []
 
-    def remap(self, id_V: Tensor, member: int) -> Tensor:  # noqa: ARG002
+    def remap(self, id_V: Tensor, feature_index: int) -> Tensor:  # noqa: ARG002
         return id_V.new_empty(0, len(id_V))
 
-    def combine(self, rows: list[Tensor], id_V: Tensor, member: int) -> Tensor:  # noqa: ARG002
+    def combine(self, rows: list[Tensor], id_V: Tensor, feature_index: int) -> Tensor:  # noqa: ARG002
         id_U, use_V = torch.unique(id_V, return_inverse=True)
         if self.training:
             return self._embed(id_U, shares(id_U))[use_V]
@@ -150,7 +150,7 @@ def shares(id_U: Tensor) -> Tensor | None:
 
 
 class FoldedMlp(nn.Module):
-    """The serving form: linear layers with the batch normalisations multiplied in, (id_V, member) -> (V, D)."""
+    """The serving form: linear layers with the batch normalisations multiplied in, (id_V, feature_index) -> (V, D)."""
 
     def __init__(self, scheme: Dhe) -> None:
         super().__init__()
@@ -160,7 +160,7 @@ class FoldedMlp(nn.Module):
         self.hidden = nn.ModuleList(fold(i, o) for i, o in zip(scheme.hidden, scheme.norms, strict=True))
         self.out = linear(scheme.out.weight, scheme.out.bias)
 
-    def forward(self, id_V: Tensor, member: int) -> Tensor:  # noqa: ARG002
+    def forward(self, id_V: Tensor, feature_index: int) -> Tensor:  # noqa: ARG002
         id_U, use_V = torch.unique(id_V, return_inverse=True)
         found = [self.embed(chunk) for chunk in id_U.split(self.chunk)]
         return torch.cat(found)[use_V]

@@ -7,7 +7,7 @@ DPQ-VQ, with a codebook for each part.
 from collections.abc import Sequence
 
 from recsys.config.tables import DpqTable, Table
-from recsys.embeddings.scheme import Member
+from recsys.embeddings.scheme import FeatureVocabulary
 from recsys.embeddings.schemes.codebook import Quantized
 
 __all__ = ["Dpq"]
@@ -18,10 +18,10 @@ class Dpq(Quantized):
 
     Example:
         >>> spec = DpqTable(features=("item",), scheme="dpq", parts=2)
-        >>> Dpq("t", [Member("item", 1000)], 4, spec).serving_bytes()  # 2 codes of 5 bits an id, 32 centroids
+        >>> Dpq("t", [FeatureVocabulary("item", 1000)], 4, spec).serving_bytes()  # 2 codes of 5 bits, 32 centroids
         2512
     """
 
-    def __init__(self, name: str, members: Sequence[Member], dim: int, spec: Table) -> None:
+    def __init__(self, name: str, vocabularies: Sequence[FeatureVocabulary], dim: int, spec: Table) -> None:
         assert isinstance(spec, DpqTable)
-        super().__init__(name, members, dim, spec, num_hot=members[0].size, cold_choices=spec.choices)
+        super().__init__(name, vocabularies, dim, spec, num_hot=vocabularies[0].size, cold_choices=spec.choices)

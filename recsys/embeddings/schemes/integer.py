@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from recsys.config.tables import Int8Table, Int16Table, Table
-from recsys.embeddings.scheme import Member
+from recsys.embeddings.scheme import FeatureVocabulary
 from recsys.embeddings.schemes.integer_table import IntegerTable
 
 __all__ = ["Integer"]
@@ -28,14 +28,14 @@ class Integer(IntegerTable):
     DIFF: rows are drawn from N(0, 0.01) as those of all schemes, instead of U(+-sqrt(1 / largest vocabulary)).
 
     Example:
-        >>> table = Integer("t", [Member("item", 1000)], 4, Int8Table(features=("item",), scheme="int8"))
+        >>> table = Integer("t", [FeatureVocabulary("item", 1000)], 4, Int8Table(features=("item",), scheme="int8"))
         >>> table.codes.dtype, table.codes.shape, table.serving_bytes()
         (torch.int8, torch.Size([1000, 4]), 4000)
     """
 
-    def __init__(self, name: str, members: Sequence[Member], dim: int, spec: Table) -> None:
+    def __init__(self, name: str, vocabularies: Sequence[FeatureVocabulary], dim: int, spec: Table) -> None:
         assert isinstance(spec, (Int8Table, Int16Table))
-        super().__init__(name, members, dim, spec, bits=8 if isinstance(spec, Int8Table) else 16, scale=spec.scale)
+        super().__init__(name, vocabularies, dim, spec, bits=8 if isinstance(spec, Int8Table) else 16, scale=spec.scale)
         self.scale = spec.scale
 
     def read(self, row_V: Tensor) -> Tensor:
@@ -50,7 +50,7 @@ class Integer(IntegerTable):
 
 
 class ScaledCodes(nn.Module):
-    """Integer codes (N, D) and one scale: (id_V, member) -> (V, D)."""
+    """Integer codes (N, D) and one scale: (id_V, feature_index) -> (V, D)."""
 
     codes: Tensor
     scale: float
@@ -62,6 +62,6 @@ class ScaledCodes(nn.Module):
         self.scale = scale
         self.first_rows = first_rows
 
-    def forward(self, id_V: Tensor, member: int) -> Tensor:
-        row_V = id_V + self.first_rows[member]
+    def forward(self, id_V: Tensor, feature_index: int) -> Tensor:
+        row_V = id_V + self.first_rows[feature_index]
         return functional.embedding(row_V, self.codes).to(torch.float32) * self.scale

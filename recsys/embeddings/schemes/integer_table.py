@@ -24,7 +24,7 @@ from torch.nn import functional
 from recsys.config import SparseOptimizer
 from recsys.config.tables import Table
 from recsys.embeddings.hashing import mix64
-from recsys.embeddings.scheme import Init, Member, Phase, PhysicalTable, Scheme, tensor_bytes
+from recsys.embeddings.scheme import FeatureVocabulary, Init, Phase, PhysicalTable, Scheme, tensor_bytes
 from recsys.embeddings.schemes.row_optimizer import RowOptimizer
 from recsys.ranks import current, gather_rows
 
@@ -36,11 +36,11 @@ CHUNK = 2**18
 
 
 class IntegerTable(Scheme):
-    """Integer codes of the rows of all members, laid end to end; subclasses say what a code is worth.
+    """Integer codes of the rows of all vocabularies, laid end to end; subclasses say what a code is worth.
 
     Args:
         name: unique in the model.
-        members: the vocabularies it holds, in order.
+        vocabularies: the vocabularies it holds, in order.
         dim: width of the embedding.
         spec: the table's section of the configuration.
         bits: of one code.
@@ -52,11 +52,13 @@ class IntegerTable(Scheme):
     draws: Tensor
     """(2,) int64: a seed, and how often rows have been rounded at random; no generator of a rank's own."""
 
-    def __init__(self, name: str, members: Sequence[Member], dim: int, spec: Table, *, bits: int, scale: float) -> None:
-        super().__init__(name, members, dim, spec)
+    def __init__(
+        self, name: str, vocabularies: Sequence[FeatureVocabulary], dim: int, spec: Table, *, bits: int, scale: float
+    ) -> None:
+        super().__init__(name, vocabularies, dim, spec)
         self.first_rows = [0]
-        for member in members:
-            self.first_rows.append(self.first_rows[-1] + member.size)
+        for vocabulary in vocabularies:
+            self.first_rows.append(self.first_rows[-1] + vocabulary.size)
         self.num_rows = self.first_rows[-1]
         self.register_buffer("codes", torch.empty(self.num_rows, dim, dtype=CODES[bits]))
         self.register_buffer("draws", torch.zeros(2, dtype=torch.int64))
@@ -70,14 +72,14 @@ class IntegerTable(Scheme):
         self.optimizer: RowOptimizer | None = None
         self._gradients: list[tuple[Tensor, Tensor]] = []
 
-    def tables(self, member: int) -> list[PhysicalTable]:  # noqa: ARG002
+    def tables(self, feature_index: int) -> list[PhysicalTable]:  # noqa: ARG002
         return []
 
-    def remap(self, id_V: Tensor, member: int) -> Tensor:  # noqa: ARG002
+    def remap(self, id_V: Tensor, feature_index: int) -> Tensor:  # noqa: ARG002
         return id_V.new_empty(0, len(id_V))
 
-    def combine(self, rows: list[Tensor], id_V: Tensor, member: int) -> Tensor:  # noqa: ARG002
-        row_V = id_V + self.first_rows[member]
+    def combine(self, rows: list[Tensor], id_V: Tensor, feature_index: int) -> Tensor:  # noqa: ARG002
+        row_V = id_V + self.first_rows[feature_index]
         value_VD = self.read(row_V)
         if torch.is_grad_enabled():
             self._gradients.clear()  # what a backward pass that was broken off has left

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from recsys.config.tables import MdTable, Table
-from recsys.embeddings.scheme import Init, Member, PhysicalTable, Scheme, Settings
+from recsys.embeddings.scheme import FeatureVocabulary, Init, PhysicalTable, Scheme, Settings
 from recsys.embeddings.schemes.packing import packed_tables, rows_together, unpack
 from recsys.embeddings.schemes.per_feature import full_if_smaller
 
@@ -22,24 +22,24 @@ __all__ = ["Md", "row_width", "row_widths"]
 
 
 class Md(Scheme):
-    """Rows of W floats for one member, times a matrix (W, D).
+    """Rows of W floats for one vocabulary, times a matrix (W, D).
 
-    The widths of a table's members are D * (size / smallest size) ** -alpha, rounded to a power of two that is at
-    least 1. A table of one feature is therefore never compressed. Members whose rows and projection are not smaller
-    than plain rows are plain.
+    The widths of a table's vocabularies are D * (size / smallest size) ** -alpha, rounded to a power of two that is at
+    least 1. A table of one feature is therefore never compressed. Vocabularies whose rows and projection are not
+    smaller than plain rows are plain.
 
     DIFF: the width D is kept where the nearest power of two is beyond it, or D none itself. The matrix starts so that
     fresh vectors have the usual standard deviation.
 
     Example:
         >>> spec = MdTable(features=("user", "item"), scheme="md", alpha=0.3)
-        >>> user, item = Md.parts("t", [Member("user", 100_000), Member("item", 1000)], 16, spec)
+        >>> user, item = Md.parts("t", [FeatureVocabulary("user", 100_000), FeatureVocabulary("item", 1000)], 16, spec)
         >>> user.tables(0)[0].dim, item.tables(0)[0].dim, user.width(0)
         (4, 16, 16)
 
     Args:
         name: unique in the model.
-        members: one.
+        vocabularies: one.
         dim: width of the embedding, in floats.
         spec: the table's section of the configuration.
         width: of the stored rows, in floats.
@@ -47,10 +47,12 @@ class Md(Scheme):
 
     ids_merge = "never"
 
-    def __init__(self, name: str, members: Sequence[Member], dim: int, spec: Table, *, width: int) -> None:
-        super().__init__(name, members, dim, spec)
-        (member,) = members
-        self.num_ids = member.size
+    def __init__(
+        self, name: str, vocabularies: Sequence[FeatureVocabulary], dim: int, spec: Table, *, width: int
+    ) -> None:
+        super().__init__(name, vocabularies, dim, spec)
+        (vocabulary,) = vocabularies
+        self.num_ids = vocabulary.size
         self.row_width = width
         self.together = rows_together(width)
         self.sums_bags = self.together == 1
@@ -58,31 +60,31 @@ class Md(Scheme):
         nn.init.normal_(self.projection, std=width**-0.5)
 
     @classmethod
-    def parts(cls, name: str, members: Sequence[Member], dim: int, spec: Table) -> list[Scheme]:
+    def parts(cls, name: str, vocabularies: Sequence[FeatureVocabulary], dim: int, spec: Table) -> list[Scheme]:
         assert isinstance(spec, MdTable)
         assert spec.alpha is not None
-        widths = row_widths([member.size for member in members], dim, spec.alpha)
+        widths = row_widths([vocabulary.size for vocabulary in vocabularies], dim, spec.alpha)
         return [
-            full_if_smaller(cls(f"{name}/{member.name}", [member], dim, spec, width=width))
-            for member, width in zip(members, widths, strict=True)
+            full_if_smaller(cls(f"{name}/{vocabulary.name}", [vocabulary], dim, spec, width=width))
+            for vocabulary, width in zip(vocabularies, widths, strict=True)
         ]
 
     @classmethod
-    def settings(cls, members: Sequence[Member], dim: int, spec: Table) -> Settings:  # noqa: ARG003
-        """Return the alphas, to four decimals, at which the width of a member becomes the next smaller one."""
+    def settings(cls, vocabularies: Sequence[FeatureVocabulary], dim: int, spec: Table) -> Settings:  # noqa: ARG003
+        """Return the alphas, to four decimals, at which the width of a vocabulary becomes the next smaller one."""
         widths = [row_width(w, dim) for w in range(1, dim + 1)]
         edges = [w + 0.5 for w, (below, above) in enumerate(pairwise(widths), start=1) if below < above]
-        sizes = [member.size for member in members]
+        sizes = [vocabulary.size for vocabulary in vocabularies]
         falls = [math.log(dim / edge) / math.log(n / min(sizes)) for n in set(sizes) - {min(sizes)} for edge in edges]
         return [0.0, *sorted({math.floor(fall * 1e4 + 1) / 1e4 for fall in falls})]
 
-    def tables(self, member: int) -> list[PhysicalTable]:  # noqa: ARG002
+    def tables(self, feature_index: int) -> list[PhysicalTable]:  # noqa: ARG002
         return packed_tables(self, "", self.num_ids, self.row_width, Init())
 
-    def remap(self, id_V: Tensor, member: int) -> Tensor:  # noqa: ARG002
+    def remap(self, id_V: Tensor, feature_index: int) -> Tensor:  # noqa: ARG002
         return torch.div(id_V, self.together, rounding_mode="floor").unsqueeze(0)
 
-    def combine(self, rows: list[Tensor], id_V: Tensor, member: int) -> Tensor:  # noqa: ARG002
+    def combine(self, rows: list[Tensor], id_V: Tensor, feature_index: int) -> Tensor:  # noqa: ARG002
         return unpack(rows, id_V, self.together) @ self.projection
 
 

@@ -8,7 +8,7 @@ DIFF: hot ids are the first of each feature's vocabulary, so that no flag for ea
 from collections.abc import Sequence
 
 from recsys.config.tables import MgqeTable, Table
-from recsys.embeddings.scheme import Member
+from recsys.embeddings.scheme import FeatureVocabulary
 from recsys.embeddings.schemes.codebook import Quantized
 
 __all__ = ["Mgqe"]
@@ -19,11 +19,11 @@ class Mgqe(Quantized):
 
     Example:
         >>> spec = MgqeTable(features=("item",), scheme="mgqe", parts=4)
-        >>> Mgqe("t", [Member("item", 100_000)], 16, spec).serving_bytes()  # 4 bytes for hot ids, 3 for others
+        >>> Mgqe("t", [FeatureVocabulary("item", 100_000)], 16, spec).serving_bytes()  # 4 bytes for hot ids, else 3
         326384
     """
 
-    def __init__(self, name: str, members: Sequence[Member], dim: int, spec: Table) -> None:
+    def __init__(self, name: str, vocabularies: Sequence[FeatureVocabulary], dim: int, spec: Table) -> None:
         assert isinstance(spec, MgqeTable)
-        num_hot = max(1, round(spec.hot * members[0].size))  # id 0, unknown, is hot in any case
-        super().__init__(name, members, dim, spec, num_hot=num_hot, cold_choices=spec.cold_choices)
+        num_hot = max(1, round(spec.hot * vocabularies[0].size))  # id 0, unknown, is hot in any case
+        super().__init__(name, vocabularies, dim, spec, num_hot=num_hot, cold_choices=spec.cold_choices)

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from recsys.config.tables import MultiHashTable, Table
 from recsys.embeddings.hashing import expected_collisions, mix64, name_salt
-from recsys.embeddings.scheme import Init, Member, PhysicalTable, Scheme, Settings
+from recsys.embeddings.scheme import FeatureVocabulary, Init, PhysicalTable, Scheme, Settings
 from recsys.embeddings.schemes.hash import most_rows
 from recsys.embeddings.schemes.per_feature import full_if_smaller, plain, shares, split_small
 
@@ -35,7 +35,7 @@ class MultiHash(Scheme):
 
     Example:
         >>> spec = MultiHashTable(features=("item",), scheme="multi_hash", rows=100, hashes=3, importance_rows=50)
-        >>> table = MultiHash("t", [Member("item", None)], 8, spec)
+        >>> table = MultiHash("t", [FeatureVocabulary("item", None)], 8, spec)
         >>> [(t.rows, t.dim) for t in table.physical()], table.remap(torch.tensor([7, 8]), 0).shape
         ([(100, 8), (50, 4)], torch.Size([4, 2]))
     """
@@ -44,56 +44,58 @@ class MultiHash(Scheme):
     moduli: list[int]
     salts: list[list[int]]
 
-    def __init__(self, name: str, members: Sequence[Member], dim: int, spec: Table) -> None:
-        super().__init__(name, members, dim, spec)
+    def __init__(self, name: str, vocabularies: Sequence[FeatureVocabulary], dim: int, spec: Table) -> None:
+        super().__init__(name, vocabularies, dim, spec)
         assert isinstance(spec, MultiHashTable)
         assert spec.rows is not None
         self.rows, self.hashes, self.importance_rows = spec.rows, spec.hashes, spec.importance_rows
         self.sums_bags = not self.importance_rows  # weights differ from id to id of a bag
         self.moduli = [self.rows] * self.hashes + [self.importance_rows] * bool(self.importance_rows)
-        self.salts = [[name_salt(f"{member.name}#{k}") for k in range(len(self.moduli))] for member in members]
+        self.salts = [
+            [name_salt(f"{vocabulary.name}#{k}") for k in range(len(self.moduli))] for vocabulary in vocabularies
+        ]
 
     @classmethod
-    def parts(cls, name: str, members: Sequence[Member], dim: int, spec: Table) -> list[Scheme]:
+    def parts(cls, name: str, vocabularies: Sequence[FeatureVocabulary], dim: int, spec: Table) -> list[Scheme]:
         assert isinstance(spec, MultiHashTable)
-        hashed, exact = split_small(members, spec.exact_below)
+        hashed, exact = split_small(vocabularies, spec.exact_below)
         found: list[Scheme] = []
         if spec.separate:
             rows, importance_rows = shares(spec.rows or 0, hashed), shares(spec.importance_rows, hashed)
-            for i, member in enumerate(hashed):
+            for i, vocabulary in enumerate(hashed):
                 own = {"rows": rows[i], "importance_rows": importance_rows[i] if spec.importance_rows else 0}
-                found.append(full_if_smaller(cls.alone(name, member, dim, spec.model_copy(update=own))))
+                found.append(full_if_smaller(cls.alone(name, vocabulary, dim, spec.model_copy(update=own))))
         elif hashed:
             found = super().parts(name, hashed, dim, spec)
-        return found + [plain(f"{name}/{member.name}", [member], dim, spec) for member in exact]
+        return found + [plain(f"{name}/{vocabulary.name}", [vocabulary], dim, spec) for vocabulary in exact]
 
     @classmethod
-    def settings(cls, members: Sequence[Member], dim: int, spec: Table) -> Settings:  # noqa: ARG003
+    def settings(cls, vocabularies: Sequence[FeatureVocabulary], dim: int, spec: Table) -> Settings:  # noqa: ARG003
         assert isinstance(spec, MultiHashTable)
-        hashed, _ = split_small(members, spec.exact_below)
+        hashed, _ = split_small(vocabularies, spec.exact_below)
         return range(max(1, most_rows(hashed)), 0, -1)
 
-    def tables(self, member: int) -> list[PhysicalTable]:  # noqa: ARG002
+    def tables(self, feature_index: int) -> list[PhysicalTable]:  # noqa: ARG002
         found = [self.table("", self.rows, self.dim)] * self.hashes
         if self.importance_rows:
             found.append(self.table("importance", self.importance_rows, IMPORTANCE_DIM, Init(mean=1.0)))
         return found
 
-    def remap(self, id_V: Tensor, member: int) -> Tensor:
-        salt_K = torch.tensor(self.salts[member], dtype=torch.int64, device=id_V.device)
+    def remap(self, id_V: Tensor, feature_index: int) -> Tensor:
+        salt_K = torch.tensor(self.salts[feature_index], dtype=torch.int64, device=id_V.device)
         modulus_K = torch.tensor(self.moduli, dtype=torch.int64, device=id_V.device)
         return torch.remainder(mix64(id_V.unsqueeze(0) ^ salt_K.unsqueeze(1)), modulus_K.unsqueeze(1))
 
-    def places(self, id_V: Tensor, member: int) -> Tensor:
-        row_KV = self.remap(id_V, member)
+    def places(self, id_V: Tensor, feature_index: int) -> Tensor:
+        row_KV = self.remap(id_V, feature_index)
         return row_KV if self.importance_rows else row_KV.sort(dim=0).values  # a sum has no order
 
-    def expected_merged(self, member: int) -> float:
+    def expected_merged(self, feature_index: int) -> float:
         orders = 0.0 if self.importance_rows else math.lgamma(self.hashes + 1)
-        log_places = sum(math.log(table.rows) for table in self.tables(member)) - orders
-        return expected_collisions(self.members[member].size, log_places)
+        log_places = sum(math.log(table.rows) for table in self.tables(feature_index)) - orders
+        return expected_collisions(self.vocabularies[feature_index].size, log_places)
 
-    def combine(self, rows: list[Tensor], id_V: Tensor, member: int) -> Tensor:  # noqa: ARG002
+    def combine(self, rows: list[Tensor], id_V: Tensor, feature_index: int) -> Tensor:  # noqa: ARG002
         """Sum J rows (V, D), weighted by the importance row (V, 4) that follows them if there is one."""
         row_VJD = torch.stack(rows[: self.hashes], dim=1)
         if self.importance_rows > 0:

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from recsys.config.tables import QrTable, Table
-from recsys.embeddings.scheme import Init, Member, PhysicalTable, Scheme, Settings
+from recsys.embeddings.scheme import FeatureVocabulary, Init, PhysicalTable, Scheme, Settings
 from recsys.embeddings.schemes.per_feature import full_if_smaller, separate
 
 __all__ = ["Qr"]
@@ -23,8 +23,9 @@ __all__ = ["Qr"]
 class Qr(Scheme):
     """Row `id // divisor` of one table times (or plus) row `id mod divisor` of another.
 
-    The ids of all members lie end to end and share both tables, or each member has two of its own (`separate`) under
-    one common divisor. Members, or all of them together, whose rows would not be fewer are plain.
+    The ids of all vocabularies lie end to end and share both tables, or each vocabulary has two of its own
+    (`separate`) under one common divisor. Vocabularies, or all of them together, whose rows would not be fewer are
+    plain.
 
     DIFF: with both factors drawn as usual, their product would be far smaller than any other fresh row, and learn
     slowly. Here it has the usual standard deviation: quotient rows are drawn as usual, remainder rows with a standard
@@ -35,36 +36,36 @@ class Qr(Scheme):
     Example:
         >>> from recsys.config.tables import QrTable
         >>> spec = QrTable(features=("item",), scheme="qr", divisor=10)
-        >>> table = Qr("t", [Member("item", 95)], 4, spec)
+        >>> table = Qr("t", [FeatureVocabulary("item", 95)], 4, spec)
         >>> [t.rows for t in table.tables(0)], table.remap(torch.tensor([7, 94]), 0).tolist()
         ([10, 10], [[0, 9], [7, 4]])
     """
 
     ids_merge = "never"
 
-    def __init__(self, name: str, members: Sequence[Member], dim: int, spec: Table) -> None:
-        super().__init__(name, members, dim, spec)
+    def __init__(self, name: str, vocabularies: Sequence[FeatureVocabulary], dim: int, spec: Table) -> None:
+        super().__init__(name, vocabularies, dim, spec)
         assert isinstance(spec, QrTable)
         assert spec.divisor is not None
         self.divisor = spec.divisor
         self.multiplies = spec.operation == "mul"
         self.sums_bags = not self.multiplies
         self.first_ids = [0]
-        for member in members:
-            self.first_ids.append(self.first_ids[-1] + member.size)
+        for vocabulary in vocabularies:
+            self.first_ids.append(self.first_ids[-1] + vocabulary.size)
 
     @classmethod
-    def parts(cls, name: str, members: Sequence[Member], dim: int, spec: Table) -> list[Scheme]:
+    def parts(cls, name: str, vocabularies: Sequence[FeatureVocabulary], dim: int, spec: Table) -> list[Scheme]:
         assert isinstance(spec, QrTable)
         if spec.separate:
-            return separate(cls, name, members, dim, spec)
-        return [full_if_smaller(cls(name, members, dim, spec))]
+            return separate(cls, name, vocabularies, dim, spec)
+        return [full_if_smaller(cls(name, vocabularies, dim, spec))]
 
     @classmethod
-    def settings(cls, members: Sequence[Member], dim: int, spec: Table) -> Settings:  # noqa: ARG003
+    def settings(cls, vocabularies: Sequence[FeatureVocabulary], dim: int, spec: Table) -> Settings:  # noqa: ARG003
         """Return the divisors of which each needs fewer rows than all smaller ones."""
         assert isinstance(spec, QrTable)
-        sizes = [member.size for member in members]
+        sizes = [vocabulary.size for vocabulary in vocabularies]
         num_ids_M1 = np.array(sizes if spec.separate else [sum(sizes)])[:, None]
         divisor_C = np.arange(1, math.isqrt(int(num_ids_M1.max())) + 2)  # beyond the root no vocabulary shrinks
         rows_C = np.minimum(num_ids_M1, -(-num_ids_M1 // divisor_C) + divisor_C).sum(axis=0)
@@ -72,7 +73,7 @@ class Qr(Scheme):
         divisors: list[int] = divisor_C[is_least_C].tolist()
         return divisors
 
-    def tables(self, member: int) -> list[PhysicalTable]:  # noqa: ARG002
+    def tables(self, feature_index: int) -> list[PhysicalTable]:  # noqa: ARG002
         usual = Init().std
         quotient_std, remainder_std = (usual, 1.0) if self.multiplies else (usual / math.sqrt(2), usual / math.sqrt(2))
         return [
@@ -80,10 +81,10 @@ class Qr(Scheme):
             self.table("_remainder", self.divisor, self.dim, Init(std=remainder_std)),
         ]
 
-    def remap(self, id_V: Tensor, member: int) -> Tensor:
-        placed_V = id_V + self.first_ids[member]
+    def remap(self, id_V: Tensor, feature_index: int) -> Tensor:
+        placed_V = id_V + self.first_ids[feature_index]
         quotient_V = torch.div(placed_V, self.divisor, rounding_mode="floor")
         return torch.stack([quotient_V, torch.remainder(placed_V, self.divisor)])
 
-    def combine(self, rows: list[Tensor], id_V: Tensor, member: int) -> Tensor:  # noqa: ARG002
+    def combine(self, rows: list[Tensor], id_V: Tensor, feature_index: int) -> Tensor:  # noqa: ARG002
         return rows[0] * rows[1] if self.multiplies else rows[0] + rows[1]

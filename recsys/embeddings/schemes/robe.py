@@ -18,7 +18,7 @@ from torch import Tensor
 
 from recsys.config.tables import RobeTable, Table
 from recsys.embeddings.hashing import expected_collisions, mix64, name_salt
-from recsys.embeddings.scheme import Member, PhysicalTable, Scheme, Settings
+from recsys.embeddings.scheme import FeatureVocabulary, PhysicalTable, Scheme, Settings
 from recsys.embeddings.schemes.hash import most_rows
 from recsys.embeddings.schemes.per_feature import plain, separate, shares, split_small
 
@@ -38,7 +38,7 @@ class Robe(Scheme):
 
     Example:
         >>> spec = RobeTable(features=("item",), scheme="robe", size=100, chunk=4)
-        >>> table = Robe("t", [Member("item", None)], 8, spec)
+        >>> table = Robe("t", [FeatureVocabulary("item", None)], 8, spec)
         >>> [(t.rows, t.dim) for t in table.physical()], table.remap(torch.tensor([7, 8]), 0).shape
         ([(25, 4)], torch.Size([4, 2]))
     """
@@ -47,8 +47,8 @@ class Robe(Scheme):
     salts: list[list[int]]
     sign_salts: list[list[int]]
 
-    def __init__(self, name: str, members: Sequence[Member], dim: int, spec: Table) -> None:
-        super().__init__(name, members, dim, spec)
+    def __init__(self, name: str, vocabularies: Sequence[FeatureVocabulary], dim: int, spec: Table) -> None:
+        super().__init__(name, vocabularies, dim, spec)
         assert isinstance(spec, RobeTable)
         assert spec.size is not None
         self.chunk = spec.chunk or dim
@@ -57,59 +57,61 @@ class Robe(Scheme):
         assert self.rows * self.chunk >= dim, "two floats of an embedding must not be one of the array"
         self.word = min(64, dim)  # signs that one hash gives: a bit for each
         chunks, words = dim // self.chunk, -(-dim // self.word)
-        self.salts = [[name_salt(f"{member.name}#{c}") for c in range(chunks)] for member in members]
-        self.sign_salts = [[name_salt(f"{member.name}#sign{w}") for w in range(words)] for member in members]
+        self.salts = [[name_salt(f"{vocabulary.name}#{c}") for c in range(chunks)] for vocabulary in vocabularies]
+        self.sign_salts = [
+            [name_salt(f"{vocabulary.name}#sign{w}") for w in range(words)] for vocabulary in vocabularies
+        ]
 
     @classmethod
-    def parts(cls, name: str, members: Sequence[Member], dim: int, spec: Table) -> list[Scheme]:
+    def parts(cls, name: str, vocabularies: Sequence[FeatureVocabulary], dim: int, spec: Table) -> list[Scheme]:
         assert isinstance(spec, RobeTable)
-        hashed, exact = split_small(members, spec.exact_below)
+        hashed, exact = split_small(vocabularies, spec.exact_below)
         found: list[Scheme] = []
         if spec.separate:
             sizes = [max(dim, size) for size in shares(spec.size or 0, hashed)]
             found = separate(cls, name, hashed, dim, spec, sizes=sizes)
         elif hashed:
             found = super().parts(name, hashed, dim, spec)
-        return found + [plain(f"{name}/{member.name}", [member], dim, spec) for member in exact]
+        return found + [plain(f"{name}/{vocabulary.name}", [vocabulary], dim, spec) for vocabulary in exact]
 
     @classmethod
-    def settings(cls, members: Sequence[Member], dim: int, spec: Table) -> Settings:
+    def settings(cls, vocabularies: Sequence[FeatureVocabulary], dim: int, spec: Table) -> Settings:
         assert isinstance(spec, RobeTable)
-        hashed, _ = split_small(members, spec.exact_below)
+        hashed, _ = split_small(vocabularies, spec.exact_below)
         return range(dim * max(1, most_rows(hashed)), dim - 1, -(spec.chunk or dim))
 
-    def tables(self, member: int) -> list[PhysicalTable]:
-        return [self.table("", self.rows, self.chunk)] * (2 * len(self.salts[member]))
+    def tables(self, feature_index: int) -> list[PhysicalTable]:
+        return [self.table("", self.rows, self.chunk)] * (2 * len(self.salts[feature_index]))
 
-    def remap(self, id_V: Tensor, member: int) -> Tensor:
-        first_CV = torch.div(self._offsets(id_V, member), self.chunk, rounding_mode="floor")
+    def remap(self, id_V: Tensor, feature_index: int) -> Tensor:
+        first_CV = torch.div(self._offsets(id_V, feature_index), self.chunk, rounding_mode="floor")
         return torch.stack([first_CV, torch.remainder(first_CV + 1, self.rows)], dim=1).flatten(0, 1)
 
-    def places(self, id_V: Tensor, member: int) -> Tensor:
-        return self._offsets(id_V, member)  # slices of one row may begin at different floats
+    def places(self, id_V: Tensor, feature_index: int) -> Tensor:
+        return self._offsets(id_V, feature_index)  # slices of one row may begin at different floats
 
-    def expected_merged(self, member: int) -> float:
-        log_places = len(self.salts[member]) * math.log(self.rows * self.chunk)
-        return expected_collisions(self.members[member].size, log_places)
+    def expected_merged(self, feature_index: int) -> float:
+        log_places = len(self.salts[feature_index]) * math.log(self.rows * self.chunk)
+        return expected_collisions(self.vocabularies[feature_index].size, log_places)
 
-    def combine(self, rows: list[Tensor], id_V: Tensor, member: int) -> Tensor:
+    def combine(self, rows: list[Tensor], id_V: Tensor, feature_index: int) -> Tensor:
         """Cut each chunk out of its two rows (V, Z), lay the chunks side by side and give floats their signs."""
-        within_CV = torch.remainder(self._offsets(id_V, member), self.chunk)
+        within_CV = torch.remainder(self._offsets(id_V, feature_index), self.chunk)
         place_Z = torch.arange(self.chunk, device=id_V.device)
         slices: list[Tensor] = []
         for c in range(len(rows) // 2):
             both_VE = torch.cat([rows[2 * c], rows[2 * c + 1]], dim=1)
             slices.append(both_VE.gather(1, within_CV[c].unsqueeze(1) + place_Z))
-        return torch.cat(slices, dim=1) * self._signs(id_V, member)
+        return torch.cat(slices, dim=1) * self._signs(id_V, feature_index)
 
-    def _offsets(self, id_V: Tensor, member: int) -> Tensor:
+    def _offsets(self, id_V: Tensor, feature_index: int) -> Tensor:
         """Return where in the array each chunk begins, (C, V)."""
-        salt_C = torch.tensor(self.salts[member], dtype=torch.int64, device=id_V.device)
+        salt_C = torch.tensor(self.salts[feature_index], dtype=torch.int64, device=id_V.device)
         return torch.remainder(mix64(id_V.unsqueeze(0) ^ salt_C.unsqueeze(1)), self.rows * self.chunk)
 
-    def _signs(self, id_V: Tensor, member: int) -> Tensor:
+    def _signs(self, id_V: Tensor, feature_index: int) -> Tensor:
         """Return +1 or -1 for each float of each embedding, (V, D): bits of hashes of the id."""
-        salt_W = torch.tensor(self.sign_salts[member], dtype=torch.int64, device=id_V.device)
+        salt_W = torch.tensor(self.sign_salts[feature_index], dtype=torch.int64, device=id_V.device)
         word_VW = mix64(id_V.unsqueeze(1) ^ salt_W)
         bit_S = torch.arange(self.word, device=id_V.device)
         bit_VD = ((word_VW.unsqueeze(2) >> bit_S) & 1).flatten(1)[:, : self.dim]

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from recsys.config.tables import Table, TtRecTable
-from recsys.embeddings.scheme import Init, Member, PhysicalTable, Scheme, Settings
+from recsys.embeddings.scheme import FeatureVocabulary, Init, PhysicalTable, Scheme, Settings
 from recsys.embeddings.schemes.packing import packed_tables, rows_together, unpack
 from recsys.embeddings.schemes.per_feature import separate
 
@@ -34,39 +34,39 @@ class TtRec(Scheme):
 
     Example:
         >>> spec = TtRecTable(features=("item",), scheme="tt_rec", rank=8)
-        >>> table = TtRec("t", [Member("item", 10_131_227)], 16, spec)
+        >>> table = TtRec("t", [FeatureVocabulary("item", 10_131_227)], 16, spec)
         >>> [(t.rows, t.dim) for t in table.tables(0)], table.serving_bytes()
         ([(216, 16), (217, 128), (217, 32)], 152704)
     """
 
     ids_merge = "never"
 
-    def __init__(self, name: str, members: Sequence[Member], dim: int, spec: Table) -> None:
-        super().__init__(name, members, dim, spec)
+    def __init__(self, name: str, vocabularies: Sequence[FeatureVocabulary], dim: int, spec: Table) -> None:
+        super().__init__(name, vocabularies, dim, spec)
         assert isinstance(spec, TtRecTable)
         assert spec.rank is not None
-        (member,) = members
+        (vocabulary,) = vocabularies
         self.rank = spec.rank
-        self.rows = vocabulary_factors(member.size)
+        self.rows = vocabulary_factors(vocabulary.size)
         self.factors = width_factors(dim)
         self.widths = [spec.rank * self.factors[0], spec.rank**2 * self.factors[1], spec.rank * self.factors[2]]
         self.together = [rows_together(width) for width in self.widths]
         self.num_pieces = [len(tables) for tables in self._cores()]
 
     @classmethod
-    def parts(cls, name: str, members: Sequence[Member], dim: int, spec: Table) -> list[Scheme]:
-        return separate(cls, name, members, dim, spec)
+    def parts(cls, name: str, vocabularies: Sequence[FeatureVocabulary], dim: int, spec: Table) -> list[Scheme]:
+        return separate(cls, name, vocabularies, dim, spec)
 
     @classmethod
-    def settings(cls, members: Sequence[Member], dim: int, spec: Table) -> Settings:  # noqa: ARG003
-        return range(max(most_rank(member.size, dim) for member in members), 0, -1)
+    def settings(cls, vocabularies: Sequence[FeatureVocabulary], dim: int, spec: Table) -> Settings:  # noqa: ARG003
+        return range(max(most_rank(vocabulary.size, dim) for vocabulary in vocabularies), 0, -1)
 
     def _cores(self) -> list[list[PhysicalTable]]:
         """Return the tables of each core."""
         init = Init("far_normal", std=(Init().std / self.rank) ** (1 / 3) / FAR_RMS)
         return [packed_tables(self, f"_core{i}", self.rows[i], self.widths[i], init) for i in range(3)]
 
-    def tables(self, member: int) -> list[PhysicalTable]:  # noqa: ARG002
+    def tables(self, feature_index: int) -> list[PhysicalTable]:  # noqa: ARG002
         return [table for tables in self._cores() for table in tables]
 
     def _digits(self, id_V: Tensor) -> list[Tensor]:
@@ -75,7 +75,7 @@ class TtRec(Scheme):
         last_V = torch.div(rest_V, self.rows[1], rounding_mode="floor")
         return [torch.remainder(id_V, self.rows[0]), torch.remainder(rest_V, self.rows[1]), last_V]
 
-    def remap(self, id_V: Tensor, member: int) -> Tensor:  # noqa: ARG002
+    def remap(self, id_V: Tensor, feature_index: int) -> Tensor:  # noqa: ARG002
         found: list[Tensor] = []
         for i, digit_V in enumerate(self._digits(id_V)):
             row_V = torch.div(digit_V, self.together[i], rounding_mode="floor")
@@ -83,7 +83,7 @@ class TtRec(Scheme):
                 found.append(row_V)
         return torch.stack(found)
 
-    def combine(self, rows: list[Tensor], id_V: Tensor, member: int) -> Tensor:  # noqa: ARG002
+    def combine(self, rows: list[Tensor], id_V: Tensor, feature_index: int) -> Tensor:  # noqa: ARG002
         cores: list[Tensor] = []
         start = 0
         for i, digit_V in enumerate(self._digits(id_V)):

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from recsys.config.tables import Table, UnifiedTable
 from recsys.embeddings.hashing import mix64, name_salt
-from recsys.embeddings.scheme import Member, PhysicalTable, Scheme, Settings
+from recsys.embeddings.scheme import FeatureVocabulary, PhysicalTable, Scheme, Settings
 from recsys.embeddings.schemes.hash import most_rows
 from recsys.embeddings.schemes.per_feature import plain, split_small
 
@@ -35,8 +35,8 @@ class Unified(Scheme):
     Example:
         >>> from recsys.config.tables import UnifiedTable
         >>> spec = UnifiedTable(features=("user", "item"), scheme="unified", rows=100, lookups={"item": 2})
-        >>> both = Unified("t", [Member("user", None), Member("item", 1000)], 4, spec)
-        >>> [both.width(member) for member in (0, 1)], both.remap(torch.tensor([7, 8]), 1).shape
+        >>> both = Unified("t", [FeatureVocabulary("user", None), FeatureVocabulary("item", 1000)], 4, spec)
+        >>> [both.width(i) for i in (0, 1)], both.remap(torch.tensor([7, 8]), 1).shape
         ([4, 8], torch.Size([2, 2]))
     """
 
@@ -44,45 +44,45 @@ class Unified(Scheme):
     takes_open = True
     salts: list[list[int]]
 
-    def __init__(self, name: str, members: Sequence[Member], dim: int, spec: Table) -> None:
-        super().__init__(name, members, dim, spec)
+    def __init__(self, name: str, vocabularies: Sequence[FeatureVocabulary], dim: int, spec: Table) -> None:
+        super().__init__(name, vocabularies, dim, spec)
         assert isinstance(spec, UnifiedTable)
         assert spec.rows is not None
         assert dim % (4 * spec.probes) == 0, "checked with the configuration"
-        self.lookups = [num_lookups(spec, member.name) for member in members]
+        self.lookups = [num_lookups(spec, vocabulary.name) for vocabulary in vocabularies]
         self.num_tables = spec.num_tables
         self.row_dim = dim // spec.probes
         self.rows = max(1, spec.rows * spec.probes // spec.num_tables)
         self.salts = [
-            [name_salt(f"{member.name}#{place}") for place in range(lookups * spec.probes)]
-            for member, lookups in zip(members, self.lookups, strict=True)
+            [name_salt(f"{vocabulary.name}#{place}") for place in range(lookups * spec.probes)]
+            for vocabulary, lookups in zip(vocabularies, self.lookups, strict=True)
         ]
 
     @classmethod
-    def parts(cls, name: str, members: Sequence[Member], dim: int, spec: Table) -> list[Scheme]:
+    def parts(cls, name: str, vocabularies: Sequence[FeatureVocabulary], dim: int, spec: Table) -> list[Scheme]:
         assert isinstance(spec, UnifiedTable)
-        hashed, exact = split_small(members, spec.exact_below)
+        hashed, exact = split_small(vocabularies, spec.exact_below)
         found: list[Scheme] = [cls(name, hashed, dim, spec)] if hashed else []
         return found + [plain(f"{name}/{m.name}", [m], dim * num_lookups(spec, m.name), spec) for m in exact]
 
     @classmethod
-    def settings(cls, members: Sequence[Member], dim: int, spec: Table) -> Settings:  # noqa: ARG003
+    def settings(cls, vocabularies: Sequence[FeatureVocabulary], dim: int, spec: Table) -> Settings:  # noqa: ARG003
         assert isinstance(spec, UnifiedTable)
-        most = max((num_lookups(spec, member.name) for member in members), default=1)
-        hashed, _ = split_small(members, spec.exact_below)
+        most = max((num_lookups(spec, vocabulary.name) for vocabulary in vocabularies), default=1)
+        hashed, _ = split_small(vocabularies, spec.exact_below)
         return range(max(1, most * most_rows(hashed)), 0, -1)
 
-    def tables(self, member: int) -> list[PhysicalTable]:
-        first = name_salt(self.members[member].name)
-        places = [(first + k) % self.num_tables for k in range(len(self.salts[member]))]
+    def tables(self, feature_index: int) -> list[PhysicalTable]:
+        first = name_salt(self.vocabularies[feature_index].name)
+        places = [(first + k) % self.num_tables for k in range(len(self.salts[feature_index]))]
         return [self.table(str(place) if self.num_tables > 1 else "", self.rows, self.row_dim) for place in places]
 
-    def remap(self, id_V: Tensor, member: int) -> Tensor:
-        salt_K = torch.tensor(self.salts[member], dtype=torch.int64, device=id_V.device)
+    def remap(self, id_V: Tensor, feature_index: int) -> Tensor:
+        salt_K = torch.tensor(self.salts[feature_index], dtype=torch.int64, device=id_V.device)
         return torch.remainder(mix64(id_V.unsqueeze(0) ^ salt_K.unsqueeze(1)), self.rows)
 
-    def width(self, member: int) -> int:
-        return self.dim * self.lookups[member]
+    def width(self, feature_index: int) -> int:
+        return self.dim * self.lookups[feature_index]
 
 
 def num_lookups(spec: UnifiedTable, feature: str) -> int:

@@ -11,13 +11,13 @@ from torch import Tensor
 from recsys.config import DenseOptimizer, SparseOptimizer, TrainSection
 from recsys.config.tables import AlptTable
 from recsys.embeddings import Layout
-from recsys.embeddings.scheme import Member, tensor_bytes
+from recsys.embeddings.scheme import FeatureVocabulary, tensor_bytes
 from recsys.embeddings.schemes.alpt import Alpt, LearntStep
 from recsys.model import CtrModel
 from recsys.towers.layers import BatchNorm
 from recsys.training.strategy import shard
 from recsys.training.task import CtrTask
-from tests.embeddings.conftest import rows
+from tests.embeddings.tiny_tables import rows
 
 NUM_IDS = 10
 TABLES = {"all": {"features": ["user", "item", "tags"], "scheme": "alpt", "scale_lr": 0.01}}
@@ -25,7 +25,7 @@ TABLES = {"all": {"features": ["user", "item", "tags"], "scheme": "alpt", "scale
 
 def alpt(*, scale_lr: float = 2e-5, optimizer: str = "sgd", lr: float = 0.1, **spec: Any) -> Alpt:
     section = AlptTable(features=("f",), scheme="alpt", scale_lr=scale_lr, **spec)
-    scheme = Alpt("t", [Member("f", NUM_IDS)], 4, section)
+    scheme = Alpt("t", [FeatureVocabulary("f", NUM_IDS)], 4, section)
     scheme.use_optimizer(SparseOptimizer.model_validate({"name": optimizer, "lr": lr}))
     return scheme
 

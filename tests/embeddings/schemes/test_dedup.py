@@ -7,7 +7,7 @@ from torch import Tensor
 
 from recsys.config import ResolvedTable
 from recsys.config.tables import DedupTable, FullTable
-from recsys.embeddings import Layout, Member
+from recsys.embeddings import FeatureVocabulary, Layout
 from recsys.embeddings.build import build_schemes, full_bytes, solve
 from recsys.embeddings.scheme import tensor_bytes
 from recsys.embeddings.schemes.dedup import Dedup, merge
@@ -15,15 +15,15 @@ from recsys.embeddings.schemes.full import Full
 from recsys.errors import ConfigError
 from recsys.export import script
 from recsys.training.strategy import table_weights
-from tests.embeddings.conftest import look_up, rows, sharded
+from tests.embeddings.tiny_tables import look_up, rows, sharded
 
 CRITEO = [1460, 583, 10131227, 2202608, 305, 24, 12517, 633, 3, 93145, 5683, 8351593, 3194]
 CRITEO += [27, 14992, 5461306, 10, 5652, 2173, 4, 7046547, 18, 15, 286181, 105, 142572]
 AVAZU = [240, 7, 7, 4737, 7745, 26, 8552, 559, 36, 2686408, 6729486, 8251, 5, 4, 2626, 8, 9, 435, 4, 68, 172, 60]
 
 
-def members(sizes: list[int]) -> list[Member]:
-    return [Member(f"f{i}", size) for i, size in enumerate(sizes)]
+def vocabularies(sizes: list[int]) -> list[FeatureVocabulary]:
+    return [FeatureVocabulary(f"f{i}", size) for i, size in enumerate(sizes)]
 
 
 def planned(**keys: Any) -> ResolvedTable:
@@ -32,7 +32,7 @@ def planned(**keys: Any) -> ResolvedTable:
 
 
 def make(sizes: list[int], *, dim: int = 4, **keys: Any) -> Dedup:
-    return Dedup("t", members(sizes), dim, DedupTable(features=("*",), scheme="dedup", **keys))
+    return Dedup("t", vocabularies(sizes), dim, DedupTable(features=("*",), scheme="dedup", **keys))
 
 
 def blocks(count: int, *, copies: list[int], size: int = 40) -> Tensor:
@@ -48,12 +48,12 @@ def blocks(count: int, *, copies: list[int], size: int = 40) -> Tensor:
 def test_check_01_the_largest_number_of_blocks_that_keeps_to_the_budget_is_taken(
     sizes: list[int], budget: float
 ) -> None:
-    spec = solve(planned(budget=budget), members(sizes))
+    spec = solve(planned(budget=budget), vocabularies(sizes))
     assert isinstance(spec, DedupTable)
     assert spec.blocks is not None
-    allowed = (full_bytes(members(sizes), 16) or 0) * budget
-    assert Dedup.cost(members(sizes), 16, spec) <= allowed
-    assert Dedup.cost(members(sizes), 16, spec.model_copy(update={"blocks": spec.blocks + 1})) > allowed
+    allowed = (full_bytes(vocabularies(sizes), 16) or 0) * budget
+    assert Dedup.cost(vocabularies(sizes), 16, spec) <= allowed
+    assert Dedup.cost(vocabularies(sizes), 16, spec.model_copy(update={"blocks": spec.blocks + 1})) > allowed
     num_blocks = -(-sum(sizes) // 10_000)
     assert spec.blocks == int((allowed - 4 * num_blocks) / (4 * 10_000 * 16))  # 945 blocks in Avazu, 3377 in Criteo
 
@@ -61,7 +61,7 @@ def test_check_01_the_largest_number_of_blocks_that_keeps_to_the_budget_is_taken
 def test_check_02_a_budget_below_one_block_names_the_floor() -> None:
     floor = 4 * 16 * 10_000 + 4 * 3377
     with pytest.raises(ConfigError, match=r"dedup cannot be made as small as 10.0 kB; the least it can be is 653.5 kB"):
-        build_schemes(planned(budget="10kB"), members(CRITEO))
+        build_schemes(planned(budget="10kB"), vocabularies(CRITEO))
     assert floor == 653_508
 
 
@@ -76,9 +76,9 @@ def test_check_03_bytes_are_those_of_the_exported_blocks_and_map(keep: int) -> N
 
 
 def test_check_04_tables_that_would_not_become_smaller_stay_plain() -> None:
-    (table,) = build_schemes(planned(blocks=400), members([30, 11]))
+    (table,) = build_schemes(planned(blocks=400), vocabularies([30, 11]))
     assert type(table) is Full
-    (table,) = build_schemes(planned(budget=1.0), members([3000, 11]))
+    (table,) = build_schemes(planned(budget=1.0), vocabularies([3000, 11]))
     assert type(table) is Full
 
 
@@ -91,15 +91,15 @@ def test_check_05_training_takes_more_bytes_than_serving() -> None:
 def test_check_06_without_a_merge_it_is_a_plain_table(make_layout: Callable[..., Layout]) -> None:
     block_BF = blocks(5, copies=[0, 0])
     assert merge(block_BF, keep=7, tolerance=-1.0, similarity=0.5).tolist() == list(range(7))
-    both = [Member("user", 10), Member("item", 5)]
+    both = [FeatureVocabulary("user", 10), FeatureVocabulary("item", 5)]
     kept = Dedup("t", both, 4, DedupTable(features=("*",), scheme="dedup", blocks=15, block_rows=1))
     full = Full("t", both, 4, FullTable(features=("*",)))
     weights = {"t_table": torch.randn(15, 4)}
     kept.next_stage(weights)
-    for member, size in enumerate([10, 5]):
+    for feature_index, size in enumerate([10, 5]):
         ids = torch.arange(size)
-        assert torch.equal(kept.remap(ids, member), full.remap(ids, member))
-        assert torch.equal(kept.serving(weights)(ids, member), full.serving(weights)(ids, member))
+        assert torch.equal(kept.remap(ids, feature_index), full.remap(ids, feature_index))
+        assert torch.equal(kept.serving(weights)(ids, feature_index), full.serving(weights)(ids, feature_index))
 
 
 def test_check_14_planted_copies_are_all_found_and_nothing_else() -> None:

@@ -15,7 +15,7 @@ from recsys.embeddings.schemes.full import Full
 from recsys.errors import ConfigError
 from recsys.export import script
 
-from .test_dedup import AVAZU, CRITEO, members
+from .test_dedup import AVAZU, CRITEO, vocabularies
 
 NUM_IDS, DIM = 500, 16
 
@@ -27,7 +27,7 @@ def planned(*, dim: int = DIM, **keys: Any) -> ResolvedTable:
 
 def make(density: float, *, sizes: list[int] | None = None, ramp: int | None = None, dim: int = DIM) -> DeepLight:
     spec = DeepLightTable(features=("*",), scheme="deeplight", density=density, ramp=ramp)
-    return DeepLight("t", members(sizes or [NUM_IDS]), dim, spec)
+    return DeepLight("t", vocabularies(sizes or [NUM_IDS]), dim, spec)
 
 
 def normal(num_rows: int = NUM_IDS, *, dim: int = DIM) -> dict[str, Tensor]:
@@ -42,23 +42,25 @@ def share_of_zeros(weights: dict[str, Tensor]) -> float:
 @pytest.mark.parametrize("sizes", [CRITEO, AVAZU], ids=["criteo", "avazu"])
 @pytest.mark.parametrize(("budget", "density"), [(0.5, 0.21875), (0.25, 0.09375), (0.1, 0.03333), (0.01, 0.00333)])
 def test_check_01_densities_are_those_of_the_benchmark(sizes: list[int], budget: float, density: float) -> None:
-    spec = solve(planned(budget=budget), members(sizes))
+    spec = solve(planned(budget=budget), vocabularies(sizes))
     assert isinstance(spec, DeepLightTable)
     assert spec.density == pytest.approx(density, abs=1e-5)
-    allowed = (full_bytes(members(sizes), DIM) or 0) * budget
+    allowed = (full_bytes(vocabularies(sizes), DIM) or 0) * budget
     one_more = spec.model_copy(update={"density": (spec.density or 0) + 1 / (sum(sizes) * DIM)})
-    assert DeepLight.cost(members(sizes), DIM, spec) <= allowed < DeepLight.cost(members(sizes), DIM, one_more)
+    assert (
+        DeepLight.cost(vocabularies(sizes), DIM, spec) <= allowed < DeepLight.cost(vocabularies(sizes), DIM, one_more)
+    )
 
 
 def test_check_02_a_budget_below_one_weight_names_the_floor() -> None:
     with pytest.raises(ConfigError, match=r"deeplight cannot be made as small as 8 B; the least it can be is 12 B"):
-        build_schemes(planned(budget="8B"), members([100]))
+        build_schemes(planned(budget="8B"), vocabularies([100]))
 
 
 def test_more_weights_than_pointers_can_count_are_refused() -> None:
     with pytest.raises(ConfigError, match=r"tables\.t: scheme deeplight keeps at most 2,147,483,647 weights"):
-        build_schemes(planned(density=0.4), members([10**10]))
-    spec = solve(planned(budget=0.4), members([10**10]))
+        build_schemes(planned(density=0.4), vocabularies([10**10]))
+    spec = solve(planned(budget=0.4), vocabularies([10**10]))
     assert isinstance(spec, DeepLightTable)
     assert round((spec.density or 0) * 16 * 10**10) == 2**31 - 1
 
@@ -82,9 +84,9 @@ def test_check_03_zeros_are_stored_where_too_few_weights_are_left() -> None:
 
 
 def test_check_04_tables_that_would_not_become_smaller_stay_plain() -> None:
-    (table,) = build_schemes(planned(density=0.5), members([100]))  # CSR of half of the weights is as large as all
+    (table,) = build_schemes(planned(density=0.5), vocabularies([100]))  # CSR of half of the weights is as large as all
     assert type(table) is Full
-    (table,) = build_schemes(planned(density=0.4), members([100]))
+    (table,) = build_schemes(planned(density=0.4), vocabularies([100]))
     assert type(table) is DeepLight
 
 
@@ -104,7 +106,7 @@ def test_check_06_at_density_1_it_is_a_plain_table() -> None:
     table.after_step(StepPlace(10, 40), weights)
     table.before_validation(weights)
     assert torch.equal(weights["t_table"], before)
-    full = Full("t", members([NUM_IDS]), DIM, FullTable(features=("*",)))
+    full = Full("t", vocabularies([NUM_IDS]), DIM, FullTable(features=("*",)))
     ids = torch.tensor([0, 3, 499])
     assert torch.equal(table.serving(weights)(ids, 0), full.serving(weights)(ids, 0))
 
@@ -189,8 +191,8 @@ def test_before_the_last_stage_validation_changes_nothing() -> None:
 @pytest.mark.parametrize("sizes", [[NUM_IDS], CRITEO], ids=["500", "criteo"])
 @pytest.mark.parametrize(("times", "kind"), [(2.9, Coordinates), (3.1, CompressedRows)])
 def test_check_19_the_format_changes_at_three_words_a_row(sizes: list[int], times: float, kind: type) -> None:
-    spec = solve(planned(budget=times / DIM), members(sizes))
-    (table,) = DeepLight.parts("t", members(sizes), DIM, spec)
+    spec = solve(planned(budget=times / DIM), vocabularies(sizes))
+    (table,) = DeepLight.parts("t", vocabularies(sizes), DIM, spec)
     assert isinstance(table, DeepLight)
     num_rows, num_entries = sum(sizes), table.num_entries
     words = {CompressedRows: 2 * num_entries + num_rows + 1, Coordinates: 3 * num_entries}
@@ -208,10 +210,10 @@ def test_check_19_and_20_lookups_of_pruned_rows_edge_ids_duplicates_and_an_empty
     table.next_stage(weights)
     table.before_validation(weights)
     exported = script(table.serving(weights))
-    for member, ids in ((0, [0, 7, 19, 7, 0]), (1, [29, 0, 29, 3]), (0, [7]), (1, [])):
+    for feature_index, ids in ((0, [0, 7, 19, 7, 0]), (1, [29, 0, 29, 3]), (0, [7]), (1, [])):
         id_V = torch.tensor(ids, dtype=torch.int64)
-        expected = weights["t_table"][table.remap(id_V, member)[0]]
-        assert torch.equal(exported(id_V, member), expected)
+        expected = weights["t_table"][table.remap(id_V, feature_index)[0]]
+        assert torch.equal(exported(id_V, feature_index), expected)
     assert torch.equal(exported(torch.tensor([7]), 0), torch.zeros(1, DIM))
     assert torch.equal(exported(torch.tensor([29]), 1), torch.zeros(1, DIM))
 

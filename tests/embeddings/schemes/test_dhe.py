@@ -5,18 +5,18 @@ import torch
 from torch import Tensor
 
 from recsys.config.tables import DheTable
-from recsys.embeddings import Full, Member
+from recsys.embeddings import FeatureVocabulary, Full
 from recsys.embeddings.build import solve
 from recsys.embeddings.hashing import name_salt
 from recsys.embeddings.schemes.dhe import Dhe, counted_floats, encode
 from recsys.export import script
-from tests.embeddings.test_budgets import DIM, FIELDS, members, planned
+from tests.embeddings.test_budgets import DIM, FIELDS, planned, vocabularies
 
 
 def make(num_ids: int | None = None, *, dim: int = 8, **keys: Any) -> Dhe:
     spec = DheTable(features=("item",), scheme="dhe", **{"width": 12, "hashes": 30, "layers": 3, **keys})
     torch.manual_seed(0)
-    return Dhe("t", [Member("item", num_ids)], dim, spec)
+    return Dhe("t", [FeatureVocabulary("item", num_ids)], dim, spec)
 
 
 def trained(**keys: Any) -> Dhe:
@@ -44,13 +44,13 @@ def trained(**keys: Any) -> Dhe:
     ],
 )
 def test_check_01_golden_widths(data: str, budget: float, width: int, num_compressed: int | None) -> None:
-    spec = solve(planned("dhe", FIELDS[data], budget=budget), members(FIELDS[data]))
+    spec = solve(planned("dhe", FIELDS[data], budget=budget), vocabularies(FIELDS[data]))
     assert isinstance(spec, DheTable)
     assert spec.width == width
     assert counted_floats(DIM, spec) == 1025 * width + 4 * width * (width + 1) + 17 * width + 10 * width
     if num_compressed is not None:
         with torch.device("meta"):
-            parts = Dhe.parts("t", members(FIELDS[data]), DIM, spec)
+            parts = Dhe.parts("t", vocabularies(FIELDS[data]), DIM, spec)
         assert sum(isinstance(part, Dhe) for part in parts) == num_compressed
 
 
@@ -156,7 +156,9 @@ def test_fresh_embeddings_are_about_as_large_as_fresh_rows(mode: bool) -> None:
 
 def test_adding_a_feature_or_another_order_changes_no_codes() -> None:
     spec = DheTable(features=("a", "b"), scheme="dhe", width=4)
-    first, second = (Dhe.parts("t", [Member(n, None) for n in names], 4, spec) for names in (["a", "b"], ["b", "a"]))
+    first, second = (
+        Dhe.parts("t", [FeatureVocabulary(n, None) for n in names], 4, spec) for names in (["a", "b"], ["b", "a"])
+    )
     assert isinstance(first[1], Dhe)
     assert isinstance(second[0], Dhe)
     assert first[1].salt == second[0].salt != first[0].salt  # type: ignore[attr-defined]
@@ -164,7 +166,9 @@ def test_adding_a_feature_or_another_order_changes_no_codes() -> None:
 
 def test_features_smaller_than_their_mlp_stay_plain_and_open_ones_never_do() -> None:
     spec = DheTable(features=("a", "b", "c"), scheme="dhe", width=4, hashes=8, layers=1)
-    found = Dhe.parts("t", [Member("a", 10_000), Member("b", 10), Member("c", None)], 8, spec)
+    found = Dhe.parts(
+        "t", [FeatureVocabulary("a", 10_000), FeatureVocabulary("b", 10), FeatureVocabulary("c", None)], 8, spec
+    )
     assert [type(part) for part in found] == [Dhe, Full, Dhe]
     assert [part.name for part in found] == ["t/a", "t/b", "t/c"]
 

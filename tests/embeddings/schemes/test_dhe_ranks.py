@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from recsys.config.tables import DheTable
-from recsys.embeddings import Member
+from recsys.embeddings import FeatureVocabulary
 from recsys.embeddings.schemes.dhe import Dhe
 from recsys.ranks import current
 from tests.ranks.together import together
@@ -30,7 +30,7 @@ def train(steps: dict[str, list[list[int]]]) -> dict[str, dict[str, Tensor]]:
 def _step(parts: list[list[int]]) -> dict[str, Tensor]:
     torch.manual_seed(0)
     spec = DheTable(features=("item",), scheme="dhe", width=6, hashes=16, layers=2)
-    scheme = Dhe("t", [Member("item", None)], 4, spec).double()
+    scheme = Dhe("t", [FeatureVocabulary("item", None)], 4, spec).double()
     world = current()
     mine = [i for part in parts for i in part] if world.size == 1 else parts[world.rank]
     before = sum(map(len, parts[: world.rank])) if world.size > 1 else 0

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from recsys.config.tables import DpqTable
-from recsys.embeddings import Full, Member
+from recsys.embeddings import FeatureVocabulary, Full
 from recsys.embeddings.schemes.codebook import bits_of, nearest, pack, packed_bytes, unpack
 from recsys.embeddings.schemes.dpq import Dpq
 from recsys.errors import ConfigError
@@ -15,7 +15,7 @@ from recsys.export import script
 def make(num_ids: int = 40, *, dim: int = 8, **keys: Any) -> Dpq:
     spec = DpqTable(features=("item",), scheme="dpq", **{"parts": 2, "choices": 5, **keys})
     torch.manual_seed(0)
-    return Dpq("t", [Member("item", num_ids)], dim, spec)
+    return Dpq("t", [FeatureVocabulary("item", num_ids)], dim, spec)
 
 
 def weights_of(scheme: Dpq, scale: float = 0.01) -> dict[str, Tensor]:
@@ -162,13 +162,13 @@ def test_the_codebook_follows_the_rows() -> None:
 
 
 def test_knobs_are_the_divisors_of_dim_from_the_largest_and_others_are_refused() -> None:
-    members, spec = [Member("item", 100)], DpqTable(features=("item",), scheme="dpq", budget=0.5)
-    assert list(Dpq.settings(members, 12, spec)) == [12, 6, 4, 3, 2, 1]
+    vocabularies, spec = [FeatureVocabulary("item", 100)], DpqTable(features=("item",), scheme="dpq", budget=0.5)
+    assert list(Dpq.settings(vocabularies, 12, spec)) == [12, 6, 4, 3, 2, 1]
     with pytest.raises(ConfigError, match=r"tables.t.parts: must divide the table's dim, 12, got 5"):
-        Dpq.parts("t", members, 12, spec.model_copy(update={"parts": 5, "budget": None}))
+        Dpq.parts("t", vocabularies, 12, spec.model_copy(update={"parts": 5, "budget": None}))
 
 
 def test_vocabularies_smaller_than_a_codebook_stay_plain() -> None:
     spec = DpqTable(features=("a", "b"), scheme="dpq", parts=4)
-    found = Dpq.parts("t", [Member("a", 1000), Member("b", 32)], 8, spec)
+    found = Dpq.parts("t", [FeatureVocabulary("a", 1000), FeatureVocabulary("b", 32)], 8, spec)
     assert [type(part) for part in found] == [Dpq, Full]

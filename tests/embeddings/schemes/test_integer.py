@@ -12,8 +12,8 @@ from recsys.config.tables import Int8Table, Int16Table, table_sections
 from recsys.data.rows import Rows
 from recsys.embeddings import Batch, Layout
 from recsys.embeddings.build import build_schemes, full_bytes
-from recsys.embeddings.scheme import Member, tensor_bytes
-from recsys.embeddings.schemes import integer_table as own_rows
+from recsys.embeddings.scheme import FeatureVocabulary, tensor_bytes
+from recsys.embeddings.schemes import integer_table
 from recsys.embeddings.schemes.integer import Integer
 from recsys.embeddings.schemes.integer_table import round_at_random
 from recsys.embeddings.schemes.row_optimizer import RowOptimizer
@@ -22,8 +22,8 @@ from recsys.model import CtrModel
 from recsys.training.scoring import score
 from recsys.training.strategy import shard, table_weights
 from recsys.training.task import CtrTask
-from tests.embeddings.conftest import Tables, rows
 from tests.embeddings.test_contract import looked_up
+from tests.embeddings.tiny_tables import Tables, rows
 
 SHARED = {"all": {"features": ["user", "item", "tags"]}}
 BATCH = rows(user=[0, 9, 9, 3], item=[1, 6, 0, 2], tags=[[], [4], [1, 1, 2], [0]], clicks=[[], [6, 1], [3], [2, 2]])
@@ -32,7 +32,7 @@ OPTIMIZERS = ["rowwise_adagrad", "adagrad", "sgd"]
 
 def int16(num_ids: int = 10, *, scale: float = 1e-4, dim: int = 4, **optimizer: Any) -> Integer:
     spec = Int16Table(features=("f",), scheme="int16", scale=scale)
-    scheme = Integer("t", [Member("f", num_ids)], dim, spec)
+    scheme = Integer("t", [FeatureVocabulary("f", num_ids)], dim, spec)
     scheme.use_optimizer(SparseOptimizer.model_validate({"name": "sgd", "lr": 1.0} | optimizer))
     return scheme
 
@@ -66,7 +66,7 @@ def test_a_value_that_is_a_code_never_changes() -> None:
 def test_check_11_steps_below_the_scale_move_the_mean_and_would_be_lost_by_rounding_to_the_nearest() -> None:
     torch.manual_seed(0)
     spec = Int8Table(features=("f",), scheme="int8", scale=0.01)
-    scheme = Integer("t", [Member("f", 50_000)], 4, spec)
+    scheme = Integer("t", [FeatureVocabulary("f", 50_000)], 4, spec)
     scheme.use_optimizer(SparseOptimizer(name="sgd", lr=0.001))
     before = scheme.codes.clone()
     values = scheme.combine([], torch.arange(50_000), 0)
@@ -254,7 +254,7 @@ def test_training_goes_on_bit_for_bit_from_saved_state(optimizer: str) -> None:
 
 
 def test_rows_are_drawn_chunk_by_chunk_from_the_usual_distribution(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(own_rows, "CHUNK", 777)
+    monkeypatch.setattr(integer_table, "CHUNK", 777)
     torch.manual_seed(0)
     codes = int16(20_001, scale=1e-4).codes.double()
     assert float(codes.mean()) == pytest.approx(0, abs=2)
@@ -274,19 +274,19 @@ def test_check_05_training_needs_no_more_than_serving_but_the_state_of_the_optim
 
 @pytest.mark.parametrize(("name", "share"), [("int8", 0.25), ("int16", 0.5), ("alpt", 0.3125)])
 def test_check_02_a_budget_below_the_only_size_names_it_as_the_floor(name: str, share: float) -> None:
-    members = [Member("f", 3_000_000), Member("g", 1_000_000)]
+    vocabularies = [FeatureVocabulary("f", 3_000_000), FeatureVocabulary("g", 1_000_000)]
     for budget in (share, share + 0.2, share - 0.001):
         spec: Any = table_sections()[name].model_validate({"features": ("f", "g"), "scheme": name, "budget": budget})
         table = ResolvedTable(name="t", spec=spec, dim=16, fields=("f", "g"))
         if budget >= share:
             with torch.device("meta"):
-                (scheme,) = build_schemes(table, members)
-            full = full_bytes(members, 16)
+                (scheme,) = build_schemes(table, vocabularies)
+            full = full_bytes(vocabularies, 16)
             assert full is not None
             assert scheme.serving_bytes() == share * full
         else:
             with pytest.raises(ConfigError, match=rf"scheme {name} cannot .* least it can be is {share * 256:.1f} MB"):
-                build_schemes(table, members)
+                build_schemes(table, vocabularies)
 
 
 SIZES = {"a": 100_000, "b": 30_000, "c": 5_000, "d": 500, "e": 20}
@@ -328,7 +328,7 @@ def valid_auc(table: dict[str, Any], seed: int) -> float:
     }
     resolved = resolve(Config.model_validate(content, strict=False), [])
     layout = Layout(
-        resolved, {name: Member(name, size) for name, size in SIZES.items()}, jagged=False, regularized=False
+        resolved, {name: FeatureVocabulary(name, size) for name, size in SIZES.items()}, jagged=False, regularized=False
     )
     train = TrainSection()
     model = shard(CtrModel(resolved, layout), train.sparse_optimizer, device=torch.device("cpu"))

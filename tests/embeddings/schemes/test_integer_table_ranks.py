@@ -8,7 +8,7 @@ from torch import Tensor
 
 from recsys.config import SparseOptimizer
 from recsys.config.tables import AlptTable, Int8Table, Int16Table
-from recsys.embeddings.scheme import Member
+from recsys.embeddings.scheme import FeatureVocabulary
 from recsys.embeddings.schemes.alpt import Alpt
 from recsys.embeddings.schemes.integer import Integer
 from recsys.embeddings.schemes.integer_table import IntegerTable
@@ -39,14 +39,17 @@ STEPS: list[list[Part]] = [
 
 def make(kind: str, optimizer: str) -> IntegerTable:
     torch.manual_seed(0)
-    members, rate = [Member("f", NUM_IDS)], SparseOptimizer.model_validate({"name": optimizer, "lr": 0.01})
+    vocabularies, rate = (
+        [FeatureVocabulary("f", NUM_IDS)],
+        SparseOptimizer.model_validate({"name": optimizer, "lr": 0.01}),
+    )
     scheme: IntegerTable
     if kind == "alpt":
-        scheme = Alpt("t", members, 4, AlptTable(features=("f",), scheme="alpt", scale_lr=0.001))
+        scheme = Alpt("t", vocabularies, 4, AlptTable(features=("f",), scheme="alpt", scale_lr=0.001))
     elif kind == "int8":
-        scheme = Integer("t", members, 4, Int8Table(features=("f",), scheme="int8"))
+        scheme = Integer("t", vocabularies, 4, Int8Table(features=("f",), scheme="int8"))
     else:
-        scheme = Integer("t", members, 4, Int16Table(features=("f",), scheme="int16", scale=1e-4))
+        scheme = Integer("t", vocabularies, 4, Int16Table(features=("f",), scheme="int16", scale=1e-4))
     scheme.use_optimizer(rate)
     return scheme
 
@@ -102,7 +105,7 @@ def test_two_ranks_end_bit_for_bit_where_one_process_does(
 def test_rounding_is_drawn_anew_in_every_step_and_hangs_on_the_seed() -> None:
     def drawn(seed: int) -> list[Tensor]:
         torch.manual_seed(seed)
-        scheme = Integer("t", [Member("f", NUM_IDS)], 4, Int8Table(features=("f",), scheme="int8"))
+        scheme = Integer("t", [FeatureVocabulary("f", NUM_IDS)], 4, Int8Table(features=("f",), scheme="int8"))
         return [scheme.rounded(torch.full((50, 4), 0.5)) for _ in range(3)]
 
     first, again, other = drawn(1), drawn(1), drawn(2)
@@ -116,8 +119,8 @@ def several(order: list[str]) -> dict[str, Tensor]:
     torch.manual_seed(0)
     found: dict[str, Any] = {}
     for i, name in enumerate(order):
-        members = [Member("f", 5 + i)]
-        found[name] = Integer(name, members, 4 * (i + 1), Int8Table(features=("f",), scheme="int8"))
+        vocabularies = [FeatureVocabulary("f", 5 + i)]
+        found[name] = Integer(name, vocabularies, 4 * (i + 1), Int8Table(features=("f",), scheme="int8"))
         found[name].use_optimizer(SparseOptimizer(name="sgd", lr=0.5))
     ids = torch.tensor([1, 3] if current().rank == 0 else [], dtype=torch.int64)
     vectors = [scheme.combine([], ids, 0) for scheme in found.values()]

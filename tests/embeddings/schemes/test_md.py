@@ -4,15 +4,15 @@ import pytest
 import torch
 
 from recsys.config.tables import MdTable
-from recsys.embeddings import Full, Member
+from recsys.embeddings import FeatureVocabulary, Full
 from recsys.embeddings.scheme import Scheme
 from recsys.embeddings.schemes.md import Md, row_widths
 
-MEMBERS = [Member("a", 3000), Member("b", 400), Member("c", 20)]
+VOCABULARIES = [FeatureVocabulary("a", 3000), FeatureVocabulary("b", 400), FeatureVocabulary("c", 20)]
 
 
 def parts(alpha: float, dim: int = 16) -> list[Scheme]:
-    return Md.parts("t", MEMBERS, dim, MdTable(features=("a", "b", "c"), scheme="md", alpha=alpha))
+    return Md.parts("t", VOCABULARIES, dim, MdTable(features=("a", "b", "c"), scheme="md", alpha=alpha))
 
 
 @pytest.mark.parametrize("dim", [4, 16, 20])
@@ -23,9 +23,9 @@ def test_check_06_alpha_0_is_the_plain_table_without_projections(dim: int) -> No
 def test_check_07_embeddings_of_a_feature_have_at_most_the_rank_of_its_rows() -> None:
     torch.manual_seed(0)
     ranks = []
-    for part, member in zip(parts(0.5), MEMBERS, strict=True):
+    for part, vocabulary in zip(parts(0.5), VOCABULARIES, strict=True):
         weights = {t.name: torch.randn(t.rows, t.dim) for t in part.physical()}
-        vectors = part.serving(weights)(torch.arange(member.size), 0)
+        vectors = part.serving(weights)(torch.arange(vocabulary.size), 0)
         assert vectors.shape[1] == 16
         ranks.append(int(torch.linalg.matrix_rank(vectors.double(), rtol=1e-5)))
     assert ranks == row_widths([3000, 400, 20], 16, 0.5) == [1, 4, 16]
@@ -59,11 +59,13 @@ def test_fresh_vectors_have_the_usual_standard_deviation() -> None:
 
 def test_every_setting_is_smaller_than_the_one_before_and_the_last_as_small_as_can_be() -> None:
     spec = MdTable(features=("a", "b", "c"), scheme="md", alpha=0.0)
-    costs = [Md.cost(MEMBERS, 16, spec.model_copy(update={"alpha": a})) for a in Md.settings(MEMBERS, 16, spec)]
+    costs = [
+        Md.cost(VOCABULARIES, 16, spec.model_copy(update={"alpha": a})) for a in Md.settings(VOCABULARIES, 16, spec)
+    ]
     assert costs[0] == 4 * 16 * 3420
     assert all(smaller < larger for larger, smaller in pairwise(costs))
     assert costs[-1] == 4 * (3000 + 16 + 400 + 16 + 20 * 16)
 
 
 def test_a_table_of_one_feature_cannot_be_compressed() -> None:
-    assert list(Md.settings(MEMBERS[:1], 16, MdTable(features=("a",), scheme="md", alpha=0.0))) == [0.0]
+    assert list(Md.settings(VOCABULARIES[:1], 16, MdTable(features=("a",), scheme="md", alpha=0.0))) == [0.0]

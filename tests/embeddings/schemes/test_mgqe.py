@@ -7,12 +7,12 @@ import torch
 from torch import Tensor, nn
 
 from recsys.config.tables import MgqeTable
-from recsys.embeddings import Member
+from recsys.embeddings import FeatureVocabulary
 from recsys.embeddings.build import build_schemes
 from recsys.embeddings.schemes.codebook import CodeReader
 from recsys.embeddings.schemes.mgqe import Mgqe
 from recsys.export import script
-from tests.embeddings.test_budgets import DIM, FIELDS, members, planned
+from tests.embeddings.test_budgets import DIM, FIELDS, planned, vocabularies
 from tests.export.models import make as make_model
 from tests.export.models import slow_scores
 from tests.export.rows import clicks
@@ -21,7 +21,7 @@ from tests.export.rows import clicks
 def make(num_ids: int = 1000, *, ranks: Tensor | None = None, dim: int = 8, **keys: Any) -> Mgqe:
     spec = MgqeTable(features=("item",), scheme="mgqe", **{"parts": 2, "choices": 100, "cold_choices": 20, **keys})
     torch.manual_seed(0)
-    return Mgqe("t", [Member("item", num_ids, ranks)], dim, spec)
+    return Mgqe("t", [FeatureVocabulary("item", num_ids, ranks)], dim, spec)
 
 
 def weights_of(scheme: Mgqe) -> dict[str, Tensor]:
@@ -54,7 +54,7 @@ def shuffled_ranks(num_ids: int) -> Tensor:
 def test_check_01_golden_ratios(data: str, parts: int, ratio: float) -> None:
     """With the flag of each id that the survey stores and counts as a float, and we do not need."""
     sizes = FIELDS[data]
-    found = build_schemes(planned("mgqe", sizes, parts=parts), members(sizes))
+    found = build_schemes(planned("mgqe", sizes, parts=parts), vocabularies(sizes))
     flags = sum(4 * part.num_ids for part in found if isinstance(part, Mgqe))
     counted = sum(part.serving_bytes() for part in found) + flags
     # Each id begins with a byte of its own: codes of 12 bits take 2 bytes.

@@ -9,11 +9,11 @@ from torch import Tensor
 
 from recsys.config import ResolvedTable
 from recsys.config.tables import MultiHashTable
-from recsys.embeddings import Layout, Member, build_schemes
+from recsys.embeddings import FeatureVocabulary, Layout, build_schemes
 from recsys.embeddings.schemes.multi_hash import MultiHash
 from recsys.errors import ConfigError
 from recsys.training.strategy import table_weights
-from tests.embeddings.conftest import look_up, rows, sharded
+from tests.embeddings.tiny_tables import look_up, rows, sharded
 
 CRITEO = [1460, 583, 10131227, 2202608, 305, 24, 12517, 633, 3, 93145, 5683, 8351593, 3194, 27, 14992, 5461306, 10]
 CRITEO += [5652, 2173, 4, 7046547, 18, 15, 286181, 105, 142572]
@@ -28,12 +28,12 @@ def planned(**keys: Any) -> ResolvedTable:
     return ResolvedTable(name="t", fields=("a",), dim=16, spec=spec(**keys))
 
 
-def members(sizes: list[int]) -> list[Member]:
-    return [Member(f"C{i}", n) for i, n in enumerate(sizes)]
+def vocabularies(sizes: list[int]) -> list[FeatureVocabulary]:
+    return [FeatureVocabulary(f"C{i}", n) for i, n in enumerate(sizes)]
 
 
 def test_an_embedding_is_the_sum_of_its_rows() -> None:
-    made = MultiHash("t", [Member("a", 30), Member("b", None)], 4, spec(rows=11, hashes=3))
+    made = MultiHash("t", [FeatureVocabulary("a", 30), FeatureVocabulary("b", None)], 4, spec(rows=11, hashes=3))
     weight = torch.randn(11, 4)
     ids = torch.tensor([0, 29, -5])
     row_KV = made.remap(ids, 1)
@@ -41,7 +41,7 @@ def test_an_embedding_is_the_sum_of_its_rows() -> None:
 
 
 def test_weights_of_an_id_multiply_its_rows() -> None:
-    made = MultiHash("t", [Member("a", 30)], 4, spec(rows=11, hashes=2, importance_rows=7))
+    made = MultiHash("t", [FeatureVocabulary("a", 30)], 4, spec(rows=11, hashes=2, importance_rows=7))
     weights = {"t_table": torch.randn(11, 4), "t_tableimportance": torch.randn(7, 4)}
     ids = torch.arange(30)
     first_V, second_V, importance_V = made.remap(ids, 0)
@@ -78,8 +78,8 @@ def test_only_unweighted_rows_are_summed_by_the_kernel(
 
 def test_new_features_change_no_rows_and_two_features_differ() -> None:
     keys = spec(rows=1000, importance_rows=100)
-    alone = MultiHash("t", [Member("a", None)], 4, keys)
-    beside = MultiHash("t", [Member("b", None), Member("a", None)], 4, keys)
+    alone = MultiHash("t", [FeatureVocabulary("a", None)], 4, keys)
+    beside = MultiHash("t", [FeatureVocabulary("b", None), FeatureVocabulary("a", None)], 4, keys)
     ids = torch.arange(1000)
     assert torch.equal(alone.remap(ids, 0), beside.remap(ids, 1))
     assert float((beside.remap(ids, 0) == beside.remap(ids, 1)).float().mean()) < 0.02
@@ -87,7 +87,7 @@ def test_new_features_change_no_rows_and_two_features_differ() -> None:
 
 def test_two_ids_seldom_share_all_their_rows() -> None:
     n, m = 3000, 16
-    row_KV = MultiHash("t", [Member("a", n)], 4, spec(rows=m)).remap(torch.arange(n), 0)
+    row_KV = MultiHash("t", [FeatureVocabulary("a", n)], 4, spec(rows=m)).remap(torch.arange(n), 0)
     counts = torch.bincount(row_KV[0] * m + row_KV[1])
     pairs, expected = int((counts * (counts - 1) // 2).sum()), n * (n - 1) / 2 / m**2
     assert abs(pairs - expected) < 5 * expected**0.5
@@ -95,13 +95,13 @@ def test_two_ids_seldom_share_all_their_rows() -> None:
 
 def test_separate_rows_are_dealt_by_size_and_small_vocabularies_stay_plain() -> None:
     keys = spec(rows=1000, importance_rows=100, separate=True)
-    parts = MultiHash.parts("t", members([6000, 3990, 10, 5]), 4, keys)
+    parts = MultiHash.parts("t", vocabularies([6000, 3990, 10, 5]), 4, keys)
     assert [[t.rows for t in part.physical()] for part in parts] == [[600, 60], [399, 39], [1, 1], [5]]
     assert [part.name for part in parts] == ["t/C0", "t/C1", "t/C2", "t/C3"]
 
 
 def test_check_04_separate_vocabularies_that_would_not_shrink_stay_plain() -> None:
-    parts = MultiHash.parts("t", members([1000, 7]), 4, spec(rows=900, importance_rows=50, separate=True))
+    parts = MultiHash.parts("t", vocabularies([1000, 7]), 4, spec(rows=900, importance_rows=50, separate=True))
     named = [(type(part).__name__, part.serving_bytes()) for part in parts]
     assert named == [("MultiHash", 4 * 4 * (893 + 49)), ("Full", 4 * 4 * 7)]
 
@@ -110,7 +110,7 @@ def test_check_04_separate_vocabularies_that_would_not_shrink_stay_plain() -> No
 @pytest.mark.parametrize("sizes", [CRITEO, AVAZU], ids=["criteo", "avazu"])
 @pytest.mark.parametrize("ratio", [0.5, 0.1, 0.001])
 def test_check_01_a_budget_is_kept_and_used_up(ratio: float, sizes: list[int], keys: dict[str, Any]) -> None:
-    parts = build_schemes(planned(budget=ratio, **keys), members(sizes))
+    parts = build_schemes(planned(budget=ratio, **keys), vocabularies(sizes))
     allowed, found = int(ratio * 64 * sum(sizes)), sum(part.serving_bytes() for part in parts)
     slack = 64 * len(sizes) if "separate" in keys else 64
     assert found <= allowed < found + slack
@@ -119,9 +119,9 @@ def test_check_01_a_budget_is_kept_and_used_up(ratio: float, sizes: list[int], k
 def test_check_02_a_budget_out_of_reach_names_the_floor() -> None:
     floor = 64 * 5 + 16 * 10 + 64  # the exact vocabulary, importance, and one row
     with pytest.raises(ConfigError, match=rf"multi_hash cannot be made as small as 500 B; .* is {floor} B"):
-        build_schemes(planned(budget="500B", importance_rows=10), members([100, 5]))
+        build_schemes(planned(budget="500B", importance_rows=10), vocabularies([100, 5]))
 
 
 def test_check_05_training_bytes_are_those_of_serving_without_an_optimizer() -> None:
-    made = MultiHash("t", members([100]), 4, spec(rows=11, importance_rows=7))
+    made = MultiHash("t", vocabularies([100]), 4, spec(rows=11, importance_rows=7))
     assert made.bytes("training", sparse="sgd", dense="adam") == made.serving_bytes() == 4 * 4 * (11 + 7)

@@ -1,10 +1,10 @@
 import torch
 
 from recsys.config.tables import FullTable
-from recsys.embeddings import Full, Member
+from recsys.embeddings import FeatureVocabulary, Full
 from recsys.embeddings.schemes.packing import packed_tables, rows_together, unpack
 
-SCHEME = Full("t", [Member("item", 10)], 4, FullTable(features=("item",)))
+SCHEME = Full("t", [FeatureVocabulary("item", 10)], 4, FullTable(features=("item",)))
 
 
 def test_narrow_rows_lie_side_by_side_and_are_read_from_their_place() -> None:

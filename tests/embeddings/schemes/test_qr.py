@@ -4,12 +4,14 @@ import pytest
 import torch
 
 from recsys.config.tables import QrTable
-from recsys.embeddings import Full, Member
+from recsys.embeddings import FeatureVocabulary, Full
 from recsys.embeddings.schemes.qr import Qr
 
 
 def make(size: int, divisor: int, **keys: Any) -> Qr:
-    return Qr("t", [Member("item", size)], 4, QrTable(features=("item",), scheme="qr", divisor=divisor, **keys))
+    return Qr(
+        "t", [FeatureVocabulary("item", size)], 4, QrTable(features=("item",), scheme="qr", divisor=divisor, **keys)
+    )
 
 
 @pytest.mark.parametrize(("operation", "neutral"), [("mul", 1.0), ("add", 0.0)])
@@ -28,9 +30,9 @@ def test_check_07_pairs_of_rows_are_unique(size: int, divisor: int) -> None:
     assert rows_KV.amax(dim=1).tolist() <= [t.rows - 1 for t in table.tables(0)]
 
 
-def test_pairs_of_all_members_of_a_joint_table_are_unique() -> None:
+def test_pairs_of_all_vocabularies_of_a_joint_table_are_unique() -> None:
     spec = QrTable(features=("a", "b"), scheme="qr", divisor=7)
-    joint = Qr("t", [Member("a", 40), Member("b", 33)], 4, spec)
+    joint = Qr("t", [FeatureVocabulary("a", 40), FeatureVocabulary("b", 33)], 4, spec)
     rows_KV = torch.cat([joint.remap(torch.arange(40), 0), joint.remap(torch.arange(33), 1)], dim=1)
     assert torch.unique(rows_KV, dim=1).shape[1] == 73
     assert [t.rows for t in joint.tables(1)] == [11, 7]
@@ -38,21 +40,21 @@ def test_pairs_of_all_members_of_a_joint_table_are_unique() -> None:
 
 def test_separate_tables_have_one_divisor_and_leave_small_vocabularies_plain() -> None:
     spec = QrTable(features=("a", "b", "c"), scheme="qr", divisor=5, separate=True)
-    a, b, c = Qr.parts("t", [Member("a", 40), Member("b", 6), Member("c", 7)], 4, spec)
+    a, b, c = Qr.parts("t", [FeatureVocabulary("a", 40), FeatureVocabulary("b", 6), FeatureVocabulary("c", 7)], 4, spec)
     assert [t.rows for t in a.tables(0)] == [8, 5]
     assert isinstance(b, Full)
     assert isinstance(c, Full)  # 2 + 5 rows are no fewer than 7
 
 
 def test_a_joint_table_that_would_not_be_smaller_is_plain() -> None:
-    members = [Member("a", 4), Member("b", 3)]
-    (small,) = Qr.parts("t", members, 4, QrTable(features=("a", "b"), scheme="qr", divisor=2))
-    (large,) = Qr.parts("t", members, 4, QrTable(features=("a", "b"), scheme="qr", divisor=4))
+    vocabularies = [FeatureVocabulary("a", 4), FeatureVocabulary("b", 3)]
+    (small,) = Qr.parts("t", vocabularies, 4, QrTable(features=("a", "b"), scheme="qr", divisor=2))
+    (large,) = Qr.parts("t", vocabularies, 4, QrTable(features=("a", "b"), scheme="qr", divisor=4))
     assert isinstance(small, Qr)  # 4 + 2 rows
     assert isinstance(large, Qr)  # 2 + 4 rows
-    (plain,) = Qr.parts("t", members, 4, QrTable(features=("a", "b"), scheme="qr", divisor=5))  # 2 + 5 rows
+    (plain,) = Qr.parts("t", vocabularies, 4, QrTable(features=("a", "b"), scheme="qr", divisor=5))  # 2 + 5 rows
     assert isinstance(plain, Full)
-    assert plain.members == tuple(members)
+    assert plain.vocabularies == tuple(vocabularies)
 
 
 @pytest.mark.parametrize("operation", ["mul", "add"])

@@ -10,14 +10,14 @@ from torch import Tensor
 
 from recsys.config import ResolvedTable
 from recsys.config.tables import RobeTable
-from recsys.embeddings import Layout, Member, build_schemes
+from recsys.embeddings import FeatureVocabulary, Layout, build_schemes
 from recsys.embeddings.hashing import mix64, name_salt
 from recsys.embeddings.schemes.robe import Robe
 from recsys.errors import ConfigError
 from recsys.training.strategy import table_weights
-from tests.embeddings.conftest import look_up, rows, sharded
+from tests.embeddings.tiny_tables import look_up, rows, sharded
 
-from .test_multi_hash import AVAZU, CRITEO, members
+from .test_multi_hash import AVAZU, CRITEO, vocabularies
 
 
 def spec(**keys: Any) -> RobeTable:
@@ -25,7 +25,7 @@ def spec(**keys: Any) -> RobeTable:
 
 
 def robe(dim: int = 8, name: str = "a", **keys: Any) -> Robe:
-    return Robe("t", [Member(name, None)], dim, spec(**keys))
+    return Robe("t", [FeatureVocabulary(name, None)], dim, spec(**keys))
 
 
 def array(made: Robe, seed: int = 0, mean: float = 0.0) -> Tensor:
@@ -54,7 +54,7 @@ def test_check_07_an_embedding_is_consecutive_circular_floats_up_to_signs(chunk:
 def test_check_08_inner_products_have_no_bias_because_of_the_signs(monkeypatch: pytest.MonkeyPatch) -> None:
     """Over many hash seeds, which are names here, for an array whose mean is not 0."""
 
-    seeds = Robe("t", [Member(f"seed{seed}", None) for seed in range(1000)], 8, spec(size=64, chunk=4))
+    seeds = Robe("t", [FeatureVocabulary(f"seed{seed}", None) for seed in range(1000)], 8, spec(size=64, chunk=4))
     weight, ids = array(seeds, mean=0.5), torch.tensor([1, 2])
 
     def inner() -> Tensor:
@@ -67,14 +67,14 @@ def test_check_08_inner_products_have_no_bias_because_of_the_signs(monkeypatch: 
     signed = inner()
     error = float(signed.std()) / len(signed) ** 0.5
     assert abs(float(signed.mean())) < 4 * error
-    monkeypatch.setattr(Robe, "_signs", lambda self, ids, member: torch.ones(len(ids), self.dim))
+    monkeypatch.setattr(Robe, "_signs", lambda self, ids, feature_index: torch.ones(len(ids), self.dim))
     plain = inner()
     assert abs(float(plain.mean())) > 10 * float(plain.std()) / len(plain) ** 0.5
 
 
 def test_signs_are_even_and_of_their_own_for_each_feature_id_and_place() -> None:
-    made = Robe("t", [Member("a", None), Member("b", None)], 128, spec(size=128))
-    first, second = (made._signs(torch.arange(2000), member) for member in (0, 1))
+    made = Robe("t", [FeatureVocabulary("a", None), FeatureVocabulary("b", None)], 128, spec(size=128))
+    first, second = (made._signs(torch.arange(2000), feature_index) for feature_index in (0, 1))
     assert set(first.unique().tolist()) == {-1.0, 1.0}
     assert float(first.mean(dim=0).abs().max()) < 5 / 2000**0.5
     assert abs(float((first * second).mean())) < 5 / 256_000**0.5
@@ -83,9 +83,9 @@ def test_signs_are_even_and_of_their_own_for_each_feature_id_and_place() -> None
 
 
 def test_check_06_with_slices_laid_end_to_end_it_is_a_plain_table(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Robe, "_offsets", lambda self, ids, member: (ids * self.dim).unsqueeze(0))
-    monkeypatch.setattr(Robe, "_signs", lambda self, ids, member: torch.ones(len(ids), self.dim))
-    made = Robe("t", [Member("a", 20)], 8, spec(size=160))
+    monkeypatch.setattr(Robe, "_offsets", lambda self, ids, feature_index: (ids * self.dim).unsqueeze(0))
+    monkeypatch.setattr(Robe, "_signs", lambda self, ids, feature_index: torch.ones(len(ids), self.dim))
+    made = Robe("t", [FeatureVocabulary("a", 20)], 8, spec(size=160))
     weight = array(made).requires_grad_()
     ids = torch.tensor([0, 19, 19, 7])
     vectors = made.combine([weight[row_V] for row_V in made.remap(ids, 0)], ids, 0)
@@ -104,12 +104,12 @@ def test_slices_that_meet_add_their_gradients(make_layout: Callable[..., Layout]
     made, loss, plain = layout.schemes["t"], torch.zeros(()), torch.zeros(())
     assert isinstance(made, Robe)
     looked = look_up(model, layout, batch)
-    for member, name in enumerate(["user", "item"]):
+    for feature_index, name in enumerate(["user", "item"]):
         ids = batch.ids[name]
-        start_CV = made._offsets(ids, member)
+        start_CV = made._offsets(ids, feature_index)
         place_VCZ = (start_CV.T.unsqueeze(2) + torch.arange(4)) % 12
-        plain = plain + (before.flatten()[place_VCZ].flatten(1) * made._signs(ids, member)).mul(50).exp().sum()
-        loss = loss + made.combine(looked[name], ids, member).mul(50).exp().sum()
+        plain = plain + (before.flatten()[place_VCZ].flatten(1) * made._signs(ids, feature_index)).mul(50).exp().sum()
+        loss = loss + made.combine(looked[name], ids, feature_index).mul(50).exp().sum()
     loss.backward()
     (gradient,) = torch.autograd.grad(plain, before)
     torch.testing.assert_close(before.detach() - weight, gradient, rtol=1e-4, atol=1e-4)
@@ -132,7 +132,7 @@ def test_places_are_used_evenly() -> None:
 
 def test_new_features_move_no_slices_and_any_key_has_one() -> None:
     alone = robe(size=1000)
-    beside = Robe("t", [Member("b", None), Member("a", 7)], 8, spec(size=1000))
+    beside = Robe("t", [FeatureVocabulary("b", None), FeatureVocabulary("a", 7)], 8, spec(size=1000))
     ids = torch.tensor([0, 5, 2**31, 2**63 - 1, -1, -(2**63)])
     assert torch.equal(alone.remap(ids, 0), beside.remap(ids, 1))
     assert torch.equal(alone._signs(ids, 0), beside._signs(ids, 1))
@@ -154,7 +154,7 @@ def test_the_smallest_array_is_one_embedding() -> None:
 @pytest.mark.parametrize("ratio", [0.5, 0.1, 0.001])
 def test_check_01_a_budget_is_kept_and_used_up(ratio: float, sizes: list[int], keys: dict[str, Any]) -> None:
     planned = ResolvedTable(name="t", fields=("a",), dim=16, spec=spec(budget=ratio, **keys))
-    parts = build_schemes(planned, members(sizes))
+    parts = build_schemes(planned, vocabularies(sizes))
     allowed, found = int(ratio * 64 * sum(sizes)), sum(part.serving_bytes() for part in parts)
     slack = 64 * len(sizes) if "separate" in keys else 4 * (keys.get("chunk") or 16)
     assert found <= allowed < found + slack
@@ -163,11 +163,11 @@ def test_check_01_a_budget_is_kept_and_used_up(ratio: float, sizes: list[int], k
 def test_check_02_a_budget_out_of_reach_names_the_floor() -> None:
     planned = ResolvedTable(name="t", fields=("a",), dim=16, spec=spec(budget="100B"))
     with pytest.raises(ConfigError, match=r"robe cannot be made as small as 100 B; the least it can be is 384 B"):
-        build_schemes(planned, members([100, 5]))
+        build_schemes(planned, vocabularies([100, 5]))
 
 
 def test_check_04_separate_vocabularies_that_would_not_shrink_stay_plain() -> None:
-    parts = Robe.parts("t", members([1000, 6, 1, 5]), 16, spec(size=1600, separate=True, exact_below=0))
+    parts = Robe.parts("t", vocabularies([1000, 6, 1, 5]), 16, spec(size=1600, separate=True, exact_below=0))
     names = [(type(part).__name__, part.serving_bytes()) for part in parts]
     assert names == [("Robe", 4 * 16 * 98), ("Robe", 64), ("Full", 64), ("Robe", 64)]
 

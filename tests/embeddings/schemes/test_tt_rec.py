@@ -5,14 +5,16 @@ import torch
 from torch import Tensor
 
 from recsys.config.tables import TtRecTable
-from recsys.embeddings import Full, Layout, Member
+from recsys.embeddings import FeatureVocabulary, Full, Layout
 from recsys.embeddings.schemes.tt_rec import TtRec, most_rank
 from recsys.training.strategy import table_weights
-from tests.embeddings.conftest import look_up, rows, sharded
+from tests.embeddings.tiny_tables import look_up, rows, sharded
 
 
 def make(size: int, rank: int, dim: int = 16) -> TtRec:
-    return TtRec("t", [Member("item", size)], dim, TtRecTable(features=("item",), scheme="tt_rec", rank=rank))
+    return TtRec(
+        "t", [FeatureVocabulary("item", size)], dim, TtRecTable(features=("item",), scheme="tt_rec", rank=rank)
+    )
 
 
 def stored(table: TtRec, cores: list[Tensor]) -> dict[str, Tensor]:
@@ -114,7 +116,7 @@ def test_wide_cores_are_looked_up_and_updated_rightly(make_layout: Callable[...,
 
 def test_small_vocabularies_are_plain() -> None:
     spec = TtRecTable(features=("a", "b"), scheme="tt_rec", rank=8)
-    a, b = TtRec.parts("t", [Member("a", 10_000), Member("b", 27)], 16, spec)
+    a, b = TtRec.parts("t", [FeatureVocabulary("a", 10_000), FeatureVocabulary("b", 27)], 16, spec)
     assert isinstance(a, TtRec)
     assert isinstance(b, Full)
 

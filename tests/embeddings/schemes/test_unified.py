@@ -19,7 +19,7 @@ from torch import Tensor
 
 from recsys.config import ResolvedTable
 from recsys.config.tables import HashTable, UnifiedTable
-from recsys.embeddings import Hash, Layout, Member, Scheme, build_schemes
+from recsys.embeddings import FeatureVocabulary, Hash, Layout, Scheme, build_schemes
 from recsys.embeddings.schemes import unified
 from recsys.embeddings.schemes.unified import Unified
 from recsys.errors import ConfigError, DataError
@@ -27,7 +27,7 @@ from recsys.export import script
 from recsys.features.fingerprint import HASH_VERSION, xxhash64_keys
 from recsys.features.state import TransformState
 from recsys.training.strategy import table_weights
-from tests.embeddings.conftest import MANY, look_up, rows, sharded
+from tests.embeddings.tiny_tables import MANY, look_up, rows, sharded
 
 GOLDEN_IDS = [*range(15), -1, -(2**63), 2**31, 2**63 - 1, -1205034819632174695]
 GOLDEN_ROWS = {
@@ -47,7 +47,7 @@ CRITEO += [18230, 10, 14, 13079, 56, 10581]
 def table(sizes: dict[str, int | None], dim: int = 4, **keys: Any) -> Unified:
     """The hashed part of a table; small vocabularies are hashed too, if not told otherwise."""
     spec = UnifiedTable(features=tuple(sizes), scheme="unified", **{"exact_below": 0, **keys})
-    made = Unified.parts("t", [Member(*item) for item in sizes.items()], dim, spec)[0]
+    made = Unified.parts("t", [FeatureVocabulary(*item) for item in sizes.items()], dim, spec)[0]
     assert isinstance(made, Unified)
     return made
 
@@ -106,7 +106,7 @@ def test_check_01_with_a_perfect_hash_it_trains_as_a_joint_table_does(make_layou
     hashed = make_layout({"t": {"features": features, "scheme": "unified", "rows": 22, "exact_below": 0}})
     place = torch.randperm(22, generator=torch.Generator().manual_seed(3))
     first = [0, 10, 17]
-    hashed.schemes["t"].remap = lambda ids, member: place[ids + first[member]].unsqueeze(0)  # type: ignore[method-assign]
+    hashed.schemes["t"].remap = lambda ids, feature_index: place[ids + first[feature_index]].unsqueeze(0)  # type: ignore[method-assign]
     models = sharded(plain, lr=0.5), sharded(hashed, lr=0.5)
     (weight,), (other) = table_weights(models[0]).values(), table_weights(models[1])["t_table"]
     other[place] = weight
@@ -122,7 +122,10 @@ def test_check_01_with_a_perfect_hash_it_trains_as_a_joint_table_does(make_layou
 
 def test_check_02_rows_are_those_of_the_golden_vector() -> None:
     made = table({"user": None, "item": 30, "tags": None}, rows=1009, lookups=2)
-    found = {member.name: made.remap(torch.tensor(GOLDEN_IDS), i).tolist() for i, member in enumerate(made.members)}
+    found = {
+        vocabulary.name: made.remap(torch.tensor(GOLDEN_IDS), i).tolist()
+        for i, vocabulary in enumerate(made.vocabularies)
+    }
     assert {(name, place): found[name][place] for name, place in GOLDEN_ROWS} == GOLDEN_ROWS
     assert sum(map(len, GOLDEN_ROWS.values())) >= 100
 
@@ -131,10 +134,10 @@ def test_check_02_a_second_process_finds_the_same_rows() -> None:
     code = f"""
 import json, torch
 from recsys.config.tables import UnifiedTable
-from recsys.embeddings.scheme import Member
+from recsys.embeddings.scheme import FeatureVocabulary
 from recsys.embeddings.schemes.unified import Unified
 spec = UnifiedTable(features=("tags", "item", "user"), scheme="unified", rows=1009, lookups=2)
-made = Unified("other", [Member(name, None) for name in spec.features], 8, spec)
+made = Unified("other", [FeatureVocabulary(name, None) for name in spec.features], 8, spec)
 ids = torch.tensor({GOLDEN_IDS})
 print(json.dumps({{name: made.remap(ids, i).tolist() for i, name in enumerate(spec.features)}}))
 """
@@ -158,7 +161,7 @@ def test_check_03_the_order_of_features_and_new_ones_change_no_rows() -> None:
         table(dict.fromkeys(names, 1000), **keys) for names in (["a", "b"], ["b", "a"], ["new", "a", "newer", "b"])
     )
     for name in ("a", "b"):
-        places = [[m.name for m in made.members].index(name) for made in (one, other, more)]
+        places = [[m.name for m in made.vocabularies].index(name) for made in (one, other, more)]
         for made, place in zip((other, more), places[1:], strict=True):
             assert torch.equal(made.remap(ids, place), one.remap(ids, places[0]))
             assert made.tables(place) == one.tables(places[0])
@@ -194,14 +197,14 @@ def test_check_06_ids_of_a_feature_collide_as_often_as_by_chance() -> None:
 
 def test_check_06_one_table_has_fewer_collisions_than_a_split_one() -> None:
     """On Criteo's vocabularies; the split table is scheme hash with `separate`, its ids scrambled too."""
-    members = [Member(f"C{i}", n) for i, n in enumerate(CRITEO, 1)]
-    names, m = tuple(member.name for member in members), sum(CRITEO) // 10
+    vocabularies = [FeatureVocabulary(f"C{i}", n) for i, n in enumerate(CRITEO, 1)]
+    names, m = tuple(vocabulary.name for vocabulary in vocabularies), sum(CRITEO) // 10
     spec = HashTable(features=names, scheme="hash", rows=m, separate=True, hashing="random")
-    shared, split = table({m.name: m.num_ids for m in members}, rows=m), Hash.parts("t", members, 4, spec)
-    assert sum(part.serving_bytes() for part in split) <= shared.serving_bytes() + 16 * len(members)
+    shared, split = table({m.name: m.num_ids for m in vocabularies}, rows=m), Hash.parts("t", vocabularies, 4, spec)
+    assert sum(part.serving_bytes() for part in split) <= shared.serving_bytes() + 16 * len(vocabularies)
     pairs = [
         sum(colliding_pairs(scheme.remap(torch.arange(n), i)[0]) for n, (scheme, i) in zip(CRITEO, places, strict=True))
-        for places in ([(shared, i) for i in range(len(members))], [(part, 0) for part in split])
+        for places in ([(shared, i) for i in range(len(vocabularies))], [(part, 0) for part in split])
     ]
     ratio = sum(CRITEO) ** 2 / sum(n * n for n in CRITEO)
     print(
@@ -273,13 +276,18 @@ def test_check_10_bytes_depend_on_neither_ids_nor_features() -> None:
 
 def test_check_10_small_vocabularies_keep_rows_of_their_own() -> None:
     spec = UnifiedTable(features=("a", "b", "c", "d"), scheme="unified", rows=10, lookups={"b": 3}, exact_below=5)
-    members = [Member("a", 100), Member("b", 5), Member("c", 2), Member("d", 6)]
-    hashed, *exact = Unified.parts("t", members, 4, spec)
-    assert [member.name for member in hashed.members] == ["a", "d"]
+    vocabularies = [
+        FeatureVocabulary("a", 100),
+        FeatureVocabulary("b", 5),
+        FeatureVocabulary("c", 2),
+        FeatureVocabulary("d", 6),
+    ]
+    hashed, *exact = Unified.parts("t", vocabularies, 4, spec)
+    assert [vocabulary.name for vocabulary in hashed.vocabularies] == ["a", "d"]
     assert [(part.name, part.width(0), part.serving_bytes()) for part in exact] == [("t/b", 12, 240), ("t/c", 4, 32)]
     assert all(torch.equal(part.remap(torch.arange(2), 0), torch.arange(2).unsqueeze(0)) for part in exact)
-    assert Unified.cost(members, 4, spec) == 10 * 16 + 240 + 32
-    (alone,) = Unified.parts("t", members[2:3], 4, spec)
+    assert Unified.cost(vocabularies, 4, spec) == 10 * 16 + 240 + 32
+    (alone,) = Unified.parts("t", vocabularies[2:3], 4, spec)
     assert alone.serving_bytes() == 32
 
 
@@ -300,7 +308,7 @@ def test_check_12_the_serving_form_survives_a_file() -> None:
     file.seek(0)
     loaded = torch.jit.load(file)
     ids = torch.tensor(GOLDEN_IDS)
-    assert all(torch.equal(loaded(ids, member), serving(ids, member)) for member in (0, 1))
+    assert all(torch.equal(loaded(ids, feature_index), serving(ids, feature_index)) for feature_index in (0, 1))
     assert all(torch.equal(copy.deepcopy(made).remap(ids, i), made.remap(ids, i)) for i in (0, 1))
 
 
@@ -319,9 +327,13 @@ def test_check_13_probes_keep_bytes_and_width() -> None:
     assert narrow.serving_bytes() == wide.serving_bytes() == 50 * 16 * 4
     assert [(t.rows, t.dim) for t in narrow.physical()] == [(200, 4)]
     weights = random_weights(narrow)
-    for member in (0, 1):
-        assert narrow.width(member) == wide.width(member) == narrow.serving(weights)(torch.arange(3), member).shape[1]
-        assert len(narrow.tables(member)) == 4 * len(wide.tables(member))
+    for feature_index in (0, 1):
+        assert (
+            narrow.width(feature_index)
+            == wide.width(feature_index)
+            == narrow.serving(weights)(torch.arange(3), feature_index).shape[1]
+        )
+        assert len(narrow.tables(feature_index)) == 4 * len(wide.tables(feature_index))
 
 
 @pytest.mark.parametrize("n", [1, 2, 4])
@@ -329,7 +341,7 @@ def test_check_14_several_tables_have_the_bytes_of_one(n: int) -> None:
     made = table({f"C{i}": 1000 for i in range(20)}, rows=100, num_tables=n)
     assert [t.rows for t in made.physical()] == [100 // n] * n
     assert made.serving_bytes() == 100 * 4 * 4
-    row_KV = torch.cat([made.remap(torch.arange(1000), member) for member in range(20)])
+    row_KV = torch.cat([made.remap(torch.arange(1000), feature_index) for feature_index in range(20)])
     assert int(row_KV.max()) == 100 // n - 1
 
 
@@ -347,8 +359,8 @@ SIZES = {f"C{i}": n for i, n in enumerate(CRITEO, 1)}
 @pytest.mark.parametrize("budget", ["1MB", "50kB", 0.1, 0.001])
 def test_a_budget_is_kept_and_used_up(budget: str | float, keys: dict[str, Any]) -> None:
     spec = UnifiedTable(features=tuple(SIZES), scheme="unified", budget=budget, **keys)
-    members = [Member(*item) for item in SIZES.items()]
-    parts = build_schemes(ResolvedTable(name="t", fields=tuple(SIZES), dim=16, spec=spec), members)
+    vocabularies = [FeatureVocabulary(*item) for item in SIZES.items()]
+    parts = build_schemes(ResolvedTable(name="t", fields=tuple(SIZES), dim=16, spec=spec), vocabularies)
     allowed = {"1MB": 10**6, "50kB": 50_000}[budget] if isinstance(budget, str) else budget * sum(CRITEO) * 64
     found = sum(part.serving_bytes() for part in parts)
     num_tables = keys.get("num_tables", 1)
@@ -360,7 +372,7 @@ def test_a_budget_is_kept_and_used_up(budget: str | float, keys: dict[str, Any])
 def test_a_table_needs_no_more_rows_than_it_can_use() -> None:
     spec = UnifiedTable(features=("a", "b"), scheme="unified", budget="1GB", lookups={"a": 3})
     planned = ResolvedTable(name="t", fields=("a", "b"), dim=4, spec=spec)
-    (hashed, exact) = build_schemes(planned, [Member("a", 100), Member("b", 5)])
+    (hashed, exact) = build_schemes(planned, [FeatureVocabulary("a", 100), FeatureVocabulary("b", 5)])
     assert [t.rows for t in hashed.physical()] == [300]
     assert exact.serving_bytes() == 80
 
@@ -369,4 +381,4 @@ def test_a_budget_that_small_vocabularies_alone_exceed_names_the_floor() -> None
     spec = UnifiedTable(features=("a", "b"), scheme="unified", budget="90B")
     planned = ResolvedTable(name="t", fields=("a", "b"), dim=4, spec=spec)
     with pytest.raises(ConfigError, match=r"unified cannot be made as small as 90 B; the least it can be is 96 B"):
-        build_schemes(planned, [Member("a", 100), Member("b", 5)])
+        build_schemes(planned, [FeatureVocabulary("a", 100), FeatureVocabulary("b", 5)])

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from recsys.config.tables import HashTable, UnifiedTable
-from recsys.embeddings import Hash, Member, Scheme
+from recsys.embeddings import FeatureVocabulary, Hash, Scheme
 from recsys.embeddings.schemes.per_feature import plain
 from recsys.embeddings.schemes.unified import Unified
 
@@ -27,23 +27,25 @@ TRAIN, VALID = 30_000, 15_000
 DIM = 8
 
 
-def members(sizes: Sequence[int]) -> list[Member]:
-    return [Member(f"f{t}", n) for t, n in enumerate(sizes)]
+def vocabularies(sizes: Sequence[int]) -> list[FeatureVocabulary]:
+    return [FeatureVocabulary(f"f{t}", n) for t, n in enumerate(sizes)]
 
 
 def unified(rows: int, *, sizes: Sequence[int] = SIZES, dim: int = DIM, **keys: Any) -> list[Scheme]:
-    names = tuple(member.name for member in members(sizes))
-    return Unified.parts("t", members(sizes), dim, UnifiedTable(features=names, scheme="unified", rows=rows, **keys))
+    names = tuple(vocabulary.name for vocabulary in vocabularies(sizes))
+    return Unified.parts(
+        "t", vocabularies(sizes), dim, UnifiedTable(features=names, scheme="unified", rows=rows, **keys)
+    )
 
 
 def split(rows: int, hashing: str) -> list[Scheme]:
-    names = tuple(member.name for member in members(SIZES))
+    names = tuple(vocabulary.name for vocabulary in vocabularies(SIZES))
     spec = HashTable(features=names, scheme="hash", rows=rows, separate=True, hashing=hashing)  # type: ignore[arg-type]
-    return Hash.parts("t", members(SIZES), DIM, spec)
+    return Hash.parts("t", vocabularies(SIZES), DIM, spec)
 
 
 def full() -> list[Scheme]:
-    return [plain("t", members(SIZES), DIM)]
+    return [plain("t", vocabularies(SIZES), DIM)]
 
 
 @cache
@@ -66,20 +68,22 @@ class Reader(nn.Module):
     def __init__(self, parts: Sequence[Scheme], kind: str) -> None:
         super().__init__()
         self.parts, self.kind = parts, kind
-        places = {m.name: (part, i) for part in parts for i, m in enumerate(part.members)}
+        places = {m.name: (part, i) for part in parts for i, m in enumerate(part.vocabularies)}
         self.fields = [places[f"f{t}"] for t in range(len(places))]
         physical = {t.name: t for part in parts for t in part.physical()}
         self.rows = nn.ParameterDict({name: 0.03 * torch.randn(t.rows, t.dim) for name, t in physical.items()})
-        widths = [part.width(member) for part, member in self.fields]
+        widths = [part.width(feature_index) for part, feature_index in self.fields]
         self.linear = nn.Linear(sum(widths), 1)
         self.mlp = nn.Sequential(nn.Linear(sum(widths), 64), nn.ReLU(), nn.Linear(64, 1))
 
     def forward(self, id_BT: Tensor) -> Tensor:
         vectors = []
-        for t, (part, member) in enumerate(self.fields):
-            row_KB = part.remap(id_BT[:, t], member)
-            looked = [self.rows[table.name][row_B] for table, row_B in zip(part.tables(member), row_KB, strict=True)]
-            vectors.append(part.combine(looked, id_BT[:, t], member))
+        for t, (part, feature_index) in enumerate(self.fields):
+            row_KB = part.remap(id_BT[:, t], feature_index)
+            looked = [
+                self.rows[table.name][row_B] for table, row_B in zip(part.tables(feature_index), row_KB, strict=True)
+            ]
+            vectors.append(part.combine(looked, id_BT[:, t], feature_index))
         if self.kind == "fm":
             row_BTD = torch.stack(vectors, dim=1)
             pairs_B = row_BTD[:, :, 1:].sum(1).square().sum(1) - row_BTD[:, :, 1:].square().sum((1, 2))
