@@ -1,24 +1,33 @@
-# make help names the targets; those that need .venv make it first.
+# `make help` lists the targets. Those that need .venv set it up first.
 
-PYTHON ?= python3#  any of 3.11 to 3.14
-BUILD ?= cpu#       or cuda
-CPU_INDEX ?= https://download.pytorch.org/whl/cpu#  asked for torch where pip's own indexes have no CPU build
+# An interpreter of 3.11 to 3.14; the locked build; the index of CPU builds for where pip's own have none.
+PYTHON ?= python3
+BUILD ?= cpu
+CPU_INDEX ?= https://download.pytorch.org/whl/cpu
+
 VENV := .venv
 BIN := $(VENV)/bin
 DEMO := demo
+CHECKED := recsys tests notebooks pipelines .ci
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 
-unexport PYTHONDONTWRITEBYTECODE#  every process would compile torch anew
+# With it, every process would compile torch anew.
+unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test check proof format lock clean
+.PHONY: help demo test test-fast coverage check format proof lock clean
 
-$(VENV)/.ready: .ci/requirements-$(strip $(BUILD)).txt .ci/set_up.py pyproject.toml
+help:
+	@sed -n 's/^## //p' $(firstword $(MAKEFILE_LIST))
+
+$(VENV)/.ready: .ci/requirements-$(BUILD).txt .ci/set_up.py pyproject.toml
 	$(PYTHON) .ci/set_up.py --venv $(VENV) --build $(BUILD) --cpu-index $(CPU_INDEX)
-	touch $@
+	@touch $@
 
 $(VENV)/.ready-dev: $(VENV)/.ready .ci/requirements-dev.txt
 	$(BIN)/python .ci/set_up.py --venv $(VENV) --dev
-	touch $@
+	@touch $@
 
+## make demo       write a synthetic click log, train DIN on it, export a bundle, score with it
 demo: $(VENV)/.ready
 	rm -rf $(DEMO)
 	$(BIN)/recsys demo-data $(DEMO)/data --rows 300000
@@ -27,25 +36,45 @@ demo: $(VENV)/.ready
 	$(BIN)/recsys predict $(DEMO)/bundle $(DEMO)/data/test.parquet --out $(DEMO)/scores.parquet
 	$(BIN)/python -m recsys.data.synthetic $(DEMO)/data $(DEMO)/runs/din
 
+## make test       all tests and the examples of docstrings
 test: $(VENV)/.ready-dev
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile -m "not proof" tests
+	$(PYTEST) -m "not proof" tests
 	$(BIN)/python -m xdoctest --quiet recsys
 
+## make test-fast  the tests that take no seconds each: under a minute
+test-fast: $(VENV)/.ready-dev
+	$(PYTEST) -m "not proof and not slow and not ranks" tests
+
+## make coverage   all tests, and the lines and branches that none of them reaches
+coverage: $(VENV)/.ready-dev
+	OMP_NUM_THREADS=1 $(BIN)/coverage run -m pytest -n 2 --dist loadfile -m "not proof" tests
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report
+
+## make check      ruff, mypy, import-linter
 check: $(VENV)/.ready-dev
-	$(BIN)/ruff check recsys tests notebooks pipelines
-	$(BIN)/ruff format --check recsys tests notebooks pipelines
+	$(BIN)/ruff check $(CHECKED)
+	$(BIN)/ruff format --check $(CHECKED)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+## make format     let ruff mend what `make check` finds, where it can
+format: $(VENV)/.ready-dev
+	$(BIN)/ruff check --fix $(CHECKED)
+	$(BIN)/ruff format $(CHECKED)
+
+## make proof      slow proofs: real interruptions, scale, planted effects; prints its figures
 proof: $(VENV)/.ready-dev
 	$(BIN)/python -m pytest -m proof -s tests
 
-format: $(VENV)/.ready-dev
-	$(BIN)/ruff check --fix recsys tests
-	$(BIN)/ruff format recsys tests
-
+## make lock       resolve pyproject.toml into .ci/requirements-*.txt; `.ci/lock --upgrade` takes newer releases
 lock:
 	.ci/lock
 
+## make clean      remove .venv, the demo and prepared data
 clean:
 	rm -rf $(VENV) $(DEMO) .recsys-cache
+##
+## PYTHON=python3.13  another interpreter (3.11 to 3.14) for .venv
+## BUILD=cuda         the CUDA build of torch and fbgemm
+## CPU_INDEX=URL      where the CPU build of torch is when pip's own indexes do not have it

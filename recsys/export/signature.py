@@ -1,10 +1,10 @@
 """What a bundle takes and gives, in JSON: enough to feed it from any language, and to canonicalise raw files."""
 
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import torch
 
+from recsys import __version__
 from recsys.config import ResolvedConfig
 from recsys.config.features import (
     BucketFeature,
@@ -42,7 +42,7 @@ def signature(
         "hash": HASH,
         "inputs": [declared for declared in inputs if declared],
         "outputs": [{"name": f"score.{task}", "task": task, "dtype": "float64"} for task in resolved.config.labels],
-        "versions": {"recsys": _own_version(), "torch": str(torch.__version__)},
+        "versions": {"recsys": __version__, "torch": str(torch.__version__)},
         "metrics": metrics,
         "sha256": {"model.pt": sha256},
         "key_kinds": dict(state.key_kinds),
@@ -71,10 +71,3 @@ def _input(name: str, feature: Feature, state: TransformState) -> dict[str, Any]
         tensors = {f"{name}.values": "(values,)", f"{name}.lengths": "(rows,)"}
         return declared | {"tensors": tensors, "separator": feature.separator, "max_len": feature.max_len}
     return declared | {"tensors": {name: "(rows,)"}}
-
-
-def _own_version() -> str:
-    try:
-        return version("recsys")
-    except PackageNotFoundError:  # run from a checkout
-        return "unknown"
