@@ -20,13 +20,13 @@ from torch.distributed.checkpoint.filesystem import FileSystemReader
 from torch.distributed.checkpoint.metadata import TensorStorageMetadata
 
 from recsys.errors import DataError
+from recsys.files import hidden_sibling, replace_folder
 
 __all__ = [
     "METADATA",
     "TRAINER",
     "find_checkpoint",
     "link_checkpoint",
-    "publish",
     "read_metadata",
     "read_trainer",
     "temporary_path",
@@ -43,7 +43,7 @@ def find_checkpoint(folder: Path) -> Path | None:
     Returns:
         None if there is no complete checkpoint.
     """
-    for candidate in (folder, _sibling(folder, "old")):
+    for candidate in (folder, hidden_sibling(folder, "old")):
         if (candidate / TRAINER).exists() and (candidate / METADATA).exists():
             return candidate
     return None
@@ -54,7 +54,7 @@ def link_checkpoint(source: Path, folder: Path) -> None:
     temporary = temporary_path(folder)
     shutil.rmtree(temporary, ignore_errors=True)
     shutil.copytree(find_checkpoint(source) or source, temporary, copy_function=_link)
-    publish(temporary, folder)
+    replace_folder(temporary, folder)
 
 
 def _link(source: str, target: str) -> None:
@@ -66,21 +66,7 @@ def _link(source: str, target: str) -> None:
 
 def temporary_path(folder: Path) -> Path:
     """Return where a checkpoint is written before it is published under its name."""
-    return _sibling(folder, "tmp")
-
-
-def publish(temporary: Path, folder: Path) -> None:
-    """Rename a complete checkpoint to `folder`, and delete the one that it replaces."""
-    former = _sibling(folder, "old")
-    if folder.exists():
-        shutil.rmtree(former, ignore_errors=True)
-        folder.rename(former)
-    temporary.rename(folder)
-    shutil.rmtree(former, ignore_errors=True)
-
-
-def _sibling(folder: Path, suffix: str) -> Path:
-    return folder.parent / f".{folder.name}.{suffix}"
+    return hidden_sibling(folder, "tmp")
 
 
 def read_metadata(folder: Path) -> dict[str, TensorStorageMetadata]:

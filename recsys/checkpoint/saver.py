@@ -24,6 +24,7 @@ from torchrec.distributed.model_parallel import DistributedModelParallel
 
 from recsys.checkpoint import folder as files
 from recsys.checkpoint.snapshot import ChunkPlanner, ChunkWriter, TensorChunk, snapshot, tensors_of, write_file
+from recsys.files import replace_folder
 from recsys.ranks import World, current
 from recsys.ranks.join import checkpoint_group
 
@@ -140,7 +141,7 @@ class _Save(NamedTuple):
     def _complete(self, temporary: Path, ranks: list[dict[str, Any]]) -> None:
         """Finish the temporary folder, which has all shards, and publish it; runs on rank 0 only."""
         write_file(temporary / files.TRAINER, self.trainer | {"ranks": ranks})
-        files.publish(temporary, self.folder)
+        replace_folder(temporary, self.folder)
         if self.best is not None:
             files.link_checkpoint(self.folder, self.best)
 

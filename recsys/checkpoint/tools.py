@@ -16,11 +16,12 @@ from torch.distributed.checkpoint.default_planner import DefaultSavePlanner
 from torch.distributed.checkpoint.metadata import MetadataIndex
 from torch.distributed.checkpoint.planner import SavePlan
 
-from recsys.checkpoint.folder import METADATA, TRAINER, find_checkpoint, temporary_path
+from recsys.checkpoint.folder import METADATA, TRAINER, find_checkpoint
 from recsys.checkpoint.reader import CheckpointReader, ChunkRef
 from recsys.checkpoint.snapshot import ChunkWriter, write_file, write_item
 from recsys.checkpoint.tensor_names import plain_name, readable_name, table_of
 from recsys.errors import DataError
+from recsys.files import atomic_path
 from recsys.run_folder import RunFolder
 
 __all__ = ["Contents", "TensorInfo", "find_all", "find_one", "inspect", "to_checkpoint", "to_torch"]
@@ -198,14 +199,8 @@ def _new(out: Path) -> Iterator[Path]:
     """Yield a path to write to; it is renamed to `out` at the end, or removed if something fails."""
     if out.exists():
         raise DataError(f"{out}: exists already")
-    temporary = temporary_path(out)
     try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        yield temporary
-        temporary.rename(out)
+        with atomic_path(out) as temporary:
+            yield temporary
     except OSError as error:
         raise OSError(error.errno, error.strerror, str(error.filename or out)) from error
-    finally:
-        if temporary.is_dir():
-            shutil.rmtree(temporary)
-        temporary.unlink(missing_ok=True)

@@ -11,7 +11,7 @@ import typer
 
 from recsys import __version__
 from recsys.cli import commands
-from recsys.cli.progress import console
+from recsys.console import log
 from recsys.environment.worker import Failure, is_launched, tell_launcher
 from recsys.errors import RecsysError, user_message
 
@@ -78,7 +78,7 @@ def main() -> None:
 def _refuse(message: str) -> NoReturn:
     if is_launched() and tell_launcher(Failure(int(os.environ["RANK"]), message, 2)):
         sys.exit(2)
-    console.print(f"error: {message}", markup=False, style="red", soft_wrap=True)
+    log(f"error: {message}", style="red")
     sys.exit(2)
 
 

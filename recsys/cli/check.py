@@ -9,12 +9,11 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-from rich.console import Console
 from rich.table import Table
 
-from recsys.cli.progress import console, print_table
 from recsys.config import Config, ResolvedConfig, TimeSplit, load_config, missing_columns, resolve, warnings_of
 from recsys.config.globs import is_glob
+from recsys.console import log, print_table
 from recsys.data.prepare import find_prepared
 from recsys.data.splits import time_keys
 from recsys.data.targets import target_columns, targets
@@ -83,23 +82,23 @@ def show_plan(path: Path, *, data_dir: Path, cache_dir: Path) -> None:
     seen = f"{'all' if sample.whole else 'the first'} {sample.state.num_rows:,} rows"
     own = "what is left of them after the split" if sample.whole and is_cut else "all training rows"
     if not sample.whole or is_cut:
-        console.print(f"Vocabularies were counted on {seen}; training counts {own}.")
+        log(f"Vocabularies were counted on {seen}; training counts {own}.")
 
 
 def _show(resolved: ResolvedConfig, sizes: Mapping[str, Size], table_bytes: Mapping[str, int | None]) -> None:
-    from recsys.embeddings.build import human_bytes
+    from recsys.units import format_bytes
 
-    shown = {name: human_bytes(size) for name, size in table_bytes.items()}
+    shown = {name: format_bytes(size) for name, size in table_bytes.items()}
     print_table(_features(resolved, sizes, shown))
     known = [size for size in table_bytes.values() if size is not None]
     unknown = " and what is not known yet" if len(known) < len(table_bytes) else ""
     counts = f"{_count(resolved.fields, 'field')}, {_count(resolved.tables, 'table')}"
-    Console(highlight=False).print(f"{counts}, {human_bytes(sum(known))} when served{unknown}")
+    print(f"{counts}, {format_bytes(sum(known))} when served{unknown}")
 
 
 def _warn(resolved: ResolvedConfig) -> None:
     for warning in warnings_of(resolved):
-        console.print(f"warning: {warning}", markup=False)
+        log(f"warning: {warning}")
 
 
 def _say_unresolved(config: Config, why: str) -> None:
@@ -108,9 +107,9 @@ def _say_unresolved(config: Config, why: str) -> None:
         resolved = resolve(config, [])
         _warn(resolved)
         print_table(_features(resolved, {}, {}))
-    console.print(f"The config is valid; sizes are not known: {why}", markup=False, soft_wrap=True)
+    log(f"The config is valid; sizes are not known: {why}")
     if globs:
-        console.print(f"Not expanded, since there are no columns to match: {', '.join(globs)}", markup=False)
+        log(f"Not expanded, since there are no columns to match: {', '.join(globs)}")
 
 
 def _sampled(resolved: ResolvedConfig, source: Source) -> Sample:

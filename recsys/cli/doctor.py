@@ -2,7 +2,7 @@
 
 from rich.table import Table
 
-from recsys.cli.progress import console, print_table
+from recsys.console import log, print_table
 from recsys.environment import check_environment
 
 __all__ = ["show_findings"]
@@ -19,5 +19,5 @@ def show_findings() -> bool:
     print_table(table, stderr=True)
     for finding in findings:
         if finding.remedy:
-            console.print(f"{finding.what}: {finding.remedy}", markup=False, soft_wrap=True)
+            log(f"{finding.what}: {finding.remedy}")
     return all(finding.level != "error" for finding in findings)

@@ -122,8 +122,8 @@ def _sizes(
         full = {field.name: float(_max_len(resolved, field)) for field in _lists(resolved)}
         return resolved, vocabularies, full, list(full)
     try:
-        with progress_reports() as progress:
-            prepared = prepare(config, data_dir, cache_dir, progress)
+        with progress_reports() as on_progress:
+            prepared = prepare(config, data_dir, cache_dir, on_progress)
     except DataError as error:
         raise DataError(
             f"{error}\nthe plan needs the data: its vocabularies are learnt, so they size the tables"

@@ -3,14 +3,13 @@
 from collections.abc import Callable
 from statistics import fmean
 
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from recsys.cli.progress import print_table
-from recsys.embeddings.build import human_bytes
+from recsys.console import print_table
 from recsys.embeddings.scheme import physical_name
 from recsys.sharding import KEPT_FREE, Machine, Placement, RankCost
+from recsys.units import format_bytes
 
 __all__ = ["say", "show_cost"]
 
@@ -21,7 +20,7 @@ MANY_RANKS = 16
 
 def say(text: str) -> None:
     """Print a line, however long, as it is."""
-    Console(highlight=False, markup=False, soft_wrap=True).print(text)
+    print(text)
 
 
 def show_cost(placement: Placement, flops: float, *, is_bf16: bool) -> None:
@@ -50,7 +49,7 @@ def show_cost(placement: Placement, flops: float, *, is_bf16: bool) -> None:
     )
     fullest = max(rank.memory_bytes for rank in placement.ranks)
     say(
-        f"\nfits: {human_bytes(fullest)} of the {human_bytes(machine.memory)} of the fullest device, "
+        f"\nfits: {format_bytes(fullest)} of the {format_bytes(machine.memory)} of the fullest device, "
         f"of which {KEPT_FREE:.0%} must stay free"
     )
 
@@ -137,7 +136,7 @@ def _step(placement: Placement, flops: float, *, is_bf16: bool) -> Table:
             f"{flops / 1e6:.3g} MFLOPs a row forward, 3 times that with the backward pass, "
             f"at {DENSE_SHARE:.0%} of {peak / 1e12:.3g} TFLOP/s {'bf16' if is_bf16 else 'fp32'}",
         ),
-        "dense gradients": (placement.all_reduce_ms, f"{human_bytes(placement.dense_bytes)} summed over the devices"),
+        "dense gradients": (placement.all_reduce_ms, f"{format_bytes(placement.dense_bytes)} summed over the devices"),
     }
     total = sum(ms for ms, _ in of.values())
     shown = Table("step", box=None, pad_edge=False)

@@ -2,51 +2,83 @@
 
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 
-__all__ = ["console", "print_table", "progress_reports"]
+from recsys.console import console, log
+from recsys.progress import OnProgress
+from recsys.units import format_duration
 
-console = Console(stderr=True, highlight=False, soft_wrap=True)
-"""Everything but results goes to stderr, so that results can be piped."""
+__all__ = ["progress_reports"]
 
 LOG_SECONDS = 15.0
+"""Least time between two lines of a log."""
 
-
-def print_table(table: Table, *, stderr: bool = False) -> None:
-    """Print a table as wide as its cells need: on a narrow terminal, or in a pipe, none is cut or wrapped."""
-    Console(stderr=stderr, highlight=False, width=10_000).print(table, crop=False)
+UNITS = {"cells": ""}
+"""What is counted, where it is not rows."""
 
 
 @contextmanager
-def progress_reports() -> Iterator[Callable[[str, int, int | None], None]]:
-    """Yield a function that shows (stage, rows done, rows in all if known)."""
-    if sys.stderr.isatty():
-        with _bar() as bar:
-            tasks: dict[str, int] = {}
-
-            def show(stage: str, done: int, total: int | None) -> None:
-                if stage not in tasks:
-                    tasks[stage] = bar.add_task(stage, total=total)
-                bar.update(tasks[stage], completed=done, total=total)  # type: ignore[arg-type]
-
-            yield show
+def progress_reports() -> Iterator[OnProgress]:
+    """Yield a callable that shows the progress of one piece of work after another on stderr."""
+    if not sys.stderr.isatty():
+        yield _LogReports()
         return
-    logged_at = time.monotonic()
-
-    def log(stage: str, done: int, total: int | None) -> None:
-        nonlocal logged_at
-        if time.monotonic() - logged_at >= LOG_SECONDS:
-            logged_at = time.monotonic()
-            console.print(f"{stage}: {done:,}{'' if total is None else f' of {total:,}'} rows")
-
-    yield log
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[left]}"))
+    with Progress(*columns, console=console, transient=True) as bar:
+        yield _BarReports(bar)
 
 
-def _bar() -> Progress:
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    return Progress(*columns, console=console, transient=True)
+class _BarReports:
+    """Shows a bar for each stage."""
+
+    def __init__(self, bar: Progress) -> None:
+        self.bar = bar
+        self.tasks: dict[str, TaskID] = {}
+        self.pace = _Pace()
+
+    def __call__(self, stage: str, done: int, total: int | None, /) -> None:
+        if stage not in self.tasks:
+            self.tasks[stage] = self.bar.add_task(stage, total=total, left="")
+        left = self.pace.time_left(stage, done, total)
+        self.bar.update(self.tasks[stage], completed=done, total=total, left=left)
+
+
+class _LogReports:
+    """Writes a line every `LOG_SECONDS`."""
+
+    def __init__(self) -> None:
+        self.logged_at = time.monotonic()
+        self.pace = _Pace()
+
+    def __call__(self, stage: str, done: int, total: int | None, /) -> None:
+        left = self.pace.time_left(stage, done, total)
+        if time.monotonic() - self.logged_at >= LOG_SECONDS:
+            self.logged_at = time.monotonic()
+            of_total = "" if total is None else f" of {total:,}"
+            log(f"{stage}: {done:,}{of_total}{UNITS.get(stage, ' rows')}{left and f', {left}'}")
+
+
+class _Pace:
+    """Estimates how long a stage will take from the reports since its first one."""
+
+    def __init__(self) -> None:
+        self.first: dict[str, tuple[float, int]] = {}
+
+    def time_left(self, stage: str, done: int, total: int | None) -> str:
+        """Return the remaining time for people; an empty text where it is not known, or the stage is done."""
+        started, first = self.first.setdefault(stage, (time.monotonic(), done))
+        if total is None or done <= first or done >= total:
+            return ""
+        return time_left((time.monotonic() - started) / (done - first) * (total - done))
+
+
+def time_left(seconds: float) -> str:
+    """Write a remaining time for people.
+
+    >>> time_left(4000), time_left(45)
+    ('about 1 h 6 min left', 'less than a minute left')
+    """
+    return "less than a minute left" if seconds < 60 else f"about {format_duration(seconds)} left"

@@ -3,18 +3,18 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from recsys.cli.progress import print_table, progress_reports
+from recsys.cli.progress import progress_reports
 from recsys.config import Config, load_config
 from recsys.config.budget import read_budget
+from recsys.console import print_table
 from recsys.data.prepare import prepare
 from recsys.data.prepared import Prepared
-from recsys.embeddings.build import human_bytes
 from recsys.embeddings.report import Part, Use, WhatIf, report, what_if
 from recsys.embeddings.scheme import Phase
+from recsys.units import format_bytes
 
 __all__ = ["show_tables", "show_what_if"]
 
@@ -44,10 +44,10 @@ def show_tables(path: Path, *, data_dir: Path, cache_dir: Path, argv: str) -> No
     print_table(_sizes(parts))
     print()
     print_table(_uses(uses))
-    _print(f"\n{SHARING}\n  expected: by the laws of chance; of uses: of the feature's values in the training rows")
+    print(f"\n{SHARING}\n  expected: by the laws of chance; of uses: of the feature's values in the training rows")
     is_open = any(part.full is None for part in parts)
     tenth = f"{sum(part.bytes['serving'] for part in parts) // 10}B" if is_open else "0.1"
-    _print(f"\nall schemes at a tenth of the bytes: recsys tables {argv} --what-if {tenth}")
+    print(f"\nall schemes at a tenth of the bytes: recsys tables {argv} --what-if {tenth}")
 
 
 def show_what_if(path: Path, budget: str, *, data_dir: Path, cache_dir: Path, argv: str) -> None:
@@ -68,32 +68,28 @@ def show_what_if(path: Path, budget: str, *, data_dir: Path, cache_dir: Path, ar
     prepared = _prepared(load_config(path), data_dir, cache_dir)
     found = what_if(prepared.resolved, prepared.state, allowed)
     ids = sum(vocabulary.num_ids or 0 for vocabulary in found.vocabularies)
-    size = f"full {human_bytes(found.full)}" if found.full is not None else "some are open"
-    _print(
+    size = f"full {format_bytes(found.full)}" if found.full is not None else "some are open"
+    print(
         f"all ids in one table: {len(found.vocabularies)} vocabularies of {ids:,} ids, dim {found.dim}; "
-        f"{size}, budget {human_bytes(found.budget)}\n"
+        f"{size}, budget {format_bytes(found.budget)}\n"
     )
     print_table(_candidates(found, ids))
-    _print(f"\n{SHARING}\n  (expected; `recsys tables` without --what-if counts them)")
+    print(f"\n{SHARING}\n  (expected; `recsys tables` without --what-if counts them)")
     able = {one.scheme for one in found.candidates if one.bytes}
     scheme = next((name for name in PROPOSED if name in able), None)
     if scheme is None:
         return
-    _print(f"\nTo begin with, put this in the place of the section `tables` of {path}:\n")
+    print(f"\nTo begin with, put this in the place of the section `tables` of {path}:\n")
     keys = f"scheme: {scheme}, budget: {budget}"
     if scheme == "unified" and found.dim % 8 == 0:
         keys += ", probes: 2"  # the same bytes, and hardly an id that shares both of its rows
-    _print(f'tables:\n  all: {{features: ["*"], {keys}}}\n')
-    _print(f"recsys tables {argv}    # what it costs, feature by feature\nrecsys train {argv}")
+    print(f'tables:\n  all: {{features: ["*"], {keys}}}\n')
+    print(f"recsys tables {argv}    # what it costs, feature by feature\nrecsys train {argv}")
 
 
 def _prepared(config: Config, data_dir: Path, cache_dir: Path) -> Prepared:
-    with progress_reports() as progress:
-        return prepare(config, data_dir, cache_dir, progress)
-
-
-def _print(text: str) -> None:
-    Console(highlight=False, markup=False, soft_wrap=True).print(text)
+    with progress_reports() as on_progress:
+        return prepare(config, data_dir, cache_dir, on_progress)
 
 
 def _sizes(parts: list[Part]) -> Table:
@@ -115,7 +111,7 @@ def _sizes(parts: list[Part]) -> Table:
 def _bytes(parts: list[Part]) -> list[str]:
     full = None if any(part.full is None for part in parts) else sum(part.full or 0 for part in parts)
     sums = {phase: sum(part.bytes[phase] for part in parts) for phase in PHASES}
-    return [*(human_bytes(sums[phase]) for phase in PHASES), _share(sums["serving"], full)]
+    return [*(format_bytes(sums[phase]) for phase in PHASES), _share(sums["serving"], full)]
 
 
 def _uses(uses: list[Use]) -> Table:
@@ -147,9 +143,9 @@ def _candidates(found: WhatIf, ids: int) -> Table:
         shown.add_row(
             one.scheme,
             one.knob or "-",
-            ("" if one.bytes else ">= ") + human_bytes(serving) if serving is not None else "-",
+            ("" if one.bytes else ">= ") + format_bytes(serving) if serving is not None else "-",
             _share(serving, found.full),
-            human_bytes(one.bytes["training"]) if one.bytes else "-",
+            format_bytes(one.bytes["training"]) if one.bytes else "-",
             _ids(one.expected, ids),
             one.note,
         )

@@ -7,8 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from recsys.cli.progress import console, progress_reports
+from recsys.cli.progress import progress_reports
 from recsys.config import Config
+from recsys.console import log
 from recsys.environment.worker import is_launched, place
 from recsys.errors import DataError, Preempted
 from recsys.launch import launch
@@ -38,7 +39,7 @@ def train_on(devices: int, training: Training) -> int:
         DataError: the folder is in use.
     """
     folder = training.resume or training.new_folder()
-    console.print(f"starting {devices} processes{_crowd(devices)}", markup=False)
+    log(f"starting {devices} processes{_crowd(devices)}")
     named = ["--name", folder.name, "--runs-dir", str(folder.parent)]
     again = ["--devices", str(devices)]
 
@@ -76,18 +77,18 @@ def train_here(
         own = place()
         if not is_launched() and (own is None or own.rank == 0):
             command = command_to_go_on(training.argv, folder)
-            console.print(ending if command is None else f"{ending}; to go on: {command}", markup=False)
+            log(ending if command is None else f"{ending}; to go on: {command}")
 
     try:
         with (
             stopping_on_sigterm(lambda: say_how_it_ended("stopped by SIGTERM")),
             process_group(pick_device(device).type) as world,
-            progress_reports() as progress,
+            progress_reports() as on_progress,
         ):
             if training.resume is None:
                 folder = broadcast(training.new_folder() if world.is_rank_zero else None)
                 if world.is_rank_zero:
-                    console.print(f"run folder: {folder}", markup=False)
+                    log(f"run folder: {folder}")
             assert folder is not None
             trained = train_run(
                 config,
@@ -98,8 +99,8 @@ def train_here(
                 device=device,
                 world=world,
                 plan=plan,
-                progress=progress,
-                say=lambda line: console.print(line, markup=False),
+                on_progress=on_progress,
+                say=log,
             )
     except KeyboardInterrupt:
         say_how_it_ended("interrupted")

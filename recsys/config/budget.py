@@ -1,17 +1,13 @@
-"""Memory budgets as people write them: `10MB`, or `0.1` of the full table."""
+"""Memory budgets of tables: a size such as `10MB`, or a fraction such as `0.1` of the full table."""
 
-import re
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, WithJsonSchema
 
 from recsys.errors import ConfigError
+from recsys.units import BYTES_PATTERN, parse_bytes
 
 __all__ = ["Budget", "budget_bytes", "read_budget"]
-
-_UNITS = {"B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
-_UNITS |= {"KIB": 2**10, "MIB": 2**20, "GIB": 2**30, "TIB": 2**40}
-_TEXT = re.compile(r"^\s*(\d+(?:\.\d*)?)\s*([A-Za-z]+)\s*$")
 
 
 def budget_bytes(budget: str | float, full: int | None) -> int | None:
@@ -25,9 +21,7 @@ def budget_bytes(budget: str | float, full: int | None) -> int | None:
     (1500, 400)
     """
     if isinstance(budget, str):
-        found = _TEXT.match(budget)
-        assert found is not None, "checked with the configuration"
-        return int(float(found[1]) * _UNITS[found[2].upper()])
+        return parse_bytes(budget)
     return None if full is None else int(full * budget)
 
 
@@ -55,9 +49,7 @@ def _check(value: Any) -> Any:
     if isinstance(value, bool) or not isinstance(value, (str, int, float)):
         raise ValueError("must be bytes such as 10MB, or a fraction of the full table such as 0.1")
     if isinstance(value, str):
-        found = _TEXT.match(value)
-        if found is None or found[2].upper() not in _UNITS:
-            raise ValueError(f"must be a number and one of B, kB, MB, GB, KiB, MiB, GiB, e.g. 10MB, got {value!r}")
+        parse_bytes(value)
         return value
     if not 0 < value <= 1:
         raise ValueError(f"a number without a unit is a fraction of the full table, in (0, 1]; got {value:g}")
@@ -70,7 +62,7 @@ Budget = Annotated[
     WithJsonSchema(
         {
             "anyOf": [
-                {"type": "string", "pattern": _TEXT.pattern},
+                {"type": "string", "pattern": BYTES_PATTERN},
                 {"exclusiveMinimum": 0, "maximum": 1, "type": "number"},
             ]
         }

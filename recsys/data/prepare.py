@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +13,6 @@ import pyarrow as pa
 from recsys.config.resolve import missing_columns, resolve
 from recsys.config.resolved import ResolvedConfig
 from recsys.config.run import Config, DataSection, FractionSplit, TimeSplit
-from recsys.data.cache import published
 from recsys.data.prepared import Prepared, PreparedSplit, SplitWriter, read_manifest, write_manifest
 from recsys.data.splits import SPLITS, Cut, NoCut, RandomCut, SplitName, TimeCut, time_keys
 from recsys.data.targets import target_columns, target_schema, targets
@@ -24,12 +23,11 @@ from recsys.features.fit import Fitting, key_kinds
 from recsys.features.parallel import in_order
 from recsys.features.state import TransformState
 from recsys.features.transform import arrow_type, encode
+from recsys.files import atomic_folder
+from recsys.progress import OnProgress, no_progress
 from recsys.sources.source import RowChunk, Source, find_files, open_source
 
-__all__ = ["Progress", "find_prepared", "prepare", "prepare_split"]
-
-Progress = Callable[[str, int, int | None], None]
-"""Called with the stage, its rows done so far, and its rows in all if they are known."""
+__all__ = ["find_prepared", "prepare", "prepare_split"]
 
 _VERSION = 1
 """Changes when the same inputs would be prepared differently."""
@@ -45,7 +43,7 @@ class _Job:
     """Of the training files' rows that go to valid and to test."""
 
 
-def prepare(config: Config, data_dir: Path, cache_dir: Path, progress: Progress | None = None) -> Prepared:
+def prepare(config: Config, data_dir: Path, cache_dir: Path, on_progress: OnProgress = no_progress) -> Prepared:
     """Prepare all splits, or find them prepared already.
 
     Fitted on the training split only. The folder is written under another name and renamed when it is whole, so that
@@ -55,7 +53,7 @@ def prepare(config: Config, data_dir: Path, cache_dir: Path, progress: Progress 
         config: its globs need not be expanded.
         data_dir: relative paths of `config.data` start here.
         cache_dir: prepared folders are kept here; it may be deleted at any time.
-        progress: told how far the work is.
+        on_progress: called as the work goes on.
 
     Raises:
         DataError: a file is missing, damaged, or does not hold what the config promises.
@@ -65,8 +63,8 @@ def prepare(config: Config, data_dir: Path, cache_dir: Path, progress: Progress 
     folder = cache_dir / _key(job)
     prepared = _read(job, folder)
     if prepared is None:
-        with published(folder) as draft:
-            _write(job, draft, progress or _silent)
+        with atomic_folder(folder, is_complete=_is_complete) as draft:
+            _write(job, draft, on_progress)
         prepared = _read(job, folder)
         assert prepared is not None, f"{folder} is not whole"
     return prepared
@@ -95,7 +93,7 @@ def prepare_split(
     paths: Sequence[Path],
     data: DataSection,
     out: Path,
-    progress: Progress | None = None,
+    on_progress: OnProgress = no_progress,
 ) -> PreparedSplit:
     """Prepare further files with a fitted state, into the new folder `out`; nothing is cached.
 
@@ -103,7 +101,7 @@ def prepare_split(
         DataError: a file is missing, damaged, or does not hold what the plan promises.
     """
     source = open_source(paths, data)
-    return _encode(resolved, state, source, NoCut(), {"test": out}, "test", progress or _silent)["test"]
+    return _encode(resolved, state, source, NoCut(), {"test": out}, "test", on_progress)["test"]
 
 
 def _job(config: Config, data_dir: Path) -> _Job:
@@ -145,19 +143,19 @@ def _identity(path: Path) -> tuple[str, int, int]:
     return str(path.absolute()), status.st_size, status.st_mtime_ns
 
 
-def _write(job: _Job, folder: Path, progress: Progress) -> None:
-    cut = _cut(job, progress)
-    state = _fit(job, cut, progress)
+def _write(job: _Job, folder: Path, on_progress: OnProgress) -> None:
+    cut = _cut(job, on_progress)
+    state = _fit(job, cut, on_progress)
     state.save(folder / "transform")
     cut_names = [name for name, share in zip(SPLITS, (1.0, *job.shares), strict=True) if share > 0]
     splits: dict[SplitName, PreparedSplit] = {}
     for name, source in job.sources.items():
         outs = {part: folder / part for part in (cut_names if name == "train" else [name])}
-        splits |= _encode(job.resolved, state, source, cut if name == "train" else NoCut(), outs, name, progress)
+        splits |= _encode(job.resolved, state, source, cut if name == "train" else NoCut(), outs, name, on_progress)
     write_manifest(folder, {name: splits[name] for name in SPLITS if name in splits})
 
 
-def _cut(job: _Job, progress: Progress) -> Cut:
+def _cut(job: _Job, on_progress: OnProgress) -> Cut:
     valid, test = job.shares
     if job.split is None:
         return NoCut()
@@ -168,12 +166,12 @@ def _cut(job: _Job, progress: Progress) -> Cut:
     def times() -> Iterator[Keys]:
         for piece in source.pieces([column]):
             yield time_keys(piece.frame[column], job.resolved, piece.place)
-            progress("time split", piece.first_row + len(piece.frame), source.num_rows())
+            on_progress("time split", piece.first_row + len(piece.frame), source.num_rows())
 
     return TimeCut.at_shares(times, column, job.resolved, valid=valid, test=test)
 
 
-def _fit(job: _Job, cut: Cut, progress: Progress) -> TransformState:
+def _fit(job: _Job, cut: Cut, on_progress: OnProgress) -> TransformState:
     resolved, source = job.resolved, job.sources["train"]
     unfitted = TransformState(key_kinds=key_kinds(resolved, source.columns))
 
@@ -188,7 +186,7 @@ def _fit(job: _Job, cut: Cut, progress: Progress) -> TransformState:
     total = Fitting(resolved)
     for fitting, done in in_order(fitted, source.pieces(_columns(resolved, cut))):
         total.merge(fitting)
-        progress("fit", done, source.num_rows())
+        on_progress("fit", done, source.num_rows())
     if total.num_rows == 0:
         raise DataError(f"data.train: no training rows in {', '.join(map(str, job.files['train']))}")
     return total.finish(unfitted.key_kinds)
@@ -201,7 +199,7 @@ def _encode(
     cut: Cut,
     outs: dict[SplitName, Path],
     stage: str,
-    progress: Progress,
+    on_progress: OnProgress,
 ) -> dict[SplitName, PreparedSplit]:
     """Write the rows of one source to the folders of the splits they belong to."""
     fields = [pa.field(field.name, arrow_type(field), nullable=False) for field in resolved.fields]
@@ -217,7 +215,7 @@ def _encode(
     for batches, done in in_order(encoded, source.pieces(_columns(resolved, cut))):
         for name, batch in batches.items():
             writers[name].write(batch)
-        progress(stage, done, source.num_rows())
+        on_progress(stage, done, source.num_rows())
     return {name: writer.close() for name, writer in writers.items()}
 
 
@@ -234,5 +232,5 @@ def _columns(resolved: ResolvedConfig, cut: Cut) -> list[str]:
     return list(dict.fromkeys(input_columns(resolved) + target_columns(resolved.config) + times))
 
 
-def _silent(stage: str, done: int, total: int | None) -> None:
-    """Tell nobody."""
+def _is_complete(folder: Path) -> bool:
+    return read_manifest(folder) is not None

@@ -26,8 +26,9 @@ from recsys.embeddings.schemes.tt_rec import TtRec
 from recsys.embeddings.schemes.unified import Unified
 from recsys.errors import ConfigError
 from recsys.registry import load_class
+from recsys.units import format_bytes
 
-__all__ = ["SCHEMES", "UnreachableError", "build_schemes", "full_bytes", "human_bytes", "scheme_class", "solve"]
+__all__ = ["SCHEMES", "UnreachableError", "build_schemes", "full_bytes", "scheme_class", "solve"]
 
 SCHEMES: dict[str, type[Scheme]] = {
     "full": Full,
@@ -55,8 +56,8 @@ class UnreachableError(ConfigError):
 
     def __init__(self, where: str, scheme: str, budget: int, floor: int) -> None:
         super().__init__(
-            f"{where}: scheme {scheme} cannot be made as small as {human_bytes(budget)}; "
-            f"the least it can be is {human_bytes(floor)}"
+            f"{where}: scheme {scheme} cannot be made as small as {format_bytes(budget)}; "
+            f"the least it can be is {format_bytes(floor)}"
         )
         self.budget = f"{budget} B"
         """As a configuration takes it."""
@@ -163,19 +164,3 @@ def full_bytes(vocabularies: Sequence[FeatureVocabulary], dim: int) -> int | Non
     """Return the bytes of a row for each id; None if a vocabulary is open."""
     sizes = [vocabulary.num_ids for vocabulary in vocabularies]
     return None if None in sizes else sum(4 * dim * (size or 0) for size in sizes)
-
-
-def human_bytes(num_bytes: int | None) -> str:
-    """Write bytes for people.
-
-    >>> human_bytes(1_234_567), human_bytes(None)
-    ('1.2 MB', '?')
-    """
-    if num_bytes is None:
-        return "?"
-    size = float(num_bytes)
-    for unit in ("B", "kB", "MB", "GB"):
-        if size < 1000 or unit == "GB":
-            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
-        size /= 1000
-    raise AssertionError

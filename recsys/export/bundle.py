@@ -8,7 +8,6 @@ README.md: how to load and score in plain torch.
 
 import hashlib
 import json
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -28,6 +27,7 @@ from recsys.export.signature import signature
 from recsys.export.torchscript import export_module, save, script
 from recsys.features.canonical import canonical
 from recsys.features.state import TransformState
+from recsys.files import atomic_folder, write_atomic, write_json
 
 if TYPE_CHECKING:
     import polars as pl
@@ -69,20 +69,13 @@ def write_bundle(
     """
     _check_golden(golden.height, expected, len(resolved.config.labels))
     _check_target(folder)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    temporary = folder.with_name(f".{folder.name}.tmp")
-    shutil.rmtree(temporary, ignore_errors=True)
-    temporary.mkdir()
-    try:
-        save(script(export_module(resolved, state, layout, tower, weights)), temporary / "model.pt")
-        described = signature(resolved, state, metrics=metrics, sha256=_sha256(temporary / "model.pt"))
-        _write_golden(temporary / "golden.parquet", canonical(golden, resolved, state).to_arrow(), expected, described)
-        (temporary / "signature.json").write_text(json.dumps(described, indent=2) + "\n", encoding="utf-8")
-        (temporary / "README.md").write_text(readme(folder.name, described), encoding="utf-8")
-        _verify(temporary)
-        _swap(temporary, folder)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+    with atomic_folder(folder) as draft:
+        save(script(export_module(resolved, state, layout, tower, weights)), draft / "model.pt")
+        described = signature(resolved, state, metrics=metrics, sha256=_sha256(draft / "model.pt"))
+        _write_golden(draft / "golden.parquet", canonical(golden, resolved, state).to_arrow(), expected, described)
+        write_json(draft / "signature.json", described)
+        write_atomic(draft / "README.md", readme(folder.name, described))
+        _verify(draft)
 
 
 def _check_golden(num_rows: int, expected: np.ndarray, num_tasks: int) -> None:
@@ -124,16 +117,6 @@ def _verify(folder: Path) -> None:
             f"difference of {found['difference']:.3g}; worst is golden row {found['row']}: "
             f"{found['got']:.7f} instead of {found['expected']:.7f}"
         )
-
-
-def _swap(temporary: Path, folder: Path) -> None:
-    """Put the new bundle in the place of an old one."""
-    old = folder.with_name(f".{folder.name}.old")
-    shutil.rmtree(old, ignore_errors=True)
-    if folder.exists():
-        folder.rename(old)
-    temporary.rename(folder)
-    shutil.rmtree(old, ignore_errors=True)
 
 
 def _sha256(path: Path) -> str:

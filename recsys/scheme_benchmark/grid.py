@@ -7,10 +7,11 @@ from recsys.config import Config, FractionSplit, Table, TimeSplit, resolve
 from recsys.config.budget import budget_bytes
 from recsys.data.prepared import Prepared
 from recsys.embeddings import SCHEMES, FeatureVocabulary
-from recsys.embeddings.build import UnreachableError, full_bytes, human_bytes, solve
+from recsys.embeddings.build import UnreachableError, full_bytes, solve
 from recsys.embeddings.vocabularies import feature_vocabularies
 from recsys.errors import ConfigError
 from recsys.scheme_benchmark.variants import Variant
+from recsys.units import format_bytes
 
 __all__ = ["Cell", "Entry", "Grid", "make_grid", "with_fixed_split"]
 
@@ -138,7 +139,7 @@ def _entry(
         )
     except UnreachableError as error:
         share = f", {error.floor / full:.2g} of full" if full else ""
-        reason = f"the least it can be is {human_bytes(error.floor)}{share}"
+        reason = f"the least it can be is {format_bytes(error.floor)}{share}"
     except ConfigError as error:
         reason = str(error)
     return Entry(variant=variant.name, budget=shown, allowed=allowed, reason=reason)

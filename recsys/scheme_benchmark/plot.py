@@ -5,6 +5,7 @@ from itertools import cycle
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from recsys.files import atomic_path
 from recsys.scheme_benchmark.table import Comparison, Line
 
 if TYPE_CHECKING:
@@ -61,9 +62,8 @@ def draw(comparison: Comparison, path: Path) -> None:
     axes.set_ylabel(f"{comparison.split} AUC, mean over seeds")
     if axes.get_legend_handles_labels()[1]:
         figure.legend(loc="outside right upper", fontsize="small")
-    temporary = path.with_suffix(".tmp")
-    figure.savefig(temporary, dpi=120, format="png")
-    temporary.replace(path)
+    with atomic_path(path) as temporary:
+        figure.savefig(temporary, dpi=120, format="png")
 
 
 def _draw_full(axes: "Axes", full: Line) -> None:

@@ -7,12 +7,12 @@ from math import nan
 from typing import NamedTuple
 
 from recsys.embeddings import SCHEMES
-from recsys.embeddings.build import human_bytes
 from recsys.scheme_benchmark.plot import MISSING, can_draw
 from recsys.scheme_benchmark.result import Result
 from recsys.scheme_benchmark.statistics import NEAR, Candidate, Estimate, Recommendation, recommend
 from recsys.scheme_benchmark.table import Comparison, Line
 from recsys.scheme_benchmark.variants import all_variants
+from recsys.units import format_bytes, format_count
 
 __all__ = ["COLUMNS", "Facts", "advice", "report", "results_csv"]
 
@@ -82,7 +82,7 @@ def _head(comparison: Comparison, facts: Facts) -> str:
             f"{state}. Figures are those of {facts.data}, for the epoch that was best on the validation split.",
             "",
             f"- model: {facts.model}; all features with ids in one table, {seeds}",
-            f"- the full table: {human_bytes(comparison.grid.full_bytes)}",
+            f"- the full table: {format_bytes(comparison.grid.full_bytes)}",
             f"- machine: {facts.machine}",
             f"- made by `{facts.command}`",
             "",
@@ -94,7 +94,7 @@ def _head(comparison: Comparison, facts: Facts) -> str:
 def _budget(comparison: Comparison, budget: str | None, allowed: int | None) -> str:
     lines = comparison.lines(budget)
     full = comparison.full()
-    size = f" ({human_bytes(allowed)})" if allowed is not None and budget != f"{allowed} B" else ""
+    size = f" ({format_bytes(allowed)})" if allowed is not None and budget != f"{allowed} B" else ""
     parts = [f"## Budget {budget}{size}"]
     if lines:
         parts += [advice(_recommended(comparison, lines)), _table(comparison, [full, *lines] if full else lines)]
@@ -139,9 +139,9 @@ def advice(found: Recommendation) -> str:
 
 def _why(found: Recommendation) -> str:
     choice = found.choice
-    stages = "1 stage" if choice.stages == 1 else f"{choice.stages} stages"
     return (
-        f"Of them {choice.name} is the simplest: {stages} of training, {choice.rows_per_second:,.0f} rows/s, "
+        f"Of them {choice.name} is the simplest: {format_count(choice.stages, 'stage')} of training, "
+        f"{choice.rows_per_second:,.0f} rows/s, "
         f"{choice.lookup_ms:.2f} ms a lookup."
     )
 
@@ -163,7 +163,7 @@ def _row(comparison: Comparison, line: Line, full: Line | None) -> tuple[str, ..
     return (
         f"{line.scheme} (reference)" if is_full else line.scheme,
         "" if first.knob is None else f"{first.knob} {shown(first.value or 0)}",
-        human_bytes(round(line.serving_bytes)),
+        format_bytes(round(line.serving_bytes)),
         "" if of_full is None else f"{of_full:.3g}",
         f"{line.auc}".removeprefix("+"),
         "" if difference is None else str(difference),

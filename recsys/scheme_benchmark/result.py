@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
-from recsys.files import write_atomic
+from recsys.files import write_json
 
 __all__ = ["Result", "cell_log", "read_result", "result_path", "run_folder", "tidy", "write_result"]
 
@@ -77,7 +77,7 @@ def write_result(folder: Path, result: Result) -> None:
     """Write a result, whole or not at all."""
     path = result_path(folder, result.cell)
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomic(path, json.dumps(asdict(result), indent=2) + "\n")
+    write_json(path, asdict(result))
 
 
 def tidy(run: Path, *, split: str) -> None:

@@ -2,7 +2,6 @@
 
 import fcntl
 import json
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -11,11 +10,12 @@ from statistics import fmean
 from typing import Any
 
 from recsys.config import Config, dump
-from recsys.data.prepare import Progress, prepare
+from recsys.data.prepare import prepare
 from recsys.data.prepared import Prepared
 from recsys.environment import environment_record
 from recsys.errors import ConfigError, DataError
-from recsys.files import write_atomic
+from recsys.files import write_atomic, write_json
+from recsys.progress import OnProgress, no_progress
 from recsys.scheme_benchmark.cell import Job, empty_result
 from recsys.scheme_benchmark.grid import Cell, make_grid, with_fixed_split
 from recsys.scheme_benchmark.plot import can_draw, draw
@@ -25,11 +25,9 @@ from recsys.scheme_benchmark.table import Comparison
 from recsys.scheme_benchmark.variants import choose_variants, parse_budgets
 from recsys.scheme_benchmark.workers import run_jobs
 from recsys.training.run import check_splits
+from recsys.units import format_count
 
-__all__ = ["CellReport", "Outcome", "compare"]
-
-CellReport = Callable[[int, int, float | None], None]
-"""Told the cells that are done, all cells, and the seconds that are left if anybody knows."""
+__all__ = ["Outcome", "compare"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +52,8 @@ def compare(
     folder: Path,
     processes: int = 1,
     command: str = "",
-    preparing: Progress | None = None,
-    told: CellReport | None = None,
-    say: Callable[[str], None] = print,
+    on_progress: OnProgress = no_progress,
+    log: Callable[[str], None] = print,
 ) -> Outcome:
     """Train every scheme at every budget with every seed, all but those that the folder has results of.
 
@@ -70,9 +67,8 @@ def compare(
         folder: of the comparison; one that was begun with the same configuration is gone on with.
         processes: cells that are trained at a time.
         command: that made this, for the report.
-        preparing: told how far preparing the data is.
-        told: told how many cells are done.
-        say: told one line for each cell.
+        on_progress: called as the data is prepared (rows), and with the stage "cells" when a cell ends.
+        log: called with one line for each cell.
 
     Raises:
         ConfigError: a scheme or budget is not one, or the folder holds something else.
@@ -80,7 +76,7 @@ def compare(
     """
     variants, sizes = choose_variants(schemes), parse_budgets(budgets)
     config = with_fixed_split(config)
-    prepared = prepare(config, data_dir, cache_dir, preparing)
+    prepared = prepare(config, data_dir, cache_dir, on_progress)
     check_splits(prepared)
     grid = make_grid(prepared, variants, sizes, seeds=seeds)
     split = reported_split(prepared)
@@ -104,9 +100,8 @@ def compare(
             for cell in grid.cells()
             if cell.name not in results
         ]
-        clock = _Clock(comparison, say, told)
         try:
-            run_jobs(jobs, processes=processes, threads=threads, ended=clock.ended)
+            run_jobs(jobs, processes=processes, threads=threads, ended=_CellLog(comparison, on_progress, log).take)
         finally:
             facts = _facts(folder, prepared, split, processes, threads, command)
             write_atomic(folder / "results.csv", results_csv(comparison))
@@ -124,19 +119,17 @@ def reported_split(prepared: Prepared) -> str:
     return "test"
 
 
-class _Clock:
-    """Takes the results as cells end, and says how long the others will take."""
+class _CellLog:
+    """Takes the results as cells end, and reports them."""
 
-    def __init__(self, comparison: Comparison, say: Callable[[str], None], told: CellReport | None) -> None:
+    def __init__(self, comparison: Comparison, on_progress: OnProgress, log: Callable[[str], None]) -> None:
         self.comparison = comparison
-        self.say = say
-        self.told = told
-        self.all = len(comparison.grid.cells())
-        self.began = time.monotonic()
-        self.at_first = len(comparison.results)
-        self._tell()
+        self.on_progress = on_progress
+        self.log = log
+        self.num_cells = len(comparison.grid.cells())
+        self._report()
 
-    def ended(self, job: Job, death: str | None) -> None:
+    def take(self, job: Job, death: str | None) -> None:
         """Take the result of a cell, or make one of how its process died."""
         if death is not None:
             tidy(run_folder(job.folder, job.cell.name), split=job.split)
@@ -146,15 +139,11 @@ class _Clock:
         results = self.comparison.results
         results[job.cell.name] = result
         write_atomic(job.folder / "results.csv", results_csv(self.comparison))
-        self.say(f"cell {len(results)} of {self.all}: {line_of(job.cell, result, self.comparison.split)}")
-        self._tell()
+        self.log(f"cell {len(results)} of {self.num_cells}: {line_of(job.cell, result, self.comparison.split)}")
+        self._report()
 
-    def _tell(self) -> None:
-        if self.told is not None:
-            done = len(self.comparison.results)
-            trained = done - self.at_first
-            left = (time.monotonic() - self.began) / trained * (self.all - done) if trained else None
-            self.told(done, self.all, left)
+    def _report(self) -> None:
+        self.on_progress("cells", len(self.comparison.results), self.num_cells)
 
 
 def line_of(cell: Cell, result: Result, split: str) -> str:
@@ -188,7 +177,7 @@ def _check_same_comparison(folder: Path, config: Config, prepared: Prepared) -> 
         if others:
             raise ConfigError(f"{folder}: is no comparison (it holds {others[0]}); name a new folder with --out")
         facts: dict[str, Any] = {"prepared": prepared.folder.name, "config": compared}
-        write_atomic(path, json.dumps(facts | {"environment": environment_record()}, indent=2) + "\n")
+        write_json(path, facts | {"environment": environment_record()})
         return
     begun = json.loads(path.read_text())
     if begun["config"] != compared:
@@ -223,7 +212,6 @@ def _facts(folder: Path, prepared: Prepared, split: str, processes: int, threads
         data=f"the {split} split ({rows.num_rows:,} rows, {positives:,.0f} positive)",
         model=f"{config.model.tower}, dim {config.model.dim}, batches of {config.train.batch_size:,} rows",
         machine=f"{cpu['model']}, {cpu['cores']} cores, {cpu['memory_bytes'] / 1e9:.0f} GB{devices}; "
-        f"{processes} {'process' if processes == 1 else 'processes'} of {threads} "
-        f"{'thread' if threads == 1 else 'threads'}",
+        f"{format_count(processes, 'process', 'processes')} of {format_count(threads, 'thread')}",
         command=command,
     )

@@ -8,6 +8,7 @@ import polars as pl
 from pyarrow import parquet
 
 from recsys.errors import DataError
+from recsys.files import atomic_path
 
 __all__ = ["ParquetFile", "check_output"]
 
@@ -41,12 +42,11 @@ class ParquetFile:
     """
 
     def __init__(self, path: Path) -> None:
-        self._path = path
-        self._temporary = path.with_name(f".{path.name}.tmp")
+        self._file = atomic_path(path)
         self._writer: parquet.ParquetWriter | None = None
 
     def __enter__(self) -> "ParquetFile":
-        self._path.parent.mkdir(parents=True, exist_ok=True)
+        self._temporary = self._file.__enter__()
         return self
 
     def write(self, frame: pl.DataFrame) -> None:
@@ -61,6 +61,4 @@ class ParquetFile:
     ) -> None:
         if self._writer is not None:
             self._writer.close()
-            if kind is None:
-                self._temporary.replace(self._path)
-        self._temporary.unlink(missing_ok=True)
+        self._file.__exit__(kind, error, traceback)

@@ -3,7 +3,7 @@
 Dimension key: B rows, T tasks.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +15,7 @@ from recsys.config import DataSection, IdsFeature, SequenceFeature
 from recsys.errors import DataError
 from recsys.features.canonical import canonical, input_columns
 from recsys.features.lists import key_lists
+from recsys.progress import OnProgress, no_progress
 from recsys.serving.bundle import open_bundle
 from recsys.serving.output import ParquetFile, check_output
 from recsys.sources.formats import CsvFile
@@ -23,7 +24,6 @@ from recsys.sources.source import Source, open_source
 
 __all__ = ["CHUNK_ROWS", "Scorer"]
 
-ProgressReport = Callable[[str, int, int | None], None]
 """Told (what is going on, rows done, rows in all if known)."""
 
 CHUNK_ROWS = 16_384
@@ -84,7 +84,7 @@ class Scorer:
         *,
         keep: Sequence[str] = (),
         data: DataSection | None = None,
-        progress: ProgressReport | None = None,
+        on_progress: OnProgress = no_progress,
     ) -> int:
         """Score files of any size piece by piece, and write the scores in the order of the rows.
 
@@ -94,7 +94,7 @@ class Scorer:
             out: parquet file to write; it appears when it is complete.
             keep: columns of the input to write before the scores.
             data: how to read the files (format, separator, header); as in training when not given.
-            progress: told ("scoring", rows done, rows in all if known).
+            on_progress: called with "scoring", the rows done, and all rows if their number is known.
 
         Returns:
             The number of rows.
@@ -116,8 +116,7 @@ class Scorer:
                 scores_BT = self.score(piece.frame, piece.place)
                 file.write(self._scored(piece.frame.select(keep), scores_BT))
                 num_rows += piece.frame.height
-                if progress is not None:
-                    progress("scoring", num_rows, total)
+                on_progress("scoring", num_rows, total)
             if num_rows == 0:
                 kept = pl.DataFrame(schema={name: source.columns[name] for name in keep})
                 file.write(self._scored(kept, np.zeros((0, len(self.tasks)))))

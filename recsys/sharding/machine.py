@@ -11,11 +11,9 @@ import torch
 
 from recsys.environment.machine import read_machine
 from recsys.errors import ConfigError
+from recsys.units import GB, GIB
 
 __all__ = ["GPUS", "KEPT_FREE", "Machine"]
-
-GB = 10**9
-GIB = 2**30
 
 KEPT_FREE = 0.15
 """Share of a memory that no table may take: activations, the libraries' own buffers, what allocators cannot join."""

@@ -5,11 +5,11 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from recsys.config.tables import table_sections
-from recsys.embeddings.build import human_bytes
 from recsys.errors import ShardingError
 from recsys.sharding.machine import KEPT_FREE, Machine
 from recsys.sharding.problem import PlanningProblem
 from recsys.sharding.table_load import TableLoad
+from recsys.units import format_bytes
 
 __all__ = ["Remedy", "does_not_fit", "remedies"]
 
@@ -73,20 +73,20 @@ def _too_large(case: PlanningProblem) -> str:
         least[option.name] = min(most, least.get(option.name, most))
     load = max(case.loads, key=lambda load: (least[load.name] > room, least[load.name], load.total_bytes))
     has = (
-        f"{human_bytes(room)} for tables: of {human_bytes(machine.memory)}, {KEPT_FREE:.0%} are kept free, and "
-        f"{human_bytes(case.held_bytes + case.vector_bytes)} are for the dense part and a batch's vectors"
+        f"{format_bytes(room)} for tables: of {format_bytes(machine.memory)}, {KEPT_FREE:.0%} are kept free, and "
+        f"{format_bytes(case.held_bytes + case.vector_bytes)} are for the dense part and a batch's vectors"
     )
     if machine.device == "cpu":
         has += "; half of the rest is for the copy that a checkpoint is written from"
     what = f"tables.{load.request.table}: {load.rows:,} rows x {load.dim} ({load.request.precision})"
     if least[load.name] > room:
         return (
-            f"{what} need {human_bytes(least[load.name])} on one device, with the optimiser's state "
+            f"{what} need {format_bytes(least[load.name])} on one device, with the optimiser's state "
             f"and buffers, which has {has}"
         )
     total = sum(one.total_bytes for one in case.loads)
     return (
-        f"{what} are the largest of tables that need {human_bytes(total)} together, with the optimiser's state, "
+        f"{what} are the largest of tables that need {format_bytes(total)} together, with the optimiser's state, "
         f"beside buffers; {'the device' if machine.world == 1 else f'each of {machine.world} devices'} has {has}"
     )
 

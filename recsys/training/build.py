@@ -17,6 +17,7 @@ from recsys.embeddings import Batch, Layout
 from recsys.embeddings.vocabularies import feature_vocabularies
 from recsys.features.state import TransformState
 from recsys.model import CtrModel, layout_of
+from recsys.progress import OnProgress, no_progress
 from recsys.ranks import SINGLE_PROCESS, Exchange, World
 from recsys.ranks.join import reader_group
 from recsys.ranks.randomness import seed_of
@@ -30,7 +31,6 @@ __all__ = ["LoadedModel", "build", "load_run", "score_alone", "score_files", "sc
 EVALUATION_ROWS = 16_384
 """Rows of a batch without gradients: enough to keep the kernels busy, little enough for wide towers."""
 
-ProgressReport = Callable[[str, int, int | None], None]
 """Told (what is going on, rows done, rows in all if known)."""
 
 
@@ -105,31 +105,22 @@ def reader_of(built: LoadedModel, split: PreparedSplit) -> Reader[Batch]:
     )
 
 
-def score_split(built: LoadedModel, split: PreparedSplit, *, progress: ProgressReport | None = None) -> Scores | None:
+def score_split(built: LoadedModel, split: PreparedSplit, *, on_progress: OnProgress = no_progress) -> Scores | None:
     """Score a prepared split in the order of its rows; None on other ranks than 0."""
-    reader = reader_of(built, split)
-    done = 0
-
-    def count(rows: int) -> None:
-        nonlocal done
-        done += rows
-        if progress is not None:
-            progress("scoring", done, split.num_rows)
-
-    return score(built.model, reader, progress=count)
+    return score(built.model, reader_of(built, split), num_rows=split.num_rows, on_progress=on_progress)
 
 
-def score_alone(built: LoadedModel, split: PreparedSplit, *, progress: ProgressReport | None = None) -> Scores:
+def score_alone(built: LoadedModel, split: PreparedSplit, *, on_progress: OnProgress = no_progress) -> Scores:
     """Score a prepared split with a run that was loaded, on one process."""
-    scores = score_split(built, split, progress=progress)
+    scores = score_split(built, split, on_progress=on_progress)
     assert scores is not None
     return scores
 
 
 def score_files(
-    built: LoadedModel, paths: Sequence[Path], scratch: Path, *, progress: ProgressReport | None = None
+    built: LoadedModel, paths: Sequence[Path], scratch: Path, *, on_progress: OnProgress = no_progress
 ) -> Scores:
     """Prepare raw files into the new folder `scratch` with the run's fitted state, and score them, on one process."""
     data = built.resolved.config.data
-    split = prepare_split(built.resolved, built.state, paths, data, scratch, progress)
-    return score_alone(built, split, progress=progress)
+    split = prepare_split(built.resolved, built.state, paths, data, scratch, on_progress)
+    return score_alone(built, split, on_progress=on_progress)

@@ -15,6 +15,8 @@ from recsys.checkpoint.load import LoadedState, load_checkpoint
 from recsys.checkpoint.saver import AsyncCheckpointer
 from recsys.checkpoint.snapshot import table_step
 from recsys.config import EarlyStopping, LrReduction
+from recsys.files import write_atomic
+from recsys.progress import OnProgress
 from recsys.ranks import World, current, sum_over_ranks
 from recsys.ranks.randomness import seed_of
 from recsys.training.task import CtrTask
@@ -137,25 +139,21 @@ class EpochReport(Callback):
             return
         lines = self.path.read_text().splitlines()
         kept = [line for line in lines if json.loads(line)["epoch"] <= self.progress.epoch]
-        temporary = self.path.with_suffix(".tmp")
-        temporary.write_text("".join(f"{line}\n" for line in kept))
-        temporary.replace(self.path)
+        write_atomic(self.path, "".join(f"{line}\n" for line in kept))
 
 
 class ShowRows(Callback):
     """Tells how many rows of the epoch are done."""
 
-    def __init__(
-        self, progress: Progress, num_rows: int, batch_size: int, show: Callable[[str, int, int | None], None]
-    ) -> None:
+    def __init__(self, progress: Progress, num_rows: int, batch_size: int, on_progress: OnProgress) -> None:
         self.progress = progress
         self.num_rows = num_rows
         self.batch_size = batch_size
-        self.show = show
+        self.on_progress = on_progress
 
     def on_train_batch_end(self, *_: Any) -> None:
         done = min(self.progress.batch * self.batch_size, self.num_rows)
-        self.show(f"epoch {self.progress.epoch + 1}", done, self.num_rows)
+        self.on_progress(f"epoch {self.progress.epoch + 1}", done, self.num_rows)
 
 
 class ReduceLearningRates(Callback):

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 import torch
 
 from recsys.errors import EnvironmentError_
+from recsys.units import format_bytes
 
 __all__ = ["explain_out_of_memory", "explaining_out_of_memory", "is_out_of_memory"]
 
@@ -32,15 +33,15 @@ def explain_out_of_memory(error: BaseException, largest_tables: list[tuple[str, 
         error: for which `is_out_of_memory` holds.
         largest_tables: names and bytes of those that this rank holds, the largest first; the first three are named.
 
-    >>> print(explain_out_of_memory(MemoryError(), [("user_id", 3 * 2**30)]))
-    out of memory; the largest tables here are user_id (3.0 GiB)
+    >>> print(explain_out_of_memory(MemoryError(), [("user_id", 3 * 10**9)]))
+    out of memory; the largest tables here are user_id (3.0 GB)
       smaller tables: a budget, or the scheme hash or unified, for user_id
       on more devices: --devices, with shard: row_wise for a table that is too large for one
       on CUDA: placement: uvm keeps rows in the host's memory; precision: fp16 halves them
       smaller batches: train.batch_size
       torch: MemoryError
     """
-    named = ", ".join(f"{name} ({size / 2**30:.1f} GiB)" for name, size in largest_tables[:3])
+    named = ", ".join(f"{name} ({format_bytes(size)})" for name, size in largest_tables[:3])
     first = [f"out of memory; the largest tables here are {named}" if named else "out of memory"]
     if largest_tables:
         first.append(f"smaller tables: a budget, or the scheme hash or unified, for {largest_tables[0][0]}")

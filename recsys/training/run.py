@@ -9,7 +9,7 @@ from difflib import ndiff
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from lightning.pytorch import Trainer
@@ -29,15 +29,16 @@ from recsys.embeddings import Batch, count_rows
 from recsys.embeddings.scheme import bytes_by_phase
 from recsys.environment import environment_record
 from recsys.errors import ConfigError, DataError
-from recsys.files import write_atomic
+from recsys.files import write_atomic, write_json
 from recsys.model import CtrModel
+from recsys.progress import OnProgress, no_progress
 from recsys.ranks import SINGLE_PROCESS, Exchange, StepSignals, World, broadcast, on_rank_zero, sum_over_ranks
 from recsys.ranks.join import reader_group
 from recsys.ranks.signals import Preempted, keep_handler, saving_on_sigterm, stop_requested
 from recsys.run_folder import RunFolder
 from recsys.sharding import Placement
 from recsys.training.allocator import keep_large_blocks
-from recsys.training.build import LoadedModel, ProgressReport, build, reader_of, score_split
+from recsys.training.build import LoadedModel, build, reader_of, score_split
 from recsys.training.callbacks import Checkpoints, EpochReport, Progress, ReduceLearningRates, ShowRows, StopEarly
 from recsys.training.golden import write_golden_rows
 from recsys.training.memory import explaining_out_of_memory
@@ -73,7 +74,7 @@ def train(
     device: str | None = None,
     world: World = SINGLE_PROCESS,
     plan: Path | None = None,
-    progress: ProgressReport | None = None,
+    on_progress: OnProgress = no_progress,
     say: Callable[[str], None] = print,
 ) -> TrainResult:
     """Run a configuration from raw files to metrics; with several ranks, all must call it.
@@ -87,7 +88,7 @@ def train(
         device: "cpu" or "cuda"; the best there is when not given.
         world: what `ranks.join` returned.
         plan: a file that says which rank holds which part of which table; what is fastest by estimate when not given.
-        progress: told about long work, on rank 0.
+        on_progress: called on rank 0 as preparing, training and scoring go on.
         say: on rank 0 told one line after each epoch, and before all of them what is doubtful about the configuration.
 
     Raises:
@@ -98,10 +99,10 @@ def train(
     if placed.type == "cpu":
         keep_large_blocks()
     if not world.is_rank_zero:
-        progress, say = None, _say_nothing
+        on_progress, say = no_progress, _say_nothing
     if plan is not None:
         read_plan(plan, world)  # before anything is written
-    prepared = _prepare_in_turn(world, partial(prepare, config, data_dir, cache_dir, progress))
+    prepared = _prepare_in_turn(world, partial(prepare, config, data_dir, cache_dir, on_progress))
     check_splits(prepared)
     for warning in warnings_of(prepared.resolved):
         say(f"warning: {warning}")
@@ -112,11 +113,11 @@ def train(
     place = partial(_place, prepared=prepared, folder=folder, device=placed, world=world, plan=plan, say=say)
     with explaining_out_of_memory(lambda: largest_tables(RunFolder(folder).sharding_plan, world.rank)):
         built = build(prepared.resolved, prepared.state, device=placed, world=world, place=place)
-        done = _fit(built, prepared, folder, resume=resume, device=placed, show=progress, say=say)
+        done = _fit(built, prepared, folder, resume=resume, device=placed, on_progress=on_progress, say=say)
         load_checkpoint(RunFolder(folder).best_checkpoint, built.model)
-        metrics = broadcast(_evaluate(built, prepared, folder, progress) | _figures(built, done))
+        metrics = broadcast(_evaluate(built, prepared, folder, on_progress) | _figures(built, done))
     if world.is_rank_zero:
-        _write_json(RunFolder(folder).metrics, metrics)
+        write_json(RunFolder(folder).metrics, metrics)
     return TrainResult(folder, metrics)
 
 
@@ -205,7 +206,7 @@ def _fit(
     *,
     resume: bool,
     device: torch.device,
-    show: ProgressReport | None,
+    on_progress: OnProgress,
     say: Callable[[str], None],
 ) -> Progress:
     """Train until the epochs are over or the metric stands still."""
@@ -235,8 +236,7 @@ def _fit(
         train_data, valid_data = _readers(built, prepared, progress, task)
         stages = Stages(progress, keeper, built, steps_per_epoch=train_data.reader.num_batches, say=say)
         callbacks = _callbacks(built, progress, report, stages, keeper)
-        if show is not None:
-            callbacks.append(ShowRows(progress, train_data.reader.num_rows, config.batch_size, show))
+        callbacks.append(ShowRows(progress, train_data.reader.num_rows, config.batch_size, on_progress))
         trainer = _trainer(built, folder, callbacks, device)
         done = trainer.fit_loop.epoch_progress.current
         done.processed = done.completed = progress.epoch  # type: ignore[attr-defined]
@@ -324,15 +324,13 @@ def _event_files(folder: Path) -> Logger | Literal[False]:
     return TensorBoardLogger(folder, name="tensorboard", version="")
 
 
-def _evaluate(
-    built: LoadedModel, prepared: Prepared, folder: Path, progress: ProgressReport | None
-) -> dict[str, float]:
+def _evaluate(built: LoadedModel, prepared: Prepared, folder: Path, on_progress: OnProgress) -> dict[str, float]:
     """Score validation and test rows with the best epoch, and keep the predictions."""
     tasks = list(built.resolved.config.labels)
     metrics: dict[str, float] = {}
     for split in ("test", "valid"):
         if split in prepared.splits and prepared.splits[split].num_rows:
-            scores = score_split(built, prepared.splits[split], progress=progress)
+            scores = score_split(built, prepared.splits[split], on_progress=on_progress)
             if scores is None:
                 continue
             scores.write(RunFolder(folder).predictions(split), tasks)
@@ -378,10 +376,10 @@ def _write_beginning(folder: Path, prepared: Prepared, data_dir: Path) -> None:
     run = RunFolder(folder)
     prepared.state.save(run.transform)
     write_golden_rows(prepared.resolved, data_dir, run.golden_rows)
-    _write_json(run.environment, environment_record())
+    write_json(run.environment, environment_record())
     started = time.strftime("%FT%TZ", time.gmtime())
-    _write_json(run.data, {"prepared": prepared.folder.name, "started": started})
-    run.config.write_text(dump(prepared.resolved.config))  # last: it makes the folder a run
+    write_json(run.data, {"prepared": prepared.folder.name, "started": started})
+    write_atomic(run.config, dump(prepared.resolved.config))  # last: it makes the folder a run
 
 
 def _check_same_run(folder: Path, prepared: Prepared) -> None:
@@ -396,7 +394,3 @@ def _check_same_run(folder: Path, prepared: Prepared) -> None:
         raise ConfigError(f"{folder}: was made with another configuration; compare with {run.config}:\n  {shown}")
     if json.loads(run.data.read_text())["prepared"] != prepared.folder.name:
         raise DataError(f"{folder}: the data files have changed since the run began")
-
-
-def _write_json(path: Path, content: dict[str, Any]) -> None:
-    write_atomic(path, json.dumps(content, indent=2) + "\n")

@@ -3,7 +3,7 @@
 Dimension key: R rows of the split, T tasks.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +16,8 @@ from torch import Tensor, nn
 from recsys.embeddings import Batch
 from recsys.errors import DataError
 from recsys.evaluation import evaluate
+from recsys.files import atomic_path
+from recsys.progress import OnProgress, no_progress
 from recsys.ranks import gather_rows_at_first, share
 
 __all__ = ["ScoreCollector", "Scores", "score"]
@@ -55,10 +57,8 @@ class Scores:
             columns["weight"] = self.weights
         if self.groups is not None:
             columns["group"] = self.groups
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_suffix(".tmp")
-        parquet.write_table(pa.table(columns), temporary)
-        temporary.replace(path)
+        with atomic_path(path) as temporary:
+            parquet.write_table(pa.table(columns), temporary)
 
 
 class ScoreCollector:
@@ -113,9 +113,22 @@ class ScoreCollector:
 
 
 def score(
-    model: nn.Module, batches: Iterable[Batch], *, progress: Callable[[int], None] | None = None
+    model: nn.Module,
+    batches: Iterable[Batch],
+    *,
+    num_rows: int | None = None,
+    on_progress: OnProgress = no_progress,
 ) -> Scores | None:
-    """Score all batches without gradients; `progress` is told the rows of each. None on other ranks than 0.
+    """Score all batches without gradients.
+
+    Args:
+        model: returns logits; it is in training mode again afterwards if it was before.
+        batches: of one split, in order.
+        num_rows: rows of all batches on all ranks, for `on_progress`.
+        on_progress: called after each batch.
+
+    Returns:
+        The scores of all ranks on rank 0, None on the others.
 
     Raises:
         DataError: there are no rows.
@@ -124,10 +137,11 @@ def score(
     device = next(model.parameters()).device
     was_training = model.training
     model.eval()
+    done = 0
     with torch.no_grad():
         for batch in batches:
             collector.add(batch, model(batch.to(device)).logits)
-            if progress is not None:
-                progress(batch.batch_rows)
+            done += batch.batch_rows
+            on_progress("scoring", done, num_rows)
     model.train(was_training)
     return collector.finish()

@@ -7,13 +7,13 @@ import torch
 
 from recsys.config import TrainSection
 from recsys.embeddings import Layout
-from recsys.embeddings.build import human_bytes
 from recsys.errors import ConfigError
 from recsys.model import CtrModel
 from recsys.ranks import World, on_rank_zero
 from recsys.sharding import Machine, Placement, place
 from recsys.sharding.dense import dense_of
 from recsys.towers import Tower
+from recsys.units import format_bytes
 
 __all__ = ["describe", "largest_tables", "place_on", "place_tables", "read_plan"]
 
@@ -93,7 +93,7 @@ def describe(placement: Placement) -> list[str]:
     if len(tables) > MOST_LINES:
         lines.append(f"  and {len(tables) - MOST_LINES} more, see plan.json")
     most = max(rank.memory_bytes + rank.host_bytes for rank in placement.ranks)
-    return [*lines, f"  {human_bytes(most)} on the fullest rank"]
+    return [*lines, f"  {format_bytes(most)} on the fullest rank"]
 
 
 def largest_tables(plan: Path, rank: int) -> list[tuple[str, int]]:

@@ -257,6 +257,6 @@ def test_too_small_logs_are_refused(tmp_path: Path) -> None:
 
 def test_progress_ends_with_all_rows(tmp_path: Path) -> None:
     told: list[tuple[str, int, int | None]] = []
-    generate(tmp_path, rows=1000, progress=lambda *what: told.append(what))
+    generate(tmp_path, rows=1000, on_progress=lambda *what: told.append(what))
     assert told[-1] == ("make", 1000, 1000)
     assert [done for _, done, _ in told] == sorted(done for _, done, _ in told)

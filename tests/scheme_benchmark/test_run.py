@@ -24,15 +24,14 @@ from tests.training.logs import clicks, make_config, write_config, write_log
 SCHEMES = "full,hash,hash/separate"
 
 
-def run(folder: Path, log: Path, *, told: list[Any] | None = None, **changes: Any) -> Outcome:
+def run(folder: Path, log: Path, **changes: Any) -> Outcome:
     options: dict[str, Any] = {"schemes": SCHEMES, "budgets": "0.5,40B", "seeds": 1, "folder": folder / "out"}
     config = changes.pop("config", None) or make_config(folder / "config", train={"epochs": 1})
-    options |= {"say": lambda line: None} | changes
+    options |= {"log": lambda line: None} | changes
     return compare(
         config,
         data_dir=log,
         cache_dir=log / "cache",
-        told=None if told is None else lambda *report: told.append(report),
         **options,
     )
 
@@ -86,9 +85,9 @@ def test_a_cell_is_what_train_makes_of_its_config(done: Path, log: Path) -> None
 
 def test_a_second_call_runs_nothing_and_writes_the_report_again(done: Path, log: Path) -> None:
     (done / "out" / "report.md").unlink()
-    told: list[Any] = []
-    assert run(done, log, told=told).trained == 0
-    assert told == [(4, 4, None)]
+    reports: list[Any] = []
+    assert run(done, log, on_progress=lambda *report: reports.append(report)).trained == 0
+    assert reports[-1] == ("cells", 4, 4)
     assert (done / "out" / "report.md").exists()
 
 
@@ -97,7 +96,7 @@ def test_a_removed_cell_is_run_again_and_no_other(done: Path, log: Path, no_work
     removed = done / "out" / "cells" / "hash-rows-17-seed-1.json"
     removed.unlink()
     lines: list[str] = []
-    assert run(done, log, say=lines.append).trained == 1
+    assert run(done, log, log=lines.append).trained == 1
     assert [line.split(": ")[:2] for line in lines] == [["cell 4 of 4", "hash-rows-17-seed-1"]]
     again = {path: path.stat().st_mtime_ns for path in results}
     assert {path for path in results if again[path] != results[path]} == {removed}

@@ -90,7 +90,7 @@ def test_files_are_scored_one_after_another(made: Made, bundle: Path, tmp_path: 
     told: list[tuple[str, int, int | None]] = []
     out = tmp_path / "new" / "scores.parquet"
     paths = [tmp_path / "a.parquet", tmp_path / "b.parquet"]
-    assert Scorer(bundle).score_files(paths, out, keep=["clicked", "item"], progress=lambda *a: told.append(a)) == 70
+    assert Scorer(bundle).score_files(paths, out, keep=["clicked", "item"], on_progress=lambda *a: told.append(a)) == 70
     scores = pl.read_parquet(out)
     assert scores.columns == ["clicked", "item", "score"]
     assert scores["item"].to_list() == ROWS["item"].to_list()

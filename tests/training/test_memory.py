@@ -9,7 +9,7 @@ TABLES = [("user", 3 * 2**30), ("item", 2**29), ("shop", 2**28), ("city", 1)]
 
 def test_an_allocation_that_fails_names_the_largest_tables_and_what_to_change() -> None:
     with (
-        pytest.raises(EnvironmentError_, match=r"user \(3.0 GiB\), item \(0.5 GiB\), shop \(0.2 GiB\)") as raised,
+        pytest.raises(EnvironmentError_, match=r"user \(3.2 GB\), item \(536.9 MB\), shop \(268.4 MB\)") as raised,
         explaining_out_of_memory(lambda: TABLES),
     ):
         torch.empty(2**60, dtype=torch.uint8)

@@ -89,7 +89,7 @@ def test_a_run_stopped_at_any_batch_ends_as_if_it_had_not_been(
 ) -> None:
     folder = stopped(tmp_path / "run", often, step)
     shown: list[tuple[str, int, int | None]] = []
-    resumed = run(log, folder, often, resume=True, progress=lambda *told: shown.append(told))
+    resumed = run(log, folder, often, resume=True, on_progress=lambda *told: shown.append(told))
     assert steady(resumed.metrics) == steady(whole.metrics)
     check_same(folder, whole.folder)
     rows = [done for stage, done, total in shown if (stage, total) == ("epoch 3", 1600)]

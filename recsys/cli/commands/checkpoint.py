@@ -10,7 +10,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from recsys.cli.progress import console, print_table
+from recsys.console import log, print_table
 
 if TYPE_CHECKING:
     from recsys.checkpoint.tools import Contents
@@ -62,7 +62,7 @@ def show_differences(first: Source, second: Source) -> None:
 
     found = list(differences(find_one(first), find_one(second)))
     if not found:
-        console.print("equal")
+        log("equal")
         return
     shown = Table("tensor", "first", "second", box=None, pad_edge=False)
     for name in ("largest difference", "rows that differ"):
@@ -99,10 +99,10 @@ def convert(
         if only:
             raise typer.BadParameter("goes with --to torch", param_hint="--only")
         to_checkpoint(find_one(path), out)
-        console.print(f"{out}: a checkpoint of the same tensors", markup=False)
+        log(f"{out}: a checkpoint of the same tensors")
     else:
         names = to_torch(find_one(path), out, only or ())
-        console.print(f"{out}: {len(names)} tensors", markup=False)
+        log(f"{out}: {len(names)} tensors")
 
 
 def _as_json(contents: "Contents") -> dict[str, Any]:
@@ -131,11 +131,11 @@ def _as_json(contents: "Contents") -> dict[str, Any]:
 
 
 def _show_head(contents: "Contents") -> None:
-    from recsys.embeddings.build import human_bytes
+    from recsys.units import format_bytes
 
     progress = contents.progress
     lines = {"complete": f"no: {'; '.join(contents.defects)}" if contents.defects else "yes"}
-    lines["on disk"] = f"{human_bytes(contents.bytes)} in {contents.files} files"
+    lines["on disk"] = f"{format_bytes(contents.bytes)} in {contents.files} files"
     if contents.world_size:
         lines["written by"] = f"{contents.world_size} rank{'s' if contents.world_size > 1 else ''}"
     if progress:
@@ -154,7 +154,7 @@ def _show_head(contents: "Contents") -> None:
 
 def _show_tensors(contents: "Contents") -> None:
     """Show a line for each table, with the state of its optimiser, then one for each other tensor."""
-    from recsys.embeddings.build import human_bytes
+    from recsys.units import format_bytes
 
     tables = Table("table", "rows x dim", "type", box=None, pad_edge=False)
     others = Table("other tensors", "size", "type", box=None, pad_edge=False)
@@ -162,12 +162,12 @@ def _show_tensors(contents: "Contents") -> None:
         shown.add_column("bytes", justify="right")
     tables.add_column("optimiser's state", justify="right")
     for one in contents.tensors:
-        size, weight = " x ".join(f"{n:,}" for n in one.size), human_bytes(one.bytes)
+        size, weight = " x ".join(f"{n:,}" for n in one.size), format_bytes(one.bytes)
         if one.table is None:
             others.add_row(escape(one.name), size or "one value", one.dtype, weight)
         elif not one.is_state:
             state = sum(other.bytes for other in contents.tensors if other.table == one.table and other.is_state)
-            tables.add_row(escape(one.table), size, one.dtype, weight, human_bytes(state))
+            tables.add_row(escape(one.table), size, one.dtype, weight, format_bytes(state))
     for shown in (tables, others):
         if shown.row_count:
             print_table(shown)

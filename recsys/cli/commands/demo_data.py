@@ -5,7 +5,8 @@ from typing import Annotated, Literal
 
 import typer
 
-from recsys.cli.progress import console, progress_reports
+from recsys.cli.progress import progress_reports
+from recsys.console import log
 
 __all__ = ["demo_data"]
 
@@ -24,7 +25,7 @@ def demo_data(
     """
     from recsys.data.synthetic import generate, generate_wide
 
-    with progress_reports() as progress:
-        made = (generate if shape == "shop" else generate_wide)(folder, rows=rows, seed=seed, progress=progress)
+    with progress_reports() as on_progress:
+        made = (generate if shape == "shop" else generate_wide)(folder, rows=rows, seed=seed, on_progress=on_progress)
     best = made.bayes_auc["test"]
-    console.print(f"{folder}: {rows:,} rows; the best AUC possible on test is {best:.4f}", markup=False)
+    log(f"{folder}: {rows:,} rows; the best AUC possible on test is {best:.4f}")

@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 
 from recsys.cli.options import Device, RunFolder
-from recsys.cli.progress import console, progress_reports
+from recsys.cli.progress import progress_reports
+from recsys.console import log
 
 __all__ = ["evaluate"]
 
@@ -31,9 +32,9 @@ def evaluate(
 
     if out is not None:
         check_output(out, find_files(tuple(data), Path(), "data"))
-    with progress_reports() as progress:
-        metrics = evaluate_files(run, data, out=out, device=device, progress=progress)
+    with progress_reports() as on_progress:
+        metrics = evaluate_files(run, data, out=out, device=device, on_progress=on_progress)
     shown = {name: None if math.isnan(value) else value for name, value in metrics.items()}  # JSON has no NaN
     print(json.dumps(shown, indent=2))
     if None in shown.values():
-        console.print("null: not defined on these rows; AUC, for example, needs labels of both classes")
+        log("null: not defined on these rows; AUC, for example, needs labels of both classes")

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from recsys.cli.options import RunFolder
-from recsys.cli.progress import console
+from recsys.console import log
 
 __all__ = ["export"]
 
@@ -22,4 +22,4 @@ def export(
     from recsys.export import export_run
 
     export_run(run, out)
-    console.print(f"{out}: model.pt scores its golden rows as training did", markup=False)
+    log(f"{out}: model.pt scores its golden rows as training did")

@@ -5,7 +5,8 @@ from typing import Annotated
 
 import typer
 
-from recsys.cli.progress import console, progress_reports
+from recsys.cli.progress import progress_reports
+from recsys.console import log
 
 __all__ = ["predict"]
 
@@ -26,7 +27,7 @@ def predict(
     paths = find_files(tuple(data), Path(), "data")
     scorer = Scorer(bundle)
     for path in scorer.unlabelled(paths):
-        console.print(f"{path}: has no header and is short by the label: read without it", markup=False)
-    with progress_reports() as progress:
-        rows = scorer.score_files(paths, out, keep=keep or [], progress=progress)
-    console.print(f"{out}: {rows:,} scores", markup=False)
+        log(f"{path}: has no header and is short by the label: read without it")
+    with progress_reports() as on_progress:
+        rows = scorer.score_files(paths, out, keep=keep or [], on_progress=on_progress)
+    log(f"{out}: {rows:,} scores")

@@ -7,7 +7,7 @@ any length fits in memory.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -20,6 +20,7 @@ import pyarrow.parquet as pq
 
 from recsys.data.prefetch import prefetched
 from recsys.errors import DataError
+from recsys.progress import OnProgress, no_progress
 
 __all__ = ["CHUNK_ROWS", "Log", "Sample", "SyntheticLog", "Truth", "make_chunk", "write_log"]
 
@@ -28,7 +29,6 @@ PART_ROWS = 2**20
 MIN_ROWS = 100
 
 Floats = npt.NDArray[np.floating[Any]]
-Progress = Callable[[str, int, int | None], None]
 """Told (stage, rows written so far, rows of the whole log)."""
 
 
@@ -98,7 +98,7 @@ def make_chunk(log: Log, number: int) -> Sample:
 
 
 def write_log(
-    log: Log, folder: Path, *, config: str, about: str, facts: Mapping[str, Any], progress: Progress | None = None
+    log: Log, folder: Path, *, config: str, about: str, facts: Mapping[str, Any], on_progress: OnProgress = no_progress
 ) -> SyntheticLog:
     """Write train/part-*.parquet, valid.parquet, test.parquet (the latest rows), config.yaml, truth.json, README.md.
 
@@ -108,7 +108,7 @@ def write_log(
         config: text of config.yaml.
         about: text of README.md, to which the truth is added.
         facts: written to truth.json beside the truth.
-        progress: told after each chunk.
+        on_progress: called after each chunk.
 
     Raises:
         DataError: `folder` holds something, or the log has too few rows to be split.
@@ -118,7 +118,7 @@ def write_log(
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise DataError(f"{folder}: must be an empty or a new folder, since old files would be read with the new ones")
     (folder / "train").mkdir(parents=True)
-    drawn = _write_rows(log, folder, progress)
+    drawn = _write_rows(log, folder, on_progress)
     truth = {split: _truth(np.concatenate(parts)) for split, parts in drawn.items()}
     splits = {split: asdict(best) for split, best in truth.items()}
     (folder / "truth.json").write_text(json.dumps({**facts, "splits": splits}, indent=2) + "\n")
@@ -127,7 +127,7 @@ def write_log(
     return SyntheticLog(folder=folder, config=folder / "config.yaml", truth=truth)
 
 
-def _write_rows(log: Log, folder: Path, progress: Progress | None) -> dict[str, list[npt.NDArray[np.uint32]]]:
+def _write_rows(log: Log, folder: Path, on_progress: OnProgress) -> dict[str, list[npt.NDArray[np.uint32]]]:
     """Write all files; return for each split what `_pack` makes of its rows."""
     drawn: dict[str, list[npt.NDArray[np.uint32]]] = {}
     made = (make_chunk(log, number) for number in range(-(-log.rows // CHUNK_ROWS)))
@@ -144,8 +144,7 @@ def _write_rows(log: Log, folder: Path, progress: Progress | None) -> dict[str, 
                     table = sample.table[rows]
                     writer.write_table(table)
                     packed.append(_pack(sample.probability[rows], table["clicked"].to_numpy()))
-                    if progress:
-                        progress("make", first + rows.stop, log.rows)
+                    on_progress("make", first + rows.stop, log.rows)
     return drawn
 
 

@@ -23,8 +23,9 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from recsys.data.synthetic.log import Floats, Progress, SyntheticLog, write_log
+from recsys.data.synthetic.log import Floats, SyntheticLog, write_log
 from recsys.errors import DataError
+from recsys.progress import OnProgress, no_progress
 
 __all__ = ["Settings", "Shop", "generate", "interest_effect"]
 
@@ -223,7 +224,7 @@ def generate(
     num_items: int = 2_000,
     num_categories: int = 40,
     mean_history: float = 14.0,
-    progress: Progress | None = None,
+    on_progress: OnProgress = no_progress,
 ) -> SyntheticLog:
     """Write the click log of a shop, with a config.yaml to train DIN on it.
 
@@ -235,7 +236,7 @@ def generate(
         num_items: size of the vocabulary of items, at least as large as `num_categories`.
         num_categories: size of the vocabulary of categories.
         mean_history: earlier clicks in a row, before the cut at 50.
-        progress: told after each chunk of rows.
+        on_progress: called after each chunk of rows.
 
     Raises:
         DataError: `folder` holds something, or a size is too small.
@@ -248,7 +249,7 @@ def generate(
     )
     facts = {"shape": "shop", "rows": rows, "seed": seed, **asdict(settings)}
     shop = Shop(rows=rows, seed=seed, settings=settings)
-    return write_log(shop, folder, config=CONFIG, about=ABOUT, facts=facts, progress=progress)
+    return write_log(shop, folder, config=CONFIG, about=ABOUT, facts=facts, on_progress=on_progress)
 
 
 def interest_effect(matches: Ints) -> Floats:

@@ -16,7 +16,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from recsys.data.synthetic.log import Floats, Progress, SyntheticLog, write_log
+from recsys.data.synthetic.log import Floats, SyntheticLog, write_log
+from recsys.progress import OnProgress, no_progress
 
 __all__ = ["VOCABULARIES", "Wide", "generate_wide"]
 
@@ -109,20 +110,22 @@ class Wide:
         return pa.array(value, mask=is_missing), np.where(is_missing, 0, height)
 
 
-def generate_wide(folder: Path, *, rows: int, seed: int = 1, progress: Progress | None = None) -> SyntheticLog:
+def generate_wide(folder: Path, *, rows: int, seed: int = 1, on_progress: OnProgress = no_progress) -> SyntheticLog:
     """Write a click log of the Criteo shape, with a config.yaml to train on it.
 
     Args:
         folder: new or empty.
         rows: of all splits together; the last tenth is the test split, the tenth before it the validation split.
         seed: of everything; the same arguments give the same rows.
-        progress: told after each chunk of rows.
+        on_progress: called after each chunk of rows.
 
     Raises:
         DataError: `folder` holds something, or there are too few rows.
     """
     facts = {"shape": "criteo", "rows": rows, "seed": seed}
-    return write_log(Wide(rows=rows, seed=seed), folder, config=CONFIG, about=ABOUT, facts=facts, progress=progress)
+    return write_log(
+        Wide(rows=rows, seed=seed), folder, config=CONFIG, about=ABOUT, facts=facts, on_progress=on_progress
+    )
 
 
 def _log_uniform(size: int, num_rows: int, random: np.random.Generator) -> Ints:

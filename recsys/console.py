@@ -1,0 +1,19 @@
+"""What commands write to the terminal: results to stdout, everything else to stderr, so that results can be piped."""
+
+from rich.console import Console
+from rich.table import Table
+
+__all__ = ["console", "log", "print_table"]
+
+console = Console(stderr=True, highlight=False, soft_wrap=True)
+"""For what is not a result; lines are not wrapped."""
+
+
+def log(text: str, *, style: str | None = None) -> None:
+    """Write a line to stderr as it is: square brackets are not taken for markup."""
+    console.print(text, markup=False, style=style)
+
+
+def print_table(table: Table, *, stderr: bool = False) -> None:
+    """Print a table as wide as its cells need: on a narrow terminal, or in a pipe, none is cut or wrapped."""
+    Console(stderr=stderr, highlight=False, width=10_000).print(table, crop=False)
