@@ -11,8 +11,8 @@ import pytest
 from rich.table import Table
 
 from recsys.cli import check, main
-from recsys.cli.progress import print_table
 from recsys.config import load_config
+from recsys.console import print_table
 from recsys.data.prepare import prepare
 from recsys.errors import DataError
 from recsys.training import evaluate as training_evaluate

@@ -24,14 +24,14 @@ from tests.training.logs import clicks, make_config, write_config, write_log
 SCHEMES = "full,hash,hash/separate"
 
 
-def run(folder: Path, log: Path, **changes: Any) -> Outcome:
+def run(folder: Path, data_dir: Path, **changes: Any) -> Outcome:
     options: dict[str, Any] = {"schemes": SCHEMES, "budgets": "0.5,40B", "seeds": 1, "folder": folder / "out"}
     config = changes.pop("config", None) or make_config(folder / "config", train={"epochs": 1})
     options |= {"log": lambda line: None} | changes
     return compare(
         config,
-        data_dir=log,
-        cache_dir=log / "cache",
+        data_dir=data_dir,
+        cache_dir=data_dir / "cache",
         **options,
     )
 
