@@ -74,6 +74,10 @@ class Registry(Generic[Entry]):
             raise ConfigError(f"{prefix}no {self.kind} {name!r}{did_you_mean(name, self)}; registered are {known}")
         return self._entries[name]
 
+    def get(self, name: str) -> Entry | None:
+        """Return the entry of a name, None if there is none."""
+        return self._entries.get(name)
+
     def __getitem__(self, name: str) -> Entry:
         return self.find(name)
 
@@ -101,7 +105,7 @@ def _is_same(old: object, new: object) -> bool:
     return old is new or old == new or (isinstance(old, type) and identity[0] == identity[1])
 
 
-def load_object(path: str, *, where: str) -> Any:
+def load_object(path: str, *, where: str = "") -> Any:
     """Import what an import path names.
 
     The module is run. What it raises is not caught, except that it cannot be found.
@@ -117,9 +121,10 @@ def load_object(path: str, *, where: str) -> Any:
     3.141592653589793
     """
     module_name, _, name = path.partition(":")
-    module = _module(module_name, path, where)
+    prefix = f"{where}: " if where else ""
+    module = _module(module_name, path, prefix)
     if not hasattr(module, name):
-        raise ConfigError(f"{where}: module {module_name} has no {name!r}, got {path!r}")
+        raise ConfigError(f"{prefix}module {module_name} has no {name!r}, got {path!r}")
     return getattr(module, name)
 
 
@@ -140,14 +145,14 @@ def load_class(path: str, base: type[T], *, where: str) -> type[T]:
     return found
 
 
-def _module(name: str, path: str, where: str) -> ModuleType:
+def _module(name: str, path: str, prefix: str) -> ModuleType:
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
         if error.name is None or not f"{name}.".startswith(f"{error.name}."):
             raise  # found, but it imports something that is not there
         raise ConfigError(
-            f"{where}: cannot find the module {error.name}, got {path!r}; its folder must be on PYTHONPATH"
+            f"{prefix}cannot find the module {error.name}, got {path!r}; its folder must be on PYTHONPATH"
         ) from error
 
 

@@ -9,7 +9,7 @@ import typer
 
 from recsys.cli.app import app
 from recsys.config import load_config, resolve
-from recsys.config.tables import table_sections
+from recsys.config.schemes import SCHEMES
 
 ROOT = Path(__file__).parent.parent
 COMMANDS = typer.main.get_command(app)
@@ -60,12 +60,12 @@ def test_the_example_of_shards_is_valid(tmp_path: Path) -> None:
     path.write_text(head + tables.replace("[user_id]", "[city]") + rest[rest.index("data:") :] + keys)
     columns = ["clicked", "user_id", "sample_weight", "item_id", "C1", "C3", "I1", "price", "genres", "ts", "city"]
     resolved = resolve(load_config(path), [*columns, "clicked_items"])
-    assert [table.spec.shard for table in resolved.tables[:3]] == ["row_wise", None, None]
+    assert [table.spec.sharding for table in resolved.tables[:3]] == ["row_wise", None, None]
     assert resolved.config.train.communication == "fp16"
 
 
 def test_every_scheme_is_in_the_table_of_schemes() -> None:
-    assert set(table_sections()) <= set(re.findall(r"`(\w+)`", README))
+    assert set(SCHEMES) <= set(re.findall(r"`(\w+)`", README))
 
 
 @pytest.mark.parametrize("line", command_lines())

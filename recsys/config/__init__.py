@@ -36,8 +36,10 @@ from recsys.config.run import (
     TrainSection,
 )
 from recsys.config.schema import json_schema
+from recsys.config.schemes import CustomTable, Table
+from recsys.config.schemes.full import FullTable
+from recsys.config.schemes.hash import HashTable
 from recsys.config.section import Section
-from recsys.config.tables import CustomTable, FullTable, HashTable, Table
 from recsys.config.towers import AutoIntModel, CustomModel, DinModel, FmModel, LrModel, MlpModel, Model
 from recsys.config.warn import warnings_of
 

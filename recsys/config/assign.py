@@ -5,13 +5,13 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from recsys.config.globs import is_glob, overlaps
 from recsys.config.problems import KeyPath, Problem, did_you_mean
 from recsys.config.resolved import Field
-from recsys.config.tables import Table
+from recsys.config.schemes import TableSection
 
 __all__ = ["assign"]
 
 
 def assign(
-    tables: Mapping[str, Table], fields: Iterable[Field], *, unsure: Collection[str] = ()
+    tables: Mapping[str, TableSection], fields: Iterable[Field], *, unsure: Collection[str] = ()
 ) -> tuple[dict[str, str], list[Problem]]:
     """Return the table of each vocabulary that is in one, and what is wrong with the tables' lists of features.
 

@@ -1,14 +1,12 @@
 """What a type cannot say about tables: features that a scheme cannot hold, and widths that do not fit."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from typing import get_args
 
 from recsys.config.globs import is_glob, overlaps
 from recsys.config.problems import KeyPath, Problem, did_you_mean
 from recsys.config.resolved import Field
 from recsys.config.run import Config
-from recsys.config.section import CUSTOM
-from recsys.config.tables import RobeTable, Table, UnifiedTable
+from recsys.config.schemes import SCHEMES, TableSection
 
 __all__ = ["check_tables"]
 
@@ -38,14 +36,15 @@ def check_tables(
         if name in config.tables:
             yield Problem(("tables", name), f"is also the name of the table that feature {name!r} has for itself")
     for name, table in config.tables.items():
-        if isinstance(table, UnifiedTable) and isinstance(table.lookups, dict):
-            held = [field.name for field in owners if table_of.get(field.name) == name]
-            for feature in table.lookups:
-                if text := _misnamed(feature, held, fields, unsure):
-                    yield Problem(("tables", name, "lookups", feature), text)
+        held = [field.name for field in owners if table_of.get(field.name) == name]
+        for key, feature in table.named_features():
+            if text := _misnamed(feature, held, fields, unsure):
+                yield Problem(("tables", name, *key), text)
+        yield from (Problem(("tables", name, *key), text) for key, text in table.check())
         yield from _sharding(("tables", name), table, config.train.sparse_optimizer.name)
         if is_model_sound:
-            yield from _cut(("tables", name), table, table.dim or config.model.dim)
+            dim = table.dim or config.model.dim
+            yield from (Problem(("tables", name, *key), text) for key, text in table.check_dim(dim))
     if is_model_sound:
         yield from _dims(config, table_of, any(not is_glob(name) for name in free))
 
@@ -55,16 +54,14 @@ def _open(config: Config, field: Field, table_of: Mapping[str, str]) -> Iterator
     table = config.tables.get(table_of.get(field.name, ""))
     if not field.open or (table is not None and table.takes_open):
         return
-    members = [get_args(member) for member in get_args(get_args(Table)[0])]
-    schemes = [tag.tag.partition("=")[2] for section, tag in members if section.takes_open]
-    names = ", ".join(name for name in schemes if name != CUSTOM)
+    names = ", ".join(name for name, section in SCHEMES.items() if section.takes_open)
     got = f"table {table_of[field.name]!r}, which is {table.scheme}" if table else "none"
     path = ("features", field.feature, "vocabulary")
     yield Problem(path, f"an open vocabulary needs a table with one of the schemes {names}, got {got}")
 
 
 def _misnamed(feature: str, held: Sequence[str], fields: Sequence[Field], unsure: Collection[str]) -> str:
-    """Say why a key of `lookups` is no feature of its table; "" if it is, or may be one."""
+    """Say why a name is no feature of its table; "" if it is, or may be one."""
     if is_glob(feature):
         return f"must name one feature, got the glob {feature!r}"
     if any(overlaps(feature, name) for name in (*held, *unsure)):
@@ -75,41 +72,29 @@ def _misnamed(feature: str, held: Sequence[str], fields: Sequence[Field], unsure
     return f"no feature {feature!r} in this table{did_you_mean(feature, held)}"
 
 
-def _sharding(path: KeyPath, table: Table, optimizer: str) -> Iterator[Problem]:
+def _sharding(path: KeyPath, table: TableSection, optimizer: str) -> Iterator[Problem]:
     """Check that rows may lie as they are asked to."""
     if not table.has_rows:
-        given = [key for key in ("shard", "placement") if getattr(table, key) is not None]
+        given = [key for key in ("sharding", "placement") if getattr(table, key) is not None]
         for key in given + ["precision"] * (table.precision != "fp32"):
             text = f"has no effect on scheme {table.scheme}, which keeps its parameters on every device; leave it out"
             yield Problem((*path, key), text)
         return
-    if table.whole and table.shard not in (None, "table_wise"):
-        text = f"scheme {table.scheme} trains on the whole table, so it must be table_wise, got {table.shard}"
-        yield Problem((*path, "shard"), text)
-    if table.whole and table.placement == "uvm_caching":
+    if table.needs_whole_tables and table.sharding not in (None, "table_wise"):
+        text = f"scheme {table.scheme} trains on the whole table, so it must be table_wise, got {table.sharding}"
+        yield Problem((*path, "sharding"), text)
+    if table.needs_whole_tables and table.placement == "uvm_caching":
         text = f"scheme {table.scheme} changes rows between steps, of which a cache would hold others; take uvm or hbm"
         yield Problem((*path, "placement"), text)
-    if not table.whole and table.shard in ("column_wise", "grid") and optimizer == "rowwise_adagrad":
+    if not table.needs_whole_tables and table.sharding in ("column_wise", "grid") and optimizer == "rowwise_adagrad":
         text = (
-            f"{table.shard} cuts rows, of which sparse_optimizer rowwise_adagrad keeps one state each; "
-            "take sparse_optimizer adagrad, or shard row_wise"
+            f"{table.sharding} cuts rows, of which sparse_optimizer rowwise_adagrad keeps one state each; "
+            "take sparse_optimizer adagrad, or sharding row_wise"
         )
-        yield Problem((*path, "shard"), text)
+        yield Problem((*path, "sharding"), text)
     if table.precision == "fp16" and not table.takes_fp16:
         text = f"scheme {table.scheme} trains on the bits of 32-bit floats, so it must be fp32, got fp16"
         yield Problem((*path, "precision"), text)
-
-
-def _cut(path: KeyPath, table: Table, dim: int) -> Iterator[Problem]:
-    """Check that an embedding can be cut into the parts that a table stores."""
-    if isinstance(table, UnifiedTable) and dim % (4 * table.probes):
-        text = f"must divide dim ({dim}) into rows of a multiple of 4 floats, got {table.probes}"
-        yield Problem((*path, "probes"), text)
-    if isinstance(table, RobeTable):
-        if dim % (table.chunk or dim):
-            yield Problem((*path, "chunk"), f"must divide dim ({dim}), got {table.chunk}")
-        elif table.size is not None and table.size < dim:
-            yield Problem((*path, "size"), f"must be at least dim ({dim}), got {table.size}")
 
 
 def _dims(config: Config, table_of: Mapping[str, str], has_own_tables: bool) -> Iterator[Problem]:
@@ -127,13 +112,11 @@ def _dims(config: Config, table_of: Mapping[str, str], has_own_tables: bool) -> 
         yield Problem(("model", "tower"), f"{model.tower} needs one dim for all tables, got {got}")
 
 
-def _widths(name: str, table: Table, dim: int, owners: Sequence[str]) -> dict[str, int]:
+def _widths(name: str, table: TableSection, dim: int, owners: Sequence[str]) -> dict[str, int]:
     """Return the widths of a table's embeddings, each once, by the table or by the first feature that has it."""
-    if not isinstance(table, UnifiedTable):
-        return {name: dim}
-    if isinstance(table.lookups, int):
-        return {name: dim * table.lookups}
+    if not owners and any(table.named_features()):
+        return {}  # nobody knows which of its widths are used
     first: dict[int, str] = {}
-    for owner in owners:
-        first.setdefault(dim * table.lookups.get(owner, 1), owner)
+    for owner in owners or [name]:
+        first.setdefault(table.embedding_dim(owner, dim), owner)
     return {name if len(first) == 1 else f"{name} ({owner})": width for width, owner in first.items()}

@@ -8,8 +8,7 @@ from pydantic_core import ErrorDetails
 from recsys.config.features import Feature
 from recsys.config.problems import KeyPath, Problem, did_you_mean
 from recsys.config.run import Config, Split
-from recsys.config.section import CUSTOM, DIMS, Section
-from recsys.config.tables import Table
+from recsys.config.section import CUSTOM, DIMS, UNIONS, Section
 from recsys.config.towers import Model
 
 __all__ = ["explain", "show"]
@@ -20,9 +19,16 @@ def _members(union: Any) -> dict[str, type[Section]]:
     return {member_tag.tag: section for section, member_tag in members}
 
 
-FAMILIES = [_members(union) for union in (Feature, Table, Model, Split)]
-KINDS = {tag: section for family in FAMILIES for tag, section in family.items()}
-"""Tag -> section: "type=id" -> IdFeature."""
+_STATIC = [_members(union) for union in (Feature, Model, Split)]
+
+
+def _families() -> list[dict[str, type[Section]]]:
+    """Return the sections of each union by tag: "scheme=hash" -> HashTable."""
+    return [*_STATIC, *(union.choices() for union in UNIONS.values())]
+
+
+def _kinds() -> dict[str, type[Section]]:
+    return {tag: section for family in _families() for tag, section in family.items()}
 
 
 def explain(errors: Sequence[ErrorDetails]) -> list[Problem]:
@@ -62,7 +68,7 @@ def show(value: object) -> str:
 
 
 def _is_tag(part: str | int) -> bool:
-    return part in KINDS or part == "[key]" or str(part).startswith("shape=")
+    return part in _kinds() or part == "[key]" or str(part).startswith("shape=")
 
 
 def _no_such_choice(path: KeyPath, value: object, context: Mapping[str, Any]) -> Problem:
@@ -83,25 +89,33 @@ def _no_such_choice(path: KeyPath, value: object, context: Mapping[str, Any]) ->
 
 def _unknown_key(loc: tuple[int | str, ...]) -> str:
     section: type[Section] | None = Config
-    kind = ""
+    kind, kinds = "", _kinds()
     for part in loc[:-1]:
-        if part in KINDS:
-            section, kind = KINDS[str(part)], str(part)
+        if part in kinds:
+            section, kind = kinds[str(part)], str(part)
         elif section:
             section = _inner(section, str(part))
     known = set(section.model_fields) if section else set()
     known |= {"include"} if section is Config else set()
     key, _, value = kind.partition("=")
     text = f"unknown key for {key} {value}" if kind else "unknown key"
+    if new := _new_name(section, str(loc[-1])):
+        return f"{text}: it is now called {new}"
     if hint := did_you_mean(loc[-1], known):
         return text + hint
     owners = [
         tag.partition("=")[2]
-        for family in FAMILIES
+        for family in _families()
         for tag, section in family.items()
         if kind in family and loc[-1] in section.model_fields
     ]
     return f"{text}; it belongs to {key} {' or '.join(owners)}" if owners else text
+
+
+def _new_name(section: type[Section] | None, key: str) -> str | None:
+    """Return what a key is called now, if it had another name in former versions."""
+    former = {} if section is None else section.renamed
+    return former[key] if section is not None and former.get(key) in section.model_fields else None
 
 
 def _inner(section: type[Section], name: str) -> type[Section] | None:

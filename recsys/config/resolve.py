@@ -11,7 +11,7 @@ from recsys.config.globs import is_glob, matches
 from recsys.config.problems import Problem, did_you_mean
 from recsys.config.resolved import Field, Kind, ResolvedConfig, ResolvedTable, column_of, fields_of
 from recsys.config.run import Config, TimeSplit
-from recsys.config.tables import FullTable
+from recsys.config.schemes.full import FullTable
 
 __all__ = ["Field", "Kind", "MissingColumn", "ResolvedConfig", "ResolvedTable", "missing_columns", "resolve"]
 

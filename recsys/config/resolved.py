@@ -14,7 +14,7 @@ from recsys.config.features import (
     SequenceFeature,
 )
 from recsys.config.run import Config
-from recsys.config.tables import Table
+from recsys.config.schemes import TableSection
 
 __all__ = ["Field", "Kind", "ResolvedConfig", "ResolvedTable", "column_of", "fields_of"]
 
@@ -49,7 +49,7 @@ class ResolvedTable:
     fields: tuple[str, ...]
     """In the order of `Plan.fields`; a sequence is in the table of what it is `of`."""
     dim: int
-    spec: Table
+    spec: TableSection
     """As in the file; a `full` table for a field that the file puts in none."""
 
 
@@ -102,7 +102,7 @@ class ResolvedConfig:
         """
         tables = {
             table.name: table.spec.model_copy(
-                update={"features": table.fields, "dim": table.dim, "shard": None, "placement": None}
+                update={"features": table.fields, "dim": table.dim, "sharding": None, "placement": None}
             )
             for table in sorted(self.tables, key=lambda table: table.name)
         }

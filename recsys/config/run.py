@@ -6,8 +6,8 @@ from pydantic import BeforeValidator, Field, PrivateAttr, WithJsonSchema
 
 from recsys.config.features import Feature
 from recsys.config.problems import Source
+from recsys.config.schemes import Table
 from recsys.config.section import BY_SHAPE, Section, chosen_by, shape_tag, tag
-from recsys.config.tables import Table
 from recsys.config.towers import MlpModel, Model
 
 __all__ = [

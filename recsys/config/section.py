@@ -1,17 +1,30 @@
-"""What all sections of the file share: strictness, and how a key chooses between several kinds of section.
+"""Base of all sections of a configuration, and registries of sections of which a key chooses one."""
 
-A union of sections is written as `Annotated[Annotated[A, tag("type", "a")] | ..., chosen_by("type")]`, so that only the
-chosen kind's problems are reported. Tags are spelled KEY=VALUE: the messages take both from there.
-"""
+import functools
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, ClassVar, Literal, TypeVar, get_args
 
-from collections.abc import Mapping
-from typing import Annotated, Any
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, GetCoreSchemaHandler, GetJsonSchemaHandler, Tag
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import SchemaValidator, core_schema
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
+from recsys.config.problems import KeyPath
+from recsys.errors import ConfigError
+from recsys.registry import CLASS_PATH, CUSTOM, Registry, load_class, load_object
 
-from recsys.registry import CLASS_PATH, CUSTOM
-
-__all__ = ["BY_SHAPE", "CLASS_PATH", "CUSTOM", "DIMS", "Dim", "Section", "chosen_by", "shape_tag", "tag"]
+__all__ = [
+    "BY_SHAPE",
+    "CLASS_PATH",
+    "CUSTOM",
+    "DIMS",
+    "UNIONS",
+    "Dim",
+    "Section",
+    "SectionRegistry",
+    "chosen_by",
+    "shape_tag",
+    "tag",
+]
 
 DIMS = range(4, 1025, 4)
 """Widths of embeddings that FBGEMM reads."""
@@ -24,6 +37,161 @@ class Section(BaseModel):
     model_config = ConfigDict(
         extra="forbid", frozen=True, strict=True, allow_inf_nan=False, use_attribute_docstrings=True
     )
+
+    implementation: ClassVar[str | type] = ""
+    """The class that a section of a registry configures, or the import path from which it is loaded when first used."""
+    renamed: ClassVar[Mapping[str, str]] = {}
+    """Former names of keys and what they are called now, for the message that refuses the former."""
+
+    def check(self) -> Iterator[tuple[KeyPath, str]]:
+        """Yield what is wrong with values that are right by themselves: the path inside the section and the rule."""
+        yield from ()
+
+
+S = TypeVar("S", bound=Section)
+T = TypeVar("T")
+
+
+class SectionRegistry(Registry[type[S]]):
+    """Kinds of section of which a key chooses one: `scheme: hash` is a `HashTable`.
+
+    As an annotation, `Annotated[TableSection, SCHEMES]`, it makes pydantic validate a mapping by the section that its
+    key names. It looks the name up when a value is validated, so that a section which is registered later is found.
+    A value `package.module:Class` names a class of the user's own: if that has a section in its attribute `section`,
+    this is taken, else `custom`.
+
+    Args:
+        kind: what the entries are, for messages: "scheme".
+        key: the key that chooses, whose type in each section is `Literal[NAME]`.
+        default: the name that is meant where the key is not given; "" if it must be.
+        custom: the section of classes of the user's own that have none themselves; None if there can be no such class.
+    """
+
+    def __init__(self, kind: str, *, key: str, default: str = "", custom: type[S] | None = None) -> None:
+        super().__init__(kind)
+        self.key = key
+        self.default = default
+        self.custom = custom
+        self._validators: dict[type[S], SchemaValidator] = {}
+        UNIONS[key] = self
+
+    def add(self, section: type[S]) -> type[S]:
+        """Register a section under the name that its key must have, and return it; also a decorator.
+
+        Raises:
+            ConfigError: its key is no `Literal[NAME]`, or the name belongs to another section.
+        """
+        field = section.model_fields.get(self.key)
+        names = get_args(field.annotation) if field else ()
+        if len(names) != 1:
+            raise ConfigError(f"{section.__name__} must state its name as `{self.key}: Literal['name']`")
+        return self.register(names[0], section)
+
+    def add_class(self, cls: type) -> None:
+        """Register a class of the user's own under the name that its section states.
+
+        Raises:
+            ConfigError: the class has no attribute `section`, or the name is taken.
+        """
+        section = getattr(cls, "section", None)
+        if not (isinstance(section, type) and issubclass(section, Section)) or section is self.custom:
+            raise ConfigError(f"{cls.__qualname__} must have a section of its own in the attribute `section`")
+        self.add(section)  # type: ignore[arg-type]
+        section.implementation = cls
+
+    def implementation(self, section: S, base: type[T], *, where: str) -> type[T]:
+        """Return the class that a section configures, and import it if it has not been.
+
+        Args:
+            section: of this registry, or of a class of the user's own.
+            base: what the class must extend.
+            where: the key that names it, for messages, such as "model.tower".
+
+        Raises:
+            ConfigError: it cannot be found, or does not extend `base`.
+        """
+        name: str = getattr(section, self.key)
+        found = name if ":" in name else type(section).implementation
+        if isinstance(found, str):
+            return load_class(found, base, where=where)
+        return found
+
+    def section_of(self, name: str) -> type[S] | None:
+        """Return the section of a registered name or of a class of the user's own; None if there is none."""
+        if ":" in name and self.custom is not None:
+            return self._own_section(name, self.custom)
+        return self.get(name)
+
+    def choices(self) -> dict[str, type[S]]:
+        """Return all sections by tag, KEY=NAME."""
+        own = {} if self.custom is None else {CUSTOM: self.custom}
+        return {f"{self.key}={name}": section for name, section in {**dict(self.items()), **own}.items()}
+
+    def _own_section(self, path: str, custom: type[S]) -> type[S]:
+        """Return the section of a class of the user's own; `custom` if it has none, or cannot be found yet."""
+        try:
+            section = getattr(load_object(path), "section", custom)
+        except ConfigError:
+            return custom  # whoever builds it says so
+        return custom if section is custom else _under_path(section, self.key, path)
+
+    def __get_pydantic_core_schema__(self, _source: Any, _handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
+        return core_schema.with_info_plain_validator_function(self._validate)
+
+    def __get_pydantic_json_schema__(
+        self, _schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        return handler(self._union(self.choices()))
+
+    def _validate(self, value: Any, info: core_schema.ValidationInfo) -> S:
+        name = self._name_of(value)
+        section = self.section_of(name)
+        given = _with_tuples(value) if info.mode == "json" else value
+        found: S = (self._refuser() if section is None else self._validator(section)).validate_python(given)
+        return found
+
+    def _validator(self, section: type[S]) -> SchemaValidator:
+        if section not in self._validators:
+            name = CUSTOM if section not in self.values() else next(n for n, one in self.items() if one is section)
+            self._validators[section] = SchemaValidator(self._union({f"{self.key}={name}": section}))
+        return self._validators[section]
+
+    def _refuser(self) -> SchemaValidator:
+        """Return a validator whose problems list all names."""
+        return SchemaValidator(self._union(self.choices()))
+
+    def _union(self, choices: Mapping[str, type[S]]) -> core_schema.CoreSchema:
+        """Return the union of sections, of which only that whose tag is chosen reports problems."""
+        return core_schema.tagged_union_schema(
+            {tag: section.__pydantic_core_schema__ for tag, section in choices.items()}, self._tag_of
+        )
+
+    def _name_of(self, value: Any) -> str:
+        name = value.get(self.key, self.default) if isinstance(value, Mapping) else getattr(value, self.key, "")
+        return name if isinstance(name, str) else str(name)
+
+    def _tag_of(self, value: Any) -> str:
+        name = self._name_of(value)
+        return f"{self.key}={CUSTOM if ':' in name else name}"
+
+
+UNIONS: dict[str, SectionRegistry[Any]] = {}
+"""All registries of sections, by the key that chooses."""
+
+
+@functools.cache
+def _under_path(section: type[S], key: str, path: str) -> type[S]:
+    """Return a section whose key is the import path of its class instead of a name."""
+    namespace = {"__annotations__": {key: Literal[path]}, "__module__": section.__module__, "__doc__": section.__doc__}
+    derived: type[S] = type(section).__call__(type(section), section.__name__, (section,), namespace)
+    return derived
+
+
+def _with_tuples(value: Any) -> Any:
+    """Return a value of JSON as YAML gives it: lists are tuples."""
+    if isinstance(value, Mapping):
+        return {key: _with_tuples(child) for key, child in value.items()}
+    return tuple(_with_tuples(child) for child in value) if isinstance(value, list) else value
 
 
 def tag(key: str, value: str) -> Tag:

@@ -1,7 +1,7 @@
 """What can be trained, but will hardly do what its author hopes: said once, before training."""
 
 from recsys.config.problems import Problem
-from recsys.config.resolved import ResolvedConfig, ResolvedTable
+from recsys.config.resolved import ResolvedConfig
 
 __all__ = ["warnings_of"]
 
@@ -13,7 +13,8 @@ def warnings_of(resolved: ResolvedConfig) -> list[str]:
         if resolved.config.train.regularization.rows and not table.spec.has_rows:
             text = f"train.regularization.rows has no effect on it: scheme {table.spec.scheme} has no rows of floats"
             problems.append(Problem(("tables", table.name), text))
-        if resolved.config.model.reads_alike and _is_shared(resolved, table):
+        is_shared = table.spec.rows_are_shared and len(resolved.vocabularies_in(table)) > 1
+        if resolved.config.model.reads_alike and is_shared:
             tower = resolved.config.model.tower
             text = (
                 f"its features share rows (scheme {table.spec.scheme}), and tower {tower} reads all features alike: "
@@ -23,8 +24,3 @@ def warnings_of(resolved: ResolvedConfig) -> list[str]:
             problems.append(Problem(("tables", table.name), text))
     located = [resolved.config.source.locate(problem) for problem in problems]
     return [f"{found.place}: {found.text}" if found.place else found.text for found in located]
-
-
-def _is_shared(resolved: ResolvedConfig, table: ResolvedTable) -> bool:
-    is_shared = table.spec.shares_rows and not getattr(table.spec, "separate", False)
-    return is_shared and len(resolved.vocabularies_in(table)) > 1

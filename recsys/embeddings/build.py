@@ -4,51 +4,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from recsys.config import CustomTable, ResolvedTable
+from recsys.config import ResolvedTable
 from recsys.config.budget import budget_bytes
-from recsys.config.tables import Table, table_sections
+from recsys.config.schemes import SCHEMES, TableSection
 from recsys.embeddings.scheme import FeatureVocabulary, Scheme
-from recsys.embeddings.schemes.adaptemb import AdaptEmb
-from recsys.embeddings.schemes.alpt import Alpt
-from recsys.embeddings.schemes.dedup import Dedup
-from recsys.embeddings.schemes.deeplight import DeepLight
-from recsys.embeddings.schemes.dhe import Dhe
-from recsys.embeddings.schemes.dpq import Dpq
-from recsys.embeddings.schemes.full import Full
-from recsys.embeddings.schemes.hash import Hash
-from recsys.embeddings.schemes.integer import Integer
-from recsys.embeddings.schemes.md import Md
-from recsys.embeddings.schemes.mgqe import Mgqe
-from recsys.embeddings.schemes.multi_hash import MultiHash
-from recsys.embeddings.schemes.qr import Qr
-from recsys.embeddings.schemes.robe import Robe
-from recsys.embeddings.schemes.tt_rec import TtRec
-from recsys.embeddings.schemes.unified import Unified
 from recsys.errors import ConfigError
-from recsys.registry import load_class
 from recsys.units import format_bytes
 
-__all__ = ["SCHEMES", "UnreachableError", "build_schemes", "full_bytes", "scheme_class", "solve"]
-
-SCHEMES: dict[str, type[Scheme]] = {
-    "full": Full,
-    "dedup": Dedup,
-    "deeplight": DeepLight,
-    "qr": Qr,
-    "tt_rec": TtRec,
-    "md": Md,
-    "adaptemb": AdaptEmb,
-    "hash": Hash,
-    "unified": Unified,
-    "robe": Robe,
-    "multi_hash": MultiHash,
-    "dhe": Dhe,
-    "dpq": Dpq,
-    "mgqe": Mgqe,
-    "int8": Integer,
-    "int16": Integer,
-    "alpt": Alpt,
-}
+__all__ = ["UnreachableError", "build_schemes", "full_bytes", "register_scheme", "scheme_class", "solve"]
 
 
 class UnreachableError(ConfigError):
@@ -72,9 +35,9 @@ def build_schemes(table: ResolvedTable, vocabularies: Sequence[FeatureVocabulary
         ConfigError: a class of the user's own cannot be found, takes no open vocabulary and is given one, or the budget
             cannot be reached; then the schemes that can reach it are named.
     """
-    kind = scheme_class(table)
+    kind = scheme_class(table.spec, where=f"tables.{table.name}.scheme")
     is_open = [vocabulary.name for vocabulary in vocabularies if vocabulary.num_ids is None]
-    if is_open and not kind.takes_open:
+    if is_open and not table.spec.takes_open:
         raise ConfigError(
             f"tables.{table.name}: scheme {table.spec.scheme} takes no open vocabulary, which {is_open[0]!r} has"
         )
@@ -86,20 +49,30 @@ def build_schemes(table: ResolvedTable, vocabularies: Sequence[FeatureVocabulary
     return kind.parts(table.name, vocabularies, table.dim, spec)
 
 
-def scheme_class(table: ResolvedTable) -> type[Scheme]:
-    """Return the class that a table's section names.
+def scheme_class(spec: TableSection, *, where: str = "tables") -> type[Scheme]:
+    """Return the class that a table's section configures.
+
+    Args:
+        spec: the section.
+        where: the key that names the scheme, for messages.
 
     Raises:
         ConfigError: a class of the user's own cannot be found.
     """
-    name = table.spec.scheme
-    if isinstance(table.spec, CustomTable):
-        custom: type[Scheme] = load_class(name, Scheme, where=f"tables.{table.name}.scheme")  # type: ignore[type-abstract]
-        return custom
-    return SCHEMES[name]
+    return SCHEMES.implementation(spec, Scheme, where=where)  # type: ignore[type-abstract]
 
 
-def solve(table: ResolvedTable, vocabularies: Sequence[FeatureVocabulary]) -> Table:
+def register_scheme(scheme: type[Scheme]) -> type[Scheme]:
+    """Make a scheme usable by the name that its `section` states, and return it; also a class decorator.
+
+    Raises:
+        ConfigError: it has no section of its own, or the name is taken.
+    """
+    SCHEMES.add_class(scheme)
+    return scheme
+
+
+def solve(table: ResolvedTable, vocabularies: Sequence[FeatureVocabulary]) -> TableSection:
     """Return the table's section with its budget turned into the largest knob that keeps to it.
 
     Raises:
@@ -110,23 +83,23 @@ def solve(table: ResolvedTable, vocabularies: Sequence[FeatureVocabulary]) -> Ta
     budget = getattr(spec, "budget", None)
     if budget is None:
         return spec
-    kind, where = scheme_class(table), f"tables.{table.name}.budget"
+    kind, where = scheme_class(table.spec), f"tables.{table.name}.budget"
     allowed = budget_bytes(budget, full_bytes(vocabularies, table.dim))
     if allowed is None:
         name = next(vocabulary.name for vocabulary in vocabularies if vocabulary.num_ids is None)
         raise ConfigError(
             f"{where}: {name!r} has an open vocabulary, of which no fraction can be taken; give bytes, e.g. 10MB"
         )
-    if spec.knob is None:
+    if spec.size_param is None:
         cost = kind.cost(vocabularies, table.dim, spec)
         if cost > allowed:
             raise UnreachableError(where, spec.scheme, allowed, cost)
         return spec
     settings = kind.settings(vocabularies, table.dim, spec)
 
-    knob = spec.knob
+    knob = spec.size_param
 
-    def at(i: int) -> Table:
+    def at(i: int) -> TableSection:
         return spec.model_copy(update={knob: settings[i], "budget": None})
 
     low, high = 0, len(settings) - 1  # the last setting is the cheapest
@@ -147,7 +120,7 @@ def others_that_reach(
     """Return the other schemes that can keep to a budget for a table, with their other keys at their defaults."""
     able = []
     takes_open = any(vocabulary.num_ids is None for vocabulary in vocabularies)
-    for name, section in table_sections().items():
+    for name, section in SCHEMES.items():
         is_able = "budget" in section.model_fields and (section.takes_open or not takes_open)
         if name == table.spec.scheme or not is_able:
             continue

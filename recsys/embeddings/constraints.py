@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from recsys.config import ResolvedConfig
-from recsys.config.tables import RowPlace, RowPrecision, Sharding
+from recsys.config.schemes import RowPlace, RowPrecision, Sharding
 from recsys.embeddings.scheme import Scheme
 
 __all__ = ["TableConstraints", "table_constraints"]
@@ -13,7 +13,7 @@ __all__ = ["TableConstraints", "table_constraints"]
 class TableConstraints(NamedTuple):
     """What is asked of one physical table."""
 
-    shard: Sharding | None = None
+    sharding: Sharding | None = None
     """None: what is estimated to be fastest."""
     placement: RowPlace | None = None
     """None: the device's own memory."""
@@ -37,10 +37,10 @@ def table_constraints(resolved: ResolvedConfig, tables: Mapping[str, Sequence[Sc
         spec = table.spec
         for scheme in tables[table.name]:
             request = TableConstraints(
-                spec.shard,
+                spec.sharding,
                 spec.placement,
                 scheme.spec.precision,
-                scheme.needs_whole_tables,
+                scheme.spec.needs_whole_tables,
                 table.name,
                 scheme.spec.scheme,
             )

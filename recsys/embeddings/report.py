@@ -8,8 +8,8 @@ import torch
 
 from recsys.config import FullTable, ResolvedConfig, ResolvedTable
 from recsys.config.budget import budget_bytes
-from recsys.config.tables import Table, table_sections
-from recsys.embeddings.build import SCHEMES, UnreachableError, build_schemes, full_bytes, solve
+from recsys.config.schemes import SCHEMES, TableSection
+from recsys.embeddings.build import UnreachableError, build_schemes, full_bytes, scheme_class, solve
 from recsys.embeddings.collisions import Sharing, expected_sharing, is_counted, sharing
 from recsys.embeddings.scheme import FeatureVocabulary, Phase, Scheme, bytes_by_phase
 from recsys.embeddings.vocabularies import feature_vocabularies, vocabularies_by_table
@@ -123,8 +123,8 @@ def what_if(resolved: ResolvedConfig, state: TransformState, budget: str | float
     fields = tuple(field.name for field in resolved.fields if field.kind != "number")
     table = ResolvedTable(name="all", fields=fields, dim=dim, spec=FullTable(features=names))
     found = []
-    for name, section in table_sections().items():
-        if name in SCHEMES and "budget" in section.model_fields:
+    for name, section in SCHEMES.items():
+        if "budget" in section.model_fields:
             spec: Any = section.model_validate({"features": names, "scheme": name, "budget": budget})
             found.append(_candidate(resolved, replace(table, spec=spec), vocabularies))
     found.sort(key=lambda one: (not one.bytes, one.floor is None, one.bytes.get("training", one.floor or 0)))
@@ -133,8 +133,8 @@ def what_if(resolved: ResolvedConfig, state: TransformState, budget: str | float
 
 
 def _candidate(resolved: ResolvedConfig, table: ResolvedTable, vocabularies: Sequence[FeatureVocabulary]) -> Candidate:
-    kind, name = SCHEMES[table.spec.scheme], table.spec.scheme
-    if not kind.takes_open and any(vocabulary.num_ids is None for vocabulary in vocabularies):
+    kind, name = scheme_class(table.spec), table.spec.scheme
+    if not table.spec.takes_open and any(vocabulary.num_ids is None for vocabulary in vocabularies):
         return Candidate(name, "", {}, None, "takes no open vocabulary")
     try:
         spec = solve(table, vocabularies)
@@ -147,15 +147,15 @@ def _candidate(resolved: ResolvedConfig, table: ResolvedTable, vocabularies: Seq
     ]
     expected = [expected_sharing(part, place) for part, place in known]
     total = None if None in expected else sum(value or 0 for value in expected)
-    note = f"trains in {kind.num_stages} stages" if kind.num_stages > 1 else ""
+    note = f"trains in {spec.num_stages} stages" if spec.num_stages > 1 else ""
     return Candidate(name, _knob(spec), bytes_by_phase(schemes, resolved.config.train), total, note)
 
 
-def _knob(spec: Table) -> str:
-    if spec.knob is None:
+def _knob(spec: TableSection) -> str:
+    if spec.size_param is None:
         return ""
-    value = getattr(spec, spec.knob)
-    return f"{spec.knob}: {f'{value:.4g}' if isinstance(value, float) else value}"
+    value = getattr(spec, spec.size_param)
+    return f"{spec.size_param}: {f'{value:.4g}' if isinstance(value, float) else value}"
 
 
 def _rows(scheme: Scheme) -> str:

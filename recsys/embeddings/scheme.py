@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from recsys.config import SparseOptimizer, TrainSection
-from recsys.config.tables import Table
+from recsys.config.schemes import CustomTable, TableSection
 from recsys.embeddings.hashing import expected_collisions
 
 __all__ = [
@@ -116,18 +116,14 @@ class Scheme(nn.Module, ABC):
 
     sums_bags: bool = False
     """`combine` commutes with summing, so the kernel may sum the rows of a bag before it; known once it is built."""
-    takes_open: ClassVar[bool] = False
-    """Can hold ids that have no vocabulary."""
+    section: ClassVar[type[TableSection]] = CustomTable
+    """The section of its tables, which states what others must know of the scheme: stages, open vocabularies, ..."""
     ids_merge: ClassVar[Merging] = "by_hashing"
     """Whether, and by what, two ids of a vocabulary come to have one embedding."""
-    num_stages: ClassVar[int] = 1
-    """Stages of training. All but the last take half of the epochs at most, and no epoch of theirs is ever the best."""
-    needs_whole_tables: ClassVar[bool] = False
-    """Training looks at whole tables: each lies on one rank, all of a scheme on the same, which does the work."""
     ends_stage_early: ClassVar[bool] = False
     """A stage before the last also ends when early stopping would end it, and the next goes on from its best epoch."""
 
-    def __init__(self, name: str, vocabularies: Sequence[FeatureVocabulary], dim: int, spec: Table) -> None:
+    def __init__(self, name: str, vocabularies: Sequence[FeatureVocabulary], dim: int, spec: TableSection) -> None:
         super().__init__()
         self.name = name
         self.vocabularies = tuple(vocabularies)
@@ -137,17 +133,19 @@ class Scheme(nn.Module, ABC):
     # --- size: how a budget becomes the knob of the configuration -------------------------------------------------
 
     @classmethod
-    def parts(cls, name: str, vocabularies: Sequence[FeatureVocabulary], dim: int, spec: Table) -> "list[Scheme]":
+    def parts(
+        cls, name: str, vocabularies: Sequence[FeatureVocabulary], dim: int, spec: TableSection
+    ) -> "list[Scheme]":
         """Return the schemes that together store a table: one, or one a feature, or plain ones beside it."""
         return [cls(name, vocabularies, dim, spec)]
 
     @classmethod
-    def settings(cls, vocabularies: Sequence[FeatureVocabulary], dim: int, spec: Table) -> Settings:
+    def settings(cls, vocabularies: Sequence[FeatureVocabulary], dim: int, spec: TableSection) -> Settings:
         """Return the values that the knob can take, from the largest table to the smallest."""
         raise NotImplementedError(f"{cls.__name__} has no knob")
 
     @classmethod
-    def cost(cls, vocabularies: Sequence[FeatureVocabulary], dim: int, spec: Table) -> int:
+    def cost(cls, vocabularies: Sequence[FeatureVocabulary], dim: int, spec: TableSection) -> int:
         """Return the bytes that a budget is compared with: those of the serving form."""
         with torch.device("meta"):
             return sum(part.serving_bytes() for part in cls.parts("cost", vocabularies, dim, spec))
@@ -276,8 +274,8 @@ class Scheme(nn.Module, ABC):
         return PhysicalTable(physical_name(self.name, suffix), rows, dim, init or Init())
 
     @classmethod
-    def alone(cls, name: str, vocabulary: FeatureVocabulary, dim: int, spec: Table) -> Self:
-        """Return the scheme of one feature of a table whose features are stored apart."""
+    def alone(cls, name: str, vocabulary: FeatureVocabulary, dim: int, spec: TableSection) -> Self:
+        """Return the scheme of one vocabulary of a table whose vocabularies are stored apart."""
         return cls(f"{name}/{vocabulary.name}", [vocabulary], dim, spec)
 
 

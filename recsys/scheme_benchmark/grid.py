@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from recsys.config import Config, FractionSplit, Table, TimeSplit, resolve
 from recsys.config.budget import budget_bytes
 from recsys.data.prepared import Prepared
-from recsys.embeddings import SCHEMES, FeatureVocabulary
+from recsys.embeddings import FeatureVocabulary
 from recsys.embeddings.build import UnreachableError, full_bytes, solve
 from recsys.embeddings.vocabularies import feature_vocabularies
 from recsys.errors import ConfigError
@@ -30,7 +30,7 @@ class Cell:
     @property
     def knob(self) -> str | None:
         """The key that sets the size of the table."""
-        return self.spec.knob
+        return self.spec.size_param
 
     @property
     def value(self) -> float | None:
@@ -148,7 +148,7 @@ def _entry(
 def _solved(base: Config, vocabularies: Sequence[FeatureVocabulary], spec: Table) -> Table:
     """Return the section with its knob in the place of its budget."""
     is_open = next((vocabulary.name for vocabulary in vocabularies if vocabulary.num_ids is None), None)
-    if is_open is not None and not SCHEMES[spec.scheme].takes_open:
+    if is_open is not None and not spec.takes_open:
         raise ConfigError(f"it takes no open vocabulary, which {is_open!r} has")
     table = resolve(base.from_source(base.source, tables={TABLE: spec}), []).tables[0]  # its globs are expanded
     solved = solve(table, vocabularies)

@@ -6,7 +6,7 @@ from dataclasses import asdict, fields
 from math import nan
 from typing import NamedTuple
 
-from recsys.embeddings import SCHEMES
+from recsys.config.schemes import SCHEMES
 from recsys.scheme_benchmark.plot import MISSING, can_draw
 from recsys.scheme_benchmark.result import Result
 from recsys.scheme_benchmark.statistics import NEAR, Candidate, Estimate, Recommendation, recommend

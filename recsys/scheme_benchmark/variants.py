@@ -1,17 +1,13 @@
 """The schemes that can be compared, by the names the command line knows them by."""
 
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
-from recsys.config import Table, did_you_mean
+from recsys.config import did_you_mean
 from recsys.config.budget import read_budget
-from recsys.config.tables import table_sections
-from recsys.embeddings import SCHEMES
+from recsys.config.schemes import SCHEMES, TableSection
 from recsys.errors import ConfigError
 
 __all__ = ["Variant", "all_variants", "choose_variants", "parse_budgets"]
-
-SEPARATE = "separate"
-PROBES = "probes"
 
 
 class Variant(NamedTuple):
@@ -21,31 +17,28 @@ class Variant(NamedTuple):
     scheme: str
     keys: dict[str, Any]
 
-    def section(self, budget: str | float | None) -> Table:
+    def section(self, budget: str | float | None) -> TableSection:
         """Return the section of a table that holds every feature; `budget` is left out where the scheme takes none."""
-        section = table_sections()[self.scheme]
+        section = SCHEMES[self.scheme]
         keys = {"features": ("*",), "scheme": self.scheme, **self.keys}
         if "budget" in section.model_fields:
             keys["budget"] = budget
-        return cast("Table", section.model_validate(keys))
+        return section.model_validate(keys)
 
 
 def all_variants() -> dict[str, Variant]:
-    """Return every scheme, SCHEME/separate for those that share unless they are told not to, and unified/probes.
+    """Return every scheme, and as SCHEME/NAME the variants that its section states.
 
     Sharing one pool between all features is what feature multiplexing (Coleman et al. 2023) claims to be better, so
-    both forms are compared. Two probes have the bytes and the width of one, and merge hardly any ids.
+    hash/per_feature stands beside hash. The two probes of unified/probes have the bytes and the width of one, and merge
+    hardly any ids.
     """
     found: dict[str, Variant] = {}
-    for scheme, section in table_sections().items():
-        if scheme in SCHEMES:
-            found[scheme] = Variant(scheme, scheme, {})
-            if SEPARATE in section.model_fields:
-                name = f"{scheme}/{SEPARATE}"
-                found[name] = Variant(name, scheme, {SEPARATE: True})
-            if PROBES in section.model_fields:
-                name = f"{scheme}/{PROBES}"
-                found[name] = Variant(name, scheme, {PROBES: 2})
+    for scheme, section in SCHEMES.items():
+        found[scheme] = Variant(scheme, scheme, {})
+        for variant, keys in section.variants.items():
+            name = f"{scheme}/{variant}"
+            found[name] = Variant(name, scheme, dict(keys))
     return found
 
 

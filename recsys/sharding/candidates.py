@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from recsys.config.tables import Sharding
+from recsys.config.schemes import Sharding
 from recsys.errors import ConfigError
 from recsys.sharding.machine import Machine
 from recsys.sharding.shards import NARROW, Kernel, can_deal, column_width
@@ -30,7 +30,7 @@ def candidates(load: TableLoad, machine: Machine) -> Candidates:
         ConfigError: what is asked for cannot be done: rows too narrow to be cut, an optimiser with one state a row, a
             scheme that needs the whole table.
     """
-    asked, kernel = load.request.shard, _kernel(load, machine)
+    asked, kernel = load.request.sharding, _kernel(load, machine)
     if machine.world == 1:
         return Candidates(("table_wise",), kernel, None, "one device")
     if asked is not None:
@@ -53,7 +53,7 @@ def _kernel(load: TableLoad, machine: Machine) -> Kernel:
 
 
 def _check(load: TableLoad, asked: Sharding) -> None:
-    where = f"tables.{load.request.table}.shard"
+    where = f"tables.{load.request.table}.sharding"
     if load.request.whole and asked != "table_wise":
         raise ConfigError(
             f"{where}: scheme {load.request.scheme} trains on the whole table, so it must be table_wise, got {asked}"

@@ -35,7 +35,7 @@ from torchrec.modules.embedding_configs import DataType, EmbeddingBagConfig
 from torchrec.modules.embedding_modules import EmbeddingBagCollection
 
 from recsys.config import Communication
-from recsys.config.tables import Sharding
+from recsys.config.schemes import Sharding
 from recsys.sharding.candidates import Candidates
 from recsys.sharding.machine import Machine
 from recsys.sharding.proposers import Known, Slowest, Tightest

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from recsys.config.tables import table_sections
+from recsys.config.schemes import SCHEMES
 from recsys.errors import ShardingError
 from recsys.sharding.machine import KEPT_FREE, Machine
 from recsys.sharding.problem import PlanningProblem
@@ -22,7 +22,7 @@ _MOST_HOSTS = 32
 class Remedy:
     """One change of the command or of the configuration that makes the tables fit."""
 
-    kind: Literal["devices", "shard", "placement", "precision", "sparse_optimizer", "budget"]
+    kind: Literal["devices", "sharding", "placement", "precision", "sparse_optimizer", "budget"]
     values: tuple[tuple[str, str], ...]
     """(Table of the configuration, its new value); the table is "" where it is no key of tables."""
 
@@ -53,13 +53,13 @@ def remedies(case: PlanningProblem) -> Iterator[Remedy]:
     if number := _devices(case):
         yield Remedy("devices", (("", str(number)),))
     if case.machine.world > 1:
-        yield from _tables(case, "shard", "row_wise", _can_be_dealt)
+        yield from _tables(case, "sharding", "row_wise", _can_be_dealt)
     if case.machine.device == "cuda":
         yield from _tables(case, "placement", "uvm", lambda load: load.request.placement != "uvm")
     yield from _tables(case, "precision", "fp16", _takes_fp16)
     if any(load.state_by_weight for load in case.loads):
         lighter = case.changed(lambda load: replace(load, state_by_row=4, state_by_weight=0))
-        if not any(load.request.shard in ("column_wise", "grid") for load in case.loads) and lighter.fits():
+        if not any(load.request.sharding in ("column_wise", "grid") for load in case.loads) and lighter.fits():
             yield Remedy("sparse_optimizer", (("", "rowwise_adagrad"),))
     yield from _budget(case)
 
@@ -113,11 +113,11 @@ def _larger(machine: Machine) -> list[Machine]:
 
 
 def _can_be_dealt(load: TableLoad) -> bool:
-    return not load.request.whole and load.request.shard not in (None, "row_wise")
+    return not load.request.whole and load.request.sharding not in (None, "row_wise")
 
 
 def _takes_fp16(load: TableLoad) -> bool:
-    section = table_sections().get(load.request.scheme)
+    section = SCHEMES.get(load.request.scheme)
     return load.request.precision == "fp32" and (section is None or section.takes_fp16)
 
 
@@ -130,7 +130,7 @@ def _changed(load: TableLoad, key: str, value: str) -> TableLoad:
 def _tables(case: PlanningProblem, key: str, value: str, can: Callable[[TableLoad], object]) -> Iterator[Remedy]:
     """Yield one key for as few tables as will do, the largest first."""
     names = _by_size([load for load in case.loads if can(load)])
-    kind: Literal["shard", "placement", "precision"] = key  # type: ignore[assignment]
+    kind: Literal["sharding", "placement", "precision"] = key  # type: ignore[assignment]
 
     def fits(number: int) -> bool:
         return case.changed(lambda load: _changed(load, key, value) if can(load) else load, names[:number]).fits()

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from recsys.config.tables import RowPrecision, Sharding
+from recsys.config.schemes import RowPrecision, Sharding
 
 __all__ = ["Part", "TableSharding", "can_deal", "column_width"]
 

@@ -36,7 +36,7 @@ def explain_out_of_memory(error: BaseException, largest_tables: list[tuple[str, 
     >>> print(explain_out_of_memory(MemoryError(), [("user_id", 3 * 10**9)]))
     out of memory; the largest tables here are user_id (3.0 GB)
       smaller tables: a budget, or the scheme hash or unified, for user_id
-      on more devices: --devices, with shard: row_wise for a table that is too large for one
+      on more devices: --devices, with sharding: row_wise for a table that is too large for one
       on CUDA: placement: uvm keeps rows in the host's memory; precision: fp16 halves them
       smaller batches: train.batch_size
       torch: MemoryError
@@ -48,7 +48,7 @@ def explain_out_of_memory(error: BaseException, largest_tables: list[tuple[str, 
     said = (str(error).strip() or type(error).__name__).splitlines()[0]
     lines = [
         *first,
-        "on more devices: --devices, with shard: row_wise for a table that is too large for one",
+        "on more devices: --devices, with sharding: row_wise for a table that is too large for one",
         "on CUDA: placement: uvm keeps rows in the host's memory; precision: fp16 halves them",
         "smaller batches: train.batch_size",
         f"torch: {said}",

@@ -16,7 +16,6 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import distributed
 
 from recsys.embeddings.scheme import Scheme, StepPlace
-from recsys.errors import ConfigError
 from recsys.ranks import current, gather_rows
 from recsys.training.build import LoadedModel
 from recsys.training.callbacks import Checkpoints, Progress
@@ -57,20 +56,15 @@ class Stages(Callback):
         self.schemes = list(built.layout.schemes.values())
         self.weights = table_weights(built.model)
         self.holders = self._find_holders()
-        self.staged = [scheme for scheme in self.schemes if scheme.num_stages > 1]
+        self.staged = [scheme for scheme in self.schemes if scheme.spec.num_stages > 1]
         self.config = built.resolved.config.train
         self.steps_per_epoch = steps_per_epoch
         self.say = say
-        progress.num_stages = max((scheme.num_stages for scheme in self.staged), default=1)
-        if self.config.epochs < progress.num_stages:  # the configuration says so itself, but not of a user's own class
-            raise ConfigError(
-                f"train.epochs: must be at least {progress.num_stages}, got {self.config.epochs}: "
-                f"tables are trained in {progress.num_stages} stages: {self._names()}"
-            )
+        progress.num_stages = max((scheme.spec.num_stages for scheme in self.staged), default=1)
 
     def _find_holders(self) -> dict[Scheme, int]:
         """Return the rank that has all tables of each scheme that needs them whole; every rank must ask."""
-        needing = [scheme for scheme in self.schemes if scheme.needs_whole_tables]
+        needing = [scheme for scheme in self.schemes if scheme.spec.needs_whole_tables]
         if not needing:
             return {}
         has_all = [all(table.name in self.weights for table in scheme.physical()) for scheme in needing]

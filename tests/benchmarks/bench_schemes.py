@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from recsys.config import Config, resolve
-from recsys.config.tables import table_sections
+from recsys.config.schemes import SCHEMES
 from recsys.data.rows import Rows
 from recsys.embeddings import FeatureVocabulary, Layout
 from recsys.errors import ConfigError
@@ -64,9 +64,9 @@ def make_rows(batch_size: int, num_ids: int, random: torch.Generator) -> Rows:
 def contestants(options: argparse.Namespace) -> dict[str, dict[str, Any]]:
     """Return the tables of each contestant: all features in one, at the budget where the scheme has one."""
     found: dict[str, dict[str, Any]] = {"full, a table a feature": {}}
-    for name, section in table_sections().items():
+    for name, section in SCHEMES.items():
         table: dict[str, Any] = {"features": ["C*"], "scheme": name}
-        if section.knob is not None:
+        if section.size_param is not None:
             table["budget"] = options.budget
         found[name] = {"all": table}
     if options.schemes:

@@ -342,7 +342,7 @@ def test_placements_that_can_be_are_loaded(scheme: str, keys: str, load: Load) -
     table = SPECS[scheme] % keys
     tables = f"tables: {{hashed: {{features: [open], scheme: hash, rows: 9}}, t: {table}}}\n"
     spec = load(f"{HEAD}{tables}train: {{sparse_optimizer: {{name: adagrad}}}}\n").tables["t"]
-    assert {f"{key}: {getattr(spec, key)}" for key in ("shard", "placement", "precision")} >= set(keys.split(", "))
+    assert {f"{key}: {getattr(spec, key)}" for key in ("sharding", "placement", "precision")} >= set(keys.split(", "))
 
 
 def test_columns_are_not_cut_under_one_state_a_row_even_by_default(problems: Problems) -> None:

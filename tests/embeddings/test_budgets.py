@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from recsys.config import ResolvedTable
-from recsys.config.tables import table_sections
-from recsys.embeddings import SCHEMES, FeatureVocabulary, Full
+from recsys.config.schemes import SCHEMES
+from recsys.embeddings import FeatureVocabulary, Full
 from recsys.embeddings.build import build_schemes, scheme_class, solve
 from recsys.embeddings.scheme import Scheme, tensor_bytes
 from recsys.embeddings.schemes.adaptemb import AdaptEmb
@@ -35,16 +35,16 @@ DIM = 16
 
 REACHABLE: dict[str, tuple[dict[str, Any], list[float]]] = {
     "hash": ({}, [0.5, 0.1, 0.01, 0.001]),
-    "hash-separate": ({"separate": True}, [0.5, 0.1, 0.01, 0.001]),
+    "hash-separate": ({"per_feature": True}, [0.5, 0.1, 0.01, 0.001]),
     "unified": ({}, [0.5, 0.1, 0.01, 0.001]),
     "multi_hash": ({}, [0.5, 0.1, 0.01, 0.001]),
-    "multi_hash-separate": ({"separate": True}, [0.5, 0.1, 0.01, 0.001]),
+    "multi_hash-separate": ({"per_feature": True}, [0.5, 0.1, 0.01, 0.001]),
     "qr": ({}, [0.5, 0.1, 0.01, 0.001]),
-    "qr-separate": ({"separate": True}, [0.5, 0.1, 0.01, 0.002]),
+    "qr-separate": ({"per_feature": True}, [0.5, 0.1, 0.01, 0.002]),
     "tt_rec": ({}, [0.5, 0.1, 0.01, 0.001]),
     "dhe": ({}, [0.5, 0.1, 0.01, 0.001]),
     "robe": ({}, [0.5, 0.1, 0.01, 0.001]),
-    "robe-separate": ({"separate": True}, [0.5, 0.1, 0.01, 0.001]),
+    "robe-separate": ({"per_feature": True}, [0.5, 0.1, 0.01, 0.001]),
     "dedup": ({}, [0.5, 0.1, 0.01]),
     "adaptemb": ({}, [0.5, 0.1, 0.01, 0.001]),
     "adaptemb-hot": ({"hot": 0.05}, [0.5, 0.1]),
@@ -71,12 +71,12 @@ def vocabularies(sizes: list[int]) -> list[FeatureVocabulary]:
 def planned(case: str, sizes: list[int], **keys: Any) -> ResolvedTable:
     scheme = case.partition("-")[0]
     names = tuple(vocabulary.name for vocabulary in vocabularies(sizes))
-    spec: Any = table_sections()[scheme].model_validate({"features": names, "scheme": scheme, **keys})
+    spec: Any = SCHEMES[scheme].model_validate({"features": names, "scheme": scheme, **keys})
     return ResolvedTable(name="t", fields=names, dim=DIM, spec=spec)
 
 
 def cost(table: ResolvedTable, sizes: list[int], spec: Any) -> int:
-    return scheme_class(table).cost(vocabularies(sizes), DIM, spec)
+    return scheme_class(table.spec).cost(vocabularies(sizes), DIM, spec)
 
 
 def filled(part: Scheme) -> dict[str, torch.Tensor]:
@@ -84,8 +84,8 @@ def filled(part: Scheme) -> dict[str, torch.Tensor]:
 
 
 def test_every_scheme_with_a_budget_is_here() -> None:
-    sized = {name for name, section in table_sections().items() if "budget" in section.model_fields}
-    assert {case.partition("-")[0] for case in REACHABLE} == sized & set(SCHEMES)
+    sized = {name for name, section in SCHEMES.items() if "budget" in section.model_fields}
+    assert {case.partition("-")[0] for case in REACHABLE} == sized
 
 
 @pytest.mark.parametrize(("case", "data", "budget"), CASES)
@@ -102,14 +102,14 @@ def test_check_01_the_solved_size_keeps_to_the_budget_and_the_next_larger_one_do
     print(f"\n{case} on {data} at {budget:g}: {found / full:.6f} in {seconds:.2f} s")
     assert found <= budget * full
     assert seconds < 5
-    if spec.knob is None:
+    if spec.size_param is None:
         return
-    settings = scheme_class(table).settings(vocabularies(sizes), DIM, spec)
-    knob, sign = getattr(spec, spec.knob), 1 if settings[0] < settings[-1] else -1
+    settings = scheme_class(table.spec).settings(vocabularies(sizes), DIM, spec)
+    knob, sign = getattr(spec, spec.size_param), 1 if settings[0] < settings[-1] else -1
     place = bisect_left(settings, sign * knob, key=lambda setting: sign * setting)
     assert settings[place] == knob
     if place > 0:
-        larger = spec.model_copy(update={spec.knob: settings[place - 1]})
+        larger = spec.model_copy(update={spec.size_param: settings[place - 1]})
         assert cost(table, sizes, larger) > int(budget * full)
 
 
@@ -128,7 +128,7 @@ def test_check_01_the_solved_size_keeps_to_the_budget_and_the_next_larger_one_do
 )
 def test_check_01_golden_divisors(data: str, budget: float, divisor: int, rows: int, num_compressed: int) -> None:
     sizes = FIELDS[data]
-    table = planned("qr", sizes, budget=budget, separate=True)
+    table = planned("qr", sizes, budget=budget, per_feature=True)
     spec: Any = solve(table, vocabularies(sizes))
     assert spec.divisor == divisor
     assert cost(table, sizes, spec) == 4 * DIM * rows
@@ -138,7 +138,7 @@ def test_check_01_golden_divisors(data: str, budget: float, divisor: int, rows: 
 @pytest.mark.parametrize(("data", "divisor", "rows"), [("criteo", 1557, 46_673), ("avazu", 1151, 17_909)])
 def test_check_01_golden_cheapest_divisors(data: str, divisor: int, rows: int) -> None:
     sizes = FIELDS[data]
-    table = planned("qr", sizes, budget=0.5, separate=True)
+    table = planned("qr", sizes, budget=0.5, per_feature=True)
     assert Qr.settings(vocabularies(sizes), DIM, table.spec)[-1] == divisor
     assert cost(table, sizes, table.spec.model_copy(update={"divisor": divisor, "budget": None})) == 4 * DIM * rows
 
@@ -204,7 +204,7 @@ def test_check_01_golden_widths(data: str, alpha: float, widths: list[int], floa
 @pytest.mark.parametrize(
     ("case", "keys", "budget", "floor"),
     [
-        ("qr", {"separate": True}, 0.001, "3.0 MB"),
+        ("qr", {"per_feature": True}, 0.001, "3.0 MB"),
         ("md", {}, 1 / DIM, "135.1 MB"),
         ("adaptemb", {"hot": 0.2}, 0.2, "432.4 MB"),
         ("alpt", {}, 8 / 32 + 1 / DIM - 0.001, "675.3 MB"),
@@ -232,7 +232,7 @@ def test_check_03_reported_bytes_are_those_of_the_exported_state(case: str) -> N
     exported = 0
     for part in parts:
         weights, file = filled(part), io.BytesIO()
-        for _ in range(1, part.num_stages):
+        for _ in range(1, part.spec.num_stages):
             part.next_stage(weights)
         part.before_validation(weights)
         torch.jit.save(script(part.eval().serving(weights).eval()), file)
@@ -245,11 +245,11 @@ def test_check_03_reported_bytes_are_those_of_the_exported_state(case: str) -> N
 @pytest.mark.parametrize(
     ("case", "keys"),
     [
-        ("hash", {"rows": 2000, "separate": True}),
+        ("hash", {"rows": 2000, "per_feature": True}),
         ("unified", {"rows": 2000}),
         ("multi_hash", {"rows": 2000}),
         ("robe", {"size": 32_000}),
-        ("qr", {"divisor": 10, "separate": True}),
+        ("qr", {"divisor": 10, "per_feature": True}),
         ("tt_rec", {"rank": 4}),
         ("dhe", {"width": 8}),
         ("md", {"alpha": 0.3}),
@@ -266,7 +266,7 @@ def test_check_04_fields_no_larger_than_their_compressed_form_are_a_plain_table(
     assert isinstance(small, Full)
     assert not isinstance(large, Full)
     (weight,) = filled(small).values()
-    plain = Full("t", vocabularies(sizes)[1:], DIM, table_sections()["full"](features=("f1",)))  # type: ignore[arg-type]
+    plain = Full("t", vocabularies(sizes)[1:], DIM, SCHEMES["full"](features=("f1",)))  # type: ignore[arg-type]
     ids = torch.tensor([0, 0])
     served = small.serving({small.physical()[0].name: weight})(ids, 0)
     assert torch.equal(served, plain.serving({"t_table": weight})(ids, 0))
@@ -324,7 +324,7 @@ def test_a_table_has_one_size(problems: Problems, keys: str, got: str) -> None: 
 def test_divisors_are_the_smallest_that_do() -> None:
     """Against all of them, one by one, where rounding makes the number of rows rise and fall."""
     sizes = [97, 1003, 250, 6]
-    table = planned("qr", sizes, budget=0.5, separate=True)
+    table = planned("qr", sizes, budget=0.5, per_feature=True)
     rows = [sum(min(n, -(-n // c) + c) for n in sizes) for c in range(1, 100)]
     for budget in range(min(rows), sum(sizes), 10):
         smallest = 1 + next(i for i, needed in enumerate(rows) if needed <= budget)

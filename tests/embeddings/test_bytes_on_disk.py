@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from recsys.checkpoint import saver
-from recsys.config.tables import table_sections
+from recsys.config.schemes import SCHEMES
 from recsys.embeddings import Layout
 from recsys.export.torchscript import save, script, with_own_storage
 
@@ -21,10 +21,10 @@ CODE = 40_000
 """Bytes of the program of one exported form."""
 
 
-@pytest.mark.parametrize("name", sorted(table_sections()))
+@pytest.mark.parametrize("name", sorted(SCHEMES))
 def test_bytes_are_those_of_the_files(make_layout: Callable[..., Layout], tmp_path: Path, name: str) -> None:
-    section = table_sections()[name]
-    budget: dict[str, Any] = {} if section.knob is None else {"budget": 0.5}
+    section = SCHEMES[name]
+    budget: dict[str, Any] = {} if section.size_param is None else {"budget": 0.5}
     table = {"features": ["user", "item", "tags"], "scheme": name, "dim": 16, **budget}
     layout = make_layout({"all": table}, num_ids=NUM_IDS)
     model = sharded(layout, optimizer="rowwise_adagrad")

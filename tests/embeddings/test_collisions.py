@@ -8,14 +8,14 @@ import pytest
 import torch
 
 from recsys.config import ResolvedTable
-from recsys.config.tables import table_sections
+from recsys.config.schemes import SCHEMES
 from recsys.embeddings import FeatureVocabulary, build_schemes
 from recsys.embeddings.collisions import expected_sharing, ids_that_share, sharing
 from recsys.embeddings.scheme import Scheme
 
 
 def built(num_ids: int | None, **spec: Any) -> Scheme:
-    section: Any = table_sections()[spec["scheme"]].model_validate({"features": ["item"], **spec}, strict=False)
+    section: Any = SCHEMES[spec["scheme"]].model_validate({"features": ["item"], **spec}, strict=False)
     (scheme,) = build_schemes(
         ResolvedTable(name="t", fields=("item",), dim=4, spec=section), [FeatureVocabulary("item", num_ids)]
     )

@@ -86,7 +86,8 @@ def test_check_21_and_25_auc_falls_with_the_budget(scheme: str) -> None:
         budgets = [0.03, 0.01, 0.003, 0.001, 0.0005]  # the work grows with the square of the rank
     if scheme == "qr":
         budgets = [0.5, 0.2, 0.1, 0.04, 0.015]
-    keys = {"separate": True} if scheme == "qr" else {}  # the published form; with one divisor it reaches about 0.011
+    # The published form; with one divisor it reaches about 0.011.
+    keys = {"per_feature": True} if scheme == "qr" else {}
     aucs = [mean(scheme, budget, **keys) for budget in budgets]
     print(
         f"\n{scheme}: full {mean('full', None):.4f}; "
@@ -98,15 +99,16 @@ def test_check_21_and_25_auc_falls_with_the_budget(scheme: str) -> None:
 def test_check_22_qr_beats_hash_and_robe_is_like_it() -> None:
     for budget in (0.1, 0.015):
         shared, robe = mean("hash", budget, hashing="random"), mean("robe", budget)
-        apart, qr = mean("hash", budget, hashing="random", separate=True), mean("qr", budget, separate=True)
+        apart, qr = mean("hash", budget, hashing="random", per_feature=True), mean("qr", budget, per_feature=True)
         print(f"\n{budget:g}: hash {shared:.4f}, robe {robe:.4f}; a table a feature: hash {apart:.4f}, qr {qr:.4f}")
         assert qr >= apart - 0.002
         assert abs(robe - shared) < 0.02
 
 
 def test_check_23_frequent_ids_of_their_own_help_where_some_are_frequent() -> None:
-    skewed = [mean("adaptemb", 0.05) - mean("hash", 0.05, hashing="random", separate=True)]
-    uniform = [mean("adaptemb", 0.05, exponent=0.0) - mean("hash", 0.05, hashing="random", separate=True, exponent=0.0)]
+    skewed = [mean("adaptemb", 0.05) - mean("hash", 0.05, hashing="random", per_feature=True)]
+    hashed = mean("hash", 0.05, hashing="random", per_feature=True, exponent=0.0)
+    uniform = [mean("adaptemb", 0.05, exponent=0.0) - hashed]
     print(f"\nadaptemb - hash at 0.05: power law {skewed[0]:+.4f}, uniform {uniform[0]:+.4f}")
     assert skewed[0] >= 0
     assert uniform[0] < max(0.01, skewed[0])

@@ -1,4 +1,4 @@
-"""What every scheme must do, whatever it does inside. A new scheme joins by one line in CASES."""
+"""What every scheme must do, whatever it does inside. A new scheme joins by the examples of its section."""
 
 import io
 from collections.abc import Callable
@@ -10,8 +10,8 @@ from torch import Tensor
 from torchrec.distributed.model_parallel import DistributedModelParallel
 
 from recsys.config import SparseOptimizer
-from recsys.config.tables import table_sections
-from recsys.embeddings import SCHEMES, Layout
+from recsys.config.schemes import SCHEMES
+from recsys.embeddings import Layout
 from recsys.embeddings.scheme import tensor_bytes
 from recsys.errors import ConfigError, DataError
 from recsys.export import script
@@ -20,41 +20,11 @@ from recsys.training.strategy import table_weights
 from .tiny_tables import MANY, final_weights, look_up, rows, sharded, train_steps
 
 CASES: dict[str, dict[str, Any]] = {
-    "full": {"scheme": "full"},
-    "dedup": {"scheme": "dedup", "blocks": 4, "block_rows": 2},
-    "dedup-padded": {"scheme": "dedup", "blocks": 2, "block_rows": 5},
-    "deeplight": {"scheme": "deeplight", "density": 0.2},
-    "deeplight-csr": {"scheme": "deeplight", "density": 0.35},
-    "hash": {"scheme": "hash", "rows": 11},
-    "qr": {"scheme": "qr", "divisor": 5},
-    "qr-add": {"scheme": "qr", "divisor": 4, "operation": "add"},
-    "qr-separate": {"scheme": "qr", "divisor": 3, "separate": True},
-    "tt_rec": {"scheme": "tt_rec", "rank": 1},
-    "tt_rec-wider": {"scheme": "tt_rec", "rank": 3, "dim": 64},
-    "md": {"scheme": "md", "alpha": 1.5},
-    "md-wider": {"scheme": "md", "alpha": 2.0, "dim": 16},
-    "adaptemb": {"scheme": "adaptemb", "rate": 0.6},
-    "adaptemb-hot": {"scheme": "adaptemb", "rate": 0.5, "hot": 0.2},
-    "hash-separate": {"scheme": "hash", "rows": 9, "separate": True},
-    "unified": {"scheme": "unified", "rows": 11},
-    "unified-lookups": {"scheme": "unified", "rows": 12, "lookups": {"user": 3, "tags": 2}, "num_tables": 2},
-    "unified-probes": {"scheme": "unified", "rows": 6, "probes": 2, "dim": 8, "exact_below": 0},
-    "multi_hash": {"scheme": "multi_hash", "rows": 11},
-    "multi_hash-importance": {"scheme": "multi_hash", "rows": 11, "hashes": 3, "importance_rows": 6, "exact_below": 0},
-    "multi_hash-separate": {"scheme": "multi_hash", "rows": 9, "separate": True, "importance_rows": 3},
-    "dhe": {"scheme": "dhe", "width": 2, "hashes": 8, "layers": 1, "dim": 8},
-    "dhe-plain": {"scheme": "dhe", "width": 2, "hashes": 8, "layers": 1},
-    "dpq": {"scheme": "dpq", "parts": 2, "choices": 4},
-    "mgqe": {"scheme": "mgqe", "parts": 4, "choices": 4, "cold_choices": 3, "hot": 0.4},
-    "robe": {"scheme": "robe", "size": 44},
-    "robe-chunks": {"scheme": "robe", "size": 50, "dim": 8, "chunk": 4, "exact_below": 0},
-    "robe-separate": {"scheme": "robe", "size": 36, "separate": True},
-    "int8": {"scheme": "int8"},
-    "int16": {"scheme": "int16"},
-    "alpt": {"scheme": "alpt"},
-    "alpt-16": {"scheme": "alpt", "bits": 16, "scale": 0.0001},
+    f"{name}-{example}".rstrip("-"): {"scheme": name, **keys}
+    for name, section in SCHEMES.items()
+    for example, keys in section.examples.items()
 }
-"""Small tables of the fields in conftest; several cases of one scheme are called SCHEME-WHAT."""
+"""The examples of all schemes, small tables of the fields in conftest; a second one of a scheme is SCHEME-WHAT."""
 FORMS = {"pooled": {}, "jagged": {"jagged": True}, "regularized": {"regularized": True}}
 BATCH = rows(user=[0, 9, 9, 3], item=[1, 6, 0, 2], tags=[[], [4], [1, 1, 2], [0]], clicks=[[], [6, 1], [3], [2, 2]])
 
@@ -92,7 +62,7 @@ def looked_up(model: DistributedModelParallel, layout: Layout, batch: Any) -> di
 
 
 def test_every_scheme_has_a_case() -> None:
-    assert {name.partition("-")[0] for name in CASES} == set(SCHEMES) == set(table_sections())
+    assert {name.partition("-")[0] for name in CASES} == set(SCHEMES)
 
 
 def test_remap_stays_inside_the_tables_for_the_first_and_the_last_id(one_table: Callable[..., Layout]) -> None:
@@ -275,16 +245,6 @@ def test_bytes_are_known_before_any_tensor_exists(make_layout: Callable[..., Lay
     layout = make_layout({"all": {"features": ["user", "item", "tags"], **spec}}, num_ids=vocabularies)
     total = sum(scheme.bytes("serving", sparse="sgd", dense="adam") for scheme in layout.schemes.values())
     assert total > 0
-
-
-@pytest.mark.parametrize("name", sorted(SCHEMES))
-def test_the_configuration_knows_which_schemes_take_open_vocabularies(name: str) -> None:
-    assert table_sections()[name].takes_open == SCHEMES[name].takes_open
-
-
-@pytest.mark.parametrize("name", sorted(SCHEMES))
-def test_the_configuration_knows_how_many_stages_schemes_have(name: str) -> None:
-    assert table_sections()[name].num_stages == SCHEMES[name].num_stages
 
 
 def test_an_open_vocabulary_in_a_scheme_that_takes_none_is_an_error(make_layout: Callable[..., Layout]) -> None:

@@ -6,8 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from recsys.config.tables import table_sections
-from recsys.embeddings import SCHEMES
+from recsys.config.schemes import SCHEMES
 from tests.ranks.together import together
 
 from .ranks import SIZES, Outcome, train_cases
@@ -30,8 +29,8 @@ SPARSE = {"mlp": {"name": "sgd", "lr": 0.5}, "din": {"name": "adagrad", "lr": 0.
 
 def case(spec: dict[str, Any], tower: str) -> dict[str, Any]:
     """One table of all features, shared by rows between the ranks if the scheme allows it."""
-    section = table_sections()[spec["scheme"]]
-    kind = {"shard": "row_wise"} if section.has_rows and not section.whole else {}
+    section = SCHEMES[spec["scheme"]]
+    kind = {"sharding": "row_wise"} if section.has_rows and not section.needs_whole_tables else {}
     return {
         "tables": {"all": {"features": ["user", "item", "tags"]} | kind | spec},
         "model": TOWERS[tower],
@@ -103,17 +102,12 @@ def tolerances(name: str) -> tuple[float, float]:
 def test_tables_are_dealt_to_the_ranks_unless_the_scheme_needs_them_whole(name: str, outcomes: Outcomes) -> None:
     alone, first, second = (outcome[name].tables for outcome in (outcomes[0], *outcomes[1]))
     table = ALL[name]["tables"]["all"]
-    if table_sections()[table["scheme"]].whole:
+    if SCHEMES[table["scheme"]].needs_whole_tables:
         assert first + second == alone
-    elif "shard" in table:
+    elif "sharding" in table:
         assert min(first, second) > 0
         assert first + second > alone
 
 
 def test_some_batches_leave_a_rank_without_rows() -> None:
     assert 1 in SIZES
-
-
-@pytest.mark.parametrize("name", sorted(SCHEMES))
-def test_the_configuration_knows_which_schemes_need_whole_tables(name: str) -> None:
-    assert table_sections()[name].whole == SCHEMES[name].needs_whole_tables

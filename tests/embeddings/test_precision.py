@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 
-from recsys.config.tables import table_sections
+from recsys.config.schemes import SCHEMES
 from recsys.embeddings import Layout
 from recsys.export.torchscript import save, script, with_own_storage
 from recsys.training.strategy import table_weights
@@ -18,7 +18,7 @@ from .tiny_tables import final_weights, sharded
 HALVED = {
     name: case
     for name, case in CASES.items()
-    if table_sections()[case["scheme"]].has_rows and table_sections()[case["scheme"]].takes_fp16
+    if SCHEMES[case["scheme"]].has_rows and SCHEMES[case["scheme"]].takes_fp16
 }
 NUM_IDS = {"user": 15_000, "item": 4_000, "tags": 1_000}
 CODE = 40_000
@@ -50,8 +50,8 @@ def test_lookup_equals_the_serving_form(make_layout: Make, name: str, form: str)
 
 @pytest.mark.parametrize("name", sorted(HALVED))
 def test_the_serving_form_scripts_and_is_as_large_as_it_says(make_layout: Make, tmp_path: Path, name: str) -> None:
-    section = table_sections()[HALVED[name]["scheme"]]
-    size = {} if section.knob is None else {"budget": 0.25}
+    section = SCHEMES[HALVED[name]["scheme"]]
+    size = {} if section.size_param is None else {"budget": 0.25}
     case = {key: value for key, value in HALVED[name].items() if key == "scheme"} | size | {"dim": 16}
     layout = halved(make_layout, case, num_ids=NUM_IDS)
     weights = final_weights(sharded(layout), layout)

@@ -89,7 +89,7 @@ def final_weights(model: DistributedModelParallel, layout: Layout) -> dict[str, 
     """Bring schemes that are trained in stages to the form in which they are served; return the tables."""
     weights = table_weights(model)
     for scheme in layout.schemes.values():
-        for _ in range(scheme.num_stages - 1):
+        for _ in range(scheme.spec.num_stages - 1):
             scheme.next_stage(weights)
         scheme.before_validation(weights)
     return weights

@@ -20,12 +20,12 @@ def hashed(rows: int) -> HashTable:
 
 
 def grid(seeds: int = 2) -> Grid:
-    """Return full, and at one budget hash, hash/separate and a scheme that does not reach it."""
+    """Return full, and at one budget hash, hash/per_feature and a scheme that does not reach it."""
     at = {"budget": "0.1", "allowed": 400}
     entries = [
         Entry(variant="full", budget=None, allowed=None, spec=FULL),
         Entry(variant="hash", **at, spec=hashed(10)),
-        Entry(variant="hash/separate", **at, spec=hashed(9)),
+        Entry(variant="hash/per_feature", **at, spec=hashed(9)),
         Entry(variant="qr", **at, reason="the least it can be is 900 B, 0.22 of full"),
     ]
     return Grid(entries=entries, seeds=list(range(1, seeds + 1)), full_bytes=4000)

@@ -4,8 +4,9 @@ from typing import Any
 import pytest
 
 from recsys.config import dump, resolve
+from recsys.config.schemes.int8 import Int8Table
 from recsys.data.prepare import prepare
-from recsys.embeddings import SCHEMES, Full
+from recsys.embeddings import Full
 from recsys.errors import ConfigError
 from recsys.scheme_benchmark.grid import Grid, make_grid, with_fixed_split
 from recsys.scheme_benchmark.variants import choose_variants, parse_budgets
@@ -32,8 +33,8 @@ def names(grid: Grid) -> list[str]:
 
 
 def test_each_seed_has_a_cell_for_full_and_for_each_budget_the_largest_first(log: Path, tmp_path: Path) -> None:
-    found = made(log, tmp_path, "full,hash,hash/separate", "0.25,0.5", seeds=2)
-    first = ["full-seed-1", "hash-rows-17", "hash-separate-rows-18", "hash-rows-8", "hash-separate-rows-9"]
+    found = made(log, tmp_path, "full,hash,hash/per_feature", "0.25,0.5", seeds=2)
+    first = ["full-seed-1", "hash-rows-17", "hash-per_feature-rows-18", "hash-rows-8", "hash-per_feature-rows-9"]
     assert [name.removesuffix("-seed-1") for name in names(found)[1:5]] == first[1:]
     assert names(found)[0] == "full-seed-1"
     assert names(found)[5:] == [name.replace("seed-1", "seed-2") for name in names(found)[:5]]
@@ -42,7 +43,7 @@ def test_each_seed_has_a_cell_for_full_and_for_each_budget_the_largest_first(log
 
 def test_a_cell_is_a_valid_config_with_one_table(log: Path, tmp_path: Path) -> None:
     base = make_config(tmp_path, tables={"users": {"features": ["user"], "scheme": "hash", "rows": 3}})
-    cell = made(log, tmp_path, "hash/separate", "0.5", seeds=2).cells()[1]
+    cell = made(log, tmp_path, "hash/per_feature", "0.5", seeds=2).cells()[1]
     resolved = resolve(cell.config(base), [])
     assert [(table.fields, table.dim) for table in resolved.tables] == [(("user", "item", "seen"), DIM)]
     assert resolved.config.train.seed == 2
@@ -56,7 +57,7 @@ def test_budgets_that_come_to_the_same_training_share_its_cell(log: Path, tmp_pa
 def test_a_scheme_without_a_knob_is_run_once_and_listed_where_it_fits(
     log: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(SCHEMES, "int8", Quarter)
+    monkeypatch.setattr(Int8Table, "implementation", Quarter)
     found = made(log, tmp_path, "int8", "0.5,0.25,0.1")
     assert names(found) == ["int8-seed-1"]
     assert [entry.budget for entry in found.entries if entry.spec] == ["0.5", "0.25"]
@@ -64,7 +65,7 @@ def test_a_scheme_without_a_knob_is_run_once_and_listed_where_it_fits(
 
 
 def test_a_budget_out_of_reach_is_listed_with_the_floor_and_not_run(log: Path, tmp_path: Path) -> None:
-    found = made(log, tmp_path, "hash,hash/separate", "40B")
+    found = made(log, tmp_path, "hash,hash/per_feature", "40B")
     assert names(found) == ["hash-rows-1-seed-1"]
     assert found.entries[1].reason == "the least it can be is 64 B, 0.059 of full"
 

@@ -25,7 +25,7 @@ def cells() -> dict[str, list[Cell]]:
 def made(folder: Path, *, hash_auc: float = 0.7, noise: float = 1.0) -> Comparison:
     """Two seeds of each; the predictions of hash are as noisy as told."""
     results: dict[str, Result] = {}
-    aucs = {"full": 0.75, "hash": hash_auc, "hash/separate": 0.65, "qr": 0.0}
+    aucs = {"full": 0.75, "hash": hash_auc, "hash/per_feature": 0.65, "qr": 0.0}
     for variant, both in cells().items():
         for cell in both:
             results[cell.name] = result(cell, auc=aucs[variant] + 0.0002 * (cell.seed - 1))
@@ -43,7 +43,7 @@ def test_a_budget_has_a_table_with_full_and_the_best_first(tmp_path: Path) -> No
     assert [row[:4] for row in rows] == [
         ["full (reference)", "", "400 B", "0.1"],
         ["hash", "rows 10", "400 B", "0.1"],
-        ["hash/separate", "rows 9", "400 B", "0.1"],
+        ["hash/per_feature", "rows 9", "400 B", "0.1"],
     ]
     assert rows[1][5].startswith("-0.0500 +- 0.0")
     assert rows[1][-1] == "2 of 2"
@@ -51,19 +51,22 @@ def test_a_budget_has_a_table_with_full_and_the_best_first(tmp_path: Path) -> No
 
 def test_a_lead_outside_the_noise_is_recommended(tmp_path: Path) -> None:
     text = report(made(tmp_path), FACTS)
-    assert "**Take hash** (AUC 0.7001). Its lead over hash/separate, the next, is +0.0500 +- 0.0" in text
+    assert "**Take hash** (AUC 0.7001). Its lead over hash/per_feature, the next, is +0.0500 +- 0.0" in text
     assert ": outside the noise." in text
     assert "cannot be told" not in text
 
 
 def test_a_lead_inside_the_noise_is_called_that_and_the_cheaper_one_taken(tmp_path: Path) -> None:
     found = made(tmp_path, hash_auc=0.6505)
-    for cell in cells()["hash/separate"]:
+    for cell in cells()["hash/per_feature"]:
         found.results[cell.name] = replace(found.results[cell.name], rows_per_second=2000.0)
     text = report(found, FACTS)
-    assert "**Take hash/separate** (AUC 0.6501). The best AUC is 0.6506, of hash; its lead over hash/separate" in text
-    assert ": inside the noise. These cannot be told from the best: hash, hash/separate." in text
-    assert "Of them hash/separate is the simplest: 1 stage of training, 2,000 rows/s, 1.00 ms a lookup." in text
+    assert (
+        "**Take hash/per_feature** (AUC 0.6501). The best AUC is 0.6506, of hash; its lead over hash/per_feature"
+        in text
+    )
+    assert ": inside the noise. These cannot be told from the best: hash, hash/per_feature." in text
+    assert "Of them hash/per_feature is the simplest: 1 stage of training, 2,000 rows/s, 1.00 ms a lookup." in text
 
 
 def test_the_interval_of_a_difference_is_delongs_paired_one_where_the_seeds_agree(tmp_path: Path) -> None:

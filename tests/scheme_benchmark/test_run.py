@@ -21,7 +21,7 @@ from recsys.scheme_benchmark.result import read_result
 from recsys.scheme_benchmark.run import Outcome, compare
 from tests.training.logs import clicks, make_config, write_config, write_log
 
-SCHEMES = "full,hash,hash/separate"
+SCHEMES = "full,hash,hash/per_feature"
 
 
 def run(folder: Path, data_dir: Path, **changes: Any) -> Outcome:
@@ -68,7 +68,7 @@ def test_a_comparison_leaves_a_line_for_each_cell_a_report_and_a_picture(done: P
     ]
     assert all(row["status"] == "done" for row in rows)
     text = (done / "out" / "report.md").read_text()
-    assert "- hash/separate: the least it can be is 64 B, 0.059 of full" in text
+    assert "- hash/per_feature: the least it can be is 64 B, 0.059 of full" in text
     assert text.count("| full (reference) |") == 2
     assert (done / "out" / "pareto.png").read_bytes().startswith(b"\x89PNG")
 

@@ -1,6 +1,6 @@
 import pytest
 
-from recsys.embeddings import SCHEMES
+from recsys.config.schemes import SCHEMES
 from recsys.errors import ConfigError
 from recsys.scheme_benchmark.variants import all_variants, choose_variants, parse_budgets
 
@@ -8,17 +8,17 @@ from recsys.scheme_benchmark.variants import all_variants, choose_variants, pars
 def test_all_are_the_schemes_and_the_separate_form_of_those_that_share() -> None:
     names = [variant.name for variant in choose_variants("all")]
     assert {name.split("/")[0] for name in names} == set(SCHEMES)
-    assert names.index("hash/separate") == names.index("hash") + 1
-    assert "full/separate" not in names
+    assert names.index("hash/per_feature") == names.index("hash") + 1
+    assert "full/per_feature" not in names
 
 
 def test_a_variant_is_a_section_with_every_feature() -> None:
-    section = all_variants()["hash/separate"].section(0.1)
+    section = all_variants()["hash/per_feature"].section(0.1)
     assert section.model_dump(exclude_defaults=True) == {
         "features": ("*",),
         "scheme": "hash",
         "budget": 0.1,
-        "separate": True,
+        "per_feature": True,
     }
     assert not hasattr(all_variants()["full"].section(None), "budget")
 

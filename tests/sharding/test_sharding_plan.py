@@ -14,8 +14,7 @@ from torchrec.distributed.model_parallel import DistributedModelParallel
 from torchrec.distributed.types import ShardingEnv
 
 from recsys.config import Config, SparseOptimizer, resolve
-from recsys.config.tables import table_sections
-from recsys.embeddings import SCHEMES, FeatureVocabulary, Layout, Lookup, fuse_optimizer
+from recsys.embeddings import FeatureVocabulary, Layout, Lookup, fuse_optimizer
 from recsys.errors import ConfigError, ShardingError
 from recsys.sharding import GPUS, Machine, Placement, place
 from recsys.sharding.problem import PlanningProblem
@@ -93,7 +92,7 @@ def test_bytes_are_those_of_rows_and_state() -> None:
 
 
 def test_one_process_has_everything_whole() -> None:
-    placement = placed(layout_of(SMALL, {"shard": "row_wise"}), cpus(1))
+    placement = placed(layout_of(SMALL, {"sharding": "row_wise"}), cpus(1))
     assert {(table.shard, table.kernel, table.why) for table in placement.tables} == {
         ("table_wise", "ram", "one device")
     }
@@ -105,7 +104,7 @@ def test_one_process_has_everything_whole() -> None:
 @pytest.mark.parametrize("shard", ["table_wise", "row_wise", "column_wise", "table_row_wise", "grid"])
 def test_a_sharding_that_is_asked_for_is_carried_out(shard: str, device: str) -> None:
     machine = cpus(8, 4) if device == "cpu" else GPUS["h100"].of(8, 4)
-    placement = placed(layout_of({"user": 40_000, "item": 300, "tags": 80}, {"shard": shard}), machine)
+    placement = placed(layout_of({"user": 40_000, "item": 300, "tags": 80}, {"sharding": shard}), machine)
     assert {table.shard for table in placement.tables} == {shard}
     assert {table.why for table in placement.tables} == {"asked for"}
 
@@ -124,7 +123,7 @@ def test_a_placement_in_the_host_is_carried_out_on_cuda_and_nothing_on_cpus() ->
 
 
 def test_fewer_rows_than_ranks_stay_together() -> None:
-    placement = placed(layout_of({"user": 3, "item": 10, "tags": 8}, {"shard": "row_wise"}), cpus(8))
+    placement = placed(layout_of({"user": 3, "item": 10, "tags": 8}, {"sharding": "row_wise"}), cpus(8))
     assert shards(placement) == {"t_user_table": "table_wise", "t_item_table": "table_wise", "t_tags_table": "row_wise"}
     assert [table.why for table in placement.tables][:2] == [
         "asked for row_wise, but 3 rows cannot be dealt to 8 devices",
@@ -145,10 +144,10 @@ def test_rows_are_dealt_in_equal_blocks() -> None:
 
 def test_a_row_that_cannot_be_cut_is_refused() -> None:
     assert column_width(4, 2) is None
-    layout = layout_of(SMALL, {"shard": "column_wise"}, dim=4)
-    with pytest.raises(ConfigError, match=r"^tables\.t_user\.shard: column_wise needs rows of at least 8 floats"):
+    layout = layout_of(SMALL, {"sharding": "column_wise"}, dim=4)
+    with pytest.raises(ConfigError, match=r"^tables\.t_user\.sharding: column_wise needs rows of at least 8 floats"):
         placed(layout, cpus(2))
-    layout = layout_of(SMALL, {"shard": "grid"}, dim=16)
+    layout = layout_of(SMALL, {"sharding": "grid"}, dim=16)
     with pytest.raises(ConfigError, match="take sparse_optimizer adagrad, or shard row_wise"):
         placed(layout, cpus(2), optimizer="rowwise_adagrad")
 
@@ -171,7 +170,7 @@ def test_json_is_read_back_as_it_was_written() -> None:
 
 
 def test_a_replayed_plan_must_be_of_the_same_tables_and_ranks() -> None:
-    layout = layout_of(SMALL, {"shard": "column_wise"})
+    layout = layout_of(SMALL, {"sharding": "column_wise"})
     placement = placed(layout, cpus(2))
     adagrad, rowwise = (SparseOptimizer.model_validate({"name": name}) for name in ("adagrad", "rowwise_adagrad"))
     placement.check(layout, adagrad, world=2, per_host=2, where="plan.json")
@@ -260,10 +259,10 @@ CASES: dict[str, tuple[dict[str, int], dict[str, Any], Machine, str, set[str]]] 
     ),
     "whole on one of eight": (
         {"user": 90_000_000, "item": 1000, "tags": 100},
-        {"shard": "table_wise"},
+        {"sharding": "table_wise"},
         GPUS["a100-40"].of(8, 8),
         "rowwise_adagrad",
-        {"shard", "placement", "precision", "budget"},
+        {"sharding", "placement", "precision", "budget"},
     ),
     "two processes": (
         {"user": 40_000_000, "item": 30_000_000, "tags": 100},
@@ -295,7 +294,7 @@ def test_one_device_fewer_than_proposed_is_too_few() -> None:
 
 
 def test_the_message_names_the_table_its_bytes_and_what_would_help() -> None:
-    layout = layout_of({"user": 90_000_000, "item": 1000, "tags": 100}, {"shard": "table_wise"}, dim=128)
+    layout = layout_of({"user": 90_000_000, "item": 1000, "tags": 100}, {"sharding": "table_wise"}, dim=128)
     with pytest.raises(ShardingError) as error:
         placed(layout, GPUS["a100-40"].of(8, 8), optimizer="rowwise_adagrad")
     first, *advice = str(error.value).splitlines()
@@ -303,7 +302,7 @@ def test_the_message_names_the_table_its_bytes_and_what_would_help() -> None:
     assert "of 42.9 GB, 15% are kept free" in first
     assert advice[:3] == [
         "any of these would make it fit:",
-        "  shard: row_wise for tables.t_user",
+        "  sharding: row_wise for tables.t_user",
         "  placement: uvm for tables.t_user",
     ]
 
@@ -326,7 +325,7 @@ def train_a_step(
 ) -> tuple[dict[str, list[tuple[int, ...]]], float, Tensor]:
     """Return the shapes of this rank's parts, the loss of the second step, and all rows of t_user after it."""
     os.environ.setdefault("LOCAL_WORLD_SIZE", str(distributed.get_world_size()))
-    layout = layout_of(SMALL, {"shard": shard, "precision": precision}, jagged=jagged)
+    layout = layout_of(SMALL, {"sharding": shard, "precision": precision}, jagged=jagged)
     machine, adagrad = cpus(distributed.get_world_size()), SparseOptimizer(name="adagrad", lr=0.1)
     placement = placed(layout, machine, batch_size=8)
     module = Tables(layout)
@@ -416,7 +415,7 @@ def test_two_ranks_train_rows_of_16_bits_and_bags_of_one_id(one: dict[str, Any],
 
 
 def wires(shard: str, make: Callable[[], Machine], **changes: Any) -> list[tuple[float, float]]:
-    layout = layout_of({"user": 1000, "item": 1000, "tags": 1000}, {"shard": shard})
+    layout = layout_of({"user": 1000, "item": 1000, "tags": 1000}, {"sharding": shard})
     layout.pooled_keys = {"t_user_table": layout.pooled_keys["t_user_table"]}
     placement = placed(layout, make(), batch_size=1600, **changes)
     return [(rank.wire.intra, rank.wire.inter) for rank in placement.ranks]
@@ -446,8 +445,3 @@ def test_slots_are_counted_with_their_padding() -> None:
     layout = layout_of(SMALL, {}, jagged=True)
     (load,) = [load for load in loads_of(layout, SparseOptimizer(), {"clicks": 20.0}) if load.collection == "slots"]
     assert (load.name, load.all_ids, load.all_bags) == ("t_item_table", 21.0, 21.0)
-
-
-def test_sections_say_which_schemes_need_whole_tables() -> None:
-    whole = {name for name, section in table_sections().items() if section.whole}
-    assert whole == {name for name, scheme in SCHEMES.items() if scheme.needs_whole_tables}

@@ -18,7 +18,7 @@ STEPS = 14
 def sharded(kind: str) -> dict[str, Any]:
     return {
         "weight": "weight",
-        "tables": {name: {"features": [name], "dim": 8, "shard": kind} for name in ("user", "item")},
+        "tables": {name: {"features": [name], "dim": 8, "sharding": kind} for name in ("user", "item")},
         "model": {"tower": "mlp", "dim": 8, "mlp": [16]},
         "train": {
             "batch_size": 37,

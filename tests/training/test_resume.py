@@ -416,7 +416,7 @@ def test_where_tables_lie_may_change_and_nothing_else(log: Path, tmp_path: Path)
     """Also of a table that the file did not name before; the message says what else has changed."""
     folder = tmp_path / "run"
     run(log, folder, make_config(tmp_path / "a", train={"epochs": 1}))
-    table = {"features": ["item"], "shard": "row_wise", "placement": "uvm"}
+    table = {"features": ["item"], "sharding": "row_wise", "placement": "uvm"}
     said: list[str] = []
     named = make_config(tmp_path / "b", tables={"item": table}, train={"epochs": 1, "communication": "bf16"})
     run(log, folder, named, resume=True, say=said.append)

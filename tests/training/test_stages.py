@@ -4,7 +4,7 @@ import json
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Literal
 
 import polars as pl
 import pytest
@@ -13,6 +13,7 @@ import torch
 from recsys.checkpoint import folder as checkpoint_files
 from recsys.checkpoint.load import load_checkpoint
 from recsys.config import Config, load_config
+from recsys.config.schemes import CustomTable, TableSection
 from recsys.embeddings import Scheme
 from recsys.embeddings.scheme import StepPlace
 from recsys.embeddings.schemes.dedup import Dedup
@@ -300,10 +301,16 @@ def test_a_single_epoch_is_refused_when_the_configuration_is_read(scheme: str, t
         load_config(path)
 
 
+class ThreeStagesTable(TableSection):
+    num_stages: ClassVar[int] = 3
+
+    scheme: Literal["three_stages"]
+
+
 class ThreeStages(Full):
     """A scheme of a user's own, which tells of all that it is asked to do."""
 
-    num_stages = 3
+    section = ThreeStagesTable
     told: list[Any] = []  # noqa: RUF012
 
     def after_step(self, place: StepPlace, weights: Any) -> None:
@@ -345,7 +352,7 @@ def test_every_stage_gets_half_of_what_is_left_and_an_epoch_at_least(
 
 
 def test_fewer_epochs_than_stages_of_a_users_own_scheme_are_refused(told: list[Any], log: Path, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"train\.epochs: must be at least 3, got 2: .*3 stages: users \(.*Three"):
+    with pytest.raises(ConfigError, match=r"train\.epochs: must be at least 3, got 2: .* tables users \(.*Three"):
         run(log, tmp_path / "run", custom(tmp_path, ThreeStages, epochs=2))
 
 
@@ -388,7 +395,7 @@ def test_a_checkpoint_inside_an_epoch_holds_the_second_pass_of_its_step(log: Pat
 
 
 class OneStage(ThreeStages):
-    num_stages = 1
+    section = CustomTable
 
 
 def test_schemes_of_one_stage_are_called_too(told: list[Any], log: Path, tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ EVERYTHING = {"features": ["user", "item"], "dim": 8}
 
 
 def sharded(kind: str) -> dict[str, Any]:
-    tables = {name: {"features": [name], "dim": 8, "shard": kind} for name in ("user", "item")}
+    tables = {name: {"features": [name], "dim": 8, "sharding": kind} for name in ("user", "item")}
     return PLAIN | {"tables": tables, "train": ADAGRAD}
 
 
@@ -29,8 +29,8 @@ CASES: dict[str, dict[str, Any]] = {
     "row_wise": sharded("row_wise"),
     "column_wise": sharded("column_wise"),
     "row_wise, rowwise_adagrad": sharded("row_wise") | {"train": TRAIN},
-    "unified": PLAIN | {"tables": {"t": EVERYTHING | {"scheme": "unified", "rows": 50, "shard": "row_wise"}}},
-    "qr": PLAIN | {"tables": {"t": EVERYTHING | {"scheme": "qr", "divisor": 5, "shard": "row_wise"}}},
+    "unified": PLAIN | {"tables": {"t": EVERYTHING | {"scheme": "unified", "rows": 50, "sharding": "row_wise"}}},
+    "qr": PLAIN | {"tables": {"t": EVERYTHING | {"scheme": "qr", "divisor": 5, "sharding": "row_wise"}}},
     "din": PLAIN | {"model": DIN},
     "din, row_wise": sharded("row_wise") | {"model": DIN},
     "weights": PLAIN | {"weight": "weight"},

@@ -13,7 +13,7 @@ __all__ = ["compare_schemes"]
 
 def compare_schemes(
     config: ConfigFile,
-    schemes: Annotated[str, typer.Option(help="`all`, or names such as full,hash,hash/separate.")] = "all",
+    schemes: Annotated[str, typer.Option(help="`all`, or names such as full,hash,hash/per_feature.")] = "all",
     budgets: Annotated[
         str, typer.Option(help="Fractions of the full table, or sizes such as 10MB, with commas between them.")
     ] = "0.5,0.1,0.01",
@@ -27,12 +27,12 @@ def compare_schemes(
 ) -> None:
     """Train every compression of the embeddings at every budget, and recommend one for each.
 
-    All features with ids are put into one table of width model.dim; the rest of the config stays. SCHEME/separate
+    All features with ids are put into one table of width model.dim; the rest of the config stays. SCHEME/per_feature
     splits a scheme's budget among the features instead of letting them share it; unified/probes reads two narrow rows
     in place of one. Called again, it trains what is missing: after an interruption, or with further schemes, budgets
     or seeds. Exit code 1 means that some trainings failed.
 
-    Example: `recsys compare-schemes run.yaml --schemes full,hash,hash/separate --budgets 0.1,10MB --seeds 3`
+    Example: `recsys compare-schemes run.yaml --schemes full,hash,hash/per_feature --budgets 0.1,10MB --seeds 3`
     """
     from recsys.cli.compare import run_comparison
     from recsys.cli.train import config_name

@@ -48,8 +48,6 @@ class Dedup(Scheme):
     """
 
     sums_bags = True
-    num_stages = 2
-    needs_whole_tables = True
     ids_merge = "by_training"
     ends_stage_early = True
 

@@ -53,8 +53,6 @@ class DeepLight(Full):
         ([0.0, 9.0, 10.0, 11.0], 36)
     """
 
-    num_stages = 2
-    needs_whole_tables = True
     ids_merge = "by_training"
 
     is_last_stage: Tensor

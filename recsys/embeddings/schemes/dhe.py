@@ -69,7 +69,6 @@ class Dhe(Scheme):
         torch.Size([3, 4])
     """
 
-    takes_open = True
     ids_merge = "by_training"
 
     def __init__(self, name: str, vocabularies: Sequence[FeatureVocabulary], dim: int, spec: Table) -> None:

@@ -31,7 +31,6 @@ class Hash(Scheme):
     """
 
     sums_bags = True
-    takes_open = True
 
     def __init__(self, name: str, vocabularies: Sequence[FeatureVocabulary], dim: int, spec: Table) -> None:
         super().__init__(name, vocabularies, dim, spec)
@@ -47,7 +46,7 @@ class Hash(Scheme):
     @classmethod
     def parts(cls, name: str, vocabularies: Sequence[FeatureVocabulary], dim: int, spec: Table) -> list[Scheme]:
         assert isinstance(spec, HashTable)
-        if not spec.separate:
+        if not spec.per_feature:
             return super().parts(name, vocabularies, dim, spec)
         return separate(cls, name, vocabularies, dim, spec, sizes=shares(spec.rows or 0, vocabularies))
 

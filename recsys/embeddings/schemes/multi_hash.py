@@ -40,7 +40,6 @@ class MultiHash(Scheme):
         ([(100, 8), (50, 4)], torch.Size([4, 2]))
     """
 
-    takes_open = True
     moduli: list[int]
     salts: list[list[int]]
 
@@ -60,7 +59,7 @@ class MultiHash(Scheme):
         assert isinstance(spec, MultiHashTable)
         hashed, exact = split_small(vocabularies, spec.exact_below)
         found: list[Scheme] = []
-        if spec.separate:
+        if spec.per_feature:
             rows, importance_rows = shares(spec.rows or 0, hashed), shares(spec.importance_rows, hashed)
             for i, vocabulary in enumerate(hashed):
                 own = {"rows": rows[i], "importance_rows": importance_rows[i] if spec.importance_rows else 0}

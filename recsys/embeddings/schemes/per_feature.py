@@ -43,7 +43,7 @@ def separate(
     """
     found: list[Scheme] = []
     for i, vocabulary in enumerate(vocabularies):
-        changes = {} if sizes is None or spec.knob is None else {spec.knob: sizes[i]}
+        changes = {} if sizes is None or spec.size_param is None else {spec.size_param: sizes[i]}
         made = kind.alone(name, vocabulary, dim, spec.model_copy(update=changes))
         found.append(full_if_smaller(made))
     return found

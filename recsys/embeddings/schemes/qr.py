@@ -57,7 +57,7 @@ class Qr(Scheme):
     @classmethod
     def parts(cls, name: str, vocabularies: Sequence[FeatureVocabulary], dim: int, spec: Table) -> list[Scheme]:
         assert isinstance(spec, QrTable)
-        if spec.separate:
+        if spec.per_feature:
             return separate(cls, name, vocabularies, dim, spec)
         return [full_if_smaller(cls(name, vocabularies, dim, spec))]
 
@@ -66,7 +66,7 @@ class Qr(Scheme):
         """Return the divisors of which each needs fewer rows than all smaller ones."""
         assert isinstance(spec, QrTable)
         sizes = [vocabulary.size for vocabulary in vocabularies]
-        num_ids_M1 = np.array(sizes if spec.separate else [sum(sizes)])[:, None]
+        num_ids_M1 = np.array(sizes if spec.per_feature else [sum(sizes)])[:, None]
         divisor_C = np.arange(1, math.isqrt(int(num_ids_M1.max())) + 2)  # beyond the root no vocabulary shrinks
         rows_C = np.minimum(num_ids_M1, -(-num_ids_M1 // divisor_C) + divisor_C).sum(axis=0)
         is_least_C = np.append(True, rows_C[1:] < np.minimum.accumulate(rows_C)[:-1])

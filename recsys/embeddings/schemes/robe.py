@@ -43,7 +43,6 @@ class Robe(Scheme):
         ([(25, 4)], torch.Size([4, 2]))
     """
 
-    takes_open = True
     salts: list[list[int]]
     sign_salts: list[list[int]]
 
@@ -67,7 +66,7 @@ class Robe(Scheme):
         assert isinstance(spec, RobeTable)
         hashed, exact = split_small(vocabularies, spec.exact_below)
         found: list[Scheme] = []
-        if spec.separate:
+        if spec.per_feature:
             sizes = [max(dim, size) for size in shares(spec.size or 0, hashed)]
             found = separate(cls, name, hashed, dim, spec, sizes=sizes)
         elif hashed:

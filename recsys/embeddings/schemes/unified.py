@@ -41,7 +41,6 @@ class Unified(Scheme):
     """
 
     sums_bags = True
-    takes_open = True
     salts: list[list[int]]
 
     def __init__(self, name: str, vocabularies: Sequence[FeatureVocabulary], dim: int, spec: Table) -> None:

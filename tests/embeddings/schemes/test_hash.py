@@ -20,7 +20,7 @@ def test_check_06_with_a_row_for_each_id_it_is_a_plain_table() -> None:
 
 
 def test_separate_rows_are_dealt_in_proportion_to_the_vocabularies() -> None:
-    spec = HashTable(features=("a",), scheme="hash", rows=100, separate=True)
+    spec = HashTable(features=("a",), scheme="hash", rows=100, per_feature=True)
     parts = Hash.parts("t", vocabularies([600, 300, 99, 1]), 4, spec)
     assert [(type(part), part.physical()[0].rows) for part in parts] == [(Hash, 60), (Hash, 30), (Hash, 9), (Full, 1)]
     assert [part.name for part in parts] == [f"t/C{i}" for i in range(4)]
@@ -28,7 +28,7 @@ def test_separate_rows_are_dealt_in_proportion_to_the_vocabularies() -> None:
 
 
 def test_an_open_vocabulary_counts_as_the_largest_known_one() -> None:
-    spec = HashTable(features=("a",), scheme="hash", rows=100, separate=True)
+    spec = HashTable(features=("a",), scheme="hash", rows=100, per_feature=True)
     parts = Hash.parts(
         "t", [FeatureVocabulary("a", 10), FeatureVocabulary("b", None), FeatureVocabulary("c", 40)], 4, spec
     )
@@ -36,15 +36,15 @@ def test_an_open_vocabulary_counts_as_the_largest_known_one() -> None:
 
 
 def test_check_04_separate_vocabularies_that_would_not_shrink_stay_plain() -> None:
-    spec = HashTable(features=("a",), scheme="hash", rows=3, separate=True)
+    spec = HashTable(features=("a",), scheme="hash", rows=3, per_feature=True)
     assert [type(part) for part in Hash.parts("t", vocabularies([2, 1, 5]), 4, spec)] == [Hash, Full, Hash]
 
 
-@pytest.mark.parametrize("separate", [False, True])
+@pytest.mark.parametrize("per_feature", [False, True])
 @pytest.mark.parametrize("sizes", [CRITEO, AVAZU], ids=["criteo", "avazu"])
 @pytest.mark.parametrize("ratio", [1.0, 0.5, 0.1, 0.001])
-def test_check_01_a_budget_is_kept_and_used_up(ratio: float, sizes: list[int], separate: bool) -> None:
-    spec = HashTable(features=("a",), scheme="hash", budget=ratio, separate=separate)
+def test_check_01_a_budget_is_kept_and_used_up(ratio: float, sizes: list[int], per_feature: bool) -> None:
+    spec = HashTable(features=("a",), scheme="hash", budget=ratio, per_feature=per_feature)
     parts = build_schemes(ResolvedTable(name="t", fields=("a",), dim=16, spec=spec), vocabularies(sizes))
     allowed, found = int(ratio * 64 * sum(sizes)), sum(part.serving_bytes() for part in parts)
-    assert found <= allowed < found + 64 * (len(sizes) if separate else 1)
+    assert found <= allowed < found + 64 * (len(sizes) if per_feature else 1)

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from recsys.config import Config, ResolvedTable, SparseOptimizer, TrainSection, resolve
-from recsys.config.tables import Int8Table, Int16Table, table_sections
+from recsys.config.schemes import SCHEMES
+from recsys.config.tables import Int8Table, Int16Table
 from recsys.data.rows import Rows
 from recsys.embeddings import Batch, Layout
 from recsys.embeddings.build import build_schemes, full_bytes
@@ -276,7 +277,7 @@ def test_check_05_training_needs_no_more_than_serving_but_the_state_of_the_optim
 def test_check_02_a_budget_below_the_only_size_names_it_as_the_floor(name: str, share: float) -> None:
     vocabularies = [FeatureVocabulary("f", 3_000_000), FeatureVocabulary("g", 1_000_000)]
     for budget in (share, share + 0.2, share - 0.001):
-        spec: Any = table_sections()[name].model_validate({"features": ("f", "g"), "scheme": name, "budget": budget})
+        spec: Any = SCHEMES[name].model_validate({"features": ("f", "g"), "scheme": name, "budget": budget})
         table = ResolvedTable(name="t", spec=spec, dim=16, fields=("f", "g"))
         if budget >= share:
             with torch.device("meta"):

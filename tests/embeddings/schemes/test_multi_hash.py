@@ -94,25 +94,25 @@ def test_two_ids_seldom_share_all_their_rows() -> None:
 
 
 def test_separate_rows_are_dealt_by_size_and_small_vocabularies_stay_plain() -> None:
-    keys = spec(rows=1000, importance_rows=100, separate=True)
+    keys = spec(rows=1000, importance_rows=100, per_feature=True)
     parts = MultiHash.parts("t", vocabularies([6000, 3990, 10, 5]), 4, keys)
     assert [[t.rows for t in part.physical()] for part in parts] == [[600, 60], [399, 39], [1, 1], [5]]
     assert [part.name for part in parts] == ["t/C0", "t/C1", "t/C2", "t/C3"]
 
 
 def test_check_04_separate_vocabularies_that_would_not_shrink_stay_plain() -> None:
-    parts = MultiHash.parts("t", vocabularies([1000, 7]), 4, spec(rows=900, importance_rows=50, separate=True))
+    parts = MultiHash.parts("t", vocabularies([1000, 7]), 4, spec(rows=900, importance_rows=50, per_feature=True))
     named = [(type(part).__name__, part.serving_bytes()) for part in parts]
     assert named == [("MultiHash", 4 * 4 * (893 + 49)), ("Full", 4 * 4 * 7)]
 
 
-@pytest.mark.parametrize("keys", [{}, {"separate": True}, {"importance_rows": 1000}])
+@pytest.mark.parametrize("keys", [{}, {"per_feature": True}, {"importance_rows": 1000}])
 @pytest.mark.parametrize("sizes", [CRITEO, AVAZU], ids=["criteo", "avazu"])
 @pytest.mark.parametrize("ratio", [0.5, 0.1, 0.001])
 def test_check_01_a_budget_is_kept_and_used_up(ratio: float, sizes: list[int], keys: dict[str, Any]) -> None:
     parts = build_schemes(planned(budget=ratio, **keys), vocabularies(sizes))
     allowed, found = int(ratio * 64 * sum(sizes)), sum(part.serving_bytes() for part in parts)
-    slack = 64 * len(sizes) if "separate" in keys else 64
+    slack = 64 * len(sizes) if "per_feature" in keys else 64
     assert found <= allowed < found + slack
 
 

@@ -39,7 +39,7 @@ def test_pairs_of_all_vocabularies_of_a_joint_table_are_unique() -> None:
 
 
 def test_separate_tables_have_one_divisor_and_leave_small_vocabularies_plain() -> None:
-    spec = QrTable(features=("a", "b", "c"), scheme="qr", divisor=5, separate=True)
+    spec = QrTable(features=("a", "b", "c"), scheme="qr", divisor=5, per_feature=True)
     a, b, c = Qr.parts("t", [FeatureVocabulary("a", 40), FeatureVocabulary("b", 6), FeatureVocabulary("c", 7)], 4, spec)
     assert [t.rows for t in a.tables(0)] == [8, 5]
     assert isinstance(b, Full)

@@ -149,14 +149,14 @@ def test_the_smallest_array_is_one_embedding() -> None:
         robe(dim=8, size=7, chunk=4)
 
 
-@pytest.mark.parametrize("keys", [{}, {"chunk": 4}, {"separate": True}])
+@pytest.mark.parametrize("keys", [{}, {"chunk": 4}, {"per_feature": True}])
 @pytest.mark.parametrize("sizes", [CRITEO, AVAZU], ids=["criteo", "avazu"])
 @pytest.mark.parametrize("ratio", [0.5, 0.1, 0.001])
 def test_check_01_a_budget_is_kept_and_used_up(ratio: float, sizes: list[int], keys: dict[str, Any]) -> None:
     planned = ResolvedTable(name="t", fields=("a",), dim=16, spec=spec(budget=ratio, **keys))
     parts = build_schemes(planned, vocabularies(sizes))
     allowed, found = int(ratio * 64 * sum(sizes)), sum(part.serving_bytes() for part in parts)
-    slack = 64 * len(sizes) if "separate" in keys else 4 * (keys.get("chunk") or 16)
+    slack = 64 * len(sizes) if "per_feature" in keys else 4 * (keys.get("chunk") or 16)
     assert found <= allowed < found + slack
 
 
@@ -167,7 +167,7 @@ def test_check_02_a_budget_out_of_reach_names_the_floor() -> None:
 
 
 def test_check_04_separate_vocabularies_that_would_not_shrink_stay_plain() -> None:
-    parts = Robe.parts("t", vocabularies([1000, 6, 1, 5]), 16, spec(size=1600, separate=True, exact_below=0))
+    parts = Robe.parts("t", vocabularies([1000, 6, 1, 5]), 16, spec(size=1600, per_feature=True, exact_below=0))
     names = [(type(part).__name__, part.serving_bytes()) for part in parts]
     assert names == [("Robe", 4 * 16 * 98), ("Robe", 64), ("Full", 64), ("Robe", 64)]
 

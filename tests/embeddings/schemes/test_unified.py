@@ -199,7 +199,7 @@ def test_check_06_one_table_has_fewer_collisions_than_a_split_one() -> None:
     """On Criteo's vocabularies; the split table is scheme hash with `separate`, its ids scrambled too."""
     vocabularies = [FeatureVocabulary(f"C{i}", n) for i, n in enumerate(CRITEO, 1)]
     names, m = tuple(vocabulary.name for vocabulary in vocabularies), sum(CRITEO) // 10
-    spec = HashTable(features=names, scheme="hash", rows=m, separate=True, hashing="random")
+    spec = HashTable(features=names, scheme="hash", rows=m, per_feature=True, hashing="random")
     shared, split = table({m.name: m.num_ids for m in vocabularies}, rows=m), Hash.parts("t", vocabularies, 4, spec)
     assert sum(part.serving_bytes() for part in split) <= shared.serving_bytes() + 16 * len(vocabularies)
     pairs = [

@@ -40,7 +40,7 @@ def unified(rows: int, *, sizes: Sequence[int] = SIZES, dim: int = DIM, **keys: 
 
 def split(rows: int, hashing: str) -> list[Scheme]:
     names = tuple(vocabulary.name for vocabulary in vocabularies(SIZES))
-    spec = HashTable(features=names, scheme="hash", rows=rows, separate=True, hashing=hashing)  # type: ignore[arg-type]
+    spec = HashTable(features=names, scheme="hash", rows=rows, per_feature=True, hashing=hashing)  # type: ignore[arg-type]
     return Hash.parts("t", vocabularies(SIZES), DIM, spec)
 
 

@@ -1,0 +1,26 @@
+"""The section of integer tables whose scales are learnt."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import Field
+
+from recsys.config.schemes.base import SizedTable
+
+__all__ = ["AlptTable"]
+
+
+class AlptTable(SizedTable):
+    """Integer rows, each with a learnt scale (ALPT, Li et al. 2023)."""
+
+    implementation: ClassVar[str | type] = "recsys.embeddings.schemes.alpt:Alpt"
+    has_rows: ClassVar[bool] = False
+    examples: ClassVar[Mapping[str, Mapping[str, Any]]] = {"": {}, "16": {"bits": 16, "scale": 0.0001}}
+
+    scheme: Literal["alpt"]
+    bits: Literal[8, 16] = 8
+    """Bits of one integer."""
+    scale: Annotated[float, Field(gt=0)] = 0.01
+    """Initial value of one step."""
+    scale_lr: Annotated[float, Field(gt=0)] = 2e-5
+    """Learning rate of the scales."""

@@ -1,0 +1,119 @@
+"""What the sections of all schemes share: the keys of a table, and the facts that others ask about a scheme."""
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
+
+from pydantic import ConfigDict, Field, model_validator
+
+from recsys.config.budget import Budget
+from recsys.config.problems import KeyPath
+from recsys.config.section import CLASS_PATH, Dim, Section
+
+__all__ = ["Count", "CustomTable", "RowPlace", "RowPrecision", "Share", "Sharding", "SizedTable", "TableSection"]
+
+Count = Annotated[int, Field(ge=1)]
+Share = Annotated[float, Field(gt=0, lt=1)]
+Sharding = Literal["table_wise", "row_wise", "column_wise", "table_row_wise", "grid"]
+"""How devices share a table. table_wise: one device holds it; row_wise: all devices, by rows; column_wise: several
+devices, by columns; table_row_wise: the devices of one host, by rows; grid: hosts by columns, their devices by rows."""
+RowPlace = Literal["hbm", "uvm", "uvm_caching"]
+RowPrecision = Literal["fp32", "fp16"]
+
+
+class TableSection(Section):
+    """Base of the sections of all schemes.
+
+    A subclass states its name as `scheme: Literal["name"]`, and the facts below wherever they differ. Whoever needs to
+    know one asks the section: the scheme's class states none of them again.
+    """
+
+    takes_open: ClassVar[bool] = False
+    """Whether features with an open vocabulary (any int64 key) may be in such a table."""
+    shares_rows: ClassVar[bool] = False
+    """Whether features of such a table read the same rows, unless it has a key `per_feature` that is set."""
+    has_rows: ClassVar[bool] = True
+    """Whether it keeps rows of floats, which can be sharded, placed, and penalised by `train.regularization.rows`."""
+    size_param: ClassVar[str | None] = None
+    """The key that sets the size of the table, from whose candidates a `budget` chooses; None if it has one size."""
+    num_stages: ClassVar[int] = 1
+    """Stages of training, of an epoch at least. All but the last take half of the epochs at most."""
+    needs_whole_tables: ClassVar[bool] = False
+    """Whether training looks at whole tables: each lies on one rank, all of a scheme on the same."""
+    takes_fp16: ClassVar[bool] = True
+    """Whether its rows may have 16 bits."""
+    variants: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
+    """Other forms worth comparing in the scheme benchmark: name -> keys."""
+    examples: ClassVar[Mapping[str, Mapping[str, Any]]] = {"": {}}
+    """Keys of tables that the contract suite of `recsys.testing` builds, small enough for 20 ids: name -> keys."""
+    renamed: ClassVar[Mapping[str, str]] = {"shard": "sharding", "separate": "per_feature"}
+
+    if TYPE_CHECKING:
+        scheme: str  # each section states its own Literal
+
+    features: Annotated[tuple[str, ...], Field(min_length=1)]
+    """Names or globs of the features whose ids this table holds."""
+    dim: Dim | None = None
+    """Width of one embedding, in floats; `model.dim` when not given. FBGEMM reads multiples of 4."""
+    sharding: Sharding | None = None
+    """How devices share the rows; what is estimated to be fastest when not given. One device has all of them."""
+    placement: RowPlace | None = None
+    """Where a CUDA device keeps its rows: in its memory, the host's, or the host's with a cache; hbm when not given."""
+    precision: RowPrecision = "fp32"
+    """Precision of the rows; fp16 halves them, while all computation and the optimizer's state stay fp32."""
+
+    @property
+    def rows_are_shared(self) -> bool:
+        """Whether features read the same rows in a table with these keys."""
+        return self.shares_rows and not getattr(self, "per_feature", False)
+
+    def check_dim(self, dim: int) -> Iterator[tuple[KeyPath, str]]:  # noqa: ARG002
+        """Yield what is wrong with the keys of a table whose width is `dim`: the path in the section and the rule."""
+        yield from ()
+
+    def embedding_dim(self, feature: str, dim: int) -> int:  # noqa: ARG002
+        """Return the width of a feature's embedding in a table whose width is `dim`."""
+        return dim
+
+    def named_features(self) -> Iterator[tuple[KeyPath, str]]:
+        """Yield the features that keys other than `features` name, with the path in the section."""
+        yield from ()
+
+
+def _either_size(schema: dict[str, Any], section: type["SizedTable"]) -> None:
+    """Tell editors what `_one_size` demands."""
+    if section.size_param is not None:
+        schema["oneOf"] = [{"required": [section.size_param]}, {"required": ["budget"]}]
+
+
+class SizedTable(TableSection):
+    """Base of the sections that take a budget in place of their size parameter."""
+
+    model_config = ConfigDict(json_schema_extra=_either_size)
+
+    budget: Budget | None = None
+    """Bytes of the table when it is served ("10MB"), or a fraction of the full table's (0.1)."""
+
+    @model_validator(mode="after")
+    def _one_size(self) -> Self:
+        if self.size_param is not None:
+            given = [key for key in (self.size_param, "budget") if getattr(self, key) is not None]
+            if len(given) != 1:
+                got = "both" if given else "neither"
+                raise ValueError(
+                    f"needs either {self.size_param} or budget (such as 10MB, or 0.1 of the full table), got {got}"
+                )
+        return self
+
+
+class CustomTable(TableSection):
+    """A scheme of your own, named `package.module:Class`, that has no section; its other keys are passed on."""
+
+    takes_open: ClassVar[bool] = True
+
+    model_config = ConfigDict(extra="allow")
+
+    scheme: Annotated[str, Field(pattern=CLASS_PATH)]
+
+    def parameters(self) -> dict[str, Any]:
+        """Return the keys that only the user's own class knows; lists are tuples."""
+        return dict(self.model_extra or {})

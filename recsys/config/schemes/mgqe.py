@@ -1,0 +1,36 @@
+"""The section of multi-granular quantized embeddings."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Literal, Self
+
+from pydantic import Field, model_validator
+
+from recsys.config.schemes.base import Count, Share, SizedTable
+
+__all__ = ["MgqeTable"]
+
+
+class MgqeTable(SizedTable):
+    """DPQ in which rare ids choose among fewer centroids (MGQE, Kang et al. 2020)."""
+
+    implementation: ClassVar[str | type] = "recsys.embeddings.schemes.mgqe:Mgqe"
+    size_param: ClassVar[str | None] = "parts"
+    examples: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+        "": {"parts": 4, "choices": 4, "cold_choices": 3, "hot": 0.4},
+    }
+
+    scheme: Literal["mgqe"]
+    parts: Count | None = None
+    """Parts of an embedding, each of which is one of `choices` centroids; divides dim."""
+    choices: Annotated[int, Field(ge=2, le=256)] = 256
+    """Centroids of a part."""
+    cold_choices: Annotated[int, Field(ge=2, le=256)] = 64
+    """How many of the centroids ids may choose from that are not hot: the first ones."""
+    hot: Share = 0.1
+    """Share of the ids, by falling training frequency, that may choose all."""
+
+    @model_validator(mode="after")
+    def _hot_ids_have_more(self) -> Self:
+        if self.cold_choices > self.choices:
+            raise ValueError(f"cold_choices must be at most choices {self.choices}, got {self.cold_choices}")
+        return self
