@@ -136,18 +136,18 @@ class SectionRegistry(Registry[type[S]]):
         return custom if section is custom else _under_path(section, self.key, path)
 
     def __get_pydantic_core_schema__(self, _source: Any, _handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
-        return core_schema.with_info_plain_validator_function(self._validate)
+        return core_schema.no_info_plain_validator_function(self._validate)
 
     def __get_pydantic_json_schema__(
         self, _schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler
     ) -> JsonSchemaValue:
         return handler(self._union(self.choices()))
 
-    def _validate(self, value: Any, info: core_schema.ValidationInfo) -> S:
+    def _validate(self, value: Any) -> S:
         name = self._name_of(value)
         section = self.section_of(name)
-        given = _with_tuples(value) if info.mode == "json" else value
-        found: S = (self._refuser() if section is None else self._validator(section)).validate_python(given)
+        validator = self._refuser() if section is None else self._validator(section)
+        found: S = validator.validate_python(_with_tuples(value))
         return found
 
     def _validator(self, section: type[S]) -> SchemaValidator:
@@ -188,7 +188,7 @@ def _under_path(section: type[S], key: str, path: str) -> type[S]:
 
 
 def _with_tuples(value: Any) -> Any:
-    """Return a value of JSON as YAML gives it: lists are tuples."""
+    """Return a value of JSON or Python as YAML gives it: lists are tuples."""
     if isinstance(value, Mapping):
         return {key: _with_tuples(child) for key, child in value.items()}
     return tuple(_with_tuples(child) for child in value) if isinstance(value, list) else value

@@ -227,7 +227,7 @@ def test_rows_that_features_share_under_a_tower_that_reads_them_alike_are_a_warn
     [
         ("features: [user, item], scheme: unified, rows: 9", "mlp"),
         ("features: [item], scheme: unified, rows: 9", "fm"),
-        ("features: [user, item], scheme: hash, rows: 9, separate: true", "fm"),
+        ("features: [user, item], scheme: hash, rows: 9, per_feature: true", "fm"),
         ("features: [user, item]", "fm"),
     ],
 )
@@ -296,23 +296,28 @@ SPECS = {
     [
         (
             "int8",
-            "shard",
+            "sharding",
             "row_wise",
             "has no effect on scheme int8, which keeps its parameters on every device; leave",
         ),
         ("int8", "placement", "uvm", "has no effect on scheme int8"),
         ("int8", "precision", "fp16", "has no effect on scheme int8"),
-        ("full", "shard", "column_wise", "column_wise cuts rows, of which sparse_optimizer rowwise_adagrad keeps one"),
-        ("full", "shard", "grid", "grid cuts rows, of which sparse_optimizer rowwise_adagrad keeps one state each"),
+        (
+            "full",
+            "sharding",
+            "column_wise",
+            "column_wise cuts rows, of which sparse_optimizer rowwise_adagrad keeps one",
+        ),
+        ("full", "sharding", "grid", "grid cuts rows, of which sparse_optimizer rowwise_adagrad keeps one state each"),
         (
             "dedup",
-            "shard",
+            "sharding",
             "row_wise",
             "scheme dedup trains on the whole table, so it must be table_wise, got row_wise",
         ),
         (
             "deeplight",
-            "shard",
+            "sharding",
             "grid",
             "scheme deeplight trains on the whole table, so it must be table_wise, got grid",
         ),
@@ -331,10 +336,10 @@ def test_a_placement_that_cannot_be_is_located(
 @pytest.mark.parametrize(
     ("scheme", "keys"),
     [
-        ("full", "shard: column_wise, placement: uvm_caching, precision: fp16"),
-        ("full", "shard: grid"),
-        ("dedup", "shard: table_wise, precision: fp16"),
-        ("deeplight", "shard: table_wise, placement: uvm"),
+        ("full", "sharding: column_wise, placement: uvm_caching, precision: fp16"),
+        ("full", "sharding: grid"),
+        ("dedup", "sharding: table_wise, precision: fp16"),
+        ("deeplight", "sharding: table_wise, placement: uvm"),
         ("int8", "precision: fp32"),
     ],
 )
@@ -346,5 +351,19 @@ def test_placements_that_can_be_are_loaded(scheme: str, keys: str, load: Load) -
 
 
 def test_columns_are_not_cut_under_one_state_a_row_even_by_default(problems: Problems) -> None:
-    (_, found) = problems(f"{HEAD}{HASH[:-2]}, t: {{features: [user], shard: column_wise}}}}\n")
+    (_, found) = problems(f"{HEAD}{HASH[:-2]}, t: {{features: [user], sharding: column_wise}}}}\n")
     assert found.endswith("take sparse_optimizer adagrad, or shard row_wise")
+
+
+@pytest.mark.parametrize(
+    ("keys", "message"),
+    [
+        ("shard: row_wise", "tables.t.shard: unknown key for scheme hash: it is now called sharding"),
+        ("separate: true", "tables.t.separate: unknown key for scheme hash: it is now called per_feature"),
+    ],
+)
+def test_a_former_name_of_a_key_is_refused_with_the_present_one(
+    keys: str, message: str, problems: Callable[[str], list[str]]
+) -> None:
+    (_, found) = problems(f"{HEAD}tables: {{t: {{features: [user], scheme: hash, rows: 9, {keys}}}}}\n")
+    assert found.endswith(message)
