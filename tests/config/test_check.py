@@ -352,7 +352,7 @@ def test_placements_that_can_be_are_loaded(scheme: str, keys: str, load: Load) -
 
 def test_columns_are_not_cut_under_one_state_a_row_even_by_default(problems: Problems) -> None:
     (_, found) = problems(f"{HEAD}{HASH[:-2]}, t: {{features: [user], sharding: column_wise}}}}\n")
-    assert found.endswith("take sparse_optimizer adagrad, or shard row_wise")
+    assert found.endswith("take sparse_optimizer adagrad, or sharding row_wise")
 
 
 @pytest.mark.parametrize(
@@ -362,8 +362,6 @@ def test_columns_are_not_cut_under_one_state_a_row_even_by_default(problems: Pro
         ("separate: true", "tables.t.separate: unknown key for scheme hash: it is now called per_feature"),
     ],
 )
-def test_a_former_name_of_a_key_is_refused_with_the_present_one(
-    keys: str, message: str, problems: Callable[[str], list[str]]
-) -> None:
+def test_a_former_name_of_a_key_is_refused_with_the_present_one(keys: str, message: str, problems: Problems) -> None:
     (_, found) = problems(f"{HEAD}tables: {{t: {{features: [user], scheme: hash, rows: 9, {keys}}}}}\n")
     assert found.endswith(message)
