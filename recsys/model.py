@@ -16,7 +16,7 @@ from torchrec.sparse.jagged_tensor import KeyedTensor
 from recsys.config import ResolvedConfig
 from recsys.embeddings import Batch, FeatureVocabulary, Layout, Lookup, unpack_lookups
 from recsys.embeddings.scheme import physical_name
-from recsys.towers import Behaviour, BehaviourInputs, Tower, TowerInputs, build_tower, tower_class
+from recsys.towers import Behaviour, BehaviourInputs, Tower, TowerInputs, build_tower
 from recsys.towers.layers import segment_sum
 
 __all__ = ["CtrModel", "Output", "TowerBatch", "TowerInputMap", "layout_of", "tower_inputs"]
@@ -54,7 +54,7 @@ class TowerInputMap(NamedTuple):
     def of(cls, resolved: ResolvedConfig) -> "TowerInputMap":
         """Return the wiring for the plan's tower: sequences are behaviours if it uses them, else fields."""
         ids = [field for field in resolved.fields if field.kind != "number"]
-        if not tower_class(resolved.config.model.tower).uses_behaviours:
+        if not resolved.config.model.uses_behaviours:
             return cls([field.name for field in ids], {})
         return cls([field.name for field in ids if field.kind != "sequence"], resolved.behaviours())
 
@@ -64,7 +64,7 @@ def layout_of(resolved: ResolvedConfig, vocabularies: Mapping[str, FeatureVocabu
     return Layout(
         resolved,
         vocabularies,
-        jagged=tower_class(resolved.config.model.tower).uses_behaviours,
+        jagged=resolved.config.model.uses_behaviours,
         regularized=resolved.config.train.regularization.rows > 0,
     )
 

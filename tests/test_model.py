@@ -12,7 +12,7 @@ from recsys.data.rows import Jagged, Rows
 from recsys.embeddings import FeatureVocabulary, Layout
 from recsys.errors import DataError
 from recsys.model import CtrModel, Output
-from recsys.towers import Behaviour, tower_class
+from recsys.towers import Behaviour
 from recsys.training.strategy import shard, table_weights
 
 NUM_IDS = {"user": 6, "item": 7, "shop": 4, "tags": 5}
@@ -61,7 +61,7 @@ def make(
         {"label": "y", "features": features, "tables": tables or {}, "model": model}, strict=False
     )
     resolved = resolve(config, [])
-    jagged = tower_class(config.model.tower).uses_behaviours
+    jagged = config.model.uses_behaviours
     layout = Layout(
         resolved, {n: FeatureVocabulary(n, size) for n, size in NUM_IDS.items()}, jagged=jagged, regularized=regularized
     )

@@ -40,7 +40,12 @@ from recsys.config.schemes import CustomTable, Table
 from recsys.config.schemes.full import FullTable
 from recsys.config.schemes.hash import HashTable
 from recsys.config.section import Section
-from recsys.config.towers import AutoIntModel, CustomModel, DinModel, FmModel, LrModel, MlpModel, Model
+from recsys.config.towers import CustomModel, Model
+from recsys.config.towers.autoint import AutoIntModel
+from recsys.config.towers.din import DinModel
+from recsys.config.towers.fm import FmModel
+from recsys.config.towers.lr import LrModel
+from recsys.config.towers.mlp import MlpModel
 from recsys.config.warn import warnings_of
 
 __all__ = [

@@ -10,7 +10,6 @@ from recsys.config.globs import is_glob
 from recsys.config.problems import KeyPath, Problem
 from recsys.config.resolved import column_of, fields_of
 from recsys.config.run import Config, DataSection, TimeSplit
-from recsys.config.towers import AutoIntModel, DinModel, MlpModel
 
 __all__ = ["check"]
 
@@ -28,7 +27,7 @@ def check(config: Config, *, broken: Collection[KeyPath] = ()) -> list[Problem]:
     problems = list(check_features(config.features, unsure=unsure))
     problems += _columns(config)
     problems += _data(config.data)
-    problems += _model(config)
+    problems += [Problem(("model", *path), text) for path, text in config.model.check()]
     problems += _training(config, broken)
     problems += _stages(config)
     fields = list(fields_of(config.features))
@@ -38,8 +37,9 @@ def check(config: Config, *, broken: Collection[KeyPath] = ()) -> list[Problem]:
         is_model_sound = ("model",) not in broken
         problems += check_tables(config, fields, table_of, unsure=unsure, is_model_sound=is_model_sound)
     has_sequence = any(isinstance(feature, SequenceFeature) for feature in config.features.values())
-    if isinstance(config.model, DinModel) and not has_sequence and not unsure:
-        problems.append(Problem(("model", "tower"), "din needs at least one feature of type sequence"))
+    if config.model.needs_behaviours and not has_sequence and not unsure:
+        text = f"{config.model.tower} needs at least one feature of type sequence"
+        problems.append(Problem(("model", "tower"), text))
     return problems
 
 
@@ -79,19 +79,6 @@ def _data(data: DataSection) -> Iterator[Problem]:
     for index, name in enumerate(data.columns or ()):
         if name in (data.columns or ())[:index]:
             yield Problem(("data", "columns", index), f"{name!r} is listed twice")
-
-
-def _model(config: Config) -> Iterator[Problem]:
-    model = config.model
-    if isinstance(model, AutoIntModel) and model.attention_dim % model.heads:
-        low = model.attention_dim // model.heads * model.heads
-        near = ", ".join(str(dim) for dim in (low, low + model.heads) if dim)
-        text = f"must be a multiple of heads ({model.heads}), got {model.attention_dim}; nearest: {near}"
-        yield Problem(("model", "attention_dim"), text)
-    if isinstance(model, MlpModel | DinModel | AutoIntModel) and not model.mlp:
-        for key in ("batch_norm", "dropout"):
-            if getattr(model, key):
-                yield Problem(("model", key), "has no effect without hidden layers in model.mlp; leave it out")
 
 
 def _training(config: Config, broken: Collection[KeyPath]) -> Iterator[Problem]:

@@ -100,7 +100,7 @@ def _sharding(path: KeyPath, table: TableSection, optimizer: str) -> Iterator[Pr
 def _dims(config: Config, table_of: Mapping[str, str], has_own_tables: bool) -> Iterator[Problem]:
     """Check that a tower which multiplies embeddings gets equally wide ones."""
     model = config.model
-    if not model.equal_dims:
+    if not model.needs_equal_dims:
         return
     dims: dict[str, int] = {}
     for name, table in config.tables.items():

@@ -9,7 +9,6 @@ from recsys.config.features import Feature
 from recsys.config.problems import KeyPath, Problem, did_you_mean
 from recsys.config.run import Config, Split
 from recsys.config.section import CUSTOM, DIMS, UNIONS, Section
-from recsys.config.towers import Model
 
 __all__ = ["explain", "show"]
 
@@ -19,7 +18,7 @@ def _members(union: Any) -> dict[str, type[Section]]:
     return {member_tag.tag: section for section, member_tag in members}
 
 
-_STATIC = [_members(union) for union in (Feature, Model, Split)]
+_STATIC = [_members(union) for union in (Feature, Split)]
 
 
 def _families() -> list[dict[str, type[Section]]]:

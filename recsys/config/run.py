@@ -8,7 +8,8 @@ from recsys.config.features import Feature
 from recsys.config.problems import Source
 from recsys.config.schemes import Table
 from recsys.config.section import BY_SHAPE, Section, chosen_by, shape_tag, tag
-from recsys.config.towers import MlpModel, Model
+from recsys.config.towers import Model
+from recsys.config.towers.mlp import MlpModel
 
 __all__ = [
     "Communication",

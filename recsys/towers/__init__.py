@@ -1,60 +1,55 @@
-"""Towers: from the embeddings of a row to its logits. One file a paper; `TOWERS` names them all."""
+"""Towers turn the embeddings of a row into its logits. One file a paper; `recsys.config.towers` registers them."""
 
 from typing import Any
 
-from recsys.config.towers import Model
+from recsys.config.towers import TOWERS, TowerSection
 from recsys.errors import ConfigError
-from recsys.registry import load_class
-from recsys.towers.autoint import AutoInt
 from recsys.towers.base import Behaviour, BehaviourInputs, Tower, TowerInputs
-from recsys.towers.din import Din
-from recsys.towers.fm import Fm
-from recsys.towers.lr import Lr
-from recsys.towers.mlp import Mlp
 
 __all__ = [
-    "TOWERS",
-    "AutoInt",
     "Behaviour",
     "BehaviourInputs",
-    "Din",
-    "Fm",
-    "Lr",
-    "Mlp",
     "Tower",
     "TowerInputs",
     "build_tower",
+    "register_tower",
     "tower_class",
 ]
 
-TOWERS: dict[str, type[Tower]] = {"autoint": AutoInt, "din": Din, "fm": Fm, "lr": Lr, "mlp": Mlp}
 
+def tower_class(config: TowerSection) -> type[Tower]:
+    """Return the class that a `model` section configures, and import it if it has not been.
 
-def tower_class(name: str) -> type[Tower]:
-    """Return the class of a tower of `TOWERS`, or of the user's own, named `package.module:Class`.
-
-    The latter imports, and so runs, the user's module. What it raises while being imported is not caught, except that
-    the module itself cannot be found.
+    What the module of a class of the user's own raises while it is imported is not caught, except that it cannot be
+    found.
 
     Raises:
-        ConfigError: There is no such tower, module or class, or the class is not a `Tower`.
+        ConfigError: there is no such module or class, or the class is not a `Tower`.
     """
-    if name in TOWERS:
-        return TOWERS[name]
-    if ":" not in name:
-        raise ConfigError(f"model.tower: must be one of {', '.join(TOWERS)}, or package.module:Class, got {name!r}")
-    return load_class(name, Tower, where="model.tower")  # type: ignore[type-abstract]
+    return TOWERS.implementation(config, Tower, where="model.tower")  # type: ignore[type-abstract]
 
 
-def build_tower(inputs: TowerInputs, config: Model) -> Tower:
+def register_tower(tower: type[Tower]) -> type[Tower]:
+    """Make a tower usable by the name that its `section` states, and return it; also a class decorator.
+
+    Raises:
+        ConfigError: it has no section of its own, or the name is taken.
+    """
+    TOWERS.add_class(tower)
+    return tower
+
+
+def build_tower(inputs: TowerInputs, config: TowerSection) -> Tower:
     """Build the tower that `config.tower` names.
 
     Raises:
-        ConfigError: The tower does not fit the config or the inputs.
+        ConfigError: the tower does not fit the config or the inputs.
     """
-    cls = tower_class(config.tower)
-    if cls.needs_equal_dims and len(set(inputs.dims)) > 1:
+    cls = tower_class(config)
+    if config.needs_equal_dims and len(set(inputs.dims)) > 1:
         raise ConfigError(f"model.tower: {config.tower} needs fields of one width, got {sorted(set(inputs.dims))}")
+    if config.needs_behaviours and not inputs.behaviours:
+        raise ConfigError(f"model.tower: {config.tower} needs a feature of type sequence, got none")
     build: Any = cls  # the constructors differ in the type of their config
     tower: Tower = build(inputs, config)
     return tower

@@ -7,7 +7,7 @@ W width of a head, T tasks.
 import torch
 from torch import Tensor, nn
 
-from recsys.config.towers import AutoIntModel
+from recsys.config.towers.autoint import AutoIntModel
 from recsys.errors import ConfigError
 from recsys.towers.base import Behaviour, Tower, TowerInputs
 from recsys.towers.layers import FieldMatrix, init_linear, mlp_of
@@ -26,7 +26,7 @@ class AutoInt(Tower):
         ConfigError: `attention_dim` is not a multiple of `heads`.
     """
 
-    needs_equal_dims = True
+    section = AutoIntModel
 
     def __init__(self, inputs: TowerInputs, config: AutoIntModel) -> None:
         super().__init__()

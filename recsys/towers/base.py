@@ -9,6 +9,8 @@ from typing import ClassVar, NamedTuple
 
 from torch import Tensor, nn
 
+from recsys.config.towers import CustomModel, TowerSection
+
 __all__ = ["Behaviour", "BehaviourInputs", "Tower", "TowerInputs"]
 
 
@@ -51,10 +53,8 @@ class Tower(nn.Module, ABC):
     other rows of its batch.
     """
 
-    uses_behaviours: ClassVar[bool] = False
-    """False: the model pools histories by their mean, into ordinary fields."""
-    needs_equal_dims: ClassVar[bool] = False
-    """True: all fields must have one width."""
+    section: ClassVar[type[TowerSection]] = CustomModel
+    """The section that configures it, which states what others must know of the tower: histories, widths, ..."""
 
     @abstractmethod
     def forward(self, fields: Tensor, numbers: Tensor, behaviours: list[Behaviour]) -> Tensor:

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from recsys.config.towers import Activation, DinModel
-from recsys.errors import ConfigError
+from recsys.config.towers import Activation
+from recsys.config.towers.din import DinModel
 from recsys.towers.base import Behaviour, Tower, TowerInputs
 from recsys.towers.layers import (
     Mlp,
@@ -30,17 +30,12 @@ class Din(Tower):
     Paper: Zhou et al., "Deep Interest Network for Click-Through Rate Prediction", KDD 2018, sections 4.3 and 5.3.
     DIFF: as in the public code, the MLP also sees interest * candidate; its batch norm and dense layer after the
     pooling are left out.
-
-    Raises:
-        ConfigError: There is no behaviour.
     """
 
-    uses_behaviours = True
+    section = DinModel
 
     def __init__(self, inputs: TowerInputs, config: DinModel) -> None:
         super().__init__()
-        if not inputs.behaviours:
-            raise ConfigError("model.tower: din needs a feature of type sequence, got none")
         self.interests = nn.ModuleList(
             Interest(
                 behaviour.dim,

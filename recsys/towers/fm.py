@@ -6,7 +6,7 @@ Dimension key: B rows of a batch, M embeddings of a row (fields and numbers), D 
 import torch
 from torch import Tensor, nn
 
-from recsys.config.towers import FmModel
+from recsys.config.towers.fm import FmModel
 from recsys.errors import ConfigError
 from recsys.towers.base import Behaviour, Tower, TowerInputs
 from recsys.towers.layers import FieldMatrix
@@ -26,7 +26,7 @@ class Fm(Tower):
         ConfigError: A row has no component left for the factors.
     """
 
-    needs_equal_dims = True
+    section = FmModel
 
     def __init__(self, inputs: TowerInputs, config: FmModel) -> None:
         super().__init__()

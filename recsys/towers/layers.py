@@ -7,7 +7,8 @@ M = F + N embeddings of a row, D width of an embedding.
 import torch
 from torch import Tensor, nn
 
-from recsys.config.towers import Activation, AutoIntModel, DinModel, MlpModel
+from recsys.config.towers import Activation, MlpSection
+from recsys.config.towers.autoint import AutoIntModel
 from recsys.ranks.batch_norm import BatchNorm
 
 __all__ = [
@@ -143,7 +144,7 @@ class Mlp(nn.Module):
         return result
 
 
-def mlp_of(config: AutoIntModel | DinModel | MlpModel, *, num_inputs: int, num_outputs: int) -> Mlp:
+def mlp_of(config: AutoIntModel | MlpSection, *, num_inputs: int, num_outputs: int) -> Mlp:
     """Build the network that `mlp`, `activation`, `dropout` and `batch_norm` of a model section describe."""
     return Mlp(
         num_inputs,

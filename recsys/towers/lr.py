@@ -6,7 +6,7 @@ Dimension key: B rows of a batch, C floats of all fields of a row, N numbers, T 
 import torch
 from torch import Tensor, nn
 
-from recsys.config.towers import LrModel
+from recsys.config.towers.lr import LrModel
 from recsys.errors import ConfigError
 from recsys.towers.base import Behaviour, Tower, TowerInputs
 
@@ -23,6 +23,7 @@ class Lr(Tower):
         ConfigError: A row has fewer components than there are tasks.
     """
 
+    section = LrModel
     owned: Tensor
 
     def __init__(self, inputs: TowerInputs, config: LrModel) -> None:

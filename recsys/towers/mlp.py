@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from recsys.config.towers import MlpModel
+from recsys.config.towers.mlp import MlpModel
 from recsys.towers.base import Behaviour, Tower, TowerInputs
 from recsys.towers.layers import mlp_of
 
@@ -12,6 +12,8 @@ __all__ = ["Mlp"]
 
 class Mlp(Tower):
     """A multi-layer perceptron on the fields and numbers, side by side."""
+
+    section = MlpModel
 
     def __init__(self, inputs: TowerInputs, config: MlpModel) -> None:
         super().__init__()

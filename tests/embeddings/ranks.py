@@ -13,7 +13,6 @@ from recsys.model import CtrModel
 from recsys.ranks import Exchange, World, current, share, sum_over_ranks
 from recsys.ranks.join import reader_group
 from recsys.sharding import Machine, place
-from recsys.towers import tower_class
 from recsys.training.build import LoadedModel
 from recsys.training.callbacks import Progress
 from recsys.training.stages import Stages
@@ -126,7 +125,7 @@ def _build(case: dict[str, Any], world: World) -> LoadedModel:
     layout = Layout(
         resolved,
         {name: FeatureVocabulary(name, size) for name, size in NUM_IDS.items()},
-        jagged=tower_class(resolved.config.model.tower).uses_behaviours,
+        jagged=resolved.config.model.uses_behaviours,
         regularized=train.regularization.rows > 0,
     )
     placement = place(

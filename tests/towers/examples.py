@@ -3,35 +3,15 @@
 import torch
 from torch import Tensor
 
-from recsys.config.towers import AutoIntModel, DinModel, FmModel, LrModel, MlpModel, Model
+from recsys.config.towers import TOWERS, TowerSection
 from recsys.towers import Behaviour, BehaviourInputs, TowerInputs
 
-# One or more configs of every tower; between them they use every option that changes what is computed.
-MODELS: dict[str, Model] = {
-    "lr": LrModel(tower="lr"),
-    "fm": FmModel(tower="fm"),
-    "mlp": MlpModel(tower="mlp", mlp=(12, 6)),
-    "mlp dice": MlpModel(tower="mlp", mlp=(12, 6), activation="dice"),
-    "mlp prelu": MlpModel(tower="mlp", mlp=(12, 6), activation="prelu", dropout=0.2),
-    "autoint": AutoIntModel(tower="autoint", layers=2, attention_dim=8),
-    "autoint no layers": AutoIntModel(tower="autoint", layers=0),
-    "autoint no residual": AutoIntModel(tower="autoint", layers=1, attention_dim=8, residual=False),
-    "autoint+": AutoIntModel(
-        tower="autoint",
-        layers=1,
-        heads=4,
-        attention_dim=12,
-        scale=True,
-        layer_norm=True,
-        attention_dropout=0.1,
-        dropout=0.1,
-        mlp=(10,),
-    ),
-    "din": DinModel(tower="din", mlp=(12, 6), attention=(10, 5)),
-    "din softmax": DinModel(tower="din", mlp=(12,), attention=(10,), attention_softmax=True),
-    "din dice": DinModel(tower="din", mlp=(12,), attention=(10,), attention_activation="dice"),
-    "din linear": DinModel(tower="din", mlp=(12,), attention=()),
+MODELS: dict[str, TowerSection] = {
+    f"{name} {example}".rstrip(): section.model_validate({"tower": name, **keys})
+    for name, section in TOWERS.items()
+    for example, keys in section.examples.items()
 }
+"""The examples of all towers; between them they use every option that changes what is computed."""
 
 INPUTS = TowerInputs(
     dims=[8, 8, 8],

@@ -40,7 +40,7 @@ class Embedded(nn.Module):
             seen = log.history > 0
             behaviour = Behaviour(fields[:, 0], self.embedding(log.history[seen]), seen.sum(1).int())
             behaviours = [behaviour]
-            if not self.tower.uses_behaviours:
+            if not self.tower.section.uses_behaviours:
                 pooled = torch.zeros_like(behaviour.target).index_add(0, seen.nonzero()[:, 0], behaviour.history)
                 pooled = pooled / seen.sum(1, keepdim=True).clamp(min=1)
                 fields = torch.cat([fields, pooled.unsqueeze(1)], dim=1)

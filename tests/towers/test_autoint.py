@@ -7,10 +7,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from recsys.config.towers import AutoIntModel, LrModel
+from recsys.config.towers.autoint import AutoIntModel
+from recsys.config.towers.lr import LrModel
 from recsys.errors import ConfigError
-from recsys.towers import AutoInt, TowerInputs
-from recsys.towers.autoint import InteractingLayer
+from recsys.towers import TowerInputs
+from recsys.towers.autoint import AutoInt, InteractingLayer
 from tests.towers.planted import Embedded, Log, auc, fit
 
 

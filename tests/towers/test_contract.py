@@ -5,8 +5,8 @@ import io
 import pytest
 import torch
 
-from recsys.config.towers import Model
-from recsys.towers import TOWERS, Tower, build_tower
+from recsys.config.towers import TOWERS, Model
+from recsys.towers import Tower, build_tower
 from tests.towers.examples import INPUTS, MODELS, batch, row
 
 pytestmark = pytest.mark.filterwarnings("ignore:`torch.jit.*` is (deprecated|not supported):DeprecationWarning")
@@ -54,7 +54,7 @@ def test_the_gradient_reaches_every_parameter_and_every_input(model: Model) -> N
     tower = trained(model)
     fields, numbers, behaviours = batch(INPUTS, 16)
     inputs = [fields.requires_grad_(), numbers.requires_grad_()]
-    if tower.uses_behaviours:
+    if tower.section.uses_behaviours:
         inputs += [tensor.requires_grad_() for b in behaviours for tensor in (b.target, b.history)]
     tower.zero_grad()
     tower(fields, numbers, behaviours).square().sum().backward()
@@ -79,7 +79,7 @@ def test_every_row_depends_on_all_that_belongs_to_it(model: Model) -> None:
     # Not every row: a small network with ReLU is flat in places.
     assert change(fields + 1, numbers, behaviours).float().mean() > 0.7
     assert change(fields, numbers + 1, behaviours).float().mean() > 0.7
-    if tower.uses_behaviours:
+    if tower.section.uses_behaviours:
         differs = change(fields, numbers, [b._replace(history=b.history + 1) for b in behaviours])
         empty = behaviours[0].lengths == 0
         assert differs[~empty].float().mean() > 0.7
@@ -185,7 +185,7 @@ def test_a_batch_of_no_rows_gives_every_parameter_and_input_a_gradient_of_zeros(
     for name, parameter in tower.named_parameters():
         assert parameter.grad is not None, name
         assert not parameter.grad.any(), name
-    assert all(tensor.grad is not None for tensor in inputs[: None if tower.uses_behaviours else 1])
+    assert all(tensor.grad is not None for tensor in inputs[: None if tower.section.uses_behaviours else 1])
     assert all(torch.equal(tensor, state[name]) for name, tensor in tower.state_dict().items())
 
 

@@ -4,10 +4,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from recsys.config.towers import DinModel, MlpModel
+from recsys.config.towers.din import DinModel
+from recsys.config.towers.mlp import MlpModel
 from recsys.errors import ConfigError
-from recsys.towers import Behaviour, BehaviourInputs, Din, TowerInputs
-from recsys.towers.din import Interest
+from recsys.towers import Behaviour, BehaviourInputs, TowerInputs, build_tower
+from recsys.towers.din import Din, Interest
 from recsys.towers.layers import Dice
 from tests.towers.planted import Embedded, Log, auc, fit
 
@@ -181,7 +182,7 @@ def test_the_activation_unit_has_an_activation_of_its_own() -> None:
 
 def test_din_without_a_sequence_is_an_error() -> None:
     with pytest.raises(ConfigError, match=r"model\.tower: din needs a feature of type sequence, got none"):
-        Din(TowerInputs([3], 0, [], 1), DinModel(tower="din"))
+        build_tower(TowerInputs([3], 0, [], 1), DinModel(tower="din"))
 
 
 NUM_CATEGORIES = 60

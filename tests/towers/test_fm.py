@@ -3,9 +3,10 @@ import itertools
 import pytest
 import torch
 
-from recsys.config.towers import FmModel
+from recsys.config.towers.fm import FmModel
 from recsys.errors import ConfigError
-from recsys.towers import Fm, TowerInputs
+from recsys.towers import TowerInputs
+from recsys.towers.fm import Fm
 
 
 def fm(*, dims: list[int], num_numbers: int = 0, num_tasks: int = 1) -> Fm:

@@ -1,7 +1,9 @@
 import pytest
 import torch
 
-from recsys.config.towers import AutoIntModel, DinModel, MlpModel
+from recsys.config.towers.autoint import AutoIntModel
+from recsys.config.towers.din import DinModel
+from recsys.config.towers.mlp import MlpModel
 from recsys.towers.layers import (
     BatchNorm,
     Dice,

@@ -1,9 +1,10 @@
 import pytest
 import torch
 
-from recsys.config.towers import LrModel
+from recsys.config.towers.lr import LrModel
 from recsys.errors import ConfigError
-from recsys.towers import Lr, TowerInputs
+from recsys.towers import TowerInputs
+from recsys.towers.lr import Lr
 
 
 def lr(*, dims: list[int], num_numbers: int = 0, num_tasks: int = 1) -> Lr:

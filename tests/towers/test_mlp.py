@@ -1,7 +1,8 @@
 import torch
 
-from recsys.config.towers import MlpModel
-from recsys.towers import Mlp, TowerInputs
+from recsys.config.towers.mlp import MlpModel
+from recsys.towers import TowerInputs
+from recsys.towers.mlp import Mlp
 
 
 def test_fields_of_any_width_and_numbers_are_laid_side_by_side() -> None:

@@ -1,0 +1,34 @@
+"""The section of the deep interest network."""
+
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal
+
+from recsys.config.towers.base import Activation, MlpSection, Width
+
+__all__ = ["DinModel"]
+
+
+class DinModel(MlpSection):
+    """Deep interest network (Zhou et al. 2018)."""
+
+    implementation: ClassVar[str | type] = "recsys.towers.din:Din"
+    uses_behaviours: ClassVar[bool] = True
+    needs_behaviours: ClassVar[bool] = True
+    examples: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+        "": {"mlp": (12, 6), "attention": (10, 5)},
+        "softmax": {"mlp": (12,), "attention": (10,), "attention_softmax": True},
+        "dice": {"mlp": (12,), "attention": (10,), "attention_activation": "dice"},
+        "linear": {"mlp": (12,), "attention": ()},
+    }
+
+    tower: Literal["din"]
+    mlp: tuple[Width, ...] = (200, 80)
+    """Hidden layers, input first; the output layer is added."""
+    activation: Activation = "dice"
+    """After each hidden layer."""
+    attention: tuple[Width, ...] = (80, 40)
+    """Hidden layers of the activation unit."""
+    attention_activation: Activation = "sigmoid"
+    """Activation after each hidden layer of the activation unit."""
+    attention_softmax: bool = False
+    """Normalise the weights over the history; the paper does not, its published code does."""
