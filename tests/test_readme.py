@@ -1,90 +1,231 @@
-"""What README and pipelines say is held against the code."""
+"""Everything that a README says and that a program can check: commands, configurations, Python, links, tables."""
 
+import importlib
+import importlib.util
+import os
 import re
 import shlex
+import subprocess
+import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import typer
 
+import recsys
 from recsys.cli.app import app
-from recsys.config import load_config, resolve
-from recsys.config.schemes import SCHEMES
+from recsys.config import Config, load_config, resolve
+from recsys.config.schema import json_schema
+from recsys.config.tables import table_sections
+from tests.pages import PAGES, ROOT, Block, Page, page
 
-ROOT = Path(__file__).parent.parent
 COMMANDS = typer.main.get_command(app)
-README = (ROOT / "README.md").read_text()
+MANUAL = page("feature_configs/README.md")
+README = page("README.md")
+COLUMNS = ["clicked", "user_id", "sample_weight", "item_id", "C1", "C2", "I1", "price", "genres", "ts", "city"]
+
+all_pages = pytest.mark.parametrize("page", PAGES, ids=str)
 
 
-def command_lines() -> list[str]:
-    pages = [ROOT / "README.md", *sorted(ROOT.glob("pipelines/*/README.md"))]
-    lines = [line.split("#")[0].strip() for page in pages for line in page.read_text().splitlines()]
-    return [line for line in lines if line.startswith("recsys ")]
+def commands() -> Any:
+    """Return a parametrization over the pages and their commands."""
+    found = [(page, command) for page in PAGES for command in page.commands]
+    return pytest.mark.parametrize(("page", "command"), found, ids=[f"{page}: {command}" for page, command in found])
 
 
-def test_the_example_config_is_valid_and_uses_every_column(tmp_path: Path) -> None:
-    block = re.search(r"<!-- test: config -->\n```yaml\n(.*?)```", README, re.DOTALL)
-    assert block is not None
-    path = tmp_path / "mine.yaml"
-    path.write_text(block.group(1))
-    columns = ["clicked", "user_id", "sample_weight", "item_id", "C1", "C2", "I1", "price", "genres", "ts", "city"]
-    resolved = resolve(load_config(path), [*columns, "clicked_items"])
+def blocks(language: str) -> Any:
+    """Return a parametrization over the pages and their blocks in one language."""
+    found = [(page, block) for page in PAGES for block in page.blocks if block.language == language]
+    return pytest.mark.parametrize(("page", "block"), found, ids=[f"{page}:{block.line}" for page, block in found])
+
+
+# --- commands ---------------------------------------------------------------------------------------------------------
+
+
+@commands()
+def test_every_command_is_one_that_its_program_takes(page: Page, command: str) -> None:
+    words = shlex.split(command.split(" > ")[0])
+    if words[0] == "torchrun":
+        words = words[words.index("-m") + 1 :]
+    check = {"recsys": check_recsys, "make": check_make, "python": check_python, "pip": check_pip}[words[0]]
+    check(words[1:])
+
+
+def check_recsys(words: list[str]) -> None:
+    command = COMMANDS
+    while hasattr(command, "commands") and words and not words[0].startswith("-"):
+        command, words = command.commands[words[0]], words[1:]
+    if words and words != ["..."]:
+        command.make_context("recsys", words, resilient_parsing=words in (["--help"], ["--version"]))
+    for word in words:
+        if word.startswith(("pipelines/", "feature_configs/")):
+            assert (ROOT / word).exists(), f"{word} does not exist"
+
+
+def check_make(words: list[str]) -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    for word in words:
+        name, _, value = word.partition("=")
+        pattern = rf"^{name} \?=" if value else rf"^{name}:"
+        assert re.search(pattern, makefile, re.M), f"make knows no {name}"
+
+
+def check_python(words: list[str]) -> None:
+    if words[0] == "-m":
+        assert importlib.util.find_spec(words[1]), f"there is no module {words[1]}"
+    paths = [word for word in words if "/" in word and not word.startswith("-")]
+    missing = [word for word in paths if not (ROOT / word).exists() and word != "DIR"]
+    assert not missing, f"{missing} do not exist"
+
+
+def check_pip(words: list[str]) -> None:
+    for word in words:
+        if word.startswith(".ci/"):
+            assert (ROOT / word).exists()
+        if word.endswith(".whl"):
+            assert word == f"recsys-{recsys.__version__}-py3-none-any.whl"
+
+
+# --- configurations ---------------------------------------------------------------------------------------------------
+
+
+@blocks("yaml")
+def test_every_configuration_is_valid(page: Page, block: Block, tmp_path: Path, monkeypatch: Any) -> None:
+    for name, text in page.files().items():
+        (tmp_path / name).write_text(text)
+    monkeypatch.syspath_prepend(tmp_path)
+    load_block(block, tmp_path)
+
+
+def load_block(block: Block, folder: Path) -> Config:
+    """Load a configuration; sections that it lacks are those of the manual's example."""
+    sections = sections_of(block.text)
+    if "include" not in sections and "label" not in sections:
+        base = sections_of(next(block.text for block in MANUAL.blocks if block.note == "config: base"))
+        if "features" in sections:
+            base = {"label": "label: clicked\n"}
+        sections = base | sections
+    (folder / "feature_configs").symlink_to(ROOT / "feature_configs")
+    path = folder / "pipelines" / "mine" / "run.yaml"
+    path.parent.mkdir(parents=True)
+    path.write_text("".join(sections.values()))
+    return load_config(path)
+
+
+def sections_of(text: str) -> dict[str, str]:
+    """Return the text of each section of a YAML file by its name."""
+    parts = re.split(r"^(?=\w+:)", text, flags=re.M)
+    return {part.partition(":")[0]: part for part in parts if part.strip() and not part.startswith("#")}
+
+
+def test_the_example_of_the_manual_uses_every_column(tmp_path: Path) -> None:
+    block = next(block for block in MANUAL.blocks if block.note == "config: base")
+    resolved = resolve(load_block(block, tmp_path), [*COLUMNS, "clicked_items"])
     assert [table.name for table in resolved.tables][:2] == ["items", "rest"]
     assert resolved.field("C2").open
     assert {"ts.hour", "ts.weekday", "clicked_items"} <= {field.name for field in resolved.fields}
 
 
-def test_the_example_tables_fit_the_example_config(tmp_path: Path) -> None:
-    config, tables = (
-        re.search(rf"<!-- test: {name} -->\n```yaml\n(.*?)```", README, re.DOTALL) for name in ("config", "tables")
-    )
-    assert config is not None
-    assert tables is not None
-    head, _, rest = config.group(1).partition("tables:")
-    path = tmp_path / "mine.yaml"
-    path.write_text(head + tables.group(1) + rest[rest.index("data:") :])
-    columns = ["clicked", "user_id", "sample_weight", "item_id", "C1", "C3", "I1", "price", "genres", "ts", "city"]
-    resolved = resolve(load_config(path), [*columns, "clicked_items"])
-    assert resolved.tables[0].fields == ("user_id", "C1", "C3")
-
-
-def test_the_example_of_shards_is_valid(tmp_path: Path) -> None:
-    config, shards = (
-        re.search(rf"<!-- test: {name} -->\n```yaml\n(.*?)```", README, re.DOTALL) for name in ("config", "shards")
-    )
-    assert config is not None
-    assert shards is not None
-    head, _, rest = config.group(1).partition("tables:")
-    tables, _, keys = shards.group(1).partition("train:\n")
-    path = tmp_path / "mine.yaml"
-    path.write_text(head + tables.replace("[user_id]", "[city]") + rest[rest.index("data:") :] + keys)
-    columns = ["clicked", "user_id", "sample_weight", "item_id", "C1", "C3", "I1", "price", "genres", "ts", "city"]
-    resolved = resolve(load_config(path), [*columns, "clicked_items"])
-    assert [table.spec.sharding for table in resolved.tables[:3]] == ["row_wise", None, None]
-    assert resolved.config.train.communication == "fp16"
-
-
-def test_every_scheme_is_in_the_table_of_schemes() -> None:
-    assert set(SCHEMES) <= set(re.findall(r"`(\w+)`", README))
-
-
-@pytest.mark.parametrize("line", command_lines())
-def test_every_command_line_is_one_the_program_takes(line: str) -> None:
-    words = shlex.split(line.split(">")[0])
-    command, rest = COMMANDS, words[1:]
-    while hasattr(command, "commands"):
-        command, rest = command.commands[rest[0]], rest[1:]
-    with command.make_context(words[1], rest, resilient_parsing=False):
-        pass
-
-
-def test_the_tree_names_every_folder_of_the_package() -> None:
-    named = set(re.findall(r"^  (\w+)/", README, re.MULTILINE))
-    folders = {path.parent.name for path in (ROOT / "recsys").glob("*/__init__.py")}
-    assert folders <= named
-
-
 @pytest.mark.parametrize("path", sorted(ROOT.glob("pipelines/*/*.yaml")), ids=lambda path: "/".join(path.parts[-2:]))
-def test_every_pipeline_is_a_valid_config(path: Path) -> None:
+def test_every_pipeline_is_a_valid_configuration_and_has_a_page(path: Path) -> None:
     assert load_config(path).data.train is not None
     assert (path.parent / "README.md").exists()
+    assert path.parent.name in page("pipelines/README.md").text
+
+
+# --- Python -----------------------------------------------------------------------------------------------------------
+
+
+@blocks("python")
+def test_every_python_example_compiles_and_imports_what_is_there(page: Page, block: Block) -> None:
+    compile(block.text, f"{page}:{block.line}", "exec")
+    for module, names in re.findall(r"^from (recsys[\w.]*) import \(?([^)\n]+)", block.text, re.M):
+        found = importlib.import_module(module)
+        for name in re.findall(r"\w+", names):
+            assert hasattr(found, name) or importlib.util.find_spec(f"{module}.{name}"), f"{module} has no {name}"
+
+
+@pytest.mark.slow
+def test_the_quick_start_prints_what_the_page_shows_and_the_python_example_runs(tmp_path: Path) -> None:
+    for name, text in README.files().items():
+        (tmp_path / name).write_text(text)
+    printed = []
+    for command in README.commands:
+        if re.match(r"recsys .*\b(log|shop|bundle)\b", command):
+            printed += run_lines([sys.executable, "-m", *shlex.split(command)], tmp_path)
+    shown = next(block.text for block in README.blocks if block.note == "output").splitlines()
+    assert [skeleton(line) for line in printed][: len(shown)] == [skeleton(line) for line in shown]
+    for was, now in zip(aucs(shown), aucs(printed), strict=True):
+        assert now == pytest.approx(was, abs=0.01)
+    script = "\n".join(block.text for block in README.blocks if block.language == "python")
+    run_lines([sys.executable, "-c", script], tmp_path)
+
+
+def run_lines(argv: list[str], folder: Path) -> list[str]:
+    """Run a program in a folder and return the lines that it prints."""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(folder)]), "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(argv, cwd=folder, env=environment, capture_output=True, text=True, timeout=600)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return [line for line in (done.stderr + done.stdout).splitlines() if not re.search(r"\d of [\d,]+ rows$", line)]
+
+
+def skeleton(line: str) -> str:
+    """Return a line without its figures.
+
+    >>> skeleton("epoch 2: valid AUC 0.75, 1,234 rows/s (best)")
+    'epoch #: valid AUC #, # rows/s'
+    """
+    return re.sub(r"\d[\d.,]*(?<!,)", "#", line.replace(" (best)", ""))
+
+
+def aucs(lines: list[str]) -> list[float]:
+    return [float(figure) for line in lines for figure in re.findall(r"AUC (0\.\d+)", line)]
+
+
+# --- links and names --------------------------------------------------------------------------------------------------
+
+
+@all_pages
+def test_every_link_leads_somewhere(page: Page) -> None:
+    for target in page.links:
+        path, _, anchor = target.partition("#")
+        found = (page.path.parent / path).resolve() if path else page.path
+        assert found.exists(), f"{page}: {target} does not exist"
+        if anchor:
+            assert anchor in Page(found / "README.md" if found.is_dir() else found).anchors, f"{page}: no {target}"
+
+
+@all_pages
+def test_every_path_in_the_text_exists(page: Page) -> None:
+    for code in page.code:
+        if re.fullmatch(r"(recsys|tests|pipelines|feature_configs|notebooks)/[\w./*-]+", code):
+            assert list(ROOT.glob(code.rstrip("/"))), f"{page}: {code} does not exist"
+
+
+def test_the_readme_is_short() -> None:
+    assert len(README.text.encode()) < 9000
+
+
+def test_trees_name_every_folder_of_the_package() -> None:
+    folders = {path.parent.name for path in (ROOT / "recsys").glob("*/__init__.py")}
+    for shown in (README, page("recsys/README.md")):
+        tree = next(block.text for block in shown.blocks if "recsys/" in block.text and not block.language)
+        assert folders <= set(re.findall(r"(\w+)/", tree)), f"{shown}: the tree lacks a folder"
+
+
+# --- tables -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("shown", [README, MANUAL], ids=str)
+def test_every_scheme_is_named(shown: Page) -> None:
+    assert set(table_sections()) <= set(shown.code)
+
+
+def test_the_manual_explains_every_key() -> None:
+    sections = json_schema()["$defs"]
+    own = [set(section["properties"]) for name, section in sections.items() if "scheme" in section["properties"]]
+    keys = set.intersection(*own)
+    for section in sections.values():
+        keys |= set() if "scheme" in section["properties"] else set(section["properties"])
+    assert not keys - set(re.findall(r"\w+", " ".join(MANUAL.code)))
