@@ -17,7 +17,8 @@ import recsys
 from recsys.cli.app import app
 from recsys.config import Config, load_config, resolve
 from recsys.config.schema import json_schema
-from recsys.config.tables import table_sections
+from recsys.config.schemes import SCHEMES
+from recsys.config.towers import TOWERS
 from tests.pages import PAGES, ROOT, Block, Page, page
 
 COMMANDS = typer.main.get_command(app)
@@ -218,8 +219,8 @@ def test_trees_name_every_folder_of_the_package() -> None:
 
 
 @pytest.mark.parametrize("shown", [README, MANUAL], ids=str)
-def test_every_scheme_is_named(shown: Page) -> None:
-    assert set(table_sections()) <= set(shown.code)
+def test_every_scheme_and_tower_is_named(shown: Page) -> None:
+    assert {*SCHEMES, *TOWERS} <= set(shown.code)
 
 
 def test_the_manual_explains_every_key() -> None:
