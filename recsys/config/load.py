@@ -7,12 +7,13 @@ from typing import Any
 from pydantic import ValidationError
 
 from recsys.config.check import check
+from recsys.config.document import Document, parse_yaml
 from recsys.config.include import read_document
 from recsys.config.messages import explain
 from recsys.config.problems import KeyPath, Problem, Source, config_error
 from recsys.config.run import Config
 
-__all__ = ["load_config"]
+__all__ = ["load_config", "parse_config", "parse_text"]
 
 
 def load_config(path: Path) -> Config:
@@ -21,7 +22,38 @@ def load_config(path: Path) -> Config:
     Raises:
         ConfigError: a line with FILE:LINE, key, rule and value for each problem in any of the files.
     """
-    document = read_document(path)
+    return _checked(read_document(path))
+
+
+def parse_text(text: str, name: str = "<text>") -> Config:
+    """Read a configuration from YAML text, which includes no files.
+
+    Args:
+        text: what a file would hold.
+        name: that problems give in place of a file's.
+
+    Raises:
+        ConfigError: as `load_config`.
+    """
+    return _checked(parse_yaml(text, name))
+
+
+def parse_config(values: Mapping[str, Any]) -> Config:
+    """Check the keys and values of a configuration that no file holds; sequences must be tuples.
+
+    Raises:
+        ConfigError: a line with key, rule and value for each problem.
+
+    >>> parse_config({"label": "click", "features": {"user": {"type": "id"}}}).labels
+    {'label': 'click'}
+    """
+    config, problems = _validate(values)
+    if config is None or problems:
+        raise Source().error(problems)
+    return config
+
+
+def _checked(document: Document) -> Config:
     if document.root is None:
         raise config_error(document.problems)
     source = Source(document.root.places())

@@ -1,0 +1,99 @@
+"""An exported model, opened for scoring."""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from recsys.api.frames import to_polars
+from recsys.serving import Scorer
+from recsys.sources.source import find_files
+
+if TYPE_CHECKING:
+    from recsys.api.frames import ArrowTable
+
+__all__ = ["Bundle"]
+
+
+class Bundle:
+    """A folder that `Run.export` or `recsys export` has written, with its model loaded.
+
+    Args:
+        path: the folder.
+        device: where the model runs, as torch names it: "cpu", "cuda", "cuda:1".
+
+    Raises:
+        DataError: it is not a bundle, is damaged, or was made by an incompatible release.
+
+    Example:
+        ```python
+        bundle = recsys.Bundle("bundle/")
+        bundle.predict({"user": ["u1", "u2"], "item": ["i7", "i8"]})["score"]
+        bundle.predict(frame, keep=["user"])
+        ```
+    """
+
+    def __init__(self, path: str | Path, *, device: str = "cpu") -> None:
+        self.path = Path(path)
+        self._scorer = Scorer(self.path, device=device)
+
+    def __repr__(self) -> str:
+        return f"Bundle({str(self.path)!r})"
+
+    @property
+    def columns(self) -> list[str]:
+        """Names of the raw columns that scoring reads."""
+        return self._scorer.columns
+
+    @property
+    def tasks(self) -> list[str]:
+        """Names of the tasks, in the order of the columns of scores."""
+        return self._scorer.tasks
+
+    def predict(
+        self,
+        rows: "ArrowTable | pl.LazyFrame | Mapping[str, object] | Sequence[Mapping[str, object]]",
+        *,
+        keep: Sequence[str] = (),
+    ) -> pl.DataFrame:
+        """Return the predicted probabilities of rows in memory, in their order.
+
+        Args:
+            rows: a table of Polars, pandas or PyArrow, a dict of columns, a dict with the values of one row, or a list
+                of dicts with a row each. Labels are not needed, and columns that the model does not read are ignored.
+            keep: columns of `rows` to put before the scores.
+
+        Returns:
+            A frame with the column "score", or "score.TASK" for each of several tasks.
+
+        Raises:
+            DataError: a column is missing, or a value is not what the model was trained on.
+        """
+        return self._scorer.score_frame(to_polars(rows, name="rows"), keep=keep)
+
+    def predict_files(
+        self,
+        data: str | Path | Sequence[str | Path],
+        out: str | Path,
+        *,
+        keep: Sequence[str] = (),
+        on_progress: Callable[[str, int, int | None], None] | None = None,
+    ) -> int:
+        """Score files of any size piece by piece, and write the scores to a parquet file.
+
+        Args:
+            data: paths or globs of files with the columns that the model reads.
+            out: file to write; it appears when it is complete.
+            keep: columns of the files to write before the scores.
+            on_progress: called with ("scoring", rows done, rows in all if known).
+
+        Returns:
+            The number of rows.
+
+        Raises:
+            DataError: a file cannot be read, a column is missing, or a value is not what the model was trained on.
+        """
+        patterns = tuple(map(str, [data] if isinstance(data, str | Path) else data))
+        paths = find_files(patterns, Path(), "data")
+        return self._scorer.score_files(paths, Path(out), keep=keep, progress=on_progress)
