@@ -124,6 +124,11 @@ def load_object(path: str, *, where: str = "") -> Any:
     prefix = f"{where}: " if where else ""
     module = _module(module_name, path, prefix)
     if not hasattr(module, name):
+        if module_name == "__main__":
+            raise ConfigError(
+                f"{prefix}{name!r} was defined in a notebook or script, which this process does not run; define it "
+                "again before, or move it to a module and name that in the configuration"
+            )
         raise ConfigError(f"{prefix}module {module_name} has no {name!r}, got {path!r}")
     return getattr(module, name)
 

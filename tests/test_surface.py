@@ -1,6 +1,7 @@
 """What a package exports is what it says it exports."""
 
 import importlib
+import inspect
 import pkgutil
 import subprocess
 import sys
@@ -9,6 +10,7 @@ from types import ModuleType
 import pytest
 
 import recsys
+from recsys import _ORIGINS
 
 MODULES = sorted(
     module.name for module in pkgutil.walk_packages(recsys.__path__, "recsys.") if not module.name.endswith("__main__")
@@ -22,6 +24,7 @@ def public(package: ModuleType) -> set[str]:
         name
         for name, value in vars(package).items()
         if not name.startswith("_")
+        and name != "TYPE_CHECKING"
         and not isinstance(value, ModuleType)
         and (getattr(value, "__module__", None) or package.__name__).startswith(package.__name__)
     }
@@ -46,6 +49,26 @@ def test_a_module_says_what_it_exports(name: str) -> None:
     assert hasattr(importlib.import_module(name), "__all__")
 
 
+def test_the_surface_shows_what_it_exports() -> None:
+    shown = [name for name in dir(recsys) if not name.startswith("_") or name == "__version__"]
+    assert shown == sorted(recsys.__all__)
+    assert set(_ORIGINS) == set(recsys.__all__) - {"__version__"}
+    with pytest.raises(AttributeError, match="has no attribute 'trian'"):
+        recsys.trian  # noqa: B018
+
+
+@pytest.mark.parametrize("name", sorted(set(recsys.__all__) - {"__version__"}))
+def test_every_name_of_the_surface_is_typed_and_documented(name: str) -> None:
+    found = getattr(recsys, name)
+    assert (found.__doc__ or "").strip()
+    functions = [found] if inspect.isfunction(found) else [*inspect.getmembers(found, inspect.isfunction)]
+    for function in functions:
+        function = function[1] if isinstance(function, tuple) else function
+        if function.__module__.startswith("recsys.api") and not function.__name__.startswith("_"):
+            assert "return" in function.__annotations__, function
+            assert (function.__doc__ or "").strip(), function
+
+
 def imported_by(statement: str) -> set[str]:
     printed = subprocess.run(
         [sys.executable, "-c", f"{statement}; import sys; print(*sys.modules)"],
@@ -54,6 +77,13 @@ def imported_by(statement: str) -> set[str]:
         check=True,
     )
     return {name.split(".")[0] for name in printed.stdout.split()}
+
+
+def test_the_package_alone_imports_nothing_heavy() -> None:
+    heavy = {"torch", "lightning", "polars", "numpy", "pyarrow", "pydantic", "typer", "rich"}
+    assert not imported_by("import recsys") & heavy
+    assert not imported_by("import recsys; recsys.load_config") & (heavy - {"pydantic", "typer", "rich"})
+    assert not imported_by("import recsys; recsys.Run") & {"torch", "polars"}
 
 
 def test_the_configuration_needs_neither_torch_nor_polars() -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from recsys.api.frames import to_polars
+from recsys.progress import OnProgress, no_progress
 from recsys.serving import Scorer
 from recsys.sources.source import find_files
 
@@ -78,7 +79,8 @@ class Bundle:
         out: str | Path,
         *,
         keep: Sequence[str] = (),
-        on_progress: Callable[[str, int, int | None], None] | None = None,
+        on_progress: OnProgress = no_progress,
+        log: Callable[[str], None] | None = None,
     ) -> int:
         """Score files of any size piece by piece, and write the scores to a parquet file.
 
@@ -87,6 +89,7 @@ class Bundle:
             out: file to write; it appears when it is complete.
             keep: columns of the files to write before the scores.
             on_progress: called with ("scoring", rows done, rows in all if known).
+            log: called with a line for each file without a header that is read as having no label columns.
 
         Returns:
             The number of rows.
@@ -96,4 +99,6 @@ class Bundle:
         """
         patterns = tuple(map(str, [data] if isinstance(data, str | Path) else data))
         paths = find_files(patterns, Path(), "data")
-        return self._scorer.score_files(paths, Path(out), keep=keep, progress=on_progress)
+        for path in self._scorer.unlabelled(paths) if log is not None else ():
+            log(f"{path}: has no header and is short by the label: read without it")
+        return self._scorer.score_files(paths, Path(out), keep=keep, on_progress=on_progress)

@@ -32,7 +32,7 @@ class ArrowTable(Protocol):
 Frame = "ArrowTable | pl.LazyFrame"
 """A table in memory."""
 Rows = "Frame | Mapping[str, object] | Sequence[Mapping[str, object]]"
-"""A frame, a dict of columns, a dict with the values of one row, or a list of dicts with a row each."""
+"""A frame, a dict of columns, a dict with the values of one row (not all of them lists), or a list of such dicts."""
 Data = "Frame | str | Path | Sequence[str | Path]"
 """A frame, or paths and globs of files."""
 
@@ -67,14 +67,19 @@ def to_polars(rows: Any, *, name: str) -> "pl.DataFrame":
         if is_frame(rows):
             return pl.DataFrame(rows)
         if isinstance(rows, Mapping):
-            is_row = not any(isinstance(value, Sequence) and not isinstance(value, str) for value in rows.values())
-            arrays = any(hasattr(value, "__array__") and getattr(value, "ndim", 1) for value in rows.values())
-            return pl.DataFrame([rows]) if is_row and not arrays else pl.DataFrame(dict(rows))
+            is_row = not all(_is_column(value) for value in rows.values())
+            return pl.DataFrame([rows]) if is_row else pl.DataFrame(dict(rows))
         if isinstance(rows, Sequence) and all(isinstance(row, Mapping) for row in rows):
             return pl.DataFrame(list(rows), infer_schema_length=None)
     except (pl.exceptions.PolarsError, TypeError, ValueError) as error:
         raise DataError(f"{name}: cannot be read as a table: {str(error).splitlines()[0]}") from error
     raise DataError(f"{name}: must be a data frame, a dict of columns or a list of rows, got {type(rows).__name__}")
+
+
+def _is_column(value: object) -> bool:
+    if isinstance(value, str | bytes):
+        return False
+    return isinstance(value, Sequence) or bool(getattr(value, "ndim", hasattr(value, "__array__")))
 
 
 def frame_file(frame: Any, folder: Path, *, name: str) -> Path:

@@ -1,13 +1,17 @@
 """A run folder, opened: its configuration, figures and predictions, and what its best model can do."""
 
-import json
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Literal
 
 from recsys.api.frames import data_files
+from recsys.api.quiet import quiet_packages
 from recsys.errors import DataError
+from recsys.progress import OnProgress, no_progress
+from recsys.run_folder import RunFolder
 
 if TYPE_CHECKING:
     import polars as pl
@@ -15,6 +19,9 @@ if TYPE_CHECKING:
     from recsys.api.bundle import Bundle
     from recsys.api.frames import ArrowTable
     from recsys.config import Config
+    from recsys.data.prepared import PreparedSplit
+    from recsys.training.build import LoadedModel
+    from recsys.training.inspect import FieldAttention, HistoryWeights
 
 __all__ = ["Run"]
 
@@ -43,8 +50,8 @@ class Run:
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
-        if not (self.path / "config.yaml").exists():
-            raise DataError(f"{self.path}: not a run folder: it has no config.yaml")
+        self._folder = RunFolder(self.path)
+        self._folder.require_run()
 
     def __repr__(self) -> str:
         return f"Run({str(self.path)!r})"
@@ -57,12 +64,12 @@ class Run:
         """The configuration that was trained, with all defaults and with its globs expanded."""
         from recsys.config import load_config
 
-        return load_config(self.path / "config.yaml")
+        return load_config(self._folder.config)
 
     @property
     def is_finished(self) -> bool:
         """Whether the training has come to its end; if not, `recsys.train(..., resume=run)` goes on with it."""
-        return (self.path / "metrics.json").exists()
+        return self._folder.metrics.exists()
 
     @property
     def metrics(self) -> dict[str, float]:
@@ -71,17 +78,13 @@ class Run:
         Raises:
             DataError: the run is not finished.
         """
-        if not self.is_finished:
-            raise DataError(f"{self.path}: has no metrics.json: train it to the end first (resume it)")
-        metrics: dict[str, float] = json.loads((self.path / "metrics.json").read_text())
-        return metrics
+        return self._folder.read_metrics()
 
     def history(self) -> "pl.DataFrame":
         """Return a row for each epoch so far: "epoch", "train.loss", "valid.auc", ..."""
         import polars as pl
 
-        path = self.path / "metrics.jsonl"
-        return pl.read_ndjson(path) if path.exists() else pl.DataFrame()
+        return pl.DataFrame(self._folder.read_epochs(), infer_schema_length=None)
 
     def predictions(self, split: Literal["test", "valid"] = "test") -> "pl.DataFrame":
         """Return label, score, and weight and group if the configuration has them, in the order of the split's rows.
@@ -93,7 +96,7 @@ class Run:
         """
         import polars as pl
 
-        path = self.path / "predictions" / f"{split}.parquet"
+        path = self._folder.predictions(split)
         if not path.exists():
             raise DataError(f"{path}: is not there: the run is not finished, or had no {split} rows")
         return pl.read_parquet(path)
@@ -104,7 +107,7 @@ class Run:
         *,
         out: str | Path | None = None,
         device: Literal["cpu", "cuda"] | None = None,
-        on_progress: Callable[[str, int, int | None], None] | None = None,
+        on_progress: OnProgress = no_progress,
     ) -> dict[str, float]:
         """Score other rows with the best epoch and return the metrics: "auc", "logloss", ...
 
@@ -120,16 +123,21 @@ class Run:
         Raises:
             DataError: the rows do not hold the columns that the run was trained on, or `out` is one of the files.
         """
-        from recsys.serving.output import check_output
-        from recsys.sources.source import find_files
-        from recsys.training.evaluate import evaluate_files
+        with quiet_packages(), data_files(data) as (paths, is_in_memory):
+            from recsys.config import DataSection
+            from recsys.serving.output import check_output
+            from recsys.sources.source import find_files
+            from recsys.training.evaluate import evaluate_files
 
-        with data_files(data) as (paths, is_frame):
             if out is not None:
                 check_output(Path(out), find_files(tuple(paths), Path(), "data"))
-            target = None if out is None else Path(out)
             return evaluate_files(
-                self.path, paths, out=target, device=device, progress=on_progress, are_arrow_files=is_frame
+                self.path,
+                paths,
+                out=None if out is None else Path(out),
+                device=device,
+                on_progress=on_progress,
+                section=DataSection() if is_in_memory else None,
             )
 
     def export(self, out: str | Path) -> "Bundle":
@@ -142,11 +150,62 @@ class Run:
             DataError: the run is not finished.
             ExportError: the exported model does not score as the trained one.
         """
-        from recsys.api.bundle import Bundle
-        from recsys.export import export_run
+        with quiet_packages():
+            from recsys.api.bundle import Bundle
+            from recsys.export import export_run
 
-        export_run(self.path, Path(out))
-        return Bundle(out)
+            export_run(self.path, Path(out))
+            return Bundle(out)
 
-    def field_attention(self, data: Any) -> Any:
-        raise NotImplementedError
+    def field_attention(
+        self, data: "ArrowTable | pl.LazyFrame | str | Path | Sequence[str | Path]"
+    ) -> "FieldAttention":
+        """Return what the fields of an AutoInt model attend to, averaged over rows.
+
+        Args:
+            data: a data frame, or paths or globs of files.
+
+        Raises:
+            ConfigError: the model has another tower.
+            DataError: there are no rows, or they do not hold the columns that the run was trained on.
+        """
+        with self._encoded(data) as (model, split):
+            from recsys.training.inspect import field_attention
+
+            return field_attention(model, split)
+
+    def history_weights(
+        self, data: "ArrowTable | pl.LazyFrame | str | Path | Sequence[str | Path]"
+    ) -> "HistoryWeights":
+        """Return the weights that a DIN model gives to the entries of each row's history.
+
+        Args:
+            data: a data frame, or paths or globs of files.
+
+        Raises:
+            ConfigError: the model has another tower, or no history.
+            DataError: there are no rows, or they do not hold the columns that the run was trained on.
+        """
+        with self._encoded(data) as (model, split):
+            from recsys.training.inspect import history_weights
+
+            return history_weights(model, split)
+
+    @contextmanager
+    def _encoded(self, data: Any) -> "Iterator[tuple[LoadedModel, PreparedSplit]]":
+        """Yield the model of the best epoch on the CPU, and raw rows as it reads them."""
+        with (
+            quiet_packages(),
+            data_files(data) as (paths, is_in_memory),
+            TemporaryDirectory(prefix="recsys-") as scratch,
+        ):
+            from recsys.config import DataSection
+            from recsys.data.prepare import prepare_split
+            from recsys.sources.source import find_files
+            from recsys.training.build import load_run
+            from recsys.training.strategy import pick_device
+
+            model = load_run(self.path, device=pick_device("cpu"))
+            files = find_files(tuple(paths), Path(), "data")
+            section = DataSection() if is_in_memory else model.resolved.config.data
+            yield model, prepare_split(model.resolved, model.state, files, section, Path(scratch) / "rows")

@@ -1,15 +1,14 @@
 """The program `recsys`: its table of commands, and what happens when one of them fails."""
 
-import logging
 import os
 import sys
-import warnings
 from collections.abc import Callable
 from typing import Annotated, Any, NoReturn
 
 import typer
 
 from recsys import __version__
+from recsys.api.quiet import hide_package_warnings
 from recsys.cli import commands
 from recsys.console import log
 from recsys.environment.worker import Failure, is_launched, tell_launcher
@@ -64,8 +63,7 @@ def recsys(
 
 def main() -> None:
     """Run the command line; an error that the user can mend ends with its message and exit code 2."""
-    if not sys.warnoptions:
-        _hide_warnings_of_packages()
+    hide_package_warnings()
     try:
         app()
     except (RecsysError, OSError) as error:
@@ -80,11 +78,3 @@ def _refuse(message: str) -> NoReturn:
         sys.exit(2)
     log(f"error: {message}", style="red")
     sys.exit(2)
-
-
-def _hide_warnings_of_packages() -> None:
-    """Hide deprecations inside packages, which are for their authors; `python -W default` shows them."""
-    logging.getLogger("torchrec").setLevel(logging.ERROR)  # how it has formed its groups
-    for package in ("torch", "torchrec", "fbgemm_gpu", "lightning"):
-        warnings.filterwarnings("ignore", module=rf"{package}(\.|$)")
-    logging.getLogger("torch.fx._symbolic_trace").setLevel(logging.ERROR)  # torchrec calls what torch has renamed

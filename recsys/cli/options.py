@@ -5,9 +5,9 @@ from typing import Annotated, Literal
 
 import typer
 
-__all__ = ["DEFAULT_CACHE", "CacheDir", "ConfigFile", "DataDir", "Device", "RunFolder", "data_options"]
+from recsys.api.defaults import DEFAULT_CACHE
 
-DEFAULT_CACHE = Path(".recsys-cache")
+__all__ = ["CacheDir", "ConfigFile", "DataDir", "Device", "RunFolder", "data_options"]
 
 ConfigFile = Annotated[Path, typer.Argument(help="A feature config or a run.yaml.", show_default=False)]
 RunFolder = Annotated[Path, typer.Argument(help="The folder of a run, such as runs/NAME.", show_default=False)]

@@ -1,106 +1,86 @@
-"""`recsys train`: in this process, or in several that this one starts; and how to go on with what was stopped."""
+"""`recsys train`: what it prints, in one process or in several, and how to go on with what was stopped."""
 
 import os
 import shlex
-import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import Any
 
+from recsys.api.defaults import config_name, new_run_folder
+from recsys.api.run import Run
+from recsys.api.train import launch_training, train
 from recsys.cli.progress import progress_reports
 from recsys.config import Config
 from recsys.console import log
 from recsys.environment.worker import is_launched, place
-from recsys.errors import DataError, Preempted
-from recsys.launch import launch
+from recsys.errors import Preempted
 from recsys.run_folder import RunFolder
 
-if TYPE_CHECKING:
-    from recsys.training.run import TrainResult
-
-__all__ = ["Training", "config_name", "figures", "new_run_folder", "train_here", "train_on"]
+__all__ = ["figures", "train_here", "train_on"]
 
 
-class Training(NamedTuple):
-    """One invocation of `recsys train`."""
+def train_on(
+    devices: int, config: Path, argv: list[str], *, name: str | None, runs_dir: Path, resume: Path | None
+) -> int:
+    """Train in several new processes, all in the folder that is chosen here; return the exit code.
 
-    argv: list[str]
-    """The config, and the options that must be repeated to go on."""
-    resume: Path | None
-    """Run folder to go on with; None starts a new run."""
-    new_folder: Callable[[], Path]
-    """Returns the folder of a new run."""
-
-
-def train_on(devices: int, training: Training) -> int:
-    """Train in as many new processes, all in the folder that is chosen here; return the exit code.
+    Args:
+        devices: number of processes.
+        config: the configuration.
+        argv: `config` and the options that must be repeated to go on.
+        name: of a new run.
+        runs_dir: folder of new runs.
+        resume: folder of a stopped run.
 
     Raises:
         DataError: the folder is in use.
     """
-    folder = training.resume or training.new_folder()
+    folder = resume or new_run_folder(name, runs_dir, default=config_name(config))
     log(f"starting {devices} processes{_crowd(devices)}")
-    named = ["--name", folder.name, "--runs-dir", str(folder.parent)]
-    again = ["--devices", str(devices)]
 
     def go_on(code: int) -> str | None:
-        return None if code == 2 else command_to_go_on(training.argv + again, folder)  # it would be refused again
+        again = [*argv, "--devices", str(devices)]
+        return None if code == 2 else command_to_go_on(again, folder)  # it would be refused again
 
-    options = named if training.resume is None else ["--resume", str(folder)]
-    return launch(["train", *training.argv, *options], devices, go_on=go_on)
+    return launch_training(argv, devices, folder, is_resume=resume is not None, go_on=go_on)
 
 
-def train_here(
-    training: Training,
-    config: Config,
-    *,
-    data_dir: Path,
-    cache_dir: Path,
-    device: Literal["cpu", "cuda"] | None,
-    plan: Path | None,
-) -> "TrainResult | None":
-    """Train in this process, beside others if the environment says so; return what came of it, on rank 0 only.
+def train_here(config: Config, argv: list[str], *, resume: Path | None, **options: Any) -> Run | None:
+    """Train in this process, beside others if the environment says so; return the run, on rank 0 only.
+
+    Args:
+        config: the checked configuration.
+        argv: its path and the options that must be repeated to go on.
+        resume: folder of a stopped run.
+        options: others of `recsys.train`.
 
     Raises:
         Preempted: a SIGTERM came, and what is needed to go on is saved.
     """
-    from recsys.ranks import broadcast  # not at the top: torch takes seconds to import
-    from recsys.ranks.join import process_group
     from recsys.ranks.signals import stopping_on_sigterm
-    from recsys.training.run import train as train_run
-    from recsys.training.strategy import pick_device
 
-    folder = training.resume
+    folder = resume
+
+    def on_start(new: Path) -> None:
+        nonlocal folder
+        folder = new
+        if resume is None:
+            log(f"run folder: {new}")
 
     def say_how_it_ended(ending: str) -> None:
         """Say it once, unless the process that started this one will."""
-        own = place()
-        if not is_launched() and (own is None or own.rank == 0):
-            command = command_to_go_on(training.argv, folder)
+        if not is_launched() and _is_first():
+            command = command_to_go_on(argv, folder)
             log(ending if command is None else f"{ending}; to go on: {command}")
 
     try:
-        with (
-            stopping_on_sigterm(lambda: say_how_it_ended("stopped by SIGTERM")),
-            process_group(pick_device(device).type) as world,
-            progress_reports() as on_progress,
-        ):
-            if training.resume is None:
-                folder = broadcast(training.new_folder() if world.is_rank_zero else None)
-                if world.is_rank_zero:
-                    log(f"run folder: {folder}")
-            assert folder is not None
-            trained = train_run(
+        with stopping_on_sigterm(lambda: say_how_it_ended("stopped by SIGTERM")), progress_reports() as on_progress:
+            run = train(
                 config,
-                data_dir=data_dir,
-                cache_dir=cache_dir,
-                folder=folder,
-                resume=training.resume is not None,
-                device=device,
-                world=world,
-                plan=plan,
+                resume=resume,
+                on_start=on_start,
                 on_progress=on_progress,
-                say=log,
+                log=log,
+                **options,
             )
     except KeyboardInterrupt:
         say_how_it_ended("interrupted")
@@ -108,7 +88,13 @@ def train_here(
     except Preempted:
         say_how_it_ended("stopped by SIGTERM")
         raise
-    return trained if world.is_rank_zero else None
+    return run if _is_first() else None
+
+
+def _is_first() -> bool:
+    """Return whether this process speaks for all that train together."""
+    own = place()
+    return own is None or own.rank == 0
 
 
 def _crowd(devices: int) -> str:
@@ -122,27 +108,6 @@ def command_to_go_on(argv: list[str], folder: Path | None) -> str | None:
     if folder is None or not RunFolder(folder).is_run:
         return None
     return shlex.join(["recsys", "train", argv[0], "--resume", str(folder), *argv[1:]])
-
-
-def new_run_folder(config: Path, name: str | None, runs_dir: Path) -> Path:
-    """Return a folder for a new run: as named, or called like the config, with a number if that is taken.
-
-    Raises:
-        DataError: the named folder is in use.
-    """
-    if name is not None:
-        folder = runs_dir / name
-        if folder.exists():
-            raise DataError(f"{folder}: exists already; choose another --name, or go on with it by --resume {folder}")
-        return folder
-    base = config_name(config)
-    numbered = (runs_dir / (base if n == 1 else f"{base}-{n}") for n in range(1, sys.maxsize))
-    return next(folder for folder in numbered if not folder.exists())
-
-
-def config_name(config: Path) -> str:
-    """Return how runs of a config are called: like its file, or like its folder for run.yaml and config.yaml."""
-    return config.resolve().parent.name if config.stem in ("run", "config") else config.stem
 
 
 def figures(metrics: dict[str, float], split: str) -> str:

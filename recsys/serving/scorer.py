@@ -19,7 +19,7 @@ from recsys.progress import OnProgress, no_progress
 from recsys.serving.bundle import open_bundle
 from recsys.serving.output import ParquetFile, check_output
 from recsys.sources.formats import CsvFile
-from recsys.sources.location import RowLocation
+from recsys.sources.location import RowLocation, no_column
 from recsys.sources.source import Source, open_source
 
 __all__ = ["CHUNK_ROWS", "Scorer"]
@@ -103,10 +103,7 @@ class Scorer:
             DataError: a file cannot be read, a column is missing, a value is not what the model was trained on, or
                 `out` is one of the files, a folder, or named like a file of another format.
         """
-        keep = list(dict.fromkeys(keep))
-        clash = [name for name in keep if name in self.score_columns]
-        if clash:
-            raise DataError(f"keep: column {clash[0]!r} has the name of a score")
+        keep = self._kept(keep)
         check_output(out, paths)
         source = self._open(paths, data)
         total = source.num_rows()
@@ -122,6 +119,18 @@ class Scorer:
                 file.write(self._scored(kept, np.zeros((0, len(self.tasks)))))
         return num_rows
 
+    def score_frame(self, frame: pl.DataFrame, *, keep: Sequence[str] = ()) -> pl.DataFrame:
+        """Return the scores of raw rows as columns named `score_columns`, after the columns to `keep`.
+
+        Raises:
+            DataError: as `score`; or a column to keep is missing, or has the name of a score.
+        """
+        keep = self._kept(keep)
+        for name in keep:
+            if name not in frame.columns:
+                raise no_column("", name, frame.columns)
+        return self._scored(frame.select(keep), self.score(frame))
+
     def unlabelled(self, paths: Sequence[Path]) -> list[Path]:
         """Return the files without a header that are read as having no label columns, since they are short by these.
 
@@ -131,6 +140,12 @@ class Scorer:
         labels = set(self._bundle.resolved.config.labels.values())
         files = [file for file in self._open(paths).files if isinstance(file, CsvFile) and not file.has_header]
         return [file.path for file in files if not labels & set(file.columns)]
+
+    def _kept(self, keep: Sequence[str]) -> list[str]:
+        clash = [name for name in keep if name in self.score_columns]
+        if clash:
+            raise DataError(f"keep: column {clash[0]!r} has the name of a score")
+        return list(dict.fromkeys(keep))
 
     def _open(self, paths: Sequence[Path], data: DataSection | None = None) -> Source:
         config = self._bundle.resolved.config

@@ -26,7 +26,14 @@ _WEIGHT_NAMES = ("sample_weight", "row_weight")
 _LEAK_ROWS = 100_000
 
 
-def suggest_for_file(path: Path, *, label: str, separator: str | None = None, header: bool = True) -> str:
+def suggest_for_file(
+    path: Path,
+    *,
+    label: str,
+    separator: str | None = None,
+    header: bool = True,
+    paths: Sequence[str] | None = None,
+) -> str:
     """Look at the first million rows of a file and return a commented config.
 
     Args:
@@ -34,6 +41,7 @@ def suggest_for_file(path: Path, *, label: str, separator: str | None = None, he
         label: column with 0 and 1; in a file without a header `col_1` is the first column.
         separator: of a csv file, where its format does not tell.
         header: whether the first line of a csv file names its columns.
+        paths: of the training files, as they are to stand in the config; by default `path`.
 
     Raises:
         DataError: the file cannot be read, there is no such column, or it does not hold 0 and 1.
@@ -51,7 +59,7 @@ def suggest_for_file(path: Path, *, label: str, separator: str | None = None, he
         raise no_column(str(path), label, names)
     frame = next(open_source([path], data).frames(names, _LEAK_ROWS), pl.DataFrame(schema=names))
     leaks = single_column_auc(frame, label, names)
-    return suggest_config(columns, label=label, paths=[str(path)], data=data, leaks=leaks)
+    return suggest_config(columns, label=label, paths=[str(path)] if paths is None else paths, data=data, leaks=leaks)
 
 
 def suggest_config(

@@ -56,8 +56,11 @@ def _head(label: ColumnProfile, group: str | None, weight: str | None) -> Iterat
 
 
 def _tail(lines: Sequence[Line], paths: Sequence[str], data: DataSection) -> Iterator[str]:
-    yield "data:"
-    yield f"  train: {_value(paths[0] if len(paths) == 1 else list(paths))}"
+    if paths:
+        yield "data:"
+        yield f"  train: {_value(paths[0] if len(paths) == 1 else list(paths))}"
+    else:
+        yield "# data: {train: FILES}  # or hand the rows to recsys.train"
     time = next((line.name for line in lines if line.spec["type"] == "datetime"), None)
     yield "  # Without `valid` and `test` the rows are dealt 80/10/10 at random."
     if time is not None:

@@ -9,7 +9,7 @@ import torch
 from torchrec.distributed.model_parallel import DistributedModelParallel
 
 from recsys.checkpoint.load import load_checkpoint
-from recsys.config import ResolvedConfig, load_config, resolve
+from recsys.config import DataSection, ResolvedConfig, load_config, resolve
 from recsys.data.prepare import prepare_split
 from recsys.data.prepared import PreparedSplit
 from recsys.data.reader import Reader
@@ -118,9 +118,14 @@ def score_alone(built: LoadedModel, split: PreparedSplit, *, on_progress: OnProg
 
 
 def score_files(
-    built: LoadedModel, paths: Sequence[Path], scratch: Path, *, on_progress: OnProgress = no_progress
+    built: LoadedModel,
+    paths: Sequence[Path],
+    scratch: Path,
+    *,
+    data: DataSection | None = None,
+    on_progress: OnProgress = no_progress,
 ) -> Scores:
     """Prepare raw files into the new folder `scratch` with the run's fitted state, and score them, on one process."""
-    data = built.resolved.config.data
-    split = prepare_split(built.resolved, built.state, paths, data, scratch, on_progress)
+    section = data or built.resolved.config.data
+    split = prepare_split(built.resolved, built.state, paths, section, scratch, on_progress)
     return score_alone(built, split, on_progress=on_progress)

@@ -3,7 +3,7 @@
 import json
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from difflib import ndiff
 from functools import partial
@@ -74,6 +74,7 @@ def train(
     device: str | None = None,
     world: World = SINGLE_PROCESS,
     plan: Path | None = None,
+    callbacks: Sequence[Callback] = (),
     on_progress: OnProgress = no_progress,
     say: Callable[[str], None] = print,
 ) -> TrainResult:
@@ -88,6 +89,7 @@ def train(
         device: "cpu" or "cuda"; the best there is when not given.
         world: what `ranks.join` returned.
         plan: a file that says which rank holds which part of which table; what is fastest by estimate when not given.
+        callbacks: the user's own, called after ours but before the checkpoint is written.
         on_progress: called on rank 0 as preparing, training and scoring go on.
         say: on rank 0 told one line after each epoch, and before all of them what is doubtful about the configuration.
 
@@ -113,7 +115,7 @@ def train(
     place = partial(_place, prepared=prepared, folder=folder, device=placed, world=world, plan=plan, say=say)
     with explaining_out_of_memory(lambda: largest_tables(RunFolder(folder).sharding_plan, world.rank)):
         built = build(prepared.resolved, prepared.state, device=placed, world=world, place=place)
-        done = _fit(built, prepared, folder, resume=resume, device=placed, on_progress=on_progress, say=say)
+        done = _fit(built, prepared, folder, callbacks, resume=resume, device=placed, on_progress=on_progress, say=say)
         load_checkpoint(RunFolder(folder).best_checkpoint, built.model)
         metrics = broadcast(_evaluate(built, prepared, folder, on_progress) | _figures(built, done))
     if world.is_rank_zero:
@@ -203,6 +205,7 @@ def _fit(
     built: LoadedModel,
     prepared: Prepared,
     folder: Path,
+    own_callbacks: Sequence[Callback],
     *,
     resume: bool,
     device: torch.device,
@@ -235,7 +238,7 @@ def _fit(
     if not progress.finished:
         train_data, valid_data = _readers(built, prepared, progress, task)
         stages = Stages(progress, keeper, built, steps_per_epoch=train_data.reader.num_batches, say=say)
-        callbacks = _callbacks(built, progress, report, stages, keeper)
+        callbacks = _callbacks(built, progress, report, stages, own_callbacks, keeper)
         callbacks.append(ShowRows(progress, train_data.reader.num_rows, config.batch_size, on_progress))
         trainer = _trainer(built, folder, callbacks, device)
         done = trainer.fit_loop.epoch_progress.current
@@ -251,7 +254,12 @@ def _fit(
 
 
 def _callbacks(
-    built: LoadedModel, progress: Progress, report: EpochReport, stages: Stages, keeper: Checkpoints
+    built: LoadedModel,
+    progress: Progress,
+    report: EpochReport,
+    stages: Stages,
+    own: Sequence[Callback],
+    keeper: Checkpoints,
 ) -> list[Callback]:
     """Return what happens after each batch and each validation, in this order."""
     config = built.resolved.config.train
@@ -261,7 +269,7 @@ def _callbacks(
     callbacks.append(stages)
     if config.early_stopping is not None:
         callbacks.append(StopEarly(progress, config.early_stopping))
-    return [*callbacks, keeper]  # last: it saves what the others decided
+    return [*callbacks, *own, keeper]  # last: it saves what the others decided
 
 
 def _readers(built: LoadedModel, prepared: Prepared, progress: Progress, task: CtrTask) -> tuple[_Epochs, _Once]:

@@ -149,6 +149,14 @@ def test_the_hint_after_ctrl_c_names_the_same_folders(recsys: Recsys, monkeypatc
     assert err.splitlines()[1] == f"interrupted; to go on: {command}"
 
 
+@pytest.fixture
+def a_run(recsys: Recsys) -> None:
+    """Make what looks like a run folder from outside."""
+    Path("runs/a").mkdir(parents=True)
+    Path("runs/a/config.yaml").touch()
+
+
+@pytest.mark.usefixtures("a_run")
 def test_metrics_that_are_not_defined_are_null(recsys: Recsys, monkeypatch: pytest.MonkeyPatch) -> None:
     metrics = {"auc": float("nan"), "logloss": 0.5}
     monkeypatch.setattr(training_evaluate, "evaluate_files", lambda *arguments, **options: metrics)
@@ -157,6 +165,7 @@ def test_metrics_that_are_not_defined_are_null(recsys: Recsys, monkeypatch: pyte
     assert err.startswith("null: not defined on these rows")
 
 
+@pytest.mark.usefixtures("a_run")
 def test_evaluate_does_not_overwrite_what_it_reads(recsys: Recsys) -> None:
     ROWS.write_parquet("log.parquet")
     code, _, err = recsys("evaluate", "runs/a", "*.parquet", "--out", "log.parquet")
@@ -168,6 +177,7 @@ def test_a_path_that_cannot_be_written_is_named(recsys: Recsys) -> None:
     assert (code, err.splitlines()[-1]) == (2, "error: log.csv: cannot be read or written: File exists")
 
 
+@pytest.mark.usefixtures("a_run")
 def test_a_data_error_is_a_refusal(recsys: Recsys, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*arguments: Any, **options: Any) -> None:
         raise DataError("here: rule, value")

@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-from recsys.cli import train as cli_train
 from tests.cli.conftest import Recsys
 from tests.training.logs import write_config, write_log
 
@@ -28,7 +27,7 @@ def launched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
 
     write_config(tmp_path / "run.yaml")
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(cli_train, "launch", launch)
+    monkeypatch.setattr("recsys.api.train.launch", launch)
     return noted
 
 

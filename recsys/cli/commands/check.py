@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from recsys.cli.options import DEFAULT_CACHE, CacheDir, ConfigFile, DataDir
+from recsys.api.defaults import DEFAULT_CACHE
+from recsys.cli.options import CacheDir, ConfigFile, DataDir
 
 __all__ = ["check"]
 

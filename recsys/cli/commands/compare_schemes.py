@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from recsys.cli.options import DEFAULT_CACHE, CacheDir, ConfigFile, DataDir
+from recsys.api.defaults import DEFAULT_CACHE
+from recsys.cli.options import CacheDir, ConfigFile, DataDir
 
 __all__ = ["compare_schemes"]
 
@@ -34,8 +35,8 @@ def compare_schemes(
 
     Example: `recsys compare-schemes run.yaml --schemes full,hash,hash/per_feature --budgets 0.1,10MB --seeds 3`
     """
+    from recsys.api.defaults import config_name
     from recsys.cli.compare import run_comparison
-    from recsys.cli.train import config_name
 
     folder = out or Path("compare") / config_name(config)
     options = {"schemes": schemes, "budgets": budgets, "seeds": seeds, "processes": processes}

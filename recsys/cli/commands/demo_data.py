@@ -23,9 +23,8 @@ def demo_data(
 
     Example: `recsys demo-data demo/data --rows 300000`
     """
-    from recsys.data.synthetic import generate, generate_wide
+    from recsys.api.init import demo_data as write_demo_data
 
     with progress_reports() as on_progress:
-        made = (generate if shape == "shop" else generate_wide)(folder, rows=rows, seed=seed, on_progress=on_progress)
-    best = made.bayes_auc["test"]
+        best = write_demo_data(folder, rows=rows, shape=shape, seed=seed, on_progress=on_progress)["test"]
     log(f"{folder}: {rows:,} rows; the best AUC possible on test is {best:.4f}")

@@ -26,14 +26,10 @@ def evaluate(
 
     Example: `recsys evaluate runs/NAME data/other.parquet`
     """
-    from recsys.serving.output import check_output
-    from recsys.sources.source import find_files
-    from recsys.training.evaluate import evaluate_files
+    from recsys.api.run import Run
 
-    if out is not None:
-        check_output(out, find_files(tuple(data), Path(), "data"))
     with progress_reports() as on_progress:
-        metrics = evaluate_files(run, data, out=out, device=device, on_progress=on_progress)
+        metrics = Run(run).evaluate(data, out=out, device=device, on_progress=on_progress)
     shown = {name: None if math.isnan(value) else value for name, value in metrics.items()}  # JSON has no NaN
     print(json.dumps(shown, indent=2))
     if None in shown.values():

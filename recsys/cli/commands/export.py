@@ -19,7 +19,7 @@ def export(
 
     Example: `recsys export runs/NAME --out bundle/`
     """
-    from recsys.export import export_run
+    from recsys.api.run import Run
 
-    export_run(run, out)
+    Run(run).export(out)
     log(f"{out}: model.pt scores its golden rows as training did")

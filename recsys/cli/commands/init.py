@@ -18,6 +18,6 @@ def init(
 
     Example: `recsys init data/train.parquet --label click > feature_configs/mine.yaml`
     """
-    from recsys.suggest.suggest import suggest_for_file
+    from recsys.api.init import init as suggest
 
-    print(suggest_for_file(data, label=label, separator=separator, header=header), end="")
+    print(suggest(data, label=label, separator=separator, header=header), end="")

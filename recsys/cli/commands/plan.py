@@ -6,7 +6,8 @@ from typing import Annotated, Literal
 
 import typer
 
-from recsys.cli.options import DEFAULT_CACHE, CacheDir, ConfigFile, DataDir, data_options
+from recsys.api.defaults import DEFAULT_CACHE
+from recsys.cli.options import CacheDir, ConfigFile, DataDir, data_options
 
 __all__ = ["plan"]
 

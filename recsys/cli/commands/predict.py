@@ -21,13 +21,9 @@ def predict(
 
     Example: `recsys predict bundle/ data/other.parquet --out scores.parquet --keep user_id`
     """
-    from recsys.serving import Scorer
-    from recsys.sources.source import find_files
+    from recsys.api.bundle import Bundle
 
-    paths = find_files(tuple(data), Path(), "data")
-    scorer = Scorer(bundle)
-    for path in scorer.unlabelled(paths):
-        log(f"{path}: has no header and is short by the label: read without it")
+    opened = Bundle(bundle)
     with progress_reports() as on_progress:
-        rows = scorer.score_files(paths, out, keep=keep or [], on_progress=on_progress)
+        rows = opened.predict_files(data, out, keep=keep or (), on_progress=on_progress, log=log)
     log(f"{out}: {rows:,} scores")

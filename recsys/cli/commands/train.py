@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from recsys.cli.options import DEFAULT_CACHE, CacheDir, ConfigFile, DataDir, Device, data_options
+from recsys.api.defaults import DEFAULT_CACHE, DEFAULT_RUNS
+from recsys.cli.options import CacheDir, ConfigFile, DataDir, Device, data_options
 
 __all__ = ["train"]
 
@@ -17,7 +18,7 @@ def train(
     name: Annotated[
         str | None, typer.Option(help="Name of the run; by default that of the config, with a number if it is taken.")
     ] = None,
-    runs_dir: Annotated[Path, typer.Option(help="Folder in which run folders are made.")] = Path("runs"),
+    runs_dir: Annotated[Path, typer.Option(help="Folder in which run folders are made.")] = DEFAULT_RUNS,
     resume: Annotated[Path | None, typer.Option(help="Run folder of a stopped training to go on with.")] = None,
     cache_dir: CacheDir = DEFAULT_CACHE,
     device: Device = None,
@@ -42,17 +43,26 @@ def train(
     `recsys train run.yaml --devices 2`, or on each of four hosts
     `torchrun --nnodes 4 --nproc-per-node 8 ... -m recsys train run.yaml`
     """
-    from recsys.cli.train import Training, figures, new_run_folder, train_here, train_on
-    from recsys.config import load_config
+    from recsys.api.config import load_config
+    from recsys.cli.train import figures, train_here, train_on
     from recsys.environment.worker import place
 
     loaded = load_config(config)
     argv = [str(config), *data_options(data_dir, cache_dir)]
     argv += [] if device is None else ["--device", device]
     argv += [] if plan is None else ["--plan", str(plan)]
-    training = Training(argv, resume, lambda: new_run_folder(config, name, runs_dir))
     if devices > 1 and place() is None:
-        sys.exit(train_on(devices, training))
-    trained = train_here(training, loaded, data_dir=data_dir, cache_dir=cache_dir, device=device, plan=plan)
-    if trained is not None:
-        print(f"{trained.folder}: {figures(trained.metrics, 'test' if 'test.auc' in trained.metrics else 'valid')}")
+        sys.exit(train_on(devices, config, argv, name=name, runs_dir=runs_dir, resume=resume))
+    run = train_here(
+        loaded,
+        argv,
+        resume=resume,
+        data_dir=data_dir,
+        cache_dir=cache_dir,
+        name=name,
+        runs_dir=runs_dir,
+        device=device,
+        plan=plan,
+    )
+    if run is not None:
+        print(f"{run.path}: {figures(run.metrics, 'test' if 'test.auc' in run.metrics else 'valid')}")

@@ -1,0 +1,79 @@
+"""A first configuration from a look at the data, and data to try it on."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from recsys.api.frames import data_files
+from recsys.progress import OnProgress, no_progress
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from recsys.api.frames import ArrowTable
+
+__all__ = ["demo_data", "init"]
+
+
+def init(
+    data: "ArrowTable | pl.LazyFrame | str | Path",
+    label: str,
+    *,
+    separator: str | None = None,
+    header: bool = True,
+    out: str | Path | None = None,
+) -> str:
+    """Look at the columns of the data and return the YAML of a configuration, with comments.
+
+    `load_config` and `train` take the text. That of a data frame names no files: pass the frame to `train` as well.
+
+    Args:
+        data: a data frame, or the path of a parquet, csv, tsv or Arrow file; its first million rows are read.
+        label: column with 0 and 1; in a file without a header, `col_1` is the first column.
+        separator: character between the columns of a csv file.
+        header: whether the first line of a csv file names its columns.
+        out: YAML file to write the text to.
+
+    Raises:
+        DataError: the data cannot be read, there is no such column, or it does not hold 0 and 1.
+
+    Example:
+        ```python
+        config = recsys.init(frame, label="click")
+        run = recsys.train(config, train=frame)
+        ```
+    """
+    from recsys.suggest.suggest import suggest_for_file
+
+    with data_files(data) as (paths, is_in_memory):
+        text = suggest_for_file(
+            Path(paths[0]), label=label, separator=separator, header=header, paths=[] if is_in_memory else None
+        )
+    if out is not None:
+        Path(out).write_text(text, encoding="utf-8")
+    return text
+
+
+def demo_data(
+    folder: str | Path,
+    *,
+    rows: int = 300_000,
+    shape: Literal["shop", "criteo"] = "shop",
+    seed: int = 1,
+    on_progress: OnProgress = no_progress,
+) -> dict[str, float]:
+    """Write a synthetic click log with a config.yaml, and return the best possible AUC of each split.
+
+    Args:
+        folder: new folder of the log.
+        rows: number of rows in all splits together.
+        shape: "shop" has histories, for DIN; "criteo" has 13 numbers and 26 ids.
+        seed: equal seeds give equal logs.
+        on_progress: called with (stage, rows done, rows in all if known).
+
+    Raises:
+        DataError: the folder holds something, or there are too few rows.
+    """
+    from recsys.data.synthetic import generate, generate_wide
+
+    make = generate if shape == "shop" else generate_wide
+    return make(Path(folder), rows=rows, seed=seed, on_progress=on_progress).bayes_auc

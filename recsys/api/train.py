@@ -1,0 +1,186 @@
+"""Training from Python: in this process, beside others that torchrun has started, or in processes that it starts."""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any, Literal
+
+from recsys.api.config import load_config, with_data
+from recsys.api.defaults import DEFAULT_CACHE, DEFAULT_RUNS, config_name, new_run_folder
+from recsys.api.quiet import quiet_packages
+from recsys.api.run import Run
+from recsys.config import Config, dump
+from recsys.environment.worker import place
+from recsys.errors import ConfigError, Preempted, RecsysError
+from recsys.launch import launch
+from recsys.progress import OnProgress, no_progress
+
+if TYPE_CHECKING:
+    import polars as pl
+    from lightning.pytorch.callbacks import Callback
+
+    from recsys.api.frames import ArrowTable
+
+__all__ = ["launch_training", "train"]
+
+
+def train(
+    config: "str | Path | Mapping[str, Any] | Config",
+    *,
+    train: "ArrowTable | pl.LazyFrame | str | Path | Sequence[str | Path] | None" = None,
+    valid: "ArrowTable | pl.LazyFrame | str | Path | Sequence[str | Path] | None" = None,
+    test: "ArrowTable | pl.LazyFrame | str | Path | Sequence[str | Path] | None" = None,
+    data_dir: str | Path = ".",
+    cache_dir: str | Path = DEFAULT_CACHE,
+    name: str | None = None,
+    runs_dir: str | Path = DEFAULT_RUNS,
+    resume: "Run | str | Path | None" = None,
+    device: Literal["cpu", "cuda"] | None = None,
+    devices: int = 1,
+    plan: str | Path | None = None,
+    callbacks: "Sequence[Callback]" = (),
+    on_start: Callable[[Path], None] | None = None,
+    on_progress: OnProgress = no_progress,
+    log: Callable[[str], None] | None = print,
+) -> Run:
+    """Prepare the data (cached), train, evaluate the best epoch, and return the run.
+
+    Args:
+        config: what `load_config` takes: the path of a YAML file, YAML text, a dict, or a checked configuration.
+        train: training rows in place of `data.train`: a data frame, or paths or globs of files.
+        valid: validation rows in place of `data.valid`.
+        test: test rows in place of `data.test`.
+        data_dir: folder that relative paths of the section `data` start at.
+        cache_dir: folder where prepared data is kept between runs; may be deleted at any time.
+        name: name of the run's folder; by default that of the configuration, with a number if it is taken.
+        runs_dir: folder in which run folders are made.
+        resume: a stopped run to go on with, trained with the same configuration and data.
+        device: "cpu" or "cuda"; by default cuda where there is one.
+        devices: processes that train together, each on a device of this host. torchrun, which starts the processes
+            itself, overrides it; then every process must call this function.
+        plan: file that says which device holds which part of which table; by default the fastest by estimate.
+        callbacks: Lightning callbacks of your own. They are called after those that report and decide, and before the
+            checkpoint is written; checkpoints do not hold their state.
+        on_start: called with the run's folder before the training begins.
+        on_progress: called with (stage, rows done, rows in all if known) during long work.
+        log: called with a line after each epoch, and with warnings about the configuration; None for silence.
+
+    Raises:
+        ConfigError: the configuration is not valid, or not that of the run to go on with.
+        DataError: the data does not hold what the configuration says, or a run of this name exists.
+        Preempted: a SIGTERM came, and what is needed to go on is saved; a `SystemExit` with code 75.
+
+    Example:
+        ```python
+        run = recsys.train("run.yaml", data_dir="data")
+        run = recsys.train({"label": "click", "features": {"user": {"type": "id"}}}, train=frame)
+        ```
+    """
+    checked = with_data(
+        load_config(config, cache_dir=cache_dir), {"train": train, "valid": valid, "test": test}, cache_dir
+    )
+    default = _default_name(checked)
+
+    def choose_folder() -> Path:
+        return new_run_folder(name, Path(runs_dir), default=default) if resume is None else Path(resume)
+
+    if devices > 1 and place() is None:
+        if callbacks:
+            raise ConfigError("callbacks: cannot be handed to other processes; start this script by torchrun instead")
+        options = _options(data_dir=data_dir, cache_dir=cache_dir, device=device, plan=plan)
+        return _train_on_devices(checked, options, devices, choose_folder(), is_resume=resume is not None)
+    return _train_here(
+        checked,
+        choose_folder,
+        is_resume=resume is not None,
+        on_start=on_start,
+        data_dir=Path(data_dir),
+        cache_dir=Path(cache_dir),
+        device=device,
+        plan=None if plan is None else Path(plan),
+        callbacks=callbacks,
+        on_progress=on_progress,
+        say=log or _silent,
+    )
+
+
+def launch_training(
+    argv: Sequence[str],
+    devices: int,
+    folder: Path,
+    *,
+    is_resume: bool,
+    go_on: Callable[[int], str | None] = lambda _: None,
+) -> int:
+    """Run `recsys train ARGV` in several new processes, all in one run folder, and return the exit code.
+
+    Args:
+        argv: the configuration and options of each process.
+        devices: number of processes.
+        folder: of the run.
+        is_resume: the folder is that of a stopped run.
+        go_on: given the exit code, returns the command that goes on with the training, if there is one.
+    """
+    where = ["--resume", str(folder)] if is_resume else ["--name", folder.name, "--runs-dir", str(folder.parent)]
+    return launch(["train", *argv, *where], devices, go_on=go_on)
+
+
+def _train_here(
+    config: Config,
+    choose_folder: Callable[[], Path],
+    *,
+    is_resume: bool,
+    device: Literal["cpu", "cuda"] | None,
+    on_start: Callable[[Path], None] | None,
+    **options: Any,
+) -> Run:
+    """Train in this process, beside others if the environment says so: rank 0 chooses the folder for all."""
+    with quiet_packages():
+        from recsys.ranks import broadcast  # not at the top: torch takes seconds to import
+        from recsys.ranks.join import process_group
+        from recsys.training.run import train as train_run
+        from recsys.training.strategy import pick_device
+
+        with process_group(pick_device(device).type) as world:
+            folder = choose_folder() if is_resume else broadcast(choose_folder() if world.is_rank_zero else None)
+            assert folder is not None
+            if on_start is not None and world.is_rank_zero:
+                on_start(folder)
+            train_run(config, folder=folder, resume=is_resume, device=device, world=world, **options)
+    return Run(folder)
+
+
+def _train_on_devices(config: Config, options: list[str], devices: int, folder: Path, *, is_resume: bool) -> Run:
+    text = dump(config)
+    if local := re.search(r"\b__main__:\w+", text):
+        raise ConfigError(
+            f"{local.group()} is defined in a notebook or script, from which {devices} new processes cannot import it; "
+            "move it to a module"
+        )
+    with TemporaryDirectory(prefix="recsys-") as scratch:
+        path = Path(scratch) / "run.yaml"
+        path.write_text(text, encoding="utf-8")
+        code = launch_training([str(path), *options], devices, folder, is_resume=is_resume)
+    if code == 130:
+        raise KeyboardInterrupt
+    if code == Preempted.EXIT_CODE:
+        raise Preempted
+    if code:
+        raise RecsysError(f"{folder}: training on {devices} devices failed with exit code {code}; the reason is above")
+    return Run(folder)
+
+
+def _options(**given: object) -> list[str]:
+    named = {name.replace("_", "-"): value for name, value in given.items() if value is not None}
+    return [word for name, value in named.items() for word in (f"--{name}", str(value))]
+
+
+def _default_name(config: Config) -> str:
+    """Return what a run is called after its configuration: "run" if that was made in Python."""
+    location = config.source.place(())
+    return "run" if location is None or not Path(location.file).suffix else config_name(Path(location.file))
+
+
+def _silent(_line: str) -> None:
+    """Print nothing."""

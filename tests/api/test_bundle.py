@@ -1,0 +1,58 @@
+"""Scoring rows in memory."""
+
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+import recsys
+from recsys.errors import DataError
+from tests.training.logs import clicks, run, write_log
+
+ROWS = clicks(50, seed=7).drop("click", "buy", "weight")
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> recsys.Bundle:
+    log = write_log(tmp_path_factory.mktemp("log"))
+    return recsys.Run(run(log, log / "run").folder).export(log / "bundle")
+
+
+def test_it_says_what_it_reads_and_predicts(bundle: recsys.Bundle) -> None:
+    assert sorted(bundle.columns) == sorted(ROWS.columns)
+    assert bundle.tasks == ["label"]
+    assert repr(bundle) == f"Bundle({str(bundle.path)!r})"
+
+
+def test_a_frame_columns_and_rows_are_scored_alike(bundle: recsys.Bundle) -> None:
+    scores = bundle.predict(ROWS)
+    assert scores.schema == {"score": pl.Float64}
+    assert scores.height == 50
+    for other in (ROWS.to_arrow(), ROWS.lazy(), ROWS.to_dict(as_series=False), ROWS.to_dicts()):
+        assert bundle.predict(other).equals(scores)
+    one = bundle.predict(ROWS.row(3, named=True))["score"].item()
+    assert one == pytest.approx(scores["score"][3], abs=1e-6)
+
+
+def test_columns_can_be_kept_beside_the_scores(bundle: recsys.Bundle) -> None:
+    scores = bundle.predict(ROWS, keep=["item", "user"])
+    assert scores.columns == ["item", "user", "score"]
+    assert scores["user"].equals(ROWS["user"])
+    with pytest.raises(DataError, match="no column 'usr'; did you mean 'user'"):
+        bundle.predict(ROWS, keep=["usr"])
+
+
+def test_a_missing_column_is_named(bundle: recsys.Bundle) -> None:
+    with pytest.raises(DataError, match="price"):
+        bundle.predict(ROWS.drop("price"))
+
+
+def test_files_are_scored_into_a_file(bundle: recsys.Bundle, tmp_path: Path) -> None:
+    ROWS.write_parquet(tmp_path / "rows.parquet")
+    assert bundle.predict_files(tmp_path / "*.parquet", tmp_path / "out" / "scores.parquet") == 50
+    assert pl.read_parquet(tmp_path / "out" / "scores.parquet").equals(bundle.predict(ROWS))
+
+
+def test_a_folder_that_is_no_bundle_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="is not a bundle"):
+        recsys.Bundle(tmp_path)

@@ -1,0 +1,66 @@
+"""What a run folder tells, and what its best model does."""
+
+import json
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+import recsys
+from recsys.errors import ConfigError, DataError
+from tests.training.logs import clicks, make_config, run, write_log
+
+TEST = clicks(400, seed=2)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> recsys.Run:
+    log = write_log(tmp_path_factory.mktemp("log"))
+    config = make_config(log / "autoint", model={"tower": "autoint", "dim": 8, "heads": 2, "attention_dim": 8})
+    return recsys.Run(run(log, log / "run", config).folder)
+
+
+def test_it_reads_what_lies_in_the_folder(trained: recsys.Run) -> None:
+    assert trained.is_finished
+    assert trained.metrics == json.loads((trained.path / "metrics.json").read_text())
+    assert trained.history()["epoch"].to_list() == [1, 2, 3]
+    assert trained.config.model.tower == "autoint"
+    assert trained.predictions().columns == ["label", "score", "group"]
+    assert trained.predictions("valid").height == 400
+    assert repr(trained) == f"Run({str(trained.path)!r})"
+
+
+def test_other_rows_are_evaluated_from_memory_or_files(trained: recsys.Run, tmp_path: Path) -> None:
+    from_memory = trained.evaluate(TEST, device="cpu", out=tmp_path / "scores.parquet")
+    assert from_memory == trained.evaluate(trained.path.parent / "test.parquet", device="cpu")
+    assert from_memory["auc"] == trained.metrics["test.auc"]
+    assert pl.read_parquet(tmp_path / "scores.parquet").equals(trained.predictions())
+
+
+def test_attention_is_averaged_over_rows(trained: recsys.Run) -> None:
+    found = trained.field_attention(TEST)
+    assert found.names == ["user", "item", "seen", "price"]
+    with pytest.raises(ConfigError, match="din"):
+        trained.history_weights(TEST)
+
+
+def test_it_is_exported_as_a_bundle_that_scores_alike(trained: recsys.Run, tmp_path: Path) -> None:
+    bundle = trained.export(tmp_path / "bundle")
+    difference = bundle.predict(TEST.drop("click"))["score"] - trained.predictions()["score"]
+    assert difference.abs().max() < 1e-6
+
+
+def test_a_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="not a run folder"):
+        recsys.Run(tmp_path)
+
+
+def test_a_run_that_is_not_finished_has_no_figures(tmp_path: Path) -> None:
+    (tmp_path / "config.yaml").touch()
+    begun = recsys.Run(tmp_path)
+    assert not begun.is_finished
+    assert begun.history().is_empty()
+    with pytest.raises(DataError, match=r"has no metrics.json"):
+        _ = begun.metrics
+    with pytest.raises(DataError, match="the run is not finished, or had no test rows"):
+        begun.predictions()
