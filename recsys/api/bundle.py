@@ -99,6 +99,7 @@ class Bundle:
         """
         patterns = tuple(map(str, [data] if isinstance(data, str | Path) else data))
         paths = find_files(patterns, Path(), "data")
-        for path in self._scorer.unlabelled(paths) if log is not None else ():
-            log(f"{path}: has no header and is short by the label: read without it")
+        if log is not None:
+            for path in self._scorer.unlabelled(paths):
+                log(f"{path}: has no header and is short by the label: read without it")
         return self._scorer.score_files(paths, Path(out), keep=keep, on_progress=on_progress)
