@@ -17,7 +17,7 @@ from recsys.config import ResolvedConfig
 from recsys.embeddings import Batch, FeatureVocabulary, Layout, Lookup, unpack_lookups
 from recsys.embeddings.scheme import physical_name
 from recsys.towers import Behaviour, BehaviourInputs, Tower, TowerInputs, build_tower
-from recsys.towers.layers import segment_sum
+from recsys.towers.inputs import make_behaviours, pool
 
 __all__ = ["CtrModel", "Output", "TowerBatch", "TowerInputMap", "layout_of", "tower_inputs"]
 
@@ -53,7 +53,7 @@ class TowerInputMap(NamedTuple):
     @classmethod
     def of(cls, resolved: ResolvedConfig) -> "TowerInputMap":
         """Return the wiring for the plan's tower: sequences are behaviours if it uses them, else fields."""
-        ids = [field for field in resolved.fields if field.kind != "number"]
+        ids = [field for field in resolved.fields if field.has_ids]
         if not resolved.config.model.uses_behaviours:
             return cls([field.name for field in ids], {})
         return cls([field.name for field in ids if field.kind != "sequence"], resolved.behaviours())
@@ -106,6 +106,8 @@ class DenseArch(nn.Module):
     def __init__(self, resolved: ResolvedConfig, layout: Layout) -> None:
         super().__init__()
         self.wiring = TowerInputMap.of(resolved)
+        self.sequences = list(self.wiring.behaviours.values())
+        self.targets = [resolved.targets_of(names) for names in self.sequences]
         self.layout = layout
         self.schemes = nn.ModuleDict({physical_name(name, ""): scheme for name, scheme in layout.schemes.items()})
         self.tower = build_tower(tower_inputs(resolved, layout, self.wiring), resolved.config.model)
@@ -123,7 +125,7 @@ class DenseArch(nn.Module):
         vectors = {name: self._combine(name, rows[name], batch) for name in rows}
         fields = [self._pool(name, vectors[name], batch) for name in self.wiring.fields]
         flat = torch.cat(fields, dim=1) if fields else batch.numbers.new_zeros(batch.num_rows, 0)
-        behaviours = [self._behaviour(names, vectors, batch) for names in self.wiring.behaviours.values()]
+        behaviours = make_behaviours(self.sequences, self.targets, vectors, batch.lengths)
         return TowerBatch(flat, batch.numbers, behaviours)
 
     def _combine(self, name: str, rows: list[Tensor], batch: Batch) -> Tensor:
@@ -137,17 +139,7 @@ class DenseArch(nn.Module):
         read = self.layout.reads[name]
         if read.form == "single":
             return vectors
-        lengths = batch.lengths[name]
-        summed = segment_sum(vectors, lengths) if read.form == "jagged" else vectors
-        return summed / lengths.clamp(min=1).unsqueeze(1) if read.field.pooling == "mean" else summed
-
-    def _behaviour(self, names: list[str], vectors: dict[str, Tensor], batch: Batch) -> Behaviour:
-        targets = [self.layout.reads[name].field.vocabulary for name in names]
-        return Behaviour(
-            target=torch.cat([vectors[target] for target in targets if target], dim=1),
-            history=torch.cat([vectors[name] for name in names], dim=1),
-            lengths=batch.lengths[names[0]],
-        )
+        return pool(vectors, batch.lengths[name], read.field.pooling, is_summed=read.form == "bag")
 
     def _scheme_loss(self, batch: Batch) -> Tensor:
         losses = [scheme.pop_aux_loss() for scheme in self.layout.schemes.values()]
@@ -166,12 +158,11 @@ def tower_inputs(resolved: ResolvedConfig, layout: Layout, wiring: TowerInputMap
     dims = {name: layout.schemes[read.scheme].width(read.feature_index) for name, read in layout.reads.items()}
     behaviours = []
     for names in wiring.behaviours.values():
-        targets = [layout.reads[name].field.vocabulary for name in names]
-        places = [wiring.fields.index(target) for target in targets if target]
+        places = [wiring.fields.index(target) for target in resolved.targets_of(names)]
         behaviours.append(BehaviourInputs(places, sum(dims[name] for name in names)))
     return TowerInputs(
         dims=[dims[name] for name in wiring.fields],
-        num_numbers=sum(field.kind == "number" for field in resolved.fields),
+        num_numbers=len(resolved.fields_of_kind("number")),
         behaviours=behaviours,
         num_tasks=len(resolved.config.labels),
     )

@@ -18,9 +18,9 @@ from recsys.data.prepare import find_prepared
 from recsys.data.splits import time_keys
 from recsys.data.targets import target_columns, targets
 from recsys.errors import ConfigError, DataError
-from recsys.features.canonical import canonical, input_columns
 from recsys.features.fit import Fitting, key_kinds
 from recsys.features.state import TransformState
+from recsys.features.transform import canonicalize, input_columns
 from recsys.sources.source import RowChunk, Source, find_files, open_source
 
 __all__ = ["show_plan"]
@@ -122,26 +122,26 @@ def _sampled(resolved: ResolvedConfig, source: Source) -> Sample:
     fitting = Fitting(resolved)
     split = resolved.config.data.split
     times = [split.column] if isinstance(split, TimeSplit) else []
-    for piece in source.pieces(list(dict.fromkeys(input_columns(resolved) + target_columns(resolved.config) + times))):
-        kept = piece._replace(frame=piece.frame[: SAMPLE_ROWS - fitting.num_rows])
+    for chunk in source.chunks(list(dict.fromkeys(input_columns(resolved) + target_columns(resolved.config) + times))):
+        kept = chunk._replace(frame=chunk.frame[: SAMPLE_ROWS - fitting.num_rows])
         problems = _problems(kept, resolved, TransformState(key_kinds=kinds), times)
         if problems:
             raise DataError("\n".join(problems))
-        fitting.add(canonical(kept.frame, resolved, TransformState(key_kinds=kinds), kept.place))
-        if len(kept.frame) < len(piece.frame) or fitting.num_rows == SAMPLE_ROWS:
+        fitting.add(canonicalize(kept.frame, resolved, TransformState(key_kinds=kinds), kept.location))
+        if len(kept.frame) < len(chunk.frame) or fitting.num_rows == SAMPLE_ROWS:
             return Sample(fitting.finish(kinds), whole=False)
     if not fitting.num_rows:
         raise DataError(f"data.train: no training rows in {', '.join(str(file.path) for file in source.files)}")
     return Sample(fitting.finish(kinds), whole=True)
 
 
-def _problems(piece: RowChunk, resolved: ResolvedConfig, state: TransformState, times: list[str]) -> list[str]:
+def _problems(chunk: RowChunk, resolved: ResolvedConfig, state: TransformState, times: list[str]) -> list[str]:
     """Return the first problem of the targets, of the times to split by, and of each feature."""
-    frame, place = piece.frame, piece.place
+    frame, location = chunk.frame, chunk.location
     parts = [replace(resolved, features={name: feature}) for name, feature in resolved.features.items()]
-    checks: list[Callable[[], object]] = [partial(targets, frame, resolved.config, place)]
-    checks += [partial(time_keys, frame[column], resolved, place) for column in times]
-    checks += [partial(canonical, frame, part, state, place) for part in parts]
+    checks: list[Callable[[], object]] = [partial(targets, frame, resolved.config, location)]
+    checks += [partial(time_keys, frame[column], resolved, location) for column in times]
+    checks += [partial(canonicalize, frame, part, state, location) for part in parts]
     problems = []
     for check in checks:
         try:
@@ -196,8 +196,8 @@ def _features(resolved: ResolvedConfig, sizes: Mapping[str, Size], table_bytes: 
     of_field = {name: table for table in resolved.tables for name in table.fields}
     for field in resolved.fields:
         feature = resolved.features[field.feature]
-        if field.kind == "number":
-            shown.add_row(field.name, "number", "", "", "", "1", "")
+        if not field.has_ids:
+            shown.add_row(field.name, feature.type, "", "", "", "1", "")
             continue
         table = of_field[field.name]
         size = sizes.get(resolved.vocabulary_of(field), Size(None))
@@ -205,18 +205,13 @@ def _features(resolved: ResolvedConfig, sizes: Mapping[str, Size], table_bytes: 
         shown.add_row(
             field.name,
             feature.type,
-            f"of {field.vocabulary}" if field.kind == "sequence" else _vocabulary(feature),
+            feature.vocabulary_form(),
             "any" if field.open else str(size),
             f"{table.name} ({table.spec.scheme})",
             str(table.dim),
             table_bytes.get(table.name, "?") if alone else '"',
         )
     return shown
-
-
-def _vocabulary(feature: object) -> str:
-    vocabulary = getattr(feature, "vocabulary", "fixed")
-    return "listed" if isinstance(vocabulary, tuple) else str(vocabulary)
 
 
 def _count(things: tuple[object, ...], name: str) -> str:

@@ -9,7 +9,7 @@ import torch
 from recsys.cli.dense_cost import tower_of
 from recsys.cli.plan_cost import say, show_cost
 from recsys.cli.progress import progress_reports
-from recsys.config import Config, Field, IdsFeature, ResolvedConfig, SequenceFeature, load_config, resolve
+from recsys.config import Config, Field, ResolvedConfig, load_config, resolve
 from recsys.config.budget import budget_bytes, read_budget
 from recsys.data.lengths import mean_lengths
 from recsys.data.prepare import prepare
@@ -143,10 +143,10 @@ def _known(config: Config) -> tuple[ResolvedConfig, dict[str, FeatureVocabulary]
 
 
 def _max_len(resolved: ResolvedConfig, field: Field) -> int:
-    feature = resolved.features[field.feature]
-    assert isinstance(feature, IdsFeature | SequenceFeature)
-    return feature.max_len
+    limit = resolved.features[field.feature].list_limit()
+    assert limit is not None, f"{field.name} holds no lists"
+    return limit.max_len
 
 
 def _lists(resolved: ResolvedConfig) -> list[Field]:
-    return list(resolved.fields_of_kind("ids", "sequence"))
+    return [field for field in resolved.fields if field.is_list]

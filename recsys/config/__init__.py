@@ -7,21 +7,25 @@ json_schema() -> dict            for editors
 """
 
 from recsys.config.dump import dump
-from recsys.config.features import (
+from recsys.config.feature_types import (
     BucketFeature,
+    ColumnSection,
     CrossFeature,
     DatetimeFeature,
     DatetimePart,
     Feature,
+    FeatureSection,
+    Field,
     IdFeature,
     IdsFeature,
     NumberFeature,
     SequenceFeature,
+    register_feature_type,
 )
 from recsys.config.load import load_config
 from recsys.config.problems import did_you_mean
 from recsys.config.resolve import MissingColumn, missing_columns, resolve
-from recsys.config.resolved import Field, ResolvedConfig, ResolvedTable
+from recsys.config.resolved import ResolvedConfig, ResolvedTable
 from recsys.config.run import (
     Communication,
     Config,
@@ -51,6 +55,7 @@ from recsys.config.warn import warnings_of
 __all__ = [
     "AutoIntModel",
     "BucketFeature",
+    "ColumnSection",
     "Communication",
     "Config",
     "CrossFeature",
@@ -63,6 +68,7 @@ __all__ = [
     "DinModel",
     "EarlyStopping",
     "Feature",
+    "FeatureSection",
     "Field",
     "FmModel",
     "FractionSplit",
@@ -90,6 +96,7 @@ __all__ = [
     "json_schema",
     "load_config",
     "missing_columns",
+    "register_feature_type",
     "resolve",
     "warnings_of",
 ]

@@ -2,9 +2,9 @@
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 
+from recsys.config.feature_types import Field
 from recsys.config.globs import is_glob, overlaps
 from recsys.config.problems import KeyPath, Problem, did_you_mean
-from recsys.config.resolved import Field
 from recsys.config.schemes import TableSection
 
 __all__ = ["assign"]

@@ -5,10 +5,9 @@ from collections.abc import Collection, Iterator
 from recsys.config.assign import assign
 from recsys.config.check_features import check_features
 from recsys.config.check_tables import check_tables
-from recsys.config.features import SequenceFeature
 from recsys.config.globs import is_glob
 from recsys.config.problems import KeyPath, Problem
-from recsys.config.resolved import column_of, fields_of
+from recsys.config.resolved import fields_of
 from recsys.config.run import Config, DataSection, TimeSplit
 
 __all__ = ["check"]
@@ -36,7 +35,7 @@ def check(config: Config, *, broken: Collection[KeyPath] = ()) -> list[Problem]:
     if not any(path[0] == "tables" for path in broken):
         is_model_sound = ("model",) not in broken
         problems += check_tables(config, fields, table_of, unsure=unsure, is_model_sound=is_model_sound)
-    has_sequence = any(isinstance(feature, SequenceFeature) for feature in config.features.values())
+    has_sequence = any(feature.kind == "sequence" for feature in config.features.values())
     if config.model.needs_behaviours and not has_sequence and not unsure:
         text = f"{config.model.tower} needs at least one feature of type sequence"
         problems.append(Problem(("model", "tower"), text))
@@ -51,9 +50,10 @@ def _columns(config: Config) -> Iterator[Problem]:
             yield Problem(("label", task), f"column {column!r} is already the label of task {tasks[column]!r}")
         tasks.setdefault(column, task)
     for name, feature in config.features.items():
-        if not is_glob(name) and column_of(name, feature) in tasks:
-            key = () if column_of(name, feature) == name else ("column",)
-            yield Problem(("features", name, *key), f"reads the label column {column_of(name, feature)!r}")
+        read = feature.column_of(name)
+        if not is_glob(name) and read in tasks:
+            key = () if read == name else ("column",)
+            yield Problem(("features", name, *key), f"reads the label column {read!r}")
     split = config.data.split
     others: dict[KeyPath, str | None] = {("weight",): config.weight, ("group",): config.group}
     others["data", "split", "column"] = split.column if isinstance(split, TimeSplit) else None

@@ -5,7 +5,6 @@ from typing import Any, get_args
 
 from pydantic_core import ErrorDetails
 
-from recsys.config.features import Feature
 from recsys.config.problems import KeyPath, Problem, did_you_mean
 from recsys.config.run import Config, Split
 from recsys.config.section import CUSTOM, DIMS, UNIONS, Section
@@ -18,7 +17,7 @@ def _members(union: Any) -> dict[str, type[Section]]:
     return {member_tag.tag: section for section, member_tag in members}
 
 
-_STATIC = [_members(union) for union in (Feature, Split)]
+_STATIC = [_members(Split)]
 
 
 def _families() -> list[dict[str, type[Section]]]:

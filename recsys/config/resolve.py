@@ -6,14 +6,14 @@ from typing import NamedTuple
 
 from recsys.config.assign import assign
 from recsys.config.check import check
-from recsys.config.features import Feature
+from recsys.config.feature_types import FeatureSection, Field
 from recsys.config.globs import is_glob, matches
 from recsys.config.problems import Problem, did_you_mean
-from recsys.config.resolved import Field, Kind, ResolvedConfig, ResolvedTable, column_of, fields_of
+from recsys.config.resolved import ResolvedConfig, ResolvedTable, fields_of
 from recsys.config.run import Config, TimeSplit
 from recsys.config.schemes.full import FullTable
 
-__all__ = ["Field", "Kind", "MissingColumn", "ResolvedConfig", "ResolvedTable", "missing_columns", "resolve"]
+__all__ = ["MissingColumn", "missing_columns", "resolve"]
 
 
 def resolve(config: Config, columns: Sequence[str]) -> ResolvedConfig:
@@ -30,7 +30,7 @@ def resolve(config: Config, columns: Sequence[str]) -> ResolvedConfig:
     Raises:
         ConfigError: a glob matches nothing, two match the same, or the expanded config is not valid.
     """
-    features: dict[str, Feature] = {}
+    features: dict[str, FeatureSection] = {}
     origins: dict[str, str] = {}
     problems: list[Problem] = []
     free = _free_columns(config, columns)
@@ -64,11 +64,11 @@ def _free_columns(config: Config, columns: Sequence[str]) -> list[str]:
     if isinstance(config.data.split, TimeSplit):
         taken.add(config.data.split.column)
     literal = {name: feature for name, feature in config.features.items() if not is_glob(name)}
-    taken |= {column_of(name, feature) for name, feature in literal.items()} | set(literal)
+    taken |= {feature.column_of(name) for name, feature in literal.items()} | set(literal)
     return [column for column in columns if column not in taken]
 
 
-def _starred(features: dict[str, Feature], origins: dict[str, str]) -> Iterator[Problem]:
+def _starred(features: dict[str, FeatureSection], origins: dict[str, str]) -> Iterator[Problem]:
     for name in features:
         if is_glob(name):
             text = f"matches column {name!r}, whose * or ? would be read as a glob; give it a name and `column`"

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, PrivateAttr, WithJsonSchema
 
-from recsys.config.features import Feature
+from recsys.config.feature_types import Feature
 from recsys.config.problems import Source
 from recsys.config.schemes import Table
 from recsys.config.section import BY_SHAPE, Section, chosen_by, shape_tag, tag

@@ -17,12 +17,11 @@ from recsys.data.prepared import Prepared, PreparedSplit, SplitWriter, read_mani
 from recsys.data.splits import SPLITS, Cut, NoCut, RandomCut, SplitName, TimeCut, time_keys
 from recsys.data.targets import target_columns, target_schema, targets
 from recsys.errors import DataError
-from recsys.features.canonical import canonical, input_columns
 from recsys.features.fingerprint import HASH_VERSION, Keys
 from recsys.features.fit import Fitting, key_kinds
 from recsys.features.parallel import in_order
 from recsys.features.state import TransformState
-from recsys.features.transform import arrow_type, encode
+from recsys.features.transform import arrow_type, canonicalize, encode, input_columns
 from recsys.files import atomic_folder
 from recsys.progress import OnProgress, no_progress
 from recsys.sources.source import RowChunk, Source, find_files, open_source
@@ -164,9 +163,9 @@ def _cut(job: _Job, on_progress: OnProgress) -> Cut:
     column, source = job.split.column, job.sources["train"]
 
     def times() -> Iterator[Keys]:
-        for piece in source.pieces([column]):
-            yield time_keys(piece.frame[column], job.resolved, piece.place)
-            on_progress("time split", piece.first_row + len(piece.frame), source.num_rows())
+        for chunk in source.chunks([column]):
+            yield time_keys(chunk.frame[column], job.resolved, chunk.location)
+            on_progress("time split", chunk.first_row + len(chunk.frame), source.num_rows())
 
     return TimeCut.at_shares(times, column, job.resolved, valid=valid, test=test)
 
@@ -175,16 +174,16 @@ def _fit(job: _Job, cut: Cut, on_progress: OnProgress) -> TransformState:
     resolved, source = job.resolved, job.sources["train"]
     unfitted = TransformState(key_kinds=key_kinds(resolved, source.columns))
 
-    def fitted(piece: RowChunk) -> tuple[Fitting, int]:
-        targets(piece.frame, resolved.config, piece.place)  # a wrong label is to be found now and not after fitting
-        frame = canonical(piece.frame, resolved, unfitted, piece.place)
-        numbers = cut.number(piece)
+    def fitted(chunk: RowChunk) -> tuple[Fitting, int]:
+        targets(chunk.frame, resolved.config, chunk.location)  # a wrong label is to be found now and not after fitting
+        frame = canonicalize(chunk.frame, resolved, unfitted, chunk.location)
+        numbers = cut.number(chunk)
         fitting = Fitting(resolved)
         fitting.add(frame if numbers is None else frame.filter(pl.Series(numbers == 0)))
-        return fitting, piece.first_row + len(piece.frame)
+        return fitting, chunk.first_row + len(chunk.frame)
 
     total = Fitting(resolved)
-    for fitting, done in in_order(fitted, source.pieces(_columns(resolved, cut))):
+    for fitting, done in in_order(fitted, source.chunks(_columns(resolved, cut))):
         total.merge(fitting)
         on_progress("fit", done, source.num_rows())
     if total.num_rows == 0:
@@ -205,14 +204,14 @@ def _encode(
     fields = [pa.field(field.name, arrow_type(field), nullable=False) for field in resolved.fields]
     schema = pa.schema(fields + target_schema(resolved.config))
 
-    def encoded(piece: RowChunk) -> tuple[dict[SplitName, pa.RecordBatch], int]:
-        features = encode(canonical(piece.frame, resolved, state, piece.place), resolved, state)
-        columns = features.columns + targets(piece.frame, resolved.config, piece.place)
+    def encoded(chunk: RowChunk) -> tuple[dict[SplitName, pa.RecordBatch], int]:
+        features = encode(canonicalize(chunk.frame, resolved, state, chunk.location), resolved, state)
+        columns = features.columns + targets(chunk.frame, resolved.config, chunk.location)
         batch = pa.record_batch(columns, schema=schema)
-        return _partition(batch, cut.number(piece), list(outs)), piece.first_row + len(piece.frame)
+        return _partition(batch, cut.number(chunk), list(outs)), chunk.first_row + len(chunk.frame)
 
     writers = {name: SplitWriter(out, schema) for name, out in outs.items()}
-    for batches, done in in_order(encoded, source.pieces(_columns(resolved, cut))):
+    for batches, done in in_order(encoded, source.chunks(_columns(resolved, cut))):
         for name, batch in batches.items():
             writers[name].write(batch)
         on_progress(stage, done, source.num_rows())

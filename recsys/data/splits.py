@@ -8,12 +8,13 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from recsys.config.features import DatetimeFeature
-from recsys.config.resolved import ResolvedConfig, column_of
+from recsys.config.feature_types import DatetimeFeature
+from recsys.config.resolved import ResolvedConfig
 from recsys.errors import DataError
 from recsys.features.fingerprint import NULL_KEY, Keys, mix64
 from recsys.features.quantiles import OrderedCounts, to_ordered
 from recsys.features.times import to_seconds
+from recsys.features.types import handlers_of
 from recsys.features.values import BadColumn, BadValue, to_numbers
 from recsys.sources.location import RowLocation
 from recsys.sources.source import RowChunk
@@ -28,7 +29,7 @@ Numbered = NDArray[np.uint8]
 class Cut(Protocol):
     """Says for each row to which of `SPLITS` it goes."""
 
-    def number(self, piece: RowChunk) -> Numbered | None:
+    def number(self, chunk: RowChunk) -> Numbered | None:
         """Return (rows,) indices into `SPLITS`; None if all rows are for training."""
         ...
 
@@ -36,22 +37,22 @@ class Cut(Protocol):
 class NoCut:
     """All rows are for training."""
 
-    def number(self, piece: RowChunk) -> Numbered | None:  # noqa: ARG002 - part of the protocol
+    def number(self, chunk: RowChunk) -> Numbered | None:  # noqa: ARG002 - part of the protocol
         """Return None."""
         return None
 
 
 @dataclass(frozen=True)
 class RandomCut:
-    """Deals rows by a hash of the seed and the row's number, so that it does not depend on how they are read."""
+    """Assigns rows by a hash of the seed and the row's number, so that it does not depend on how they are read."""
 
     seed: int
     valid: float
     test: float
 
-    def number(self, piece: RowChunk) -> Numbered | None:
+    def number(self, chunk: RowChunk) -> Numbered | None:
         """Return the split of each row."""
-        rows = np.arange(piece.first_row, piece.first_row + len(piece.frame), dtype=np.int64)
+        rows = np.arange(chunk.first_row, chunk.first_row + len(chunk.frame), dtype=np.int64)
         seed = mix64(np.array([self.seed], dtype=np.int64))
         uniform = (mix64(rows ^ seed).view(np.uint64) >> np.uint64(11)) * 2.0**-53
         return np.where(uniform < self.test, 2, np.where(uniform < self.test + self.valid, 1, 0)).astype(np.uint8)
@@ -66,9 +67,9 @@ class TimeCut:
     last_train: int
     last_valid: int
 
-    def number(self, piece: RowChunk) -> Numbered | None:
+    def number(self, chunk: RowChunk) -> Numbered | None:
         """Return the split of each row."""
-        times = time_keys(piece.frame[self.column], self.resolved, piece.place)
+        times = time_keys(chunk.frame[self.column], self.resolved, chunk.location)
         return (times > self.last_train).astype(np.uint8) + (times > self.last_valid).astype(np.uint8)
 
     @classmethod
@@ -90,34 +91,33 @@ class TimeCut:
         return cls(column, resolved, last_train, last_valid)
 
 
-def time_keys(series: pl.Series, resolved: ResolvedConfig, place: RowLocation) -> Keys:
+def time_keys(series: pl.Series, resolved: ResolvedConfig, location: RowLocation) -> Keys:
     """Return integers in the order of the times in a column.
 
-    A column that a datetime feature reads has that feature's format and unit. Otherwise any numbers, dates, datetimes
+    A column that a feature of times reads has that feature's format and unit. Otherwise any numbers, dates, datetimes
     or ISO 8601 texts will do.
 
     Raises:
         DataError: a time is missing or cannot be read.
     """
-    readers = [
-        f for n, f in resolved.features.items() if isinstance(f, DatetimeFeature) and column_of(n, f) == series.name
-    ]
+    readers = {n: f for n, f in resolved.features.items() if f.reads_time and f.column_of(n) == series.name}
     try:
-        keys = _time_keys(series, readers[0] if readers else None)
+        if readers:
+            keys = next(iter(handlers_of(readers).values())).canonicalize(series, "int").to_numpy()
+        else:
+            keys = _time_keys(series)
     except BadColumn as error:
-        raise place.column(series.name, str(error)) from error
+        raise location.column(series.name, str(error)) from error
     except BadValue as error:
-        raise place.value(series.name, str(error), error.position) from error
+        raise location.value(series.name, str(error), error.position) from error
     missing = np.flatnonzero(keys == NULL_KEY)
     if len(missing):
-        raise place.value(series.name, "expected a time to split by, got null", int(missing[0]))
+        raise location.value(series.name, "expected a time to split by, got null", int(missing[0]))
     return keys
 
 
-def _time_keys(series: pl.Series, feature: DatetimeFeature | None) -> Keys:
+def _time_keys(series: pl.Series) -> Keys:
     dtype = series.dtype
-    if feature is not None:
-        return to_seconds(series, feature).to_numpy()
     if isinstance(dtype, pl.Date | pl.Datetime):
         times = series.cast(pl.Datetime("us", getattr(dtype, "time_zone", None)))
         return times.dt.epoch("us").fill_null(NULL_KEY).to_numpy()

@@ -35,7 +35,7 @@ def target_schema(config: Config) -> list[pa.Field]:
     return fields
 
 
-def targets(frame: pl.DataFrame, config: Config, place: RowLocation) -> list[pa.Array]:
+def targets(frame: pl.DataFrame, config: Config, location: RowLocation) -> list[pa.Array]:
     """Read the targets of raw rows, in the order of `target_schema`.
 
     Raises:
@@ -43,34 +43,34 @@ def targets(frame: pl.DataFrame, config: Config, place: RowLocation) -> list[pa.
     """
     arrays = []
     for column in config.labels.values():
-        labels = _numbers(frame[column], place)
-        _check(labels, (labels >= 0) & (labels <= 1), frame[column], "a label of 0 or 1", place)
+        labels = _numbers(frame[column], location)
+        _check(labels, (labels >= 0) & (labels <= 1), frame[column], "a label of 0 or 1", location)
         arrays.append(pa.array(labels.astype(np.float32)))
     if config.weight is not None:
-        weights = _numbers(frame[config.weight], place)
-        _check(weights, weights >= 0, frame[config.weight], "a weight of at least 0", place)
+        weights = _numbers(frame[config.weight], location)
+        _check(weights, weights >= 0, frame[config.weight], "a weight of at least 0", location)
         arrays.append(pa.array(weights.astype(np.float32)))
     if config.group is not None:
-        arrays.append(pa.array(_group_keys(frame[config.group], place)))
+        arrays.append(pa.array(_group_keys(frame[config.group], location)))
     return arrays
 
 
-def _numbers(series: pl.Series, place: RowLocation) -> Numbers:
+def _numbers(series: pl.Series, location: RowLocation) -> Numbers:
     try:
         return to_numbers(series).to_numpy()
     except BadColumn as error:
-        raise place.column(series.name, str(error)) from error
+        raise location.column(series.name, str(error)) from error
     except BadValue as error:
-        raise place.value(series.name, str(error), error.position) from error
+        raise location.value(series.name, str(error), error.position) from error
 
 
-def _group_keys(series: pl.Series, place: RowLocation) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+def _group_keys(series: pl.Series, location: RowLocation) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
     try:
         return to_keys(series, key_kind(series.dtype)).to_numpy()
     except BadColumn as error:
-        raise place.column(series.name, str(error)) from error
+        raise location.column(series.name, str(error)) from error
     except BadValue as error:
-        raise place.value(series.name, str(error), error.position) from error
+        raise location.value(series.name, str(error), error.position) from error
 
 
 def _check(
@@ -78,10 +78,10 @@ def _check(
     good: np.ndarray[tuple[int], np.dtype[np.bool_]],
     series: pl.Series,
     promised: str,
-    place: RowLocation,
+    location: RowLocation,
 ) -> None:
     assert len(numbers) == len(good)
     if not good.all():
         position = int(np.argmin(good))
-        value = series[position]
-        raise place.value(series.name, f"expected {promised}, got {'null' if value is None else repr(value)}", position)
+        got = "null" if series[position] is None else repr(series[position])
+        raise location.value(series.name, f"expected {promised}, got {got}", position)

@@ -21,6 +21,7 @@ from torch import Tensor
 
 from recsys.config.resolved import ResolvedConfig
 from recsys.data.rows import Jagged, Rows
+from recsys.data.targets import GROUP, LABEL, WEIGHT
 from recsys.errors import DataError
 
 __all__ = ["Chunk", "Columns", "Picked", "Window", "list_chunks", "load_picked", "load_window", "read_chunks"]
@@ -51,24 +52,24 @@ class Columns:
     numbers: tuple[str, ...]
     labels: tuple[str, ...]
     weights: tuple[str, ...]
-    """`__weight`, or nothing."""
+    """`WEIGHT`, or nothing."""
     groups: tuple[str, ...]
-    """`__group`, or nothing."""
+    """`GROUP`, or nothing."""
 
     @classmethod
     def of(cls, resolved: ResolvedConfig) -> Columns:
         """Return the columns that the prepared files of `plan` have."""
         single = resolved.fields_of_kind("id")
-        lists = resolved.fields_of_kind("ids", "sequence")
+        lists = [field for field in resolved.fields if field.is_list]
         return cls(
             ids=tuple(field.name for field in single if not field.open),
             keys=tuple(field.name for field in single if field.open),
             lists=tuple(field.name for field in lists),
             open_lists=frozenset(field.name for field in lists if field.open),
-            numbers=tuple(field.name for field in resolved.fields if field.kind == "number"),
-            labels=tuple(f"__label.{task}" for task in resolved.config.labels),
-            weights=("__weight",) if resolved.config.weight else (),
-            groups=("__group",) if resolved.config.group else (),
+            numbers=tuple(field.name for field in resolved.fields_of_kind("number")),
+            labels=tuple(LABEL + task for task in resolved.config.labels),
+            weights=(WEIGHT,) if resolved.config.weight else (),
+            groups=(GROUP,) if resolved.config.group else (),
         )
 
     @property

@@ -20,6 +20,7 @@ from torch import Tensor
 from torchrec.sparse.jagged_tensor import KeyedJaggedTensor
 
 from recsys.config import Field, ResolvedConfig
+from recsys.data.alignment import find_misalignment
 from recsys.data.rows import Rows
 from recsys.embeddings.batch import Batch
 from recsys.embeddings.build import build_schemes
@@ -76,7 +77,7 @@ class Layout:
                 field = resolved.field(name)
                 scheme, feature_index = places[resolved.vocabulary_of(field)]
                 form: Literal["single", "bag", "jagged"] = "bag"
-                if field.kind == "id":
+                if not field.is_list:
                     form = "single"
                 elif regularized or not scheme.sums_bags or (jagged and field.kind == "sequence"):
                     form = "jagged"
@@ -125,7 +126,9 @@ class Layout:
         Raises:
             DataError: sequences of one behaviour have different lengths in a row.
         """
-        self._check_aligned(rows)
+        lengths = {name: jagged.lengths for name, jagged in rows.lists.items()}
+        if problem := find_misalignment(self.aligned, lengths):
+            raise DataError(problem)
         ids = self.ids(rows)
         physical = self.remap(ids)
         exchange = exchange or Exchange(SINGLE_PROCESS)
@@ -134,7 +137,7 @@ class Layout:
         most_rows = -(-rows.batch_rows // exchange.world.size)
         return Batch(
             ids=ids,
-            lengths={name: jagged.lengths for name, jagged in rows.lists.items()},
+            lengths=lengths,
             pooled=self._pooled(rows, physical, most_rows),
             slots=self._slots(rows, physical, met.most_slots),
             penalties=self._penalties(physical, row_counts, exchange) if row_counts else {},
@@ -147,18 +150,6 @@ class Layout:
             total_weight=met.total_weight,
             orders=met.orders,
         )
-
-    def _check_aligned(self, rows: Rows) -> None:
-        for leader, *others in self.aligned:
-            expected = rows.lists[leader].lengths
-            for name in others:
-                found = rows.lists[name].lengths
-                if not torch.equal(expected, found):
-                    row = int((expected != found).nonzero()[0])
-                    raise DataError(
-                        f"{leader}, {name}: sequences of one behaviour must be equally long, "
-                        f"got {int(expected[row])} and {int(found[row])} entries in one row"
-                    )
 
     @staticmethod
     def _ids(rows: Rows, read: FieldLookup) -> Tensor:

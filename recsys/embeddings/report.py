@@ -120,7 +120,7 @@ def what_if(resolved: ResolvedConfig, state: TransformState, budget: str | float
         name = next(vocabulary.name for vocabulary in vocabularies if vocabulary.num_ids is None)
         raise ConfigError(f"--what-if: {name!r} has an open vocabulary, of which no fraction can be taken; give bytes")
     names = tuple(vocabulary.name for vocabulary in vocabularies)
-    fields = tuple(field.name for field in resolved.fields if field.kind != "number")
+    fields = tuple(field.name for field in resolved.fields if field.has_ids)
     table = ResolvedTable(name="all", fields=fields, dim=dim, spec=FullTable(features=names))
     found = []
     for name, section in SCHEMES.items():

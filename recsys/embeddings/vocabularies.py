@@ -3,37 +3,28 @@
 import numpy as np
 import torch
 
-from recsys.config import BucketFeature, DatetimeFeature, Field, IdFeature, IdsFeature, ResolvedConfig
+from recsys.config import Field, ResolvedConfig
 from recsys.embeddings.scheme import FeatureVocabulary
 from recsys.features.state import TransformState
-from recsys.features.times import PART_SIZES
 
 __all__ = ["feature_vocabularies", "vocabularies_by_table", "vocabularies_without_data"]
 
 
 def feature_vocabularies(resolved: ResolvedConfig, state: TransformState) -> dict[str, FeatureVocabulary]:
     """Return each vocabulary of a plan, by the field that owns it."""
-    owners = {resolved.vocabulary_of(field): field for field in resolved.fields if field.kind != "number"}
+    owners = {resolved.vocabulary_of(field): field for field in resolved.fields if field.has_ids}
     return {owner: _vocabulary(owner, field, state) for owner, field in owners.items()}
 
 
 def vocabularies_without_data(resolved: ResolvedConfig) -> dict[str, FeatureVocabulary] | None:
     """Return each vocabulary of a plan if none is learnt from data: open or listed ones, buckets, parts of times."""
     found: dict[str, FeatureVocabulary] = {}
-    for owner in {resolved.vocabulary_of(field): None for field in resolved.fields if field.kind != "number"}:
+    for owner in {resolved.vocabulary_of(field): None for field in resolved.fields if field.has_ids}:
         field = resolved.field(owner)
-        feature = resolved.features[field.feature]
-        if field.open:
-            found[owner] = FeatureVocabulary(owner, None)
-        elif isinstance(feature, DatetimeFeature):
-            part = next(part for part in feature.parts if owner == f"{field.feature}.{part}")
-            found[owner] = FeatureVocabulary(owner, PART_SIZES[part])
-        elif isinstance(feature, BucketFeature) and feature.boundaries is not None:
-            found[owner] = FeatureVocabulary(owner, len(feature.boundaries) + 2)
-        elif isinstance(feature, IdFeature | IdsFeature) and not isinstance(feature.vocabulary, str):
-            found[owner] = FeatureVocabulary(owner, len(feature.vocabulary) + 1)
-        else:
+        num_ids = resolved.features[field.feature].num_ids(owner)
+        if num_ids is None and not field.open:
             return None
+        found[owner] = FeatureVocabulary(owner, num_ids)
     return found
 
 

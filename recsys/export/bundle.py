@@ -25,8 +25,8 @@ from recsys.export import verify
 from recsys.export.readme import readme
 from recsys.export.signature import signature
 from recsys.export.torchscript import export_module, save, script
-from recsys.features.canonical import canonical
 from recsys.features.state import TransformState
+from recsys.features.transform import canonicalize
 from recsys.files import atomic_folder, write_atomic, write_json
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ def write_bundle(
     with atomic_folder(folder) as draft:
         save(script(export_module(resolved, state, layout, tower, weights)), draft / "model.pt")
         described = signature(resolved, state, metrics=metrics, sha256=_sha256(draft / "model.pt"))
-        _write_golden(draft / "golden.parquet", canonical(golden, resolved, state).to_arrow(), expected, described)
+        _write_golden(draft / "golden.parquet", canonicalize(golden, resolved, state).to_arrow(), expected, described)
         write_json(draft / "signature.json", described)
         write_atomic(draft / "README.md", readme(folder.name, described))
         _verify(draft)

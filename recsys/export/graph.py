@@ -13,9 +13,9 @@ from torch import Tensor, nn
 
 from recsys.export.inputs import Inputs
 from recsys.towers import Behaviour
-from recsys.towers.layers import segment_sum
+from recsys.towers.inputs import make_behaviours, pool
 
-__all__ = ["Fields", "Graph", "Histories", "TableReader"]
+__all__ = ["Fields", "Graph", "Histories", "Numbers", "TableReader"]
 
 
 class TableReader(nn.Module):
@@ -41,6 +41,35 @@ class TableReader(nn.Module):
             vectors[field] = self.serving(ids[field], self.feature_indices[i])
 
 
+class Numbers(nn.Module):
+    """All number fields, of whatever types: (B, N) float32.
+
+    Args:
+        encoders: each gives some of the numbers, (B, n).
+        order: place of each number of the graph among those that the encoders give.
+    """
+
+    order: Tensor
+    nothing: Tensor
+
+    def __init__(self, encoders: list[nn.Module], order: list[int]) -> None:
+        super().__init__()
+        self.encoders = nn.ModuleList(encoders)
+        self.is_in_order = order == sorted(order)
+        self.register_buffer("order", torch.tensor(order, dtype=torch.int64))
+        self.register_buffer("nothing", torch.zeros(1, 0))
+
+    def forward(self, raw: dict[str, Tensor], num_rows: int) -> Tensor:
+        """Encode the numbers and put them side by side."""
+        parts: list[Tensor] = []
+        for encoder in self.encoders:
+            parts.append(encoder(raw))
+        if len(parts) == 0:
+            return self.nothing.expand(num_rows, 0)
+        numbers_BN = parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)
+        return numbers_BN if self.is_in_order else numbers_BN.index_select(1, self.order)
+
+
 class Fields(nn.Module):
     """Vectors of all fields side by side, lists pooled: (B, C).
 
@@ -57,14 +86,11 @@ class Fields(nn.Module):
         self.poolings = list(poolings.values())
 
     def forward(self, vectors: dict[str, Tensor], lengths: dict[str, Tensor]) -> list[Tensor]:
+        """Return the vector of each field, (B, D)."""
         fields: list[Tensor] = []
         for name, pooling in zip(self.names, self.poolings):  # noqa: B905  # TorchScript knows no strict=
             vector = vectors[name]
-            if pooling != "none":
-                vector = segment_sum(vector, lengths[name])
-                if pooling == "mean":
-                    vector = vector / lengths[name].clamp(min=1).unsqueeze(1)
-            fields.append(vector)
+            fields.append(vector if pooling == "none" else pool(vector, lengths[name], pooling, False))
         return fields
 
 
@@ -80,12 +106,8 @@ class Histories(nn.Module):
         self.targets = targets
 
     def forward(self, vectors: dict[str, Tensor], lengths: dict[str, Tensor]) -> list[Behaviour]:
-        behaviours: list[Behaviour] = []
-        for i, names in enumerate(self.sequences):
-            target = torch.cat([vectors[name] for name in self.targets[i]], dim=1)
-            history = torch.cat([vectors[name] for name in names], dim=1)
-            behaviours.append(Behaviour(target, history, lengths[names[0]]))
-        return behaviours
+        """Return each behaviour."""
+        return make_behaviours(self.sequences, self.targets, vectors, lengths)
 
 
 class Graph(nn.Module):
@@ -96,7 +118,7 @@ class Graph(nn.Module):
         *,
         inputs: Inputs,
         encoders: list[nn.Module],
-        numbers: nn.Module,
+        numbers: Numbers,
         tables: list[TableReader],
         fields: Fields,
         histories: Histories,

@@ -3,10 +3,13 @@
 Dimension key: B rows, V entries of all lists of one feature.
 """
 
+from typing import assert_never
+
 import torch
 from torch import Tensor, nn
 
-from recsys.config.features import BucketFeature, CrossFeature, Feature, IdsFeature, NumberFeature, SequenceFeature
+from recsys.config.feature_types import FeatureSection, ListLimit
+from recsys.data.alignment import find_misalignment
 
 __all__ = ["Inputs", "truncate"]
 
@@ -28,7 +31,7 @@ class Inputs(nn.Module):
     keeps_last: list[bool]
     aligned: list[list[str]]
 
-    def __init__(self, features: dict[str, Feature], aligned: list[list[str]]) -> None:
+    def __init__(self, features: dict[str, FeatureSection], aligned: list[list[str]]) -> None:
         super().__init__()
         self.integers = []
         self.floats = []
@@ -37,16 +40,25 @@ class Inputs(nn.Module):
         self.keeps_last = []
         self.aligned = aligned
         for name, feature in features.items():
-            if isinstance(feature, (IdsFeature, SequenceFeature)):
-                self.lists.append(name)
-                self.max_lens.append(feature.max_len)
-                self.keeps_last.append(isinstance(feature, SequenceFeature))
-            elif isinstance(feature, (NumberFeature, BucketFeature)):
-                self.floats.append(name)
-            elif not isinstance(feature, CrossFeature):
-                self.integers.append(name)
+            match feature.input:
+                case "int64":
+                    self.integers.append(name)
+                case "float64":
+                    self.floats.append(name)
+                case "lists":
+                    self._add_list(name, feature.list_limit())
+                case None:  # made of other features
+                    pass
+                case _:
+                    assert_never(feature.input)
         singles = self.integers + self.floats
         self.first = singles[0] if singles else f"{self.lists[0]}.lengths"
+
+    def _add_list(self, name: str, limit: ListLimit | None) -> None:
+        assert limit is not None, f"{name}: a type whose input is lists must have a limit"
+        self.lists.append(name)
+        self.max_lens.append(limit.max_len)
+        self.keeps_last.append(limit.keeps_last)
 
     def forward(self, inputs: dict[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, Tensor], int]:
         if self.first not in inputs:
@@ -61,21 +73,10 @@ class Inputs(nn.Module):
         for i, name in enumerate(self.lists):
             raw[name], lengths[name] = take_list(inputs, name, num_rows)
             raw[name], lengths[name] = truncate(raw[name], lengths[name], self.max_lens[i], self.keeps_last[i])
-        self.check_aligned(lengths)
+        problem = find_misalignment(self.aligned, lengths)
+        if problem != "":
+            raise RuntimeError("inputs " + problem)
         return raw, lengths, num_rows
-
-    def check_aligned(self, lengths: dict[str, Tensor]) -> None:
-        """Raise if sequences of one behaviour have different lengths in some row."""
-        for names in self.aligned:
-            for name in names[1:]:
-                differs_B = lengths[name] != lengths[names[0]]
-                if bool(differs_B.any()):
-                    row = int(differs_B.nonzero()[0])
-                    first, second = int(lengths[names[0]][row]), int(lengths[name][row])
-                    raise RuntimeError(
-                        f"inputs {names[0]}, {name}: sequences of one behaviour must be equally long, "
-                        f"got {first} and {second} entries in row {row}"
-                    )
 
 
 def take(inputs: dict[str, Tensor], name: str, is_integer: bool, num_rows: int) -> Tensor:

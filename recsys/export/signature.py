@@ -1,20 +1,12 @@
 """What a bundle takes and gives, in JSON: enough to feed it from any language, and to canonicalise raw files."""
 
-from typing import Any
+from typing import Any, assert_never
 
 import torch
 
 from recsys import __version__
 from recsys.config import ResolvedConfig
-from recsys.config.features import (
-    BucketFeature,
-    CrossFeature,
-    DatetimeFeature,
-    Feature,
-    IdsFeature,
-    NumberFeature,
-    SequenceFeature,
-)
+from recsys.config.feature_types import FeatureSection
 from recsys.features.fingerprint import HASH_VERSION, NULL_KEY
 from recsys.features.state import TransformState
 
@@ -50,24 +42,21 @@ def signature(
     }
 
 
-def _input(name: str, feature: Feature, state: TransformState) -> dict[str, Any] | None:
-    """Describe one input; a cross has none of its own."""
-    if isinstance(feature, CrossFeature):
-        return None
-    column = feature.column or name
-    declared: dict[str, Any] = {"name": name, "kind": feature.type, "column": column}
-    if isinstance(feature, (NumberFeature, BucketFeature)):
-        return declared | {"dtype": "float64", "tensors": {name: "(rows,)"}, "null": "NaN"}
-    declared |= {"dtype": "int64", "null": NULL_KEY}
-    if isinstance(feature, DatetimeFeature):
-        return declared | {
-            "tensors": {name: "(rows,)"},
-            "is": "Unix seconds, UTC",
-            "format": feature.format,
-            "unit": feature.unit,
-        }
-    declared["key"] = state.key_kinds[name]
-    if isinstance(feature, (IdsFeature, SequenceFeature)):
-        tensors = {f"{name}.values": "(values,)", f"{name}.lengths": "(rows,)"}
-        return declared | {"tensors": tensors, "separator": feature.separator, "max_len": feature.max_len}
-    return declared | {"tensors": {name: "(rows,)"}}
+def _input(name: str, feature: FeatureSection, state: TransformState) -> dict[str, Any] | None:
+    """Describe the input of a feature; None if it is made of other features."""
+    declared: dict[str, Any] = {"name": name, "kind": feature.type, "column": feature.column_of(name)}
+    match feature.input:
+        case "float64":
+            declared |= {"dtype": "float64", "tensors": {name: "(rows,)"}, "null": "NaN"}
+        case "int64":
+            declared |= {"dtype": "int64", "tensors": {name: "(rows,)"}, "null": NULL_KEY}
+        case "lists":
+            tensors = {f"{name}.values": "(values,)", f"{name}.lengths": "(rows,)"}
+            declared |= {"dtype": "int64", "tensors": tensors, "null": NULL_KEY}
+        case None:
+            return None
+        case _:
+            assert_never(feature.input)
+    if feature.has_keys:
+        declared["key"] = state.key_kinds[name]
+    return declared | feature.input_facts()

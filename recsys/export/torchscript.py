@@ -5,25 +5,17 @@ import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
 
-from recsys.config import ResolvedConfig
-from recsys.config.features import BucketFeature, CrossFeature, DatetimeFeature
+from recsys.config import Field, ResolvedConfig
 from recsys.embeddings import Layout
 from recsys.errors import ExportError
-from recsys.export.encoders import (
-    BucketEncoder,
-    DatetimeEncoder,
-    FieldsEncoder,
-    NumbersEncoder,
-    OpenEncoder,
-    VocabularyEncoder,
-)
-from recsys.export.graph import Fields, Graph, Histories, TableReader
+from recsys.export.graph import Fields, Graph, Histories, Numbers, TableReader
 from recsys.export.inputs import Inputs
+from recsys.export.types import ExportedFeature, exported_of
 from recsys.features.state import TransformState
 from recsys.model import TowerInputMap
 
@@ -53,12 +45,10 @@ def export_module(
     graph = Graph(
         inputs=Inputs(resolved.features, layout.aligned),
         encoders=_encoders(resolved, state),
-        numbers=NumbersEncoder({f.name: state.numbers[f.name] for f in resolved.fields if f.kind == "number"}),
+        numbers=_numbers(resolved, state),
         tables=table_readers(layout, weights),
         fields=Fields({name: _pooling(resolved, name) for name in wiring.fields}),
-        histories=Histories(
-            sequences, [[resolved.vocabulary_of(resolved.field(s)) for s in names] for names in sequences]
-        ),
+        histories=Histories(sequences, [resolved.targets_of(names) for names in sequences]),
         tower=copy.deepcopy(tower),
     )
     return with_own_storage(graph.cpu().eval().requires_grad_(requires_grad=False))
@@ -116,23 +106,26 @@ def _check_weights(layout: Layout, weights: dict[str, Tensor]) -> None:
 
 def _encoders(resolved: ResolvedConfig, state: TransformState) -> list[nn.Module]:
     """Return one encoder for each vocabulary, with all the fields that share it."""
-    sources: dict[str, dict[str, list[str]]] = {}
+    exported = exported_of(resolved.features)
+    sharing: dict[str, list[Field]] = {}
     for field in resolved.fields:
-        if field.kind != "number":
-            feature = resolved.features[field.feature]
-            names = list(feature.of) if isinstance(feature, CrossFeature) else [field.feature]
-            sources.setdefault(resolved.vocabulary_of(field), {})[field.name] = names
-    return [FieldsEncoder(_encoder(resolved, state, owner), fields) for owner, fields in sources.items()]
+        if field.has_ids:
+            sharing.setdefault(resolved.vocabulary_of(field), []).append(field)
+    owners = {name: resolved.field(name) for name in sharing}
+    return [exported[owner.feature].ids_encoder(owner, sharing[name], state) for name, owner in owners.items()]
 
 
-def _encoder(resolved: ResolvedConfig, state: TransformState, owner: str) -> nn.Module:
-    field = resolved.field(owner)
-    feature = resolved.features[field.feature]
-    if isinstance(feature, DatetimeFeature):
-        return DatetimeEncoder(next(part for part in feature.parts if field.name == f"{field.feature}.{part}"))
-    if isinstance(feature, BucketFeature):
-        return BucketEncoder(torch.as_tensor(state.boundaries[owner].copy()))
-    return OpenEncoder() if field.open else VocabularyEncoder(state.vocabularies[owner])
+def _numbers(resolved: ResolvedConfig, state: TransformState) -> Numbers:
+    """Return one encoder for each type of numbers, and the order of the fields among what they give."""
+    exported = exported_of(resolved.features)
+    fields = resolved.fields_of_kind("number")
+    by_type: dict[type[ExportedFeature[Any]], dict[str, ExportedFeature[Any]]] = {}
+    for field in fields:
+        feature = exported[field.feature]
+        by_type.setdefault(type(feature), {})[field.name] = feature
+    given = [name for features in by_type.values() for name in features]
+    encoders = [kind.numbers_encoder(features, state) for kind, features in by_type.items()]
+    return Numbers(encoders, [given.index(field.name) for field in fields])
 
 
 def table_readers(layout: Layout, weights: Mapping[str, Tensor]) -> list[TableReader]:
@@ -146,4 +139,4 @@ def table_readers(layout: Layout, weights: Mapping[str, Tensor]) -> list[TableRe
 
 def _pooling(resolved: ResolvedConfig, name: str) -> str:
     field = resolved.field(name)
-    return "none" if field.kind == "id" else field.pooling
+    return field.pooling if field.is_list else "none"

@@ -23,7 +23,7 @@ def golden_inputs(table: Any, inputs: list[dict[str, Any]]) -> dict[str, Any]:
     for declared in inputs:
         name = declared["name"]
         column = table[name].combine_chunks()
-        if declared["kind"] in ("ids", "sequence"):
+        if f"{name}.values" in declared["tensors"]:
             tensors[f"{name}.values"] = torch.tensor(column.flatten().to_numpy())
             tensors[f"{name}.lengths"] = torch.tensor(column.value_lengths().to_numpy()).long()
         else:

@@ -5,11 +5,13 @@ from typing import NamedTuple
 import numpy as np
 import polars as pl
 import pyarrow as pa
+from numpy.typing import NDArray
 
+from recsys.config.feature_types import ListLimit
 from recsys.features.fingerprint import KeyKind, Keys
 from recsys.features.values import BadColumn, BadValue, to_keys
 
-__all__ = ["KeyLists", "key_lists", "list_series", "to_key_lists"]
+__all__ = ["KeyLists", "cut_lists", "key_lists", "list_series", "to_key_lists"]
 
 
 class KeyLists(NamedTuple):
@@ -25,6 +27,10 @@ class KeyLists(NamedTuple):
     def last(self, max_len: int) -> "KeyLists":
         """Keep the last `max_len` entries of each row."""
         return self._kept(self.offsets[1:] - np.minimum(np.diff(self.offsets), max_len), max_len)
+
+    def to_arrow(self, values: Keys | NDArray[np.int32]) -> pa.Array:
+        """Return lists of these lengths that hold `values`, (V,) ids or keys, as an Arrow column."""
+        return pa.ListArray.from_arrays(pa.array(self.offsets.astype(np.int32)), pa.array(values))
 
     def _kept(self, starts: Keys, max_len: int) -> "KeyLists":
         lengths = np.diff(self.offsets)
@@ -78,6 +84,12 @@ def key_lists(series: pl.Series) -> KeyLists:
     array = series.rechunk().to_arrow()
     offsets = array.offsets.to_numpy().astype(np.int64, copy=False)
     return KeyLists(array.values.to_numpy()[offsets[0] : offsets[-1]], offsets - offsets[0])
+
+
+def cut_lists(series: pl.Series, limit: ListLimit) -> KeyLists:
+    """Return what the model sees of a List(Int64) column without nulls: the first or last entries of each row."""
+    lists = key_lists(series)
+    return lists.last(limit.max_len) if limit.keeps_last else lists.first(limit.max_len)
 
 
 def _offsets(lengths: Keys) -> Keys:

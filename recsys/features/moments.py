@@ -1,13 +1,13 @@
 """Scaling of number columns, fitted piece by piece."""
 
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from recsys.config.features import NumberFeature
+from recsys.config.feature_types import NumberFeature, NumberTransform
 
-__all__ = ["Moments", "NumberState", "transformed"]
+__all__ = ["Moments", "NumberState", "Numbers", "transformed"]
 
 Numbers = NDArray[np.float64]
 
@@ -15,7 +15,7 @@ Numbers = NDArray[np.float64]
 class NumberState(NamedTuple):
     """v = (transform(x) - shift) * scale, clipped to [0, 1] where `clip`; a missing x gives 0."""
 
-    transform: Literal["none", "log1p", "log_squared"]
+    transform: NumberTransform
     shift: float
     scale: float
     clip: bool
@@ -73,7 +73,7 @@ class Moments(NamedTuple):
         return NumberState(feature.transform, self.low, 1.0 / span if span > 0 else 1.0, clip=True)
 
 
-def transformed(numbers: Numbers, transform: Literal["none", "log1p", "log_squared"]) -> Numbers:
+def transformed(numbers: Numbers, transform: NumberTransform) -> Numbers:
     """Apply the transform of a number feature; NaN stays NaN.
 
     >>> transformed(np.array([-1.0, 0.0, 1.0]), "log1p").round(4).tolist()

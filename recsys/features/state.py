@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from recsys.config.resolved import Field
+from recsys.config.feature_types import Field
 from recsys.errors import DataError
 from recsys.features.fingerprint import HASH_VERSION, KeyKind
 from recsys.features.moments import Numbers, NumberState
@@ -27,7 +27,8 @@ class TransformState:
         vocabularies: field that owns a vocabulary (learnt or listed) -> keys, ids and counts.
         numbers: number feature -> scaling.
         boundaries: bucket feature -> (K,) float64, strictly increasing.
-        fixed_sizes: datetime part -> number of ids.
+        fixed_sizes: field whose number of ids follows from the configuration, such as a datetime part -> that number.
+        extras: feature -> whatever JSON can hold and the user's own type of the feature has learnt.
         num_rows: rows of the training split.
         hash_version: of the functions in `recsys.features.fingerprint`.
     """
@@ -37,6 +38,7 @@ class TransformState:
     numbers: dict[str, NumberState] = field(default_factory=dict)
     boundaries: dict[str, Numbers] = field(default_factory=dict)
     fixed_sizes: dict[str, int] = field(default_factory=dict)
+    extras: dict[str, Any] = field(default_factory=dict)
     num_rows: int = 0
     hash_version: int = HASH_VERSION
 
@@ -55,7 +57,7 @@ class TransformState:
     def save(self, folder: Path) -> None:
         """Write state.json and one .npy file for each array; the same state gives the same bytes."""
         folder.mkdir(parents=True, exist_ok=True)
-        facts = {
+        facts: dict[str, Any] = {
             "version": _VERSION,
             "hash_version": self.hash_version,
             "num_rows": self.num_rows,
@@ -65,6 +67,8 @@ class TransformState:
             "vocabularies": {name: f"vocabulary-{i}" for i, name in enumerate(self.vocabularies)},
             "boundaries": {name: f"boundaries-{i}" for i, name in enumerate(self.boundaries)},
         }
+        if self.extras:
+            facts["extras"] = self.extras
         for i, vocabulary in enumerate(self.vocabularies.values()):
             np.save(folder / f"vocabulary-{i}-keys.npy", vocabulary.keys)
             np.save(folder / f"vocabulary-{i}-ids.npy", vocabulary.ids)
@@ -88,6 +92,7 @@ class TransformState:
                 numbers={name: NumberState(**number) for name, number in facts["numbers"].items()},
                 boundaries={name: _array(folder / f"{stem}.npy") for name, stem in facts["boundaries"].items()},
                 fixed_sizes=facts["fixed_sizes"],
+                extras=facts.get("extras", {}),
                 num_rows=facts["num_rows"],
                 hash_version=facts["hash_version"],
             )

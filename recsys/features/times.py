@@ -6,14 +6,11 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from recsys.config.features import DatetimeFeature, DatetimePart
+from recsys.config.feature_types import DatetimeFeature, DatetimePart
 from recsys.features.fingerprint import NULL_KEY, Keys
 from recsys.features.values import BadColumn, BadValue
 
-__all__ = ["PART_SIZES", "part_ids", "to_seconds"]
-
-PART_SIZES: dict[DatetimePart, int] = {"minute": 61, "hour": 25, "weekday": 8, "weekend": 3, "day": 32, "month": 13}
-"""Number of ids of each part; id 0 is a missing time."""
+__all__ = ["part_ids", "to_seconds"]
 
 _DAY = 86_400
 _TICKS = {"s": 1, "ms": 1_000, "us": 1_000_000}

@@ -1,53 +1,83 @@
-"""Canonical columns -> the fields the model sees, as Arrow columns."""
+"""Raw columns -> canonical columns -> the fields that the model sees.
 
-import numpy as np
+Canonical columns have one of four types, and a feature's name. id: Int64 keys. ids, sequence: List(Int64) of keys.
+number, bucket: Float64. datetime: Int64 Unix seconds. A cross is made of the keys of other features and has none.
+"""
+
+from typing import assert_never
+
 import polars as pl
 import pyarrow as pa
-from numpy.typing import NDArray
 
-from recsys.config.features import BucketFeature, DatetimeFeature, NumberFeature
-from recsys.config.resolved import Field, ResolvedConfig
-from recsys.features.fields import list_keys, single_keys
-from recsys.features.moments import Numbers
+from recsys.config.feature_types import Field
+from recsys.config.resolved import ResolvedConfig
 from recsys.features.state import TransformState
-from recsys.features.times import part_ids
+from recsys.features.types import handlers_of
+from recsys.features.values import BadColumn, BadValue
+from recsys.sources.location import RowLocation, no_column
 
-__all__ = ["arrow_type", "encode"]
+__all__ = ["arrow_type", "canonicalize", "encode", "input_columns"]
+
+
+def input_columns(resolved: ResolvedConfig) -> list[str]:
+    """Return the columns that the features read, each once."""
+    columns = [feature.column_of(name) for name, feature in resolved.features.items()]
+    return list(dict.fromkeys(column for column in columns if column is not None))
+
+
+def canonicalize(
+    frame: pl.DataFrame, resolved: ResolvedConfig, state: TransformState, location: RowLocation | None = None
+) -> pl.DataFrame:
+    """Read each feature's column of a raw frame; other columns are not needed and not looked at.
+
+    Args:
+        frame: raw rows.
+        resolved: says what the columns mean.
+        state: only `key_kinds` is used.
+        location: where the rows come from, for messages.
+
+    Returns:
+        One column for each feature that reads one, as many rows as `frame`. No nulls anywhere; see the module.
+
+    Raises:
+        DataError: a column is missing, or a column or value is not what the configuration promises.
+    """
+    location = location or RowLocation()
+    columns = []
+    for name, handler in handlers_of(resolved.features).items():
+        column = handler.feature.column_of(name)
+        if column is None:
+            continue
+        if column not in frame.columns:
+            raise no_column(location.source, column, frame.columns)
+        try:
+            series = handler.canonicalize(frame[column], state.key_kinds.get(name, "int"))
+        except BadColumn as error:
+            raise location.column(column, str(error)) from error
+        except BadValue as error:
+            raise location.value(column, str(error), error.position) from error
+        columns.append(series.alias(name))
+    return pl.DataFrame(columns)
 
 
 def arrow_type(field: Field) -> pa.DataType:
-    """Return the type of a field's column: float32 numbers, int32 ids or int64 keys, or lists of these."""
-    if field.kind == "number":
-        return pa.float32()
+    """Return the type of a field's prepared column: float32 numbers, int32 ids or int64 keys, or lists of these."""
     item = pa.int64() if field.open else pa.int32()
-    return item if field.kind == "id" else pa.list_(item)
+    match field.kind:
+        case "number":
+            return pa.float32()
+        case "id":
+            return item
+        case "ids" | "sequence":
+            return pa.list_(item)
+        case _:
+            assert_never(field.kind)
 
 
 def encode(frame: pl.DataFrame, resolved: ResolvedConfig, state: TransformState) -> pa.RecordBatch:
-    """Turn canonical rows into prepared rows: one column for each field, in the order of `plan.fields`."""
+    """Turn canonical rows into prepared rows: one column for each field, in the order of `resolved.fields`."""
+    handlers = handlers_of(resolved.features)
     schema = pa.schema([pa.field(field.name, arrow_type(field), nullable=False) for field in resolved.fields])
-    return pa.record_batch([_column(frame, resolved, state, field) for field in resolved.fields], schema=schema)
-
-
-def _column(frame: pl.DataFrame, resolved: ResolvedConfig, state: TransformState, field: Field) -> pa.Array:
-    feature = resolved.features[field.feature]
-    if isinstance(feature, NumberFeature):
-        return pa.array(state.numbers[field.feature].apply(frame[field.feature].to_numpy()))
-    if isinstance(feature, BucketFeature):
-        return pa.array(_bucket_ids(frame[field.feature].to_numpy(), state.boundaries[field.feature]))
-    if isinstance(feature, DatetimeFeature):
-        parts = {f"{field.feature}.{part}": part for part in feature.parts}
-        return pa.array(part_ids(frame[field.feature].to_numpy(), parts[field.name]))
-    if field.kind == "id":
-        keys = single_keys(frame, resolved, field)
-        return pa.array(keys if field.open else state.vocabularies[field.name].encode(keys))
-    lists = list_keys(frame, resolved, field)
-    assert field.vocabulary is not None
-    values = lists.values if field.open else state.vocabularies[field.vocabulary].encode(lists.values)
-    return pa.ListArray.from_arrays(pa.array(lists.offsets.astype(np.int32)), pa.array(values))
-
-
-def _bucket_ids(numbers: Numbers, boundaries: Numbers) -> NDArray[np.int32]:
-    """Number the buckets: 0 is missing, 1 + the number of boundaries at or below x otherwise."""
-    ids = np.searchsorted(boundaries, numbers, side="right") + 1
-    return np.where(np.isnan(numbers), 0, ids).astype(np.int32)
+    return pa.record_batch(
+        [handlers[field.feature].encode(frame, field, state) for field in resolved.fields], schema=schema
+    )

@@ -11,10 +11,10 @@ import polars as pl
 import torch
 from torch import Tensor
 
-from recsys.config import DataSection, IdsFeature, SequenceFeature
+from recsys.config import DataSection
 from recsys.errors import DataError
-from recsys.features.canonical import canonical, input_columns
 from recsys.features.lists import key_lists
+from recsys.features.transform import canonicalize, input_columns
 from recsys.progress import OnProgress, no_progress
 from recsys.serving.bundle import open_bundle
 from recsys.serving.output import ParquetFile, check_output
@@ -60,19 +60,19 @@ class Scorer:
         """Names of the scores in files: `score`, or `score.TASK` for each of several tasks."""
         return ["score"] if len(self.tasks) == 1 else [f"score.{task}" for task in self.tasks]
 
-    def score(self, frame: pl.DataFrame, place: RowLocation | None = None) -> np.ndarray:
+    def score(self, frame: pl.DataFrame, location: RowLocation | None = None) -> np.ndarray:
         """Return the probabilities of raw rows: (B, T) float64.
 
         Args:
             frame: the columns that training read (labels not needed), in any order; others are ignored.
-            place: where the rows come from, for messages.
+            location: where the rows come from, for messages.
 
         Raises:
             DataError: a column is missing, or a value is not what the model was trained on.
         """
-        place = place or RowLocation()
+        location = location or RowLocation()
         chunks = [
-            self._score_chunk(frame.slice(start, CHUNK_ROWS), place._replace(first_row=place.first_row + start))
+            self._score_chunk(frame.slice(start, CHUNK_ROWS), location._replace(first_row=location.first_row + start))
             for start in range(0, max(frame.height, 1), CHUNK_ROWS)
         ]
         return np.concatenate(chunks)
@@ -86,7 +86,7 @@ class Scorer:
         data: DataSection | None = None,
         on_progress: OnProgress = no_progress,
     ) -> int:
-        """Score files of any size piece by piece, and write the scores in the order of the rows.
+        """Score files of any size chunk by chunk, and write the scores in the order of the rows.
 
         Args:
             paths: parquet, csv, tsv or Arrow files with the same columns. Files without a header may lack the label
@@ -109,10 +109,10 @@ class Scorer:
         total = source.num_rows()
         num_rows = 0
         with ParquetFile(out) as file:
-            for piece in source.pieces(list(dict.fromkeys([*self.columns, *keep]))):
-                scores_BT = self.score(piece.frame, piece.place)
-                file.write(self._scored(piece.frame.select(keep), scores_BT))
-                num_rows += piece.frame.height
+            for chunk in source.chunks(list(dict.fromkeys([*self.columns, *keep]))):
+                scores_BT = self.score(chunk.frame, chunk.location)
+                file.write(self._scored(chunk.frame.select(keep), scores_BT))
+                num_rows += chunk.frame.height
                 on_progress("scoring", num_rows, total)
             if num_rows == 0:
                 kept = pl.DataFrame(schema={name: source.columns[name] for name in keep})
@@ -155,22 +155,22 @@ class Scorer:
         scores = [pl.Series(name, scores_BT[:, t]) for t, name in enumerate(self.score_columns)]
         return pl.DataFrame([*kept.get_columns(), *scores])
 
-    def _score_chunk(self, frame: pl.DataFrame, place: RowLocation) -> np.ndarray:
-        inputs = self._tensors(canonical(frame, self._bundle.resolved, self._bundle.state, place))
+    def _score_chunk(self, frame: pl.DataFrame, location: RowLocation) -> np.ndarray:
+        inputs = self._tensors(canonicalize(frame, self._bundle.resolved, self._bundle.state, location))
         try:
             with torch.inference_mode():
                 scores_BT: Tensor = self._bundle.model(inputs)
         except torch.jit.Error as error:
             problem = str(error).strip().splitlines()[-1].removeprefix("builtins.RuntimeError: ")
-            rows = f"rows {place.first_row + 1} to {place.first_row + frame.height}"
-            raise DataError(f"{place.source or 'input'}: {rows}: {problem}") from error
+            rows = f"rows {location.first_row + 1} to {location.first_row + frame.height}"
+            raise DataError(f"{location.source or 'input'}: {rows}: {problem}") from error
         return scores_BT.cpu().numpy()
 
     def _tensors(self, frame: pl.DataFrame) -> dict[str, Tensor]:
         """Return the canonical columns as the model takes them."""
         tensors: dict[str, Tensor] = {}
         for name in frame.columns:
-            if isinstance(self._bundle.resolved.features[name], IdsFeature | SequenceFeature):
+            if self._bundle.resolved.features[name].input == "lists":
                 lists = key_lists(frame[name])
                 tensors[f"{name}.values"] = self._tensor(lists.values)
                 tensors[f"{name}.lengths"] = self._tensor(np.diff(lists.offsets))

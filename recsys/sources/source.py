@@ -40,9 +40,9 @@ class RowChunk(NamedTuple):
     """Some neighbouring rows of one file."""
 
     frame: pl.DataFrame
-    place: RowLocation
+    location: RowLocation
     first_row: int
-    """Rows before this piece in all files together."""
+    """Rows before this chunk in all files together."""
 
 
 class Source:
@@ -68,10 +68,10 @@ class Source:
         Raises:
             DataError: a file lacks a column, has it with another type than the first file, or cannot be read.
         """
-        return (piece.frame for piece in self.pieces(columns, rows))
+        return (chunk.frame for chunk in self.chunks(columns, rows))
 
-    def pieces(self, columns: Sequence[str], rows: int = FRAME_ROWS) -> Iterator[RowChunk]:
-        """Yield the frames, each with the place it comes from."""
+    def chunks(self, columns: Sequence[str], rows: int = FRAME_ROWS) -> Iterator[RowChunk]:
+        """Yield the frames, each with its location."""
         for file in self.files:
             self._check(file, columns)
         first_row = 0

@@ -1,43 +1,17 @@
-"""What the columns of a file look like, as far as a first draft of a configuration needs it."""
+"""Profile the columns of a raw file."""
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import polars as pl
 
 from recsys.config.run import DataSection
+from recsys.features.column_profile import ColumnProfile
 from recsys.features.values import BadValue, to_numbers
 from recsys.sources.source import Source, open_source
 
-__all__ = ["ColumnProfile", "profile"]
+__all__ = ["profile"]
 
 _SAMPLE = 5
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ColumnProfile:
-    """One column of the rows that were looked at."""
-
-    name: str
-    dtype: str
-    """As polars names it; all columns of a csv file are "String"."""
-    num_rows: int
-    """Rows looked at."""
-    num_nulls: int
-    num_distinct: int
-    """Distinct values that are not null; of a list column, distinct entries."""
-    is_list: bool
-    numeric: bool
-    """Numbers, or text that is a number wherever it is not empty; of a list column, its entries."""
-    minimum: float | None
-    """Of a numeric column with a finite value."""
-    maximum: float | None
-    mean_length: float | None
-    """Mean number of entries of a list column (a null list has none)."""
-    p95_length: int | None
-    """95 % of the rows have at most this many entries."""
-    sample: tuple[str, ...]
-    """The most frequent values, at most 5, as text."""
 
 
 def profile(path: Path, data: DataSection, max_rows: int = 1_000_000) -> list[ColumnProfile]:

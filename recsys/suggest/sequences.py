@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from recsys.suggest.rules import Suggestion, entry_kind, list_length
+from recsys.suggest.rules import Suggestion
 
 __all__ = ["as_sequences"]
 
@@ -28,8 +28,8 @@ def as_sequences(suggestions: Sequence[Suggestion]) -> list[Suggestion]:
 
 def _as_sequence(one: Suggestion, targets: Iterable[Suggestion]) -> Suggestion:
     base = _base(one.name)
-    kind = entry_kind(one.column)
-    target = next((other for other in targets if _base(other.name) == base and entry_kind(other.column) == kind), None)
+    kind = one.column.entry_kind
+    target = next((other for other in targets if _base(other.name) == base and other.column.entry_kind == kind), None)
     if target is None:
         if _HISTORY.search(one.name):
             return replace(one, note="perhaps a sequence, of a feature whose values it holds")
@@ -37,7 +37,7 @@ def _as_sequence(one: Suggestion, targets: Iterable[Suggestion]) -> Suggestion:
     spec: dict[str, object] = {"type": "sequence", "of": target.name}
     spec |= {key: value for key, value in one.spec.items() if key == "separator"}
     if one.column.is_list:
-        spec["max_len"] = list_length(one.column)
+        spec["max_len"] = one.column.list_length
     return replace(one, spec=spec, note=f"a history of {target.name}, by name and type")
 
 

@@ -11,11 +11,12 @@ import pyarrow as pa
 from recsys.config.globs import matches
 from recsys.config.run import DataSection
 from recsys.errors import DataError
+from recsys.features.column_profile import ColumnProfile
 from recsys.sources.location import no_column
 from recsys.sources.source import open_source
 from recsys.suggest.leaks import single_column_auc
-from recsys.suggest.profile import ColumnProfile, profile
-from recsys.suggest.rules import Suggestion, kind_of, suggest_column
+from recsys.suggest.profile import profile
+from recsys.suggest.rules import Suggestion, suggest_column
 from recsys.suggest.sequences import as_sequences
 from recsys.suggest.text import Line, draft
 
@@ -131,7 +132,7 @@ def _agreed_families(found: Sequence[Suggestion]) -> list[Suggestion]:
     for places in _families(found).values():
         kept = [i for i in places if not agreed[i].left_out]
         for kinds in (("int", "float"), ("text",)):
-            members = [i for i in kept if kind_of(agreed[i].column) in kinds]
+            members = [i for i in kept if agreed[i].column.kind in kinds]
             for i, spec in zip(members, _agreed_specs([agreed[i].spec for i in members]), strict=True):
                 agreed[i] = replace(agreed[i], spec=spec, note=agreed[i].note if agreed[i].spec == spec else "")
     return agreed

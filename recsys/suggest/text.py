@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from recsys.config.run import DataSection
-from recsys.suggest.profile import ColumnProfile
+from recsys.features.column_profile import ColumnProfile
 from recsys.suggest.rules import Suggestion
 
 __all__ = ["Line", "draft"]

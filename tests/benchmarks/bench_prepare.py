@@ -21,7 +21,7 @@ import polars as pl
 import pyarrow.parquet as pq
 
 from recsys.config import Config, FullTable, IdFeature, NumberFeature
-from recsys.config.features import BucketFeature
+from recsys.config.feature_types import BucketFeature
 from recsys.config.run import DataSection
 from recsys.data.prepare import prepare
 

@@ -19,7 +19,7 @@ import torch
 from torch.utils.data import DataLoader, TensorDataset
 
 from recsys.config import Field, ResolvedConfig
-from recsys.config.features import Feature, IdFeature, IdsFeature, NumberFeature
+from recsys.config.feature_types import Feature, IdFeature, IdsFeature, NumberFeature
 from recsys.config.run import Config
 from recsys.data.prepared import PreparedSplit
 from recsys.data.reader import Reader

@@ -49,7 +49,7 @@ train:
         "shop.yaml:2: groop: unknown key; did you mean 'group'?",
         "shop.yaml:4: features.user.min_count: must be at least 1, got 0",
         "shop.yaml:5: features.item.type: must be one of id, ids, sequence, number, bucket, cross, datetime, "
-        "got 'idd'; did you mean 'id'?",
+        "package.module:Class, got 'idd'; did you mean 'id'?",
         "shop.yaml:6: features.price.quantiles: expected an integer, got 'many'",
         "shop.yaml:7: features.clicks.of: must name an id feature, got 'usr'; did you mean 'user'?",
         "shop.yaml:8: features.clicked: reads the label column 'clicked'",
@@ -209,7 +209,7 @@ def test_a_repeated_key_is_reported_with_the_other_problems(problems: Problems) 
         "3 problems in the configuration",
         "shop.yaml:5: repeated key 'user', first on line 3",
         "shop.yaml:6: features.1.type: must be one of id, ids, sequence, number, bucket, cross, datetime, "
-        "got 'idd'; did you mean 'id'?",
+        "package.module:Class, got 'idd'; did you mean 'id'?",
         "shop.yaml:7: repeated key 'label', first on line 1",
     ]
 

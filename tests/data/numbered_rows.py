@@ -9,7 +9,7 @@ import pyarrow as pa
 import torch
 
 from recsys.config import Field, ResolvedConfig
-from recsys.config.features import IdFeature, IdsFeature, NumberFeature
+from recsys.config.feature_types import IdFeature, IdsFeature, NumberFeature
 from recsys.config.run import Config
 from recsys.data.prepared import PreparedSplit
 from recsys.data.reader import Reader

@@ -161,7 +161,7 @@ def test_frames_threads_and_files_make_no_difference(data: Path, cache: Path, mo
     whole = prepare(config(), data, cache)
     clicks()[:333].write_parquet(data / "part-1.parquet")
     clicks()[333:].write_parquet(data / "part-2.parquet")
-    monkeypatch.setattr(source.Source.pieces, "__defaults__", (77,))
+    monkeypatch.setattr(source.Source.chunks, "__defaults__", (77,))
     monkeypatch.setattr(parallel, "_MOST_WORKERS", 1)
     parts = prepare(config(data=DataSection(train="part-*.parquet")), data, cache)
     for name, split in whole.splits.items():

@@ -13,10 +13,9 @@ from recsys.embeddings import Layout
 from recsys.embeddings.vocabularies import feature_vocabularies
 from recsys.export import export_module
 from recsys.export.graph import Graph
-from recsys.features.canonical import canonical
 from recsys.features.fit import fit
 from recsys.features.state import TransformState
-from recsys.features.transform import encode
+from recsys.features.transform import canonicalize, encode
 from recsys.model import TowerInputMap, tower_inputs
 from recsys.towers import Behaviour, Tower, build_tower
 
@@ -33,7 +32,7 @@ class Made:
         return export_module(self.resolved, self.state, self.layout, self.tower, self.weights)
 
     def inputs(self, frame: pl.DataFrame) -> dict[str, Tensor]:
-        return tensors(canonical(frame, self.resolved, self.state))
+        return tensors(canonicalize(frame, self.resolved, self.state))
 
 
 def make(text: str, train: pl.DataFrame, folder: Path) -> Made:
@@ -68,7 +67,7 @@ def tensors(frame: pl.DataFrame) -> dict[str, Tensor]:
 @torch.no_grad()
 def slow_scores(made: Made, frame: pl.DataFrame) -> np.ndarray:
     """Score row by row from the prepared columns, without export, batches or jagged tensors."""
-    prepared = encode(canonical(frame, made.resolved, made.state), made.resolved, made.state).to_pylist()
+    prepared = encode(canonicalize(frame, made.resolved, made.state), made.resolved, made.state).to_pylist()
     rows = [_score_row(made, row) for row in prepared]
     return np.stack(rows) if rows else np.zeros((0, len(made.resolved.config.labels)))
 

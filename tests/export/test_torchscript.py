@@ -11,6 +11,7 @@ import torch
 
 from recsys.errors import ExportError
 from recsys.export import script
+from recsys.export.bundle import TOLERANCE
 from recsys.export.torchscript import save
 from tests.export.models import make, slow_scores
 from tests.export.rows import MODELS, clicks, yaml
@@ -52,7 +53,7 @@ def test_a_row_scores_the_same_alone_and_no_rows_score_nothing(model: str, tmp_p
     together = scripted(made.inputs(fresh))
     for row in (0, 1, 2):
         alone = scripted(made.inputs(fresh.slice(row, 1)))
-        torch.testing.assert_close(alone, together[row : row + 1], rtol=0, atol=1e-7)
+        torch.testing.assert_close(alone, together[row : row + 1], rtol=0, atol=TOLERANCE)
     none = scripted(made.inputs(fresh.clear()))
     assert none.shape == (0, 1)
 

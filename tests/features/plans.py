@@ -3,7 +3,7 @@
 from typing import Any
 
 from recsys.config import Config, ResolvedConfig, resolve
-from recsys.config.features import Feature
+from recsys.config.feature_types import Feature
 
 
 def resolved(*columns: str, config: dict[str, Any] | None = None, **features: Feature) -> ResolvedConfig:

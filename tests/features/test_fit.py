@@ -15,12 +15,11 @@ from recsys.config import (
     SequenceFeature,
 )
 from recsys.errors import DataError
-from recsys.features.canonical import canonical
 from recsys.features.fingerprint import NULL_KEY, xxhash64_keys
 from recsys.features.fit import Fitting, fit, key_kinds
 from recsys.features.moments import NumberState
 from recsys.features.state import TransformState
-from recsys.features.transform import encode
+from recsys.features.transform import canonicalize, encode
 from tests.features.plans import resolved
 
 SHOP = resolved(
@@ -54,7 +53,7 @@ FRAME = pl.DataFrame(
 
 
 def prepared(frame: pl.DataFrame, state: TransformState) -> dict[str, list[object]]:
-    return encode(canonical(frame, SHOP, state), SHOP, state).to_pydict()
+    return encode(canonicalize(frame, SHOP, state), SHOP, state).to_pydict()
 
 
 def test_rows_become_the_ids_and_numbers_that_follow_from_the_definitions() -> None:
@@ -143,7 +142,7 @@ def test_parts_of_the_rows_can_be_fitted_apart_and_merged() -> None:
     parts = []
     for frame in (FRAME[:1], FRAME[1:3], FRAME[3:]):
         parts.append(Fitting(SHOP))
-        parts[-1].add(canonical(frame, SHOP, unfitted))
+        parts[-1].add(canonicalize(frame, SHOP, unfitted))
     for part in parts[1:]:
         parts[0].merge(part)
     assert prepared(FRAME, parts[0].finish(unfitted.key_kinds)) == prepared(FRAME, fit([FRAME], SHOP))

@@ -6,9 +6,9 @@ import polars as pl
 import pytest
 
 from recsys.config import DatetimeFeature
-from recsys.config.features import DatetimePart
+from recsys.config.feature_types import PART_SIZES, DatetimePart
 from recsys.features.fingerprint import NULL_KEY
-from recsys.features.times import PART_SIZES, part_ids, to_seconds
+from recsys.features.times import part_ids, to_seconds
 from recsys.features.values import BadColumn, BadValue
 
 FIVE = int(datetime(2014, 10, 21, 5, tzinfo=UTC).timestamp())

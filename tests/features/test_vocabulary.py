@@ -3,8 +3,7 @@ import pytest
 
 from recsys.features.counts import ValueCounts
 from recsys.features.fingerprint import NULL_KEY, Keys
-from recsys.features.lookup import DenseLookup, HashLookup
-from recsys.features.vocabulary import Vocabulary, VocabularyCounter
+from recsys.features.vocabulary import DenseLookup, HashLookup, Vocabulary, VocabularyCounter
 
 
 def fitted(keys: list[int], *, min_count: int = 1, max_size: int | None = None) -> Vocabulary:

@@ -134,14 +134,17 @@ def test_a_large_record_batch_is_read_by_slices(tmp_path: Path, monkeypatch: pyt
     assert max(converted) <= 300
 
 
-def test_many_files_are_one_sequence_of_rows_and_know_their_place(tmp_path: Path) -> None:
+def test_many_files_are_one_sequence_of_rows_and_know_their_location(tmp_path: Path) -> None:
     for name, start in [("a", 0), ("b", 3)]:
         pl.DataFrame({"x": range(start, start + 3)}).write_parquet(tmp_path / f"{name}.parquet")
     source = open_source(find_files("*.parquet", tmp_path, "data.train"), DataSection())
-    pieces = list(source.pieces(["x"], 2))
-    assert [piece.frame["x"].to_list() for piece in pieces] == [[0, 1], [2], [3, 4], [5]]
-    assert [piece.first_row for piece in pieces] == [0, 2, 3, 5]
-    assert [(Path(piece.place.source).stem, piece.place.first_row) for piece in pieces[2:]] == [("b", 0), ("b", 2)]
+    chunks = list(source.chunks(["x"], 2))
+    assert [chunk.frame["x"].to_list() for chunk in chunks] == [[0, 1], [2], [3, 4], [5]]
+    assert [chunk.first_row for chunk in chunks] == [0, 2, 3, 5]
+    assert [(Path(chunk.location.source).stem, chunk.location.first_row) for chunk in chunks[2:]] == [
+        ("b", 0),
+        ("b", 2),
+    ]
     assert source.num_rows() == 6
 
 

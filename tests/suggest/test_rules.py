@@ -2,8 +2,8 @@ from typing import Any
 
 import pytest
 
-from recsys.suggest.profile import ColumnProfile
-from recsys.suggest.rules import entry_kind, entry_separator, kind_of, suggest_column
+from recsys.features.column_profile import ColumnProfile
+from recsys.suggest.rules import suggest_column
 
 
 def column(name: str, dtype: str, sample: tuple[str, ...], **known: Any) -> ColumnProfile:
@@ -45,7 +45,7 @@ def spec(one: ColumnProfile) -> dict[str, object]:
     ],
 )
 def test_kinds_do_not_depend_on_how_values_are_stored(one: ColumnProfile, kind: str) -> None:
-    assert kind_of(one) == kind
+    assert one.kind == kind
 
 
 def test_text_and_flags_are_ids() -> None:
@@ -133,14 +133,14 @@ def test_ids_in_the_range_of_times_are_ids() -> None:
 )
 def test_text_with_a_separator_holds_several_ids(sample: tuple[str, ...], separator: str | None) -> None:
     one = column("tags", "String", sample)
-    assert entry_separator(one) == separator
+    assert one.separator == separator
     assert spec(one) == ({"type": "id"} if separator is None else {"type": "ids", "separator": separator})
 
 
 def test_entries_have_a_kind() -> None:
-    assert entry_kind(column("a", "String", ("1|2", "3"))) == "int"
-    assert entry_kind(column("a", "String", ("x|2", "3|y"))) == "text"
-    assert entry_kind(column("a", "List(String)", ("x",), is_list=True)) == "text"
+    assert column("a", "String", ("1|2", "3")).entry_kind == "int"
+    assert column("a", "String", ("x|2", "3|y")).entry_kind == "text"
+    assert column("a", "List(String)", ("x",), is_list=True).entry_kind == "text"
 
 
 def test_lists_keep_95_percent_of_the_rows_whole() -> None:

@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from recsys.suggest.profile import ColumnProfile
+from recsys.features.column_profile import ColumnProfile
 from recsys.suggest.rules import Suggestion, suggest_column
 from recsys.suggest.sequences import as_sequences
 

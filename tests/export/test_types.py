@@ -7,13 +7,16 @@ import polars as pl
 import pytest
 import torch
 
-from recsys.export.encoders import BucketEncoder, DatetimeEncoder, VocabularyEncoder, cross_key
+from recsys.config.feature_types import PART_SIZES
 from recsys.export.torchscript import script
+from recsys.export.types.bucket import BucketEncoder
+from recsys.export.types.cross import cross_key
+from recsys.export.types.datetime import DatetimeEncoder
+from recsys.export.types.keyed import VocabularyEncoder
 from recsys.features import fingerprint
-from recsys.features.canonical import canonical
 from recsys.features.fingerprint import NULL_KEY
-from recsys.features.times import PART_SIZES, part_ids
-from recsys.features.transform import encode
+from recsys.features.times import part_ids
+from recsys.features.transform import canonicalize, encode
 from recsys.features.vocabulary import Vocabulary
 from tests.export.models import make
 
@@ -90,7 +93,7 @@ def test_ids_and_numbers_are_those_of_the_prepared_data(rows, tmp_path: Path) ->
     train = pl.DataFrame(TRAIN)
     made = make(NASTY, train, tmp_path)
     frame = pl.DataFrame(rows, schema=train.schema)
-    prepared = encode(canonical(frame, made.resolved, made.state), made.resolved, made.state)
+    prepared = encode(canonicalize(frame, made.resolved, made.state), made.resolved, made.state)
     ids, numbers = ids_and_numbers(made, frame)
     for name, values in ids.items():
         assert values == prepared.column(name).to_pylist(), name
@@ -110,7 +113,7 @@ features:
 model: {tower: lr}
 """
     made = make(text, train, tmp_path)
-    prepared = encode(canonical(train, made.resolved, made.state), made.resolved, made.state)
+    prepared = encode(canonicalize(train, made.resolved, made.state), made.resolved, made.state)
     _, numbers = ids_and_numbers(made, train)
     for n, name in enumerate(["plain", "log", "squared"]):
         np.testing.assert_array_equal(numbers[:, n], prepared.column(name).to_numpy())

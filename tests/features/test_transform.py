@@ -13,10 +13,10 @@ from recsys.config import (
     SequenceFeature,
 )
 from recsys.errors import DataError
-from recsys.features.canonical import canonical, input_columns
 from recsys.features.fingerprint import NULL_KEY, xxhash64_keys
 from recsys.features.fit import key_kinds
 from recsys.features.state import TransformState
+from recsys.features.transform import canonicalize, input_columns
 from recsys.sources.location import RowLocation
 from tests.features.plans import resolved
 
@@ -49,7 +49,7 @@ def state(frame: pl.DataFrame = FRAME) -> TransformState:
 
 def test_every_feature_but_crosses_becomes_a_column_of_its_type() -> None:
     frame = FRAME.with_columns(pl.col("history").str.split("|"))
-    result = canonical(frame, SHOP, state())
+    result = canonicalize(frame, SHOP, state())
     ulm, empty, a, b = xxhash64_keys(pl.Series(["Ulm", "", "a", "b"])).to_list()
     keys = pl.List(pl.Int64)
     assert result.schema == {
@@ -93,14 +93,14 @@ def test_columns_are_read_once_and_targets_are_not_needed() -> None:
 def test_a_broken_promise_names_file_column_value_and_row(change: pl.Series, message: str) -> None:
     frame = FRAME.with_columns(pl.Series("history", [[7], [8]])).with_columns(change)
     with pytest.raises(DataError, match=message):
-        canonical(frame, SHOP, state(), RowLocation("day.csv", 100))
+        canonicalize(frame, SHOP, state(), RowLocation("day.csv", 100))
 
 
 def test_text_lists_need_a_separator() -> None:
     with pytest.raises(DataError, match=r"^column history: expected lists, the column holds String: give `separator`"):
-        canonical(FRAME, SHOP, state())
+        canonicalize(FRAME, SHOP, state())
 
 
 def test_a_missing_column_is_named_with_its_neighbour() -> None:
     with pytest.raises(DataError, match=r"day.csv: no column 'city'; did you mean 'citi'\?"):
-        canonical(FRAME.rename({"city": "citi"}), SHOP, state(), RowLocation("day.csv"))
+        canonicalize(FRAME.rename({"city": "citi"}), SHOP, state(), RowLocation("day.csv"))

@@ -1,0 +1,70 @@
+"""Which values of a column are ids of their own: keys of the file that several types share."""
+
+from collections.abc import Iterator
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from recsys.config.feature_types.base import ColumnSection, repeated_values
+from recsys.config.problems import KeyPath
+from recsys.config.section import BY_SHAPE, shape_tag
+
+__all__ = ["Vocabulary", "VocabularySection", "vocabulary_form", "vocabulary_problems"]
+
+ListedValue = Annotated[Annotated[int, shape_tag("integer")] | Annotated[str, shape_tag("text")], BY_SHAPE]
+Vocabulary = Annotated[
+    Annotated[Literal["learnt", "open"], shape_tag("text")]
+    | Annotated[tuple[ListedValue, ...], Field(min_length=1), shape_tag("list")],
+    BY_SHAPE,
+]
+
+
+class VocabularySection(ColumnSection):
+    """Base of the types whose values have a vocabulary."""
+
+    vocabulary: Vocabulary = "learnt"
+    """learnt: the values of the training split; open: any value, hashed; or a list of the values."""
+    min_count: Annotated[int, Field(ge=1)] = 1
+    """Values seen fewer times in training are unknown (id 0)."""
+    max_size: Annotated[int, Field(ge=1)] | None = None
+    """Keep only this many values, the most frequent ones."""
+
+    @property
+    def is_open(self) -> bool:
+        """Whether any value is an id of its own."""
+        return self.vocabulary == "open"
+
+    def num_ids(self, field: str) -> int | None:
+        """Return the number of listed values and one for all others; None if they are not listed."""
+        del field
+        return len(self.vocabulary) + 1 if isinstance(self.vocabulary, tuple) else None
+
+    def vocabulary_form(self) -> str:
+        """Return learnt, open or listed."""
+        return vocabulary_form(self.vocabulary)
+
+    def check(self) -> Iterator[tuple[KeyPath, str]]:
+        """Yield limits that have no effect, and values that are listed twice or are of two types."""
+        yield from vocabulary_problems(self.vocabulary, min_count=self.min_count, max_size=self.max_size)
+
+
+def vocabulary_form(vocabulary: str | tuple[int | str, ...]) -> str:
+    """Return learnt, open or listed."""
+    return vocabulary if isinstance(vocabulary, str) else "listed"
+
+
+def vocabulary_problems(
+    vocabulary: str | tuple[int | str, ...], *, min_count: int, max_size: int | None
+) -> Iterator[tuple[KeyPath, str]]:
+    """Yield what is wrong with a vocabulary and its limits, which only a learnt one obeys."""
+    if vocabulary == "learnt":
+        return
+    form = "an open vocabulary" if vocabulary == "open" else "a listed vocabulary"
+    if min_count > 1:
+        yield ("min_count",), f"has no effect with {form}; leave it out"
+    if max_size is not None:
+        yield ("max_size",), f"has no effect with {form}; leave it out"
+    if isinstance(vocabulary, tuple):
+        yield from repeated_values("vocabulary", vocabulary)
+        if len({type(value) for value in vocabulary}) > 1:
+            yield ("vocabulary",), "must be all integers or all text, as the column is"
