@@ -1,8 +1,8 @@
 """Refuse public docstrings whose first line is a fragment, which means nothing where an editor shows it alone.
 
 A module, a class, an attribute or a property is described by a whole sentence or by a noun phrase ("Rows of a table."),
-not by the rest of a sentence that began elsewhere ("Of the table.", "What one rank holds."); "Whether ..." is usual for a
-boolean. A function says in the imperative what it does: ruff's D401 knows the verbs, this finds nouns and articles.
+not by the rest of a sentence that began elsewhere ("Of the table.", "What one rank holds."); "Whether ..." is usual for
+a boolean. A function says in the imperative what it does: ruff's D401 knows the verbs, this finds nouns and articles.
 
     python .ci/check_docstrings.py [FOLDER...]     # recsys by default; exit code 1 if there are any
 """

@@ -133,7 +133,10 @@ def _check_devices(versions: Mapping[str, str], probe: Probe) -> Finding:
 
 
 def _remedy(failure: str, versions: Mapping[str, str], probe: Probe) -> str:
-    """Return a line that installs the module that is missing, or else the triple anew."""
+    """Return what brings the driver or the module that is missing, or else the triple anew."""
+    driver = re.search(r"lib(nvidia-ml|cuda)\.so\.\d", failure)
+    if driver:
+        return f"{driver[0]} comes with NVIDIA's driver; without a GPU: {_reinstall(versions, wants_cuda=False)}"
     missing = re.search(r"No module named '(\w+)", failure)
     module = missing[1].replace("_", "-") if missing else None
     if module and module not in TRIPLE_PACKAGES:

@@ -53,7 +53,7 @@ class Probe:
     stages: dict[str, dict[str, Any]] = field(default_factory=dict)
     """Facts of each stage that passed."""
     failure: str | None = None
-    """Last line that the process wrote before it ended, with its exit code; None when all passed."""
+    """The last line that the process wrote, or the one that names a library it lacks, with its exit code."""
 
     @property
     def failed_stage(self) -> str | None:
@@ -72,7 +72,9 @@ def run_probe(*, script: str = _SCRIPT, timeout_s: float = 180.0) -> Probe:
     except subprocess.TimeoutExpired as error:
         return Probe(stages=_stages(_text(error.stdout)), failure=f"no answer within {timeout_s:.0f} s")
     lines = [line for line in done.stderr.splitlines() if line.strip()]
-    failure = None if done.returncode == 0 else f"{lines[-1] if lines else 'no message'} (exit code {done.returncode})"
+    absent = [line for line in lines if "cannot open shared object file" in line]  # the cause of the last error
+    reason = (absent or lines or ["no message"])[-1]
+    failure = None if done.returncode == 0 else f"{reason} (exit code {done.returncode})"
     return Probe(stages=_stages(done.stdout), failure=failure)
 
 

@@ -84,6 +84,16 @@ def test_a_missing_dependency_of_torchrec_is_installed_alone():
     assert "fbgemm-gpu-cpu==1.8.0" in load.remedy
 
 
+def test_a_cuda_build_without_the_driver_leads_to_the_driver_or_the_cpu_build():
+    failure = "OSError: libnvidia-ml.so.1: cannot open shared object file: No such file or directory (exit code 1)"
+    *_, load = check_libraries(CUDA, probe_until("fbgemm_gpu", torch=GPU, failure=failure))
+    assert load.detail == failure
+    assert load.remedy.startswith(
+        "libnvidia-ml.so.1 comes with NVIDIA's driver; without a GPU: pip uninstall -y fbgemm-gpu"
+    )
+    assert "fbgemm-gpu-cpu==1.8.0" in load.remedy
+
+
 def test_a_wrong_lookup_is_an_error():
     *_, load = check_libraries(CPU, probe_until("lookup", failure="AssertionError: sums of rows are [0.0, 0.0]"))
     assert (load.level, load.what) == ("error", "a tiny lookup")
