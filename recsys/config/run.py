@@ -5,6 +5,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, PrivateAttr, WithJsonSchema
 
 from recsys.config.feature_types import Feature
+from recsys.config.losses import AnyLoss
+from recsys.config.losses.logloss import LogLossSection
 from recsys.config.problems import Source
 from recsys.config.schemes import Table
 from recsys.config.section import BY_SHAPE, Section, chosen_by, shape_tag, tag
@@ -160,6 +162,8 @@ class TrainSection(Section):
     """Of the dense layers; that of rows is `precision` of their table."""
     communication: Communication = "fp32"
     """Of looked-up vectors on the way between devices; their gradients are bf16 unless it is fp32."""
+    loss: AnyLoss = LogLossSection()
+    """What is minimized: a name, or a mapping with the keys of a loss."""
     sparse_optimizer: SparseOptimizer = SparseOptimizer()
     dense_optimizer: DenseOptimizer = DenseOptimizer()
     regularization: Regularization = Regularization()

@@ -65,13 +65,17 @@ class SectionRegistry(Registry[type[S]]):
         key: the key that chooses, whose type in each section is `Literal[NAME]`.
         default: the name that is meant where the key is not given; "" if it must be.
         custom: the section of classes of the user's own that have none themselves; None if there can be no such class.
+        takes_name: whether a plain name stands for `{key: name}`.
     """
 
-    def __init__(self, kind: str, *, key: str, default: str = "", custom: type[S] | None = None) -> None:
+    def __init__(
+        self, kind: str, *, key: str, default: str = "", custom: type[S] | None = None, takes_name: bool = False
+    ) -> None:
         super().__init__(kind)
         self.key = key
         self.default = default
         self.custom = custom
+        self.takes_name = takes_name
         self._validators: dict[type[S], SchemaValidator] = {}
         UNIONS[key] = self
 
@@ -141,11 +145,13 @@ class SectionRegistry(Registry[type[S]]):
     def __get_pydantic_json_schema__(
         self, _schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler
     ) -> JsonSchemaValue:
-        return handler(self._union(self.choices()))
+        union = handler(self._union(self.choices()))
+        return {"anyOf": [{"type": "string"}, union]} if self.takes_name else union
 
     def _validate(self, value: Any) -> S:
-        name = self._name_of(value)
-        section = self.section_of(name)
+        if self.takes_name and isinstance(value, str):
+            value = {self.key: value}
+        section = self.section_of(self._name_of(value))
         validator = self._refuser() if section is None else self._validator(section)
         found: S = validator.validate_python(_with_tuples(value))
         return found

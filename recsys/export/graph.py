@@ -123,6 +123,7 @@ class Graph(nn.Module):
         fields: Fields,
         histories: Histories,
         tower: nn.Module,
+        link: nn.Module,
     ) -> None:
         super().__init__()
         self.inputs = inputs
@@ -132,6 +133,7 @@ class Graph(nn.Module):
         self.fields = fields
         self.histories = histories
         self.tower = tower
+        self.link = link
 
     def forward(self, inputs: dict[str, Tensor]) -> Tensor:
         raw, lengths, num_rows = self.inputs(inputs)
@@ -145,4 +147,5 @@ class Graph(nn.Module):
         fields = self.fields(vectors, lengths)
         flat_BC = torch.cat(fields, dim=1) if len(fields) > 0 else number_BN[:, :0]
         logit_BT = self.tower(flat_BC, number_BN, self.histories(vectors, lengths))
-        return torch.sigmoid(logit_BT.double())  # in float64, as the predictions of training: close scores stay apart
+        probability_BT: Tensor = self.link(logit_BT)
+        return probability_BT

@@ -17,6 +17,7 @@ from recsys.export.graph import Fields, Graph, Histories, Numbers, TableReader
 from recsys.export.inputs import Inputs
 from recsys.export.types import ExportedFeature, exported_of
 from recsys.features.state import TransformState
+from recsys.losses import build_loss
 from recsys.model import TowerInputMap
 
 __all__ = ["export_module", "save", "script", "table_readers", "with_own_storage"]
@@ -50,6 +51,7 @@ def export_module(
         fields=Fields({name: _pooling(resolved, name) for name in wiring.fields}),
         histories=Histories(sequences, [resolved.targets_of(names) for names in sequences]),
         tower=copy.deepcopy(tower),
+        link=build_loss(resolved.config.train.loss).link(),
     )
     return with_own_storage(graph.cpu().eval().requires_grad_(requires_grad=False))
 

@@ -16,6 +16,7 @@ from recsys.data.reader import Reader
 from recsys.embeddings import Batch, Layout
 from recsys.embeddings.vocabularies import feature_vocabularies
 from recsys.features.state import TransformState
+from recsys.losses import build_loss
 from recsys.model import CtrModel, layout_of
 from recsys.progress import OnProgress, no_progress
 from recsys.ranks import SINGLE_PROCESS, Exchange, World
@@ -107,7 +108,8 @@ def reader_of(built: LoadedModel, split: PreparedSplit) -> Reader[Batch]:
 
 def score_split(built: LoadedModel, split: PreparedSplit, *, on_progress: OnProgress = no_progress) -> Scores | None:
     """Score a prepared split in the order of its rows; None on other ranks than 0."""
-    return score(built.model, reader_of(built, split), num_rows=split.num_rows, on_progress=on_progress)
+    link = build_loss(built.resolved.config.train.loss).link()
+    return score(built.model, reader_of(built, split), link=link, num_rows=split.num_rows, on_progress=on_progress)
 
 
 def score_alone(built: LoadedModel, split: PreparedSplit, *, on_progress: OnProgress = no_progress) -> Scores:

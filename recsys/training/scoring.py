@@ -62,15 +62,20 @@ class Scores:
 
 
 class ScoreCollector:
-    """Gathers batches, each rank its part of them, and gives rank 0 the scores of all."""
+    """Gathers batches, each rank its part of them, and gives rank 0 the scores of all.
 
-    def __init__(self) -> None:
+    Args:
+        link: of the loss: logits (B, T) -> probabilities (B, T) float64.
+    """
+
+    def __init__(self, link: nn.Module) -> None:
+        self._link = link
         self._parts: list[tuple[Tensor, Tensor, Tensor | None, Tensor | None]] = []
         self._batch_rows: list[int] = []
 
     def add(self, batch: Batch, logits_BT: Tensor) -> None:
-        """Keep a batch's scores; the sigmoid is taken in float64, so that close scores stay apart."""
-        probabilities = torch.sigmoid(logits_BT.detach().cpu().double())
+        """Keep a batch's scores, which the link makes of its logits."""
+        probabilities = self._link(logits_BT.detach().cpu())
         weights, groups = (None if given is None else given.cpu() for given in (batch.weights, batch.groups))
         self._parts.append((probabilities, batch.labels.cpu(), weights, groups))
         self._batch_rows.append(batch.batch_rows)
@@ -116,6 +121,7 @@ def score(
     model: nn.Module,
     batches: Iterable[Batch],
     *,
+    link: nn.Module,
     num_rows: int | None = None,
     on_progress: OnProgress = no_progress,
 ) -> Scores | None:
@@ -124,6 +130,7 @@ def score(
     Args:
         model: returns logits; it is in training mode again afterwards if it was before.
         batches: of one split, in order.
+        link: of the loss: logits (B, T) -> probabilities (B, T) float64.
         num_rows: rows of all batches on all ranks, for `on_progress`.
         on_progress: called after each batch.
 
@@ -133,7 +140,7 @@ def score(
     Raises:
         DataError: there are no rows.
     """
-    collector = ScoreCollector()
+    collector = ScoreCollector(link)
     device = next(model.parameters()).device
     was_training = model.training
     model.eval()

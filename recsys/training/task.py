@@ -11,18 +11,18 @@ import numpy as np
 import torch
 from lightning.pytorch import LightningModule
 from torch import Tensor, nn
-from torch.nn.functional import binary_cross_entropy_with_logits
 from torchrec.distributed.model_parallel import DistributedModelParallel
 from torchrec.optim.optimizers import in_backward_optimizer_filter
 
 from recsys.config import DenseOptimizer, TrainSection
 from recsys.embeddings import Batch, Scheme
 from recsys.errors import ConfigError
+from recsys.losses import build_loss, weighted_mean
 from recsys.ranks import SINGLE_PROCESS, StepSignals, World, broadcast, sum_over_ranks
 from recsys.training.pipeline import TrainPipeline
 from recsys.training.scoring import ScoreCollector
 
-__all__ = ["CtrTask", "weighted_logloss"]
+__all__ = ["CtrTask"]
 
 _DENSE: dict[str, type[torch.optim.Optimizer]] = {
     "adam": torch.optim.Adam,
@@ -33,20 +33,6 @@ _DENSE: dict[str, type[torch.optim.Optimizer]] = {
 CHECK_EVERY = {"cpu": 1, "cuda": 100}
 """Steps between two looks at the loss, each of which a GPU has to wait for."""
 _STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
-
-
-def weighted_logloss(
-    logits_BT: Tensor, labels_BT: Tensor, weights_B: Tensor | None, total_weight: float | None = None
-) -> Tensor:
-    """Return the mean log loss over tasks and rows; with weights, the weighted mean over rows.
-
-    Of a part of a batch, `total_weight` being that of the whole, it is the part of the mean.
-    """
-    loss_B = binary_cross_entropy_with_logits(logits_BT.float(), labels_BT, reduction="none").mean(dim=1)
-    if total_weight is None:
-        total_weight = len(loss_B) if weights_B is None else float(weights_B.sum())
-    total = loss_B.sum() if weights_B is None else (loss_B * weights_B).sum()
-    return total / max(total_weight, torch.finfo(torch.float32).tiny)
 
 
 def dense_optimizer(model: nn.Module, config: DenseOptimizer) -> torch.optim.Optimizer:
@@ -103,6 +89,7 @@ class CtrTask(LightningModule):
         self.automatic_optimization = False
         self.model = model
         self.config = config
+        self.loss = build_loss(config.loss)
         self.tasks = tasks
         self.world = world
         self.wishes = wishes
@@ -113,7 +100,7 @@ class CtrTask(LightningModule):
         self._loss_sum = torch.zeros((), dtype=torch.float64)
         self._rows_seen = 0
         self._until_check = 0
-        self._collector = ScoreCollector()
+        self._collector = ScoreCollector(self.loss.link())
         self._schemes = list(model.module.layout.schemes.values())
         if config.gradient_clip is not None:
             self.optimizer.register_step_pre_hook(self._clip_gradients)
@@ -146,7 +133,7 @@ class CtrTask(LightningModule):
     def _loss(self, batch: Batch) -> Tensor:
         """Return what is propagated back on this rank."""
         output = self.model(batch)
-        loss = weighted_logloss(output.logits, batch.labels, batch.weights, batch.total_weight)
+        loss = weighted_mean(self.loss(output.logits, batch.labels), batch.weights, batch.total_weight)
         self.batch_loss = loss.detach()
         penalty = self.config.regularization.rows * output.penalty
         total: Tensor = self.world.size * (loss + penalty) + output.scheme_loss
@@ -164,7 +151,7 @@ class CtrTask(LightningModule):
             return
         with statistics_kept(self.model.module):
             logits = self.model.module(batch).logits
-            loss = weighted_logloss(logits, batch.labels, batch.weights, batch.total_weight)
+            loss = weighted_mean(self.loss(logits, batch.labels), batch.weights, batch.total_weight)
             found = torch.autograd.grad(loss, [leaf for leaves_ in leaves.values() for leaf in leaves_])
         gradients = iter([sum_over_ranks(gradient) for gradient in found])
         for scheme, asked in leaves.items():
@@ -174,7 +161,7 @@ class CtrTask(LightningModule):
         self.steps.end()
 
     def on_validation_epoch_start(self) -> None:
-        self._collector = ScoreCollector()
+        self._collector = ScoreCollector(self.loss.link())
 
     def validation_step(self, batch: Batch, _batch_index: int) -> None:
         self._collector.add(batch, self.model(batch).logits)

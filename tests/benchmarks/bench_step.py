@@ -12,11 +12,13 @@ from collections.abc import Iterator
 import torch
 
 from recsys.config import Config, resolve
+from recsys.config.losses.logloss import LogLossSection
 from recsys.data.rows import Rows
 from recsys.embeddings import Batch, FeatureVocabulary, Layout
+from recsys.losses import build_loss, weighted_mean
 from recsys.model import CtrModel
 from recsys.training.strategy import shard
-from recsys.training.task import dense_optimizer, weighted_logloss
+from recsys.training.task import dense_optimizer
 
 
 def make(rows: int, lambda_: float) -> tuple[Layout, torch.nn.Module, torch.optim.Optimizer]:
@@ -49,7 +51,7 @@ def step(model: torch.nn.Module, optimizer: torch.optim.Optimizer, batch: Batch,
     """Return the seconds of one step."""
     started = time.perf_counter()
     output = model(batch)
-    loss = weighted_logloss(output.logits, batch.labels, None) + lambda_ * output.penalty
+    loss = weighted_mean(build_loss(LogLossSection())(output.logits, batch.labels), None) + lambda_ * output.penalty
     optimizer.zero_grad()
     loss.backward()
     optimizer.step()

@@ -19,6 +19,7 @@ from recsys.embeddings.schemes.integer import Integer
 from recsys.embeddings.schemes.integer_table import round_at_random
 from recsys.embeddings.schemes.row_optimizer import RowOptimizer
 from recsys.errors import ConfigError
+from recsys.losses import Sigmoid
 from recsys.model import CtrModel
 from recsys.training.scoring import score
 from recsys.training.strategy import shard, table_weights
@@ -339,7 +340,8 @@ def valid_auc(table: dict[str, Any], seed: int) -> float:
         for batch in batches(layout, made, torch.randperm(made.num_rows), 1024):
             task.step_on(batch)
     valid = planted(100_000, seed + 100)
-    return score(model, batches(layout, valid, torch.arange(valid.num_rows), 16_384)).metrics(["y"])["auc"]
+    scores = score(model, batches(layout, valid, torch.arange(valid.num_rows), 16_384), link=Sigmoid())
+    return scores.metrics(["y"])["auc"]
 
 
 @pytest.mark.proof
