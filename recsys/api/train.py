@@ -11,9 +11,9 @@ from recsys.api.defaults import DEFAULT_CACHE, DEFAULT_RUNS, config_name, new_ru
 from recsys.api.quiet import quiet_packages
 from recsys.api.run import Run
 from recsys.config import Config, dump
-from recsys.environment.worker import place
 from recsys.errors import ConfigError, Preempted, RecsysError
 from recsys.launch import launch
+from recsys.launch.torchrun import rank_info
 from recsys.progress import OnProgress, no_progress
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ def train(
     def choose_folder() -> Path:
         return new_run_folder(name, Path(runs_dir), default=default) if resume is None else Path(resume)
 
-    if devices > 1 and place() is None:
+    if devices > 1 and rank_info() is None:
         if callbacks:
             raise ConfigError("callbacks: cannot be handed to other processes; start this script by torchrun instead")
         options = _options(data_dir=data_dir, cache_dir=cache_dir, device=device, plan=plan)
@@ -111,7 +111,7 @@ def launch_training(
     folder: Path,
     *,
     is_resume: bool,
-    go_on: Callable[[int], str | None] = lambda _: None,
+    resume_command: Callable[[int], str | None] = lambda _: None,
 ) -> int:
     """Run `recsys train ARGV` in several new processes, all in one run folder, and return the exit code.
 
@@ -120,10 +120,10 @@ def launch_training(
         devices: number of processes.
         folder: of the run.
         is_resume: the folder is that of a stopped run.
-        go_on: given the exit code, returns the command that goes on with the training, if there is one.
+        resume_command: given the exit code, returns the command that goes on with the training, if there is one.
     """
     where = ["--resume", str(folder)] if is_resume else ["--name", folder.name, "--runs-dir", str(folder.parent)]
-    return launch(["train", *argv, *where], devices, go_on=go_on)
+    return launch(["train", *argv, *where], devices, resume_command=resume_command)
 
 
 def _train_here(
@@ -138,7 +138,7 @@ def _train_here(
     """Train in this process, beside others if the environment says so: rank 0 chooses the folder for all."""
     with quiet_packages():
         from recsys.ranks import broadcast  # not at the top: torch takes seconds to import
-        from recsys.ranks.join import process_group
+        from recsys.ranks.process_group import process_group
         from recsys.training.run import train as train_run
         from recsys.training.strategy import pick_device
 

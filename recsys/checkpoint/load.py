@@ -13,7 +13,7 @@ from recsys.checkpoint.folder import find_checkpoint, read_metadata, read_traine
 from recsys.checkpoint.snapshot import size_of, tensors_of
 from recsys.checkpoint.tensor_names import readable_name
 from recsys.errors import DataError
-from recsys.ranks import broadcast, current
+from recsys.ranks import broadcast, current_world
 
 __all__ = ["LoadedState", "load_checkpoint"]
 
@@ -64,8 +64,8 @@ def _check_same_tensors(found: Path, tensors: dict[str, Tensor]) -> None:
     """Refuse the checkpoint of another model, on all ranks alike."""
     saved = {name: tuple(entry.size) for name, entry in read_metadata(found).items()}
     problems = _differences(saved, {name: tuple(size_of(value)) for name, value in tensors.items()})
-    if current().size > 1:  # a rank knows the optimizer's state of its own tables only
-        of_ranks: list[set[str]] = [set()] * current().size
+    if current_world().size > 1:  # a rank knows the optimizer's state of its own tables only
+        of_ranks: list[set[str]] = [set()] * current_world().size
         distributed.all_gather_object(of_ranks, problems)
         problems = set.union(*of_ranks)
     if problems:

@@ -25,8 +25,8 @@ from torchrec.distributed.model_parallel import DistributedModelParallel
 from recsys.checkpoint import folder as files
 from recsys.checkpoint.snapshot import ChunkPlanner, ChunkWriter, TensorChunk, snapshot, tensors_of, write_file
 from recsys.files import replace_folder
-from recsys.ranks import World, current
-from recsys.ranks.join import checkpoint_group
+from recsys.ranks import World, current_world
+from recsys.ranks.process_group import checkpoint_group
 
 __all__ = ["AsyncCheckpointer", "save"]
 
@@ -72,7 +72,7 @@ class AsyncCheckpointer:
             OSError: The save before could not be written, on this or another rank.
         """
         self.wait()
-        world = current()
+        world = current_world()
         group = checkpoint_group() or _group_of_one(distributed.group.WORLD)
         tensors = tensors_of(model)
         if model.device.type == "cuda":

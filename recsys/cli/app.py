@@ -11,8 +11,8 @@ from recsys import __version__
 from recsys.api.quiet import hide_package_warnings
 from recsys.cli import commands
 from recsys.console import log
-from recsys.environment.worker import Failure, is_launched, tell_launcher
 from recsys.errors import RecsysError, user_message
+from recsys.launch.failure import Failure, is_launched, report_to_launcher
 
 __all__ = ["COMMANDS", "app", "main"]
 
@@ -74,7 +74,7 @@ def main() -> None:
 
 
 def _refuse(message: str) -> NoReturn:
-    if is_launched() and tell_launcher(Failure(int(os.environ["RANK"]), message, 2)):
+    if is_launched() and report_to_launcher(Failure(int(os.environ["RANK"]), message, 2)):
         sys.exit(2)
     log(f"error: {message}", style="red")
     sys.exit(2)

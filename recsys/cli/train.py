@@ -11,8 +11,9 @@ from recsys.api.train import launch_training, train
 from recsys.cli.progress import progress_reports
 from recsys.config import Config
 from recsys.console import log
-from recsys.environment.worker import is_launched, place
 from recsys.errors import Preempted
+from recsys.launch.failure import is_launched
+from recsys.launch.torchrun import rank_info
 from recsys.run_folder import RunFolder
 
 __all__ = ["figures", "train_here", "train_on"]
@@ -37,11 +38,11 @@ def train_on(
     folder = resume or new_run_folder(name, runs_dir, default=config_name(config))
     log(f"starting {devices} processes{_crowd(devices)}")
 
-    def go_on(code: int) -> str | None:
+    def resume_command(code: int) -> str | None:
         again = [*argv, "--devices", str(devices)]
         return None if code == 2 else command_to_go_on(again, folder)  # it would be refused again
 
-    return launch_training(argv, devices, folder, is_resume=resume is not None, go_on=go_on)
+    return launch_training(argv, devices, folder, is_resume=resume is not None, resume_command=resume_command)
 
 
 def train_here(config: Config, argv: list[str], *, resume: Path | None, **options: Any) -> Run | None:
@@ -93,7 +94,7 @@ def train_here(config: Config, argv: list[str], *, resume: Path | None, **option
 
 def _is_first() -> bool:
     """Return whether this process speaks for all that train together."""
-    own = place()
+    own = rank_info()
     return own is None or own.rank == 0
 
 

@@ -45,7 +45,7 @@ class Batch(Pipelineable):  # type: ignore[misc]
     """Rows of the whole batch, over all ranks."""
     total_weight: float
     """Sum of the weights of these; their number where rows have no weights."""
-    orders: StepSignals = field(default_factory=StepSignals)
+    signals: StepSignals = field(default_factory=StepSignals)
     """What ranks do after this batch, if there are several."""
 
     def to(self, device: torch.device, non_blocking: bool = False) -> "Batch":

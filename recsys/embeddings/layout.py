@@ -133,13 +133,13 @@ class Layout:
         physical = self.remap(ids)
         exchange = exchange or Exchange(SINGLE_PROCESS)
         weight = rows.num_rows if rows.weights is None else float(rows.weights.sum(dtype=torch.float64))
-        met = exchange.meet(weight, self._most_slots(rows))
+        info = exchange.all_gather_batch_info(weight, self._most_slots(rows))
         most_rows = -(-rows.batch_rows // exchange.world.size)
         return Batch(
             ids=ids,
             lengths=lengths,
             pooled=self._pooled(rows, physical, most_rows),
-            slots=self._slots(rows, physical, met.most_slots),
+            slots=self._slots(rows, physical, info.max_unpooled),
             penalties=self._penalties(physical, row_counts, exchange) if row_counts else {},
             numbers=rows.numbers,
             labels=rows.labels,
@@ -147,8 +147,8 @@ class Layout:
             groups=rows.groups,
             num_rows=rows.num_rows,
             batch_rows=rows.batch_rows,
-            total_weight=met.total_weight,
-            orders=met.orders,
+            total_weight=info.total_weight,
+            signals=info.signals,
         )
 
     @staticmethod

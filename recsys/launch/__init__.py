@@ -1,8 +1,9 @@
 """The processes of `recsys train --devices N`: started together, stopped together, with one reason when they fail.
 
-Nothing here imports torch: a process that only waits needs none of its memory.
+torchrun.py and failure.py are what a worker and the process that started it know of each other. Nothing here imports
+torch: a process that only waits for others needs none of its memory.
 """
 
-from recsys.launch.run import launch
+from recsys.launch.launcher import launch
 
 __all__ = ["launch"]

@@ -1,4 +1,4 @@
-"""Batch normalisation: the batch is that of all ranks, each of which has a part of its rows.
+"""Batch normalization over the rows of all ranks, each of which has a part of the batch.
 
     forward:  count, mean and sum of squares of each rank's rows --gather--> those of the batch
     backward: two sums over the rows of all ranks
@@ -16,20 +16,20 @@ from torch import Tensor, distributed, nn
 from torch.nn import functional
 
 from recsys.ranks.collectives import sum_over_ranks
-from recsys.ranks.world import current
+from recsys.ranks.world import current_world
 
 __all__ = ["BatchNorm"]
 
 
 class BatchNorm(nn.Module):
-    """Batch normalisation of (rows, channels) that can also train on a batch of one row, or of none.
+    """Batch normalization of (rows, channels) that also trains on a batch of one row, or of none.
 
-    Such a batch has no variance: it is normalised by the moving averages (momentum 0.1), as in eval mode, and leaves
-    them alone. `torch.nn.BatchNorm1d` raises instead, which would end a run at a last batch of one row.
+    Such a batch has no variance: it is normalized by the moving averages (momentum 0.1), as in eval mode, and does not
+    change them. `torch.nn.BatchNorm1d` raises instead, which would end a run at a last batch of one row.
 
     Shape:
         rows: (R, C).
-        shares: (R, 1), what part of a row this is, where several ranks hold the same one; None: all are whole.
+        shares: (R, 1), fraction of each row that counts here, where several ranks hold the same row; None: all of it.
         output: (R, C).
     """
 
@@ -62,26 +62,26 @@ def _batch_norm(
     eps: float,
     momentum: float = 0.1,
 ) -> Tensor:
-    if training and _is_dealt():
+    if training and _is_distributed():
         return _over_ranks(rows, shares, mean, var, weight, bias, eps, momentum)
     training = training and rows.shape[0] > 1
     return functional.batch_norm(rows, mean, var, weight, bias, training, momentum=momentum, eps=eps)
 
 
 @torch.jit.unused  # models are scripted to be served
-def _is_dealt() -> bool:
-    return current().size > 1
+def _is_distributed() -> bool:
+    return current_world().size > 1
 
 
 class _Moments(NamedTuple):
-    """Of the rows of all ranks, the same to the last bit on each."""
+    """Moments of the rows of all ranks; the same to the last bit on each rank."""
 
     total: Tensor
-    """(), how many there are, at least 1."""
+    """(), number of rows, at least 1."""
     mean: Tensor
     """(C,)."""
     squares: Tensor
-    """(C,), the sum of the squared distances from the mean."""
+    """(C,), sum of the squared distances from the mean."""
 
 
 @torch.jit.unused
@@ -119,7 +119,7 @@ def _gather_moments(rows: Tensor, shares: Tensor) -> _Moments:
     mean_C = (rows * shares).sum(dim=0) / count.clamp(min=1e-30).to(rows.dtype)
     squares_C = ((rows - mean_C).square() * shares).sum(dim=0)
     own = torch.cat([count.unsqueeze(0), mean_C.double(), squares_C.double()])
-    parts = [torch.empty_like(own) for _ in range(current().size)]
+    parts = [torch.empty_like(own) for _ in range(current_world().size)]
     distributed.all_gather(parts, own)
     moments_KX, num_channels = torch.stack(parts), len(mean_C)
     count_K1, mean_KC, squares_KC = moments_KX.tensor_split((1, 1 + num_channels), dim=1)
@@ -138,7 +138,7 @@ class _Standardize(torch.autograd.Function):
         shares: (R, 1).
         mean: (C,).
         var: (C,).
-        per_row: (), what part of the mean one row is; 0 where mean and variance are not of these rows.
+        per_row: (), weight of one row in the mean; 0 where mean and variance are the moving averages.
     """
 
     @staticmethod

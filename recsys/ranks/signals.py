@@ -1,7 +1,7 @@
-"""SIGTERM, by which a cluster takes its machine back: a training saves and stops, everything else stops at once.
+"""SIGTERM, by which a cluster takes its machine back: a training saves and stops, anything else stops at once.
 
-A handler in Python waits for the main thread, which may be inside a collective or a kernel for minutes. So the
-handler proper is C Python's, which writes the number of the signal to a pipe, and a thread acts on it.
+A signal handler in Python runs in the main thread, which may be inside a collective or a kernel for minutes. So CPython
+writes the number of the signal to a pipe (`signal.set_wakeup_fd`), and a thread acts on it.
 """
 
 import os
@@ -15,33 +15,40 @@ from types import FrameType
 
 from recsys.errors import Preempted
 
-__all__ = ["Preempted", "keep_handler", "saving_on_sigterm", "stop_requested", "stopping_on_sigterm"]
+__all__ = [
+    "Preempted",
+    "delay_exit",
+    "reinstall_handler",
+    "saving_on_sigterm",
+    "stop_requested",
+    "stopping_on_sigterm",
+]
 
 
 class _State:
     """What this process does on SIGTERM."""
 
     requested = False
-    announce: Callable[[str], None] | None = None
+    log: Callable[[str], None] | None = None
     """Set while a training can save."""
-    last_words: Callable[[], None] | None = None
-    pause = 0.0
-    """Before an end at once, in seconds."""
+    before_exit: Callable[[], None] | None = None
+    exit_delay = 0.0
+    """Seconds to wait before the process ends at once."""
 
 
 def stop_requested() -> bool:
-    """Return whether a SIGTERM came while a training could save: it then saves and raises `Preempted`."""
+    """Return whether SIGTERM came while a training could save; the training then saves and raises `Preempted`."""
     return _State.requested
 
 
 @contextmanager
-def stopping_on_sigterm(last_words: Callable[[], None] | None = None) -> Iterator[None]:
-    """On SIGTERM, end the process at once with code 75; where `saving_on_sigterm` is inside, ask that to stop.
+def stopping_on_sigterm(before_exit: Callable[[], None] | None = None) -> Iterator[None]:
+    """On SIGTERM, end the process at once with code 75; inside a `saving_on_sigterm` block, let it save first.
 
     Does nothing outside the main thread, where Python sets no handlers.
 
     Args:
-        last_words: called before the process ends at once, in another thread.
+        before_exit: called in another thread before the process ends at once.
     """
     if current_thread() is not main_thread():
         yield
@@ -49,8 +56,8 @@ def stopping_on_sigterm(last_words: Callable[[], None] | None = None) -> Iterato
     read_end, write_end = os.pipe()
     os.set_blocking(write_end, False)
     former_pipe = signal.set_wakeup_fd(write_end, warn_on_full_buffer=False)
-    former_handler = signal.signal(signal.SIGTERM, _leave_it_to_the_thread)
-    _State.last_words = last_words
+    former_handler = signal.signal(signal.SIGTERM, _ignore)
+    _State.before_exit = before_exit
     listener = Thread(target=_listen, args=(read_end,), name="signals", daemon=True)
     listener.start()
     try:
@@ -61,42 +68,42 @@ def stopping_on_sigterm(last_words: Callable[[], None] | None = None) -> Iterato
         os.close(write_end)
         listener.join()
         os.close(read_end)
-        _State.requested, _State.last_words = False, None
+        _State.requested, _State.before_exit = False, None
 
 
 @contextmanager
-def saving_on_sigterm(announce: Callable[[str], None]) -> Iterator[None]:
-    """Let SIGTERM only set `stop_requested()`, for the training inside that saves and raises `Preempted`.
+def saving_on_sigterm(log: Callable[[str], None]) -> Iterator[None]:
+    """Make SIGTERM only set `stop_requested()`; the training inside the block then saves and raises `Preempted`.
 
     Args:
-        announce: told once, in another thread, that the signal came.
+        log: called once, in another thread, with a line that says that the signal came.
 
     Raises:
         Preempted: the signal came too late for the training, which has ended.
     """
-    with stopping_on_sigterm() if signal.getsignal(signal.SIGTERM) != _leave_it_to_the_thread else _nothing():
-        _State.announce = announce
+    with stopping_on_sigterm() if signal.getsignal(signal.SIGTERM) != _ignore else _nothing():
+        _State.log = log
         try:
             yield
         finally:
-            _State.announce = None
+            _State.log = None
         if _State.requested:
             raise Preempted
 
 
-def keep_handler() -> None:
-    """Install the handler again, after somebody else (Lightning, as its fit begins) has put their own before it."""
+def reinstall_handler() -> None:
+    """Install the handler again after a library has installed its own, as Lightning does when `fit` begins."""
     if current_thread() is main_thread():
-        signal.signal(signal.SIGTERM, _leave_it_to_the_thread)
+        signal.signal(signal.SIGTERM, _ignore)
 
 
-def wait_before_end(seconds: float) -> None:
-    """Let SIGTERM wait: torchrun sends it when another rank has failed, and the reason should be said first."""
-    _State.pause = seconds
+def delay_exit(seconds: float) -> None:
+    """Make SIGTERM wait before it ends the process: torchrun sends it when a rank fails, whose reason comes first."""
+    _State.exit_delay = seconds
 
 
-def _leave_it_to_the_thread(_number: int, _frame: FrameType | None) -> None:
-    """Keep the system from ending the process, which is all a handler in the main thread has to do."""
+def _ignore(_number: int, _frame: FrameType | None) -> None:
+    """Keep the system from ending the process; the listening thread does the work."""
 
 
 @contextmanager
@@ -111,19 +118,19 @@ def _listen(pipe: int) -> None:
 
 
 def _on_sigterm() -> None:
-    announce = _State.announce
-    if announce is None:
+    log = _State.log
+    if log is None:
         _end_at_once()
     elif not _State.requested:
         _State.requested = True
-        announce("SIGTERM: saving and stopping after this batch")
+        log("SIGTERM: saving and stopping after this batch")
 
 
 def _end_at_once() -> None:
-    time.sleep(_State.pause)
+    time.sleep(_State.exit_delay)
     with suppress(Exception):  # whatever it is, the process must end
-        if _State.last_words is not None:
-            _State.last_words()
+        if _State.before_exit is not None:
+            _State.before_exit()
         sys.stdout.flush()
         sys.stderr.flush()
     os._exit(Preempted.EXIT_CODE)

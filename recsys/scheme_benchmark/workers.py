@@ -10,7 +10,7 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from recsys.environment.worker import describe_exit
+from recsys.launch.failure import describe_exit
 from recsys.scheme_benchmark.result import cell_log
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from recsys.embeddings.scheme import PhysicalTable
-from recsys.ranks.randomness import seed_of
+from recsys.ranks.seeds import derive_seed
 
 __all__ = ["fill_shard"]
 
@@ -39,7 +39,7 @@ def fill_shard(shard_RC: Tensor, table: PhysicalTable, *, seed: int, first_row: 
     num_rows, num_columns = shard_RC.shape
     for start in range(first_row - first_row % BLOCK, first_row + num_rows, BLOCK):
         block = torch.empty(min(BLOCK, table.rows - start), table.dim)
-        table.init(block, torch.Generator().manual_seed(seed_of(seed, table.name, start // BLOCK)))
+        table.init(block, torch.Generator().manual_seed(derive_seed(seed, table.name, start // BLOCK)))
         low, high = max(start, first_row), min(start + len(block), first_row + num_rows)
         columns = slice(first_column, first_column + num_columns)
         with torch.no_grad():

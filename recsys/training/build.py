@@ -20,8 +20,8 @@ from recsys.losses import build_loss
 from recsys.model import CtrModel, layout_of
 from recsys.progress import OnProgress, no_progress
 from recsys.ranks import SINGLE_PROCESS, Exchange, World
-from recsys.ranks.join import reader_group
-from recsys.ranks.randomness import seed_of
+from recsys.ranks.process_group import reader_group
+from recsys.ranks.seeds import derive_seed
 from recsys.run_folder import RunFolder
 from recsys.sharding import Placement
 from recsys.training.scoring import Scores, score
@@ -76,7 +76,7 @@ def build(
         communication=train.communication,
     )
     if not world.is_rank_zero:
-        torch.manual_seed(seed_of(train.seed, "rank", world.rank))  # the rows of another rank drop out apart
+        torch.manual_seed(derive_seed(train.seed, "rank", world.rank))  # the rows of another rank drop out apart
     return LoadedModel(resolved, state, layout, sharded, world)
 
 

@@ -17,8 +17,8 @@ from recsys.checkpoint.snapshot import table_step
 from recsys.config import EarlyStopping, LrReduction
 from recsys.files import write_atomic
 from recsys.progress import OnProgress
-from recsys.ranks import World, current, sum_over_ranks
-from recsys.ranks.randomness import seed_of
+from recsys.ranks import World, current_world, sum_over_ranks
+from recsys.ranks.seeds import derive_seed
 from recsys.training.task import CtrTask
 
 LOG_EVERY = 50
@@ -227,10 +227,10 @@ class Checkpoints(Callback):
 
     def on_train_batch_end(self, trainer: Trainer, module: LightningModule, *_: Any) -> None:
         assert isinstance(module, CtrTask)
-        self._told_to_stop |= module.orders.stop
+        self._told_to_stop |= module.signals.stop
         if trainer.is_last_batch:  # there would be nothing left of the epoch to go on with before validation
             return
-        if self._told_to_stop or module.orders.save:
+        if self._told_to_stop or module.signals.save:
             self._save(module)
         if self._told_to_stop:
             self._stop(trainer)
@@ -243,8 +243,8 @@ class Checkpoints(Callback):
         module.forget_losses()
         self._save(module)
         self._since = time.monotonic()
-        alone = current().size == 1  # else the next batch tells
-        if self._told_to_stop or (alone and module.wishes().stop):
+        alone = current_world().size == 1  # else the next batch tells
+        if self._told_to_stop or (alone and module.poll_signals().stop):
             self._stop(trainer)
 
     def on_train_end(self, trainer: Trainer, module: LightningModule) -> None:
@@ -291,7 +291,7 @@ class Checkpoints(Callback):
         vars(self.progress).update(loaded.extra["progress"])
         self._set_rates(module, loaded)
         module.model.fused_optimizer.set_optimizer_step(max(own["table_step"] for own in loaded.ranks))
-        world = current()
+        world = current_world()
         sums = {name: sum(own["losses"][name] for own in loaded.ranks) for name in ("sum", "rows")}
         module.set_losses(sums if world.is_rank_zero else dict.fromkeys(sums, 0.0))
         self._set_random(loaded, world)
@@ -310,7 +310,7 @@ class Checkpoints(Callback):
 
     def _set_random(self, loaded: LoadedState, world: World) -> None:
         if len(loaded.ranks) != world.size:
-            torch.manual_seed(seed_of(self.seed, "resumed", self.progress.step, world.rank))
+            torch.manual_seed(derive_seed(self.seed, "resumed", self.progress.step, world.rank))
             return
         own = loaded.ranks[world.rank]
         torch.set_rng_state(own["random"])

@@ -33,8 +33,8 @@ from recsys.files import write_atomic, write_json
 from recsys.model import CtrModel
 from recsys.progress import OnProgress, no_progress
 from recsys.ranks import SINGLE_PROCESS, Exchange, StepSignals, World, broadcast, on_rank_zero, sum_over_ranks
-from recsys.ranks.join import reader_group
-from recsys.ranks.signals import Preempted, keep_handler, saving_on_sigterm, stop_requested
+from recsys.ranks.process_group import reader_group
+from recsys.ranks.signals import Preempted, reinstall_handler, saving_on_sigterm, stop_requested
 from recsys.run_folder import RunFolder
 from recsys.sharding import Placement
 from recsys.training.allocator import keep_large_blocks
@@ -87,7 +87,7 @@ def train(
         folder: of the run; must be new, unless `resume`.
         resume: go on from the folder's last checkpoint.
         device: "cpu" or "cuda"; the best there is when not given.
-        world: what `ranks.join` returned.
+        world: what `init_process_group` returned.
         plan: a file that says which rank holds which part of which table; what is fastest by estimate when not given.
         callbacks: the user's own, called after ours but before the checkpoint is written.
         on_progress: called on rank 0 as preparing, training and scoring go on.
@@ -223,10 +223,12 @@ def _fit(
         seed=config.seed,
     )
 
-    def wishes() -> StepSignals:
+    def poll_signals() -> StepSignals:
         return StepSignals(save=built.world.is_rank_zero and keeper.due(), stop=stop_requested())
 
-    task = CtrTask(built.model, config, list(built.resolved.config.labels), world=built.world, wishes=wishes)
+    task = CtrTask(
+        built.model, config, list(built.resolved.config.labels), world=built.world, poll_signals=poll_signals
+    )
     watched = (config.early_stopping or EarlyStopping()).metric
     lines = RunFolder(folder).epochs if built.world.is_rank_zero else None
     report = EpochReport(progress, lines, metric=watched, say=say)
@@ -263,7 +265,7 @@ def _callbacks(
 ) -> list[Callback]:
     """Return what happens after each batch and each validation, in this order."""
     config = built.resolved.config.train
-    callbacks: list[Callback] = [LambdaCallback(on_train_start=lambda *_: keep_handler()), report]
+    callbacks: list[Callback] = [LambdaCallback(on_train_start=lambda *_: reinstall_handler()), report]
     if config.lr_reduction is not None:
         callbacks.append(ReduceLearningRates(progress, config.lr_reduction))
     callbacks.append(stages)
@@ -294,7 +296,7 @@ def _readers(built: LoadedModel, prepared: Prepared, progress: Progress, task: C
         built.resolved,
         batch_size=config.batch_size,
         collate=partial(
-            built.layout.collate, row_counts=counts, exchange=Exchange(built.world, reader_group(), task.wishes)
+            built.layout.collate, row_counts=counts, exchange=Exchange(built.world, reader_group(), task.poll_signals)
         ),
         seed=config.seed,
         world=built.world,

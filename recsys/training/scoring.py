@@ -18,7 +18,7 @@ from recsys.errors import DataError
 from recsys.evaluation import evaluate
 from recsys.files import atomic_path
 from recsys.progress import OnProgress, no_progress
-from recsys.ranks import gather_rows_at_first, share
+from recsys.ranks import gather_rows_to_rank_zero, rank_slice
 
 __all__ = ["ScoreCollector", "Scores", "score"]
 
@@ -97,7 +97,7 @@ class ScoreCollector:
         present = [part for part in parts if part is not None]
         if not present:
             return None
-        of_ranks = gather_rows_at_first(torch.cat(present))
+        of_ranks = gather_rows_to_rank_zero(torch.cat(present))
         if of_ranks is None:
             return None
         if len(of_ranks) == 1:
@@ -111,7 +111,7 @@ class ScoreCollector:
         """Return where in the split the rows of a rank lie, (R_r,)."""
         found, first = [], 0
         for batch_rows in self._batch_rows:
-            part = share(batch_rows, rank, size)
+            part = rank_slice(batch_rows, rank, size)
             found.append(torch.arange(first + part.start, first + part.stop))
             first += batch_rows
         return torch.cat(found)

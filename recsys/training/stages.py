@@ -16,7 +16,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import distributed
 
 from recsys.embeddings.scheme import Scheme, StepPlace
-from recsys.ranks import current, gather_rows
+from recsys.ranks import all_gather_rows, current_world
 from recsys.training.build import LoadedModel
 from recsys.training.callbacks import Checkpoints, Progress
 from recsys.training.strategy import table_weights
@@ -68,14 +68,14 @@ class Stages(Callback):
         if not needing:
             return {}
         has_all = [all(table.name in self.weights for table in scheme.physical()) for scheme in needing]
-        has_all_RS = torch.cat(gather_rows(torch.tensor([has_all])))
+        has_all_RS = torch.cat(all_gather_rows(torch.tensor([has_all])))
         for scheme, has_all_R in zip(needing, has_all_RS.t(), strict=True):
             assert has_all_R.any(), f"{scheme.name}: scheme {scheme.spec.scheme} needs its tables whole on one rank"
         return dict(zip(needing, has_all_RS.int().argmax(dim=0).tolist(), strict=True))
 
     def _here(self) -> list[Scheme]:
         """Return the schemes that this rank asks: all but those whose tables another has."""
-        rank = current().rank
+        rank = current_world().rank
         return [scheme for scheme in self.schemes if self.holders.get(scheme, rank) == rank]
 
     def _names(self) -> str:
@@ -106,7 +106,7 @@ class Stages(Callback):
 
     def _send_buffers(self) -> None:
         """Let what a scheme has besides tables be everywhere as it is on the rank that has its tables."""
-        if current().size > 1:
+        if current_world().size > 1:
             for scheme, holder in self.holders.items():
                 for buffer in scheme.buffers():
                     distributed.broadcast(buffer, src=holder)

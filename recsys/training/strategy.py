@@ -19,8 +19,8 @@ from recsys.config import Communication, SparseOptimizer
 from recsys.embeddings import Lookup, fuse_optimizer
 from recsys.errors import ConfigError, EnvironmentError_
 from recsys.model import CtrModel
-from recsys.ranks import SINGLE_PROCESS, World, current
-from recsys.ranks.join import join
+from recsys.ranks import SINGLE_PROCESS, World, current_world
+from recsys.ranks.process_group import init_process_group
 from recsys.sharding import Placement
 from recsys.sharding.init_rows import fill_shard
 from recsys.sharding.planner import codecs
@@ -63,8 +63,8 @@ def shard(
         raise ConfigError(
             "train.sparse_optimizer.name: adam runs on CUDA only; on a CPU use rowwise_adagrad, adagrad or sgd"
         )
-    join(device.type)
-    assert placement is not None or current().size == 1, "several ranks need to know who holds what"
+    init_process_group(device.type)
+    assert placement is not None or current_world().size == 1, "several ranks need to know who holds what"
     fuse_optimizer(model.lookup, optimizer)
     for scheme in model.layout.schemes.values():
         scheme.use_optimizer(optimizer)
@@ -132,7 +132,7 @@ class TorchRecStrategy(SingleDeviceStrategy):
 
     @property
     def is_global_zero(self) -> bool:
-        return current().is_rank_zero
+        return current_world().is_rank_zero
 
     def teardown(self) -> None:
         """Release the plugins, and leave the model where it is for the evaluation that follows."""

@@ -65,11 +65,11 @@ class CtrTask(LightningModule):
         config: the training section.
         tasks: names of the tasks, in the order of the labels.
         world: of this process.
-        wishes: asked after each batch for orders when there are no other ranks.
+        poll_signals: called after each batch in a single process; returns what to do after it.
 
     Attributes:
         batch: the batch that was trained last, this rank's part.
-        orders: what is to be done after it, on all ranks.
+        signals: what all ranks do after it.
         batch_loss: this rank's part of its loss, (); the sum over ranks is the loss.
     """
 
@@ -83,7 +83,7 @@ class CtrTask(LightningModule):
         tasks: list[str],
         *,
         world: World = SINGLE_PROCESS,
-        wishes: Callable[[], StepSignals] = StepSignals,
+        poll_signals: Callable[[], StepSignals] = StepSignals,
     ) -> None:
         super().__init__()
         self.automatic_optimization = False
@@ -92,8 +92,8 @@ class CtrTask(LightningModule):
         self.loss = build_loss(config.loss)
         self.tasks = tasks
         self.world = world
-        self.wishes = wishes
-        self.orders = StepSignals()
+        self.poll_signals = poll_signals
+        self.signals = StepSignals()
         self.optimizer = dense_optimizer(model, config.dense_optimizer)
         self.valid_metrics: dict[str, float] = {}
         """Of the last validation pass."""
@@ -115,7 +115,7 @@ class CtrTask(LightningModule):
 
     def training_step(self, _number: int, _batch_index: int) -> None:
         self.batch = self.steps.step()
-        self.orders = self.batch.orders if self.world.size > 1 else self.wishes()
+        self.signals = self.batch.signals if self.world.size > 1 else self.poll_signals()
         self._loss_sum = self._loss_sum.to(self.batch_loss.device) + self.batch_loss.double() * self.batch.batch_rows
         self._rows_seen += self.batch.num_rows
         if self._until_check == 0:

@@ -31,8 +31,8 @@ from recsys.data.rows import Rows
 from recsys.data.synthetic import generate_wide
 from recsys.embeddings import Batch, FeatureVocabulary, Layout
 from recsys.model import CtrModel
-from recsys.ranks import Exchange, current
-from recsys.ranks.join import reader_group
+from recsys.ranks import Exchange, current_world
+from recsys.ranks.process_group import reader_group
 from recsys.training.build import build
 from recsys.training.sharding import place_tables
 from recsys.training.strategy import shard
@@ -102,7 +102,7 @@ def overhead(steps: int, batch_size: int) -> None:
 
 def rows_per_second(folder: Path, steps: int, batch_size: int) -> float:
     """Return the rows/s over all ranks of `steps` steps of a config with 26 fields and 13 numbers."""
-    world = current()
+    world = current_world()
     changes = {"batch_size": batch_size}
     config = load_config(folder / "config.yaml")
     config = config.model_copy(update={"train": config.train.model_copy(update=changes)})

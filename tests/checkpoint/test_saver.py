@@ -20,13 +20,13 @@ from recsys.checkpoint.load import load_checkpoint
 from recsys.checkpoint.saver import AsyncCheckpointer, save
 from recsys.checkpoint.snapshot import table_step
 from recsys.errors import DataError
-from recsys.ranks.join import join
+from recsys.ranks.process_group import init_process_group
 from tests.checkpoint.small_model import dense_adam, make, train, whole
 
 
 @pytest.fixture(autouse=True)
 def _group_of_one() -> None:
-    join("cpu")
+    init_process_group("cpu")
 
 
 def trained(seed: int = 1) -> tuple[DistributedModelParallel, torch.optim.Optimizer]:
@@ -148,7 +148,7 @@ def test_a_failed_save_comes_up_once_and_the_next_one_may_succeed(
 
 def save_into_small_files(folder: Path, limit: int) -> None:
     """Save once, then without room for files above the limit; exit with 3 if that is told as it should be."""
-    join("cpu")
+    init_process_group("cpu")
     model = make("table_wise", rows=(2000, 7, 2))
     dense = dense_adam(model)
     save(folder / "last", model, dense, {"step": 1})
@@ -177,7 +177,7 @@ def test_a_full_disk_leaves_the_last_checkpoint_and_says_so(limit: int, tmp_path
 
 def save_slowly(folder: Path) -> None:
     """Save once, then very slowly."""
-    join("cpu")
+    init_process_group("cpu")
     model, dense = trained()
     saver = AsyncCheckpointer()
     saver.save(folder / "last", model, dense, {"step": 1}, best=folder / "best")

@@ -17,10 +17,10 @@ from recsys.checkpoint.load import LoadedState, load_checkpoint
 from recsys.checkpoint.saver import AsyncCheckpointer, _Writer
 from recsys.checkpoint.snapshot import snapshot, tensors_of
 from recsys.errors import DataError
-from recsys.ranks import current
-from recsys.ranks.join import join
+from recsys.ranks import current_world
+from recsys.ranks.process_group import init_process_group
 from tests.checkpoint.small_model import dense_adam, make, small_chunks, train, whole
-from tests.ranks.together import together
+from tests.ranks.run_on_ranks import run_on_ranks
 
 FULL = OSError(errno.ENOSPC, "No space left on device")
 
@@ -55,7 +55,9 @@ def is_copied(kind: str) -> bool:
     shards = [value.local_shards() for value in live.values() if isinstance(value, ShardedTensor)]
     held = [shard.tensor for of_tensor in shards for shard in of_tensor]
     held += [value for value in live.values() if not isinstance(value, ShardedTensor)]
-    staged = {chunk.values.untyped_storage().data_ptr() for chunk in snapshot(live, current()) if chunk.values.numel()}
+    staged = {
+        chunk.values.untyped_storage().data_ptr() for chunk in snapshot(live, current_world()) if chunk.values.numel()
+    }
     return not staged & {tensor.untyped_storage().data_ptr() for tensor in held}
 
 
@@ -119,13 +121,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def first(folder: Path) -> list[dict[str, Any]]:
-    return together(first_go, folder)
+    return run_on_ranks(first_go, folder)
 
 
 @pytest.fixture(scope="module")
 def alone(folder: Path, first: list[dict[str, Any]]) -> dict[str, Any]:
     """What one process loads; it saves that again."""
-    join("cpu")
+    init_process_group("cpu")
     found = {}
     for name, kind, optimizer in (
         ("row_wise", "table_wise", "adagrad"),
@@ -144,7 +146,7 @@ def alone(folder: Path, first: list[dict[str, Any]]) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def second(folder: Path, alone: dict[str, Any]) -> list[dict[str, Any]]:
-    return together(second_go, folder)
+    return run_on_ranks(second_go, folder)
 
 
 def check_equal(found: dict[str, Tensor], expected: dict[str, Tensor]) -> None:

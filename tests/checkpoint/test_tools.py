@@ -18,9 +18,9 @@ from recsys.checkpoint.saver import AsyncCheckpointer
 from recsys.checkpoint.snapshot import tensors_of
 from recsys.checkpoint.tools import find_all, find_one, inspect, to_checkpoint, to_torch
 from recsys.errors import DataError
-from recsys.ranks.join import join
+from recsys.ranks.process_group import init_process_group
 from tests.checkpoint.small_model import dense_adam, make, small_chunks, train, whole
-from tests.ranks.together import together
+from tests.ranks.run_on_ranks import run_on_ranks
 
 NAN, INF = float("nan"), float("inf")
 T0 = "model.lookup.embedding_bags.t0.weight"
@@ -54,8 +54,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def values(folder: Path) -> dict[str, Tensor]:
     """What is in `row_wise` and `column_wise`, and in `alone`, which one process has written."""
-    found: dict[str, Tensor] = together(save_trained, folder)[0]
-    join("cpu")
+    found: dict[str, Tensor] = run_on_ranks(save_trained, folder)[0]
+    init_process_group("cpu")
     model = make("table_wise")
     dense = dense_adam(model)
     load_checkpoint(folder / "row_wise", model, dense)

@@ -9,7 +9,7 @@ import torch
 
 from recsys.checkpoint.folder import find_checkpoint
 from recsys.checkpoint.saver import AsyncCheckpointer
-from recsys.ranks.join import join
+from recsys.ranks.process_group import init_process_group
 from recsys.training.callbacks import Progress
 from tests.checkpoint.small_model import dense_adam, make
 from tests.cli.conftest import Recsys
@@ -20,7 +20,7 @@ Refused = Callable[..., str]
 @pytest.fixture
 def run(tmp_path: Path) -> Path:
     """The folder of a run whose second epoch, the last, was not its best."""
-    join("cpu")
+    init_process_group("cpu")
     saver = AsyncCheckpointer()
     folder = tmp_path / "run"
     folder.mkdir()

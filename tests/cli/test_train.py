@@ -21,8 +21,8 @@ def launched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """Note what would have been launched, in a folder with a config."""
     noted: list[Any] = []
 
-    def launch(arguments: list[str], devices: int, *, go_on: Callable[[int], str | None]) -> int:
-        noted.extend([arguments, devices, go_on])
+    def launch(arguments: list[str], devices: int, *, resume_command: Callable[[int], str | None]) -> int:
+        noted.extend([arguments, devices, resume_command])
         return 75
 
     write_config(tmp_path / "run.yaml")
@@ -42,22 +42,22 @@ def test_all_processes_are_told_the_same_folder(recsys: Recsys, launched: list[A
 
 def test_the_command_to_go_on_names_the_devices_if_there_is_a_run(recsys: Recsys, launched: list[Any]) -> None:
     recsys("train", "run.yaml", "--name", "a", "--devices", "2")
-    go_on = launched[2]
-    assert go_on(1) is None
+    resume_command = launched[2]
+    assert resume_command(1) is None
     Path("runs/a").mkdir(parents=True)
     Path("runs/a/config.yaml").touch()
-    assert go_on(1) == "recsys train run.yaml --resume runs/a --devices 2"
-    assert go_on(2) is None  # it would be refused again
+    assert resume_command(1) == "recsys train run.yaml --resume runs/a --devices 2"
+    assert resume_command(2) is None  # it would be refused again
 
 
 def test_a_run_that_refuses_to_go_on_is_not_recommended_again(recsys: Recsys, launched: list[Any]) -> None:
     Path("runs/a").mkdir(parents=True)
     Path("runs/a/config.yaml").touch()
     recsys("train", "run.yaml", "--resume", "runs/a", "--devices", "2")
-    arguments, _, go_on = launched
+    arguments, _, resume_command = launched
     assert arguments == ["train", "run.yaml", "--resume", "runs/a"]
-    assert go_on(2) is None
-    assert go_on(1) == "recsys train run.yaml --resume runs/a --devices 2"
+    assert resume_command(2) is None
+    assert resume_command(1) == "recsys train run.yaml --resume runs/a --devices 2"
 
 
 def test_what_is_wrong_is_said_once_before_any_process_starts(refused: Callable[..., str], launched: list[Any]) -> None:

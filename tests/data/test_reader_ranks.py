@@ -11,7 +11,7 @@ from recsys.data.prepared import PreparedSplit
 from recsys.data.reader import Position
 from recsys.data.rows import Rows
 from recsys.data.window import Chunk, Columns, Window, load_window
-from recsys.ranks import World, share
+from recsys.ranks import World, rank_slice
 from tests.data.numbered_rows import check_columns, reader_of, row_ids, write_split
 
 START = Position()
@@ -52,7 +52,7 @@ def test_ranks_share_the_batches_of_one_process(
     assert sorted(row_ids([batch for batches in ranks for batch in batches])) == list(range(51))
     for rank, batches in enumerate(ranks):
         for batch, whole in zip(batches, alone, strict=True):
-            part = share(whole.num_rows, rank, size)
+            part = rank_slice(whole.num_rows, rank, size)
             assert batch.num_rows == len(batch.single["row"]) == part.stop - part.start
             assert batch.batch_rows == whole.batch_rows == whole.num_rows
             check_columns(batch)
@@ -96,7 +96,7 @@ def test_in_order_a_rank_has_its_share_of_each_batch(split: PreparedSplit, size:
     rows = list(range(split.num_rows))
     parts = [rows[start : start + batch_size] for start in range(0, len(rows), batch_size)]
     for rank, batches in enumerate(read_by_ranks(split, size, seed=None, batch_size=batch_size)):
-        assert row_ids(batches) == [row for part in parts for row in part[share(len(part), rank, size)]]
+        assert row_ids(batches) == [row for part in parts for row in part[rank_slice(len(part), rank, size)]]
 
 
 def num_loaded(monkeypatch: pytest.MonkeyPatch, split: PreparedSplit, world: World, **options: Any) -> int:

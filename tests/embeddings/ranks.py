@@ -10,8 +10,8 @@ from recsys.config import Config, resolve
 from recsys.data.rows import Jagged, Rows
 from recsys.embeddings import FeatureVocabulary, Layout
 from recsys.model import CtrModel
-from recsys.ranks import Exchange, World, current, share, sum_over_ranks
-from recsys.ranks.join import reader_group
+from recsys.ranks import Exchange, World, current_world, rank_slice, sum_over_ranks
+from recsys.ranks.process_group import reader_group
 from recsys.sharding import Machine, place
 from recsys.training.build import LoadedModel
 from recsys.training.callbacks import Progress
@@ -43,7 +43,7 @@ class Outcome(NamedTuple):
 
 def train_cases(cases: Mapping[str, dict[str, Any]]) -> dict[str, Outcome]:
     """Train the model of each case from its beginning, as one rank of those there are."""
-    return {name: _train(case, World(current().rank, current().size)) for name, case in cases.items()}
+    return {name: _train(case, World(current_world().rank, current_world().size)) for name, case in cases.items()}
 
 
 def make_batch(num_rows: int, seed: int) -> Rows:
@@ -66,7 +66,7 @@ def make_batch(num_rows: int, seed: int) -> Rows:
 
 def part_of(made: Rows, world: World) -> Rows:
     """Return a rank's part of the rows of a batch."""
-    mine = share(made.num_rows, world.rank, world.size)
+    mine = rank_slice(made.num_rows, world.rank, world.size)
     return Rows(
         single={name: ids[mine] for name, ids in made.single.items()},
         lists={name: _part(jagged, mine) for name, jagged in made.lists.items()},

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from recsys.config.schemes import SCHEMES
-from tests.ranks.together import together
+from tests.ranks.run_on_ranks import run_on_ranks
 
 from .ranks import SIZES, Outcome, train_cases
 from .test_contract import CASES
@@ -45,7 +45,7 @@ ROUNDED = ("int8", "int16", "alpt")
 @pytest.fixture(scope="module")
 def outcomes() -> tuple[dict[str, Outcome], list[dict[str, Outcome]]]:
     """Of one process and of two, of all cases."""
-    return train_cases(ALL), together(train_cases, ALL, seconds=300)
+    return train_cases(ALL), run_on_ranks(train_cases, ALL, seconds=300)
 
 
 Outcomes = tuple[dict[str, Outcome], list[dict[str, Outcome]]]

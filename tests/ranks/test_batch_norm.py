@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from recsys.ranks import current
+from recsys.ranks import current_world
 from recsys.ranks.batch_norm import BatchNorm
-from tests.ranks.together import together
+from tests.ranks.run_on_ranks import run_on_ranks
 
 SPLITS = {
     "even": [4, 4],
@@ -34,7 +34,7 @@ def rows_of(split: list[int], step: int) -> Tensor:
 def train(split: list[int], *, affine: bool) -> Outcome:
     """Normalise this rank's part of some batches, all of it when alone; the loss is the sum over ranks."""
     torch.manual_seed(0)
-    world = current()
+    world = current_world()
     norm = BatchNorm(3, affine=affine).double()
     for parameter in norm.parameters():
         torch.nn.init.normal_(parameter)
@@ -57,7 +57,7 @@ def train_all() -> dict[Any, Outcome]:
 
 @pytest.fixture(scope="module")
 def outcomes() -> list[dict[Any, Outcome]]:
-    return [train_all(), *together(train_all)]
+    return [train_all(), *run_on_ranks(train_all)]
 
 
 @pytest.mark.parametrize("affine", [True, False])
@@ -81,17 +81,17 @@ def test_two_ranks_do_what_one_process_does(split: str, affine: bool, outcomes: 
 def evaluate_on_one_rank() -> list[float] | None:
     """Would hang if anything were exchanged."""
     norm = BatchNorm(2).eval()
-    return None if current().rank else norm(torch.ones(1, 2)).flatten().tolist()
+    return None if current_world().rank else norm(torch.ones(1, 2)).flatten().tolist()
 
 
 def test_in_eval_mode_ranks_do_not_meet() -> None:
-    first, _ = together(evaluate_on_one_rank)
+    first, _ = run_on_ranks(evaluate_on_one_rank)
     assert first == pytest.approx([1.0, 1.0], abs=1e-4)
 
 
 def normalize_shared() -> tuple[Tensor, Tensor, Tensor]:
     """Both ranks hold row 0 of three; its gradient is in two parts."""
-    world = current()
+    world = current_world()
     rows = torch.tensor([[1.0], [5.0], [6.0]], dtype=torch.float64)
     held = {1: [[0, 1, 2]], 2: [[0, 1], [0, 2]]}[world.size][world.rank]
     shares = None if world.size == 1 else torch.tensor([[0.5], [1.0]], dtype=torch.float64)
@@ -106,7 +106,7 @@ def normalize_shared() -> tuple[Tensor, Tensor, Tensor]:
 
 def test_a_row_that_two_ranks_hold_counts_once() -> None:
     expected = normalize_shared()
-    (first, *averages), (second, *others) = together(normalize_shared)
+    (first, *averages), (second, *others) = run_on_ranks(normalize_shared)
     torch.testing.assert_close(first + second, expected[0])
     torch.testing.assert_close(averages, list(expected[1:]))
     assert all(torch.equal(one, other) for one, other in zip(averages, others, strict=True))
@@ -120,6 +120,6 @@ def half_precision() -> Tensor:
 
 
 def test_statistics_of_bfloat16_rows_are_float32() -> None:
-    alone, (first, second) = half_precision(), together(half_precision)
+    alone, (first, second) = half_precision(), run_on_ranks(half_precision)
     torch.testing.assert_close(first, alone, rtol=0.02, atol=0.02)
     torch.testing.assert_close(second, alone, rtol=0.02, atol=0.02)

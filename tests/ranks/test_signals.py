@@ -6,7 +6,7 @@ from contextlib import suppress
 
 import pytest
 
-from recsys.ranks.signals import Preempted, keep_handler, saving_on_sigterm, stop_requested, stopping_on_sigterm
+from recsys.ranks.signals import Preempted, reinstall_handler, saving_on_sigterm, stop_requested, stopping_on_sigterm
 
 
 def send_and_wait() -> None:
@@ -63,7 +63,7 @@ def test_a_handler_that_another_library_put_before_ours_is_taken_away() -> None:
     got: list[int] = []
     with suppress(Preempted), stopping_on_sigterm(), saving_on_sigterm(lambda _: None):
         signal.signal(signal.SIGTERM, lambda number, _: got.append(number))
-        keep_handler()
+        reinstall_handler()
         send_and_wait()
     assert got == []
 

@@ -22,7 +22,7 @@ from recsys.sharding.remedies import Remedy, remedies
 from recsys.sharding.shards import can_deal, column_width
 from recsys.sharding.table_load import loads_of
 from tests.embeddings.tiny_tables import rows
-from tests.ranks.together import together
+from tests.ranks.run_on_ranks import run_on_ranks
 
 GB = 10**9
 BIG = {"user": 40_000_000, "item": 3_000_000, "tags": 3}
@@ -379,13 +379,13 @@ def train_all() -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def one() -> dict[str, Any]:
-    (found,) = together(train_all, size=1)
+    (found,) = run_on_ranks(train_all, size=1)
     return found
 
 
 @pytest.fixture(scope="module")
 def both() -> list[dict[str, Any]]:
-    return together(train_all)
+    return run_on_ranks(train_all)
 
 
 @pytest.mark.parametrize("shard", SHARDS)

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from recsys.ranks import current
+from recsys.ranks import current_world
 from recsys.ranks.signals import Preempted
 from recsys.training import run
 from recsys.training.task import CtrTask
@@ -25,7 +25,7 @@ def session(
     log: Path, folder: Path, scratch: Path, changes: dict[str, Any], stop_after: int | None, resume: bool
 ) -> Session:
     """Train, as one rank of those there are, until a SIGTERM seems to come with a batch."""
-    world = current()
+    world = current_world()
     seen: list[list[float]] = []
     batches_made = 0
     train_on = CtrTask.training_step

@@ -11,8 +11,8 @@ from recsys.data.prepare import prepare
 from recsys.data.reader import Reader
 from recsys.data.rows import Rows
 from recsys.embeddings import Batch, count_rows
-from recsys.ranks import Exchange, broadcast, current, sum_over_ranks
-from recsys.ranks.join import reader_group
+from recsys.ranks import Exchange, broadcast, current_world, sum_over_ranks
+from recsys.ranks.process_group import reader_group
 from recsys.training.build import LoadedModel, build, score_split
 from recsys.training.pipeline import TrainPipeline
 from recsys.training.sharding import place_tables
@@ -39,13 +39,15 @@ def train_steps(
 ) -> dict[str, Course]:
     """Train each configuration from its beginning, as one rank of those there are."""
     return {
-        name: _train(log, changes, scratch / f"{name.replace('/', '-')}-{current().rank}", num_steps, overlap=overlap)
+        name: _train(
+            log, changes, scratch / f"{name.replace('/', '-')}-{current_world().rank}", num_steps, overlap=overlap
+        )
         for name, changes in configs.items()
     }
 
 
 def _train(log: Path, changes: dict[str, Any], scratch: Path, num_steps: int, *, overlap: bool) -> Course:
-    world = current()
+    world = current_world()
     prepared = prepare(make_config(scratch, **changes), log, log / "cache", None)
     train = prepared.resolved.config.train
     place = partial(place_tables, train=train, lengths={}, device=torch.device("cpu"), world=world)

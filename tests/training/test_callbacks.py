@@ -13,8 +13,8 @@ from recsys.checkpoint.load import LoadedState
 from recsys.checkpoint.snapshot import table_step
 from recsys.config import EarlyStopping
 from recsys.ranks import StepSignals, World
-from recsys.ranks.join import join
-from recsys.ranks.randomness import seed_of
+from recsys.ranks.process_group import init_process_group
+from recsys.ranks.seeds import derive_seed
 from recsys.training.callbacks import Checkpoints, EpochReport, Progress, StopEarly
 from recsys.training.strategy import TorchRecStrategy
 from recsys.training.task import CtrTask
@@ -67,24 +67,24 @@ BATCHES = 4
 
 
 class Task(CtrTask):
-    """Trains nothing, and is told what is ordered after each batch."""
+    """Trains nothing; asks for the given signals after the given steps."""
 
-    def __init__(self, orders: dict[int, StepSignals] | None = None, wishes: StepSignals = StepSignals()) -> None:  # noqa: B008
+    def __init__(self, signals_at: dict[int, StepSignals] | None = None, signals: StepSignals = StepSignals()) -> None:  # noqa: B008
         LightningModule.__init__(self)
-        join("cpu")
+        init_process_group("cpu")
         self.automatic_optimization = False
         self.model = make("table_wise")
         self.optimizer = dense_adam(self.model)
-        self.given = orders or {}
-        self.wishes = lambda: wishes
-        self.orders = StepSignals()
+        self.given = signals_at or {}
+        self.poll_signals = lambda: signals
+        self.signals = StepSignals()
         self.steps_done = 0
         self._loss_sum = torch.zeros((), dtype=torch.float64)
         self._rows_seen = 0
 
     def training_step(self, *_: Any) -> None:
         self.steps_done += 1
-        self.orders = self.given.get(self.steps_done, StepSignals())
+        self.signals = self.given.get(self.steps_done, StepSignals())
 
     def validation_step(self, *_: Any) -> None: ...
 
@@ -199,7 +199,7 @@ def test_an_order_to_stop_after_the_last_batch_of_an_epoch_is_obeyed_after_valid
 
 
 def test_a_wish_to_stop_that_comes_up_in_a_validation_is_obeyed_after_it(tmp_path: Path) -> None:
-    keeper = fit(tmp_path, Task(wishes=StepSignals(stop=True)))
+    keeper = fit(tmp_path, Task(signals=StepSignals(stop=True)))
     assert keeper.stopped
     assert saved_progress(tmp_path / "last")["epoch"] == 1
 
@@ -251,7 +251,7 @@ def test_what_two_ranks_had_apart_is_put_together_for_one(tmp_path: Path) -> Non
     assert task.losses() == {"sum": 3.5, "rows": 6}
     assert task.table_rates() == [pytest.approx(0.025)]
     assert table_step(task.model) == 7
-    assert torch.initial_seed() == seed_of(5, "resumed", 9, 0)
+    assert torch.initial_seed() == derive_seed(5, "resumed", 9, 0)
 
 
 def test_the_best_epoch_is_completed_where_the_kill_came_before_its_copy(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from tests.ranks.together import together
+from tests.ranks.run_on_ranks import run_on_ranks
 from tests.training.elastic import Session, session
 from tests.training.logs import clicks
 
@@ -34,9 +34,9 @@ def sharded(kind: str) -> dict[str, Any]:
 def test_row_wise_on_two_then_table_wise_on_one_then_column_wise_on_two(uneven: Path, tmp_path: Path) -> None:
     whole = session(uneven, tmp_path / "whole", tmp_path / "0", sharded("table_wise"), None, False)
     folder = tmp_path / "run"
-    first = together(session, uneven, folder, tmp_path / "1", sharded("row_wise"), 5, False)
+    first = run_on_ranks(session, uneven, folder, tmp_path / "1", sharded("row_wise"), 5, False)
     second = session(uneven, folder, tmp_path / "2", sharded("table_wise"), 3 * 5 + 1, True)
-    third = together(session, uneven, folder, tmp_path / "3", sharded("column_wise"), None, True)
+    third = run_on_ranks(session, uneven, folder, tmp_path / "3", sharded("column_wise"), None, True)
     assert [len(part.seen) for part in (*first, second)] == [5, 5, 15]  # alone, it also asks after a validation
     assert first[0].metrics is None
     assert second.metrics is None
@@ -76,7 +76,7 @@ def test_a_rank_without_any_row_and_an_epoch_of_one_batch(tmp_path: Path) -> Non
     }
     cases = {str(size): base | {"train": base["train"] | {"batch_size": size}} for size in (1, 4, 1000)}
     alone = sessions(log, tmp_path / "one", cases)
-    both = together(sessions, log, tmp_path / "two", cases)
+    both = run_on_ranks(sessions, log, tmp_path / "two", cases)
     assert [len(batch) for batch in both[0]["1"].seen] == [0] * len(alone["1"].seen)
     assert [len(batch) for batch in both[0]["1000"].seen] == [3] * len(alone["1000"].seen)
     for case, expected in alone.items():

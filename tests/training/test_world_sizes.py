@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.ranks.together import together
+from tests.ranks.run_on_ranks import run_on_ranks
 from tests.training.steps import Course, train_steps
 
 STEPS = 200
@@ -45,7 +45,7 @@ def courses(uneven: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[int,
     """Of one process and of two, all cases, by the number of processes and the rank."""
     scratch = tmp_path_factory.mktemp("configs")
     found = {1: [train_steps(uneven, CASES, scratch / "1", STEPS)]}
-    found[2] = together(train_steps, uneven, CASES, scratch / "2", STEPS, seconds=300)
+    found[2] = run_on_ranks(train_steps, uneven, CASES, scratch / "2", STEPS, seconds=300)
     return found
 
 
@@ -82,7 +82,7 @@ def test_ids_that_are_sent_ahead_change_nothing(
 ) -> None:
     """The pipeline of CUDA, which runs on CPUs as well; over the ends of epochs, and with a scoring at last."""
     cases = {case: CASES[case] for case in ("chosen", "din, row_wise", "clipped")}
-    ahead = together(train_steps, uneven, cases, tmp_path, 2 * 14 + 3, overlap=True)
+    ahead = run_on_ranks(train_steps, uneven, cases, tmp_path, 2 * 14 + 3, overlap=True)
     for case, course in ahead[0].items():
         assert course.losses == pytest.approx(courses[2][0][case].losses[: 2 * 14 + 3], abs=1e-6), case
         assert course.parts == courses[2][0][case].parts[: 2 * 14 + 3]

@@ -45,13 +45,13 @@ def train(
     """
     from recsys.api.config import load_config
     from recsys.cli.train import figures, train_here, train_on
-    from recsys.environment.worker import place
+    from recsys.launch.torchrun import rank_info
 
     loaded = load_config(config)
     argv = [str(config), *data_options(data_dir, cache_dir)]
     argv += [] if device is None else ["--device", device]
     argv += [] if plan is None else ["--plan", str(plan)]
-    if devices > 1 and place() is None:
+    if devices > 1 and rank_info() is None:
         sys.exit(train_on(devices, config, argv, name=name, runs_dir=runs_dir, resume=resume))
     run = train_here(
         loaded,

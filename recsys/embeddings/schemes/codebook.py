@@ -22,7 +22,7 @@ from recsys.config.tables import DpqTable, MgqeTable, Table
 from recsys.embeddings.scheme import FeatureVocabulary, Init, PhysicalTable, Scheme, Settings
 from recsys.embeddings.schemes.per_feature import separate
 from recsys.errors import ConfigError
-from recsys.ranks import current, sum_over_ranks
+from recsys.ranks import current_world, sum_over_ranks
 
 __all__ = ["CodeReader", "Quantized", "centroids", "nearest", "pack", "unpack"]
 
@@ -184,7 +184,7 @@ def uses_per_rank(row_VD: Tensor) -> Tensor | float:
     A sum over a rank's uses divided by this is its part of the mean times the number of ranks, by which
     DistributedDataParallel divides the sum of their gradients.
     """
-    size = current().size
+    size = current_world().size
     if size == 1:
         return max(1, len(row_VD))
     return sum_over_ranks(torch.full((), float(len(row_VD)), device=row_VD.device)).clamp(min=1) / size

@@ -24,7 +24,7 @@ from recsys.config.tables import DheTable, Table
 from recsys.embeddings.hashing import mix64, name_salt, salted
 from recsys.embeddings.scheme import FeatureVocabulary, PhysicalTable, Scheme, Settings
 from recsys.embeddings.schemes.per_feature import plain
-from recsys.ranks import current, gather_rows
+from recsys.ranks import all_gather_rows, current_world
 from recsys.ranks.batch_norm import BatchNorm
 
 __all__ = ["Dhe", "encode"]
@@ -141,9 +141,9 @@ class Dhe(Scheme):
 
 def shares(id_U: Tensor) -> Tensor | None:
     """Return 1 / the ranks that use an id in this batch: (U, 1), or None if there is one rank."""
-    if current().size == 1:
+    if current_world().size == 1:
         return None
-    known_N, ranks_N = torch.unique(torch.cat(gather_rows(id_U)), return_counts=True)
+    known_N, ranks_N = torch.unique(torch.cat(all_gather_rows(id_U)), return_counts=True)
     ranks_U: Tensor = ranks_N[torch.searchsorted(known_N, id_U)]
     return ranks_U.unsqueeze(1).reciprocal()
 

@@ -26,7 +26,7 @@ from recsys.config.tables import Table
 from recsys.embeddings.hashing import mix64
 from recsys.embeddings.scheme import FeatureVocabulary, Init, Phase, PhysicalTable, Scheme, tensor_bytes
 from recsys.embeddings.schemes.row_optimizer import RowOptimizer
-from recsys.ranks import current, gather_rows
+from recsys.ranks import all_gather_rows, current_world
 
 __all__ = ["IntegerTable", "round_at_random", "sum_by_row"]
 
@@ -170,8 +170,8 @@ def sum_by_row(row_V: Tensor, gradient_VD: Tensor) -> tuple[Tensor, Tensor]:
 
 def sum_over_all(row_U: Tensor, gradient_UD: Tensor) -> tuple[Tensor, Tensor]:
     """Return the rows that any rank has a gradient of, and the gradients: sums over ranks divided by their number."""
-    size = current().size
+    size = current_world().size
     if size == 1:
         return row_U, gradient_UD
-    row_U, gradient_UD = sum_by_row(torch.cat(gather_rows(row_U)), torch.cat(gather_rows(gradient_UD)))
+    row_U, gradient_UD = sum_by_row(torch.cat(all_gather_rows(row_U)), torch.cat(all_gather_rows(gradient_UD)))
     return row_U, gradient_UD / size

@@ -9,8 +9,8 @@ from torch import Tensor
 from recsys.config.tables import DheTable
 from recsys.embeddings import FeatureVocabulary
 from recsys.embeddings.schemes.dhe import Dhe
-from recsys.ranks import current
-from tests.ranks.together import together
+from recsys.ranks import current_world
+from tests.ranks.run_on_ranks import run_on_ranks
 
 STEPS = {
     "some ids on both": [[3, 1, 1, 8], [1, 8, 20, 20, 7]],
@@ -31,7 +31,7 @@ def _step(parts: list[list[int]]) -> dict[str, Tensor]:
     torch.manual_seed(0)
     spec = DheTable(features=("item",), scheme="dhe", width=6, hashes=16, layers=2)
     scheme = Dhe("t", [FeatureVocabulary("item", None)], 4, spec).double()
-    world = current()
+    world = current_world()
     mine = [i for part in parts for i in part] if world.size == 1 else parts[world.rank]
     before = sum(map(len, parts[: world.rank])) if world.size > 1 else 0
     slope = torch.randn(100, 4, generator=torch.Generator().manual_seed(1))[before : before + len(mine)]
@@ -45,7 +45,7 @@ def _step(parts: list[list[int]]) -> dict[str, Tensor]:
 def outcomes() -> list[dict[str, dict[str, Tensor]]]:
     torch.set_default_dtype(torch.float64)  # hashes are made in it, and the vectors of a step are
     try:
-        return [train(STEPS), *together(train_in_float64, STEPS)]
+        return [train(STEPS), *run_on_ranks(train_in_float64, STEPS)]
     finally:
         torch.set_default_dtype(torch.float32)
 

@@ -12,8 +12,8 @@ from recsys.embeddings.scheme import FeatureVocabulary
 from recsys.embeddings.schemes.alpt import Alpt
 from recsys.embeddings.schemes.integer import Integer
 from recsys.embeddings.schemes.integer_table import IntegerTable
-from recsys.ranks import current, sum_over_ranks
-from tests.ranks.together import together
+from recsys.ranks import current_world, sum_over_ranks
+from tests.ranks.run_on_ranks import run_on_ranks
 
 NUM_IDS = 10
 SCHEMES = ["int8", "int16", "alpt"]
@@ -70,7 +70,7 @@ def train(kinds: list[tuple[str, str]]) -> list[dict[str, Tensor]]:
 
 
 def _train(scheme: IntegerTable) -> dict[str, Tensor]:
-    world = current()
+    world = current_world()
     torch.manual_seed(world.rank)  # as dropout may have left the generator
     for parts in STEPS:
         mine = parts if world.size == 1 else [parts[world.rank]]
@@ -87,7 +87,7 @@ KINDS = [(kind, optimizer) for kind in SCHEMES for optimizer in OPTIMIZERS]
 
 @pytest.fixture(scope="module")
 def trained() -> list[list[dict[str, Tensor]]]:
-    return [train(KINDS), *together(train, KINDS)]
+    return [train(KINDS), *run_on_ranks(train, KINDS)]
 
 
 @pytest.mark.parametrize("kind", KINDS, ids="-".join)
@@ -122,13 +122,13 @@ def several(order: list[str]) -> dict[str, Tensor]:
         vocabularies = [FeatureVocabulary("f", 5 + i)]
         found[name] = Integer(name, vocabularies, 4 * (i + 1), Int8Table(features=("f",), scheme="int8"))
         found[name].use_optimizer(SparseOptimizer(name="sgd", lr=0.5))
-    ids = torch.tensor([1, 3] if current().rank == 0 else [], dtype=torch.int64)
+    ids = torch.tensor([1, 3] if current_world().rank == 0 else [], dtype=torch.int64)
     vectors = [scheme.combine([], ids, 0) for scheme in found.values()]
     torch.cat(vectors, dim=1).sum().backward()
     return {name: scheme.codes for name, scheme in found.items()}
 
 
 def test_several_tables_meet_in_the_same_order_on_a_rank_that_reads_nothing() -> None:
-    first, second = together(several, ["a", "b", "c"])
+    first, second = run_on_ranks(several, ["a", "b", "c"])
     assert all(torch.equal(codes, second[name]) for name, codes in first.items())
     assert all((codes != several(["a", "b", "c"])[name]).any() for name, codes in first.items())

@@ -6,10 +6,16 @@ from torch import distributed
 
 from recsys.errors import EnvironmentError_
 from recsys.ranks import SINGLE_PROCESS, World
-from recsys.ranks.join import checkpoint_group, join, leave, process_group, reader_group
-from tests.launch.test_launch import run
-from tests.ranks.started import WORKER, ended, started
-from tests.ranks.together import together
+from recsys.ranks.process_group import (
+    checkpoint_group,
+    destroy_process_group,
+    init_process_group,
+    process_group,
+    reader_group,
+)
+from tests.launch.processes import run_fake_workers
+from tests.ranks.run_on_ranks import run_on_ranks
+from tests.ranks.unsupervised import WORKER, started, wait_for_end
 
 
 def test_without_torchrun_a_process_is_a_group_of_one() -> None:
@@ -18,12 +24,12 @@ def test_without_torchrun_a_process_is_a_group_of_one() -> None:
         assert reader_group() is None
         assert checkpoint_group() is None
     assert distributed.is_initialized()
-    leave()
-    assert join("cpu") == SINGLE_PROCESS
+    destroy_process_group()
+    assert init_process_group("cpu") == SINGLE_PROCESS
 
 
 def groups_of_a_rank() -> tuple[World, int]:
-    world = join("cpu")
+    world = init_process_group("cpu")
     groups = [distributed.group.WORLD, reader_group(), checkpoint_group()]
     for group in groups:
         distributed.barrier(group)
@@ -31,12 +37,12 @@ def groups_of_a_rank() -> tuple[World, int]:
 
 
 def test_ranks_that_have_a_group_already_get_those_beside_it() -> None:
-    assert together(groups_of_a_rank) == [(World(0, 2, 0, 2), 3), (World(1, 2, 1, 2), 3)]
+    assert run_on_ranks(groups_of_a_rank) == [(World(0, 2, 0, 2), 3), (World(1, 2, 1, 2), 3)]
 
 
 def test_a_rank_that_never_comes_is_named() -> None:
     with started("0:join-soon", "2:join-soon", size=3) as ranks:
-        code, lines = ended(ranks[0], within=60)
+        code, lines = wait_for_end(ranks[0], within=60)
     assert code == 2
     assert lines[-1].startswith("error: 2 of 3 ranks came to 127.0.0.1:")
     assert lines[-1].endswith(" within 5 s; missing: 1; see what they and their hosts say")
@@ -44,30 +50,32 @@ def test_a_rank_that_never_comes_is_named() -> None:
 
 def test_the_first_rank_never_coming_is_said_too() -> None:
     with started("1:join-soon", size=2) as ranks:
-        code, lines = ended(ranks[0], within=60)
+        code, lines = wait_for_end(ranks[0], within=60)
     assert code == 2
     assert lines[-1].startswith("error: rank 1: rank 0 did not answer at 127.0.0.1:")
 
 
 def test_more_ranks_than_devices_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    from recsys.environment.worker import RankInfo
-    from recsys.ranks.join import _take_device
+    from recsys.launch.torchrun import RankInfo
+    from recsys.ranks.process_group import _set_device
 
     monkeypatch.setattr("torch.cuda.device_count", lambda: 3)
     with pytest.raises(
         EnvironmentError_, match=r"4 processes .* want a CUDA device each, but torch sees 3.*--devices 3"
     ):
-        _take_device(RankInfo(0, 4, 0, 4, "", 0))
+        _set_device(RankInfo(0, 4, 0, 4, "", 0))
 
 
 def test_a_rank_that_fails_while_joining_ends_all() -> None:
-    code, lines, seconds = run("0:join,meet", "1:refuse")
+    code, lines, seconds = run_fake_workers("0:join,barriers", "1:user-error")
     assert (code, lines[0]) == (2, "error: log.csv: is not there")
     assert seconds < 30
 
 
 @pytest.mark.proof
-@pytest.mark.parametrize(("words", "code", "line"), [("1:join,1", 0, ""), ("1:join,1,refuse", 1, "error: rank 1: log")])
+@pytest.mark.parametrize(
+    ("words", "code", "line"), [("1:join,1", 0, ""), ("1:join,1,user-error", 1, "error: rank 1: log")]
+)
 def test_torchrun_may_start_the_processes(words: str, code: int, line: str) -> None:
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     process = subprocess.run(

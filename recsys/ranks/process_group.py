@@ -1,7 +1,7 @@
-"""Joining the other processes, and leaving them.
+"""Forming the process groups of a training, and leaving them.
 
-Whoever starts the processes, `recsys train --devices` or torchrun, puts each one's place into its environment. The
-ranks meet at a store that rank 0 (or torchrun) opens, form their process groups, and watch each other from then on.
+Whoever starts the processes, `recsys train --devices` or torchrun, puts each one's rank into its environment. The ranks
+meet at a store that rank 0 (or torchrun) opens, form their process groups, and monitor each other from then on.
 """
 
 import os
@@ -13,52 +13,52 @@ import torch
 from torch import distributed
 from torch._C._distributed_c10d import HashStore, PrefixStore, TCPStore
 
-from recsys.environment.worker import LISTENER, RankInfo, place
 from recsys.errors import EnvironmentError_
-from recsys.ranks.signals import wait_before_end
-from recsys.ranks.watch import LOOK_SECONDS, Watch, show_itself
-from recsys.ranks.world import SINGLE_PROCESS, World, current
+from recsys.launch.torchrun import LISTENER, RankInfo, rank_info
+from recsys.ranks.heartbeat import POLL_SECONDS, HeartbeatMonitor, write_first_heartbeat
+from recsys.ranks.signals import delay_exit
+from recsys.ranks.world import SINGLE_PROCESS, World, current_world
 
-__all__ = ["checkpoint_group", "join", "process_group", "leave", "reader_group"]
+__all__ = ["checkpoint_group", "destroy_process_group", "init_process_group", "process_group", "reader_group"]
 
 JOIN_SECONDS = 300.0
-"""For which ranks wait for the last one to come."""
+"""Time that the ranks wait for the last one to come."""
 
 COLLECTIVE_TIMEOUT = timedelta(days=1)
-"""Long, for rank 0 may prepare the data for hours while the others wait; who is gone, the watch finds out."""
+"""Long, for rank 0 may prepare the data for hours while the others wait; the heartbeats tell who is gone."""
 
-_WATCH = "watch"
+_HEARTBEATS = "heartbeats"
 _groups: dict[str, distributed.ProcessGroup] = {}
-_watches: list[Watch] = []
+_monitors: list[HeartbeatMonitor] = []
 
 
-def join(device_type: str, timeout: float = JOIN_SECONDS) -> World:
-    """Form a process group with the other processes of this training, or a group of one; once, then it is kept.
+def init_process_group(device_type: str, timeout: float = JOIN_SECONDS) -> World:
+    """Form a process group with the other processes of this training, or a group of one; a group that exists is kept.
 
-    Import what takes long before: the watch over the other ranks begins here. On CUDA, this rank's device is set.
+    Import what takes long before: the ranks monitor each other from here on. On CUDA, this rank's device is set.
 
     Args:
-        device_type: what the ranks compute on, "cpu" or "cuda".
-        timeout: seconds to wait for the others.
+        device_type: "cpu" or "cuda".
+        timeout: seconds to wait for the other ranks.
 
     Raises:
         EnvironmentError_: variables of torchrun are missing or contradict each other, this host has fewer devices than
             ranks, or a rank has not come in time.
     """
     if distributed.is_initialized():
-        return _world(current(), place())
-    found = place()
+        return _world(current_world(), rank_info())
+    found = rank_info()
     if device_type == "cuda":
-        _take_device(found)
+        _set_device(found)
     backend = "cpu:gloo,cuda:nccl" if device_type == "cuda" else "gloo"
     if found is None or found.size == 1:
         # a store that needs no port and no environment variable
         distributed.init_process_group(backend, store=HashStore(), rank=0, world_size=1)
         return SINGLE_PROCESS
-    store = _meet(found, timeout)
+    store = _rendezvous(found, timeout)
     world = World(found.rank, found.size, found.local_rank, found.local_size)
-    _start_watch(store, world)  # before the groups: to form one is to wait for all others
-    os.environ.setdefault("TORCH_NCCL_ASYNC_ERROR_HANDLING", "0")  # else NCCL ends it before the reason is told
+    _start_monitor(store, world)  # before the groups: to form one is to wait for all others
+    os.environ.setdefault("TORCH_NCCL_ASYNC_ERROR_HANDLING", "0")  # else NCCL ends it before the reason is known
     distributed.init_process_group(
         backend,
         store=PrefixStore("groups", store),
@@ -70,18 +70,21 @@ def join(device_type: str, timeout: float = JOIN_SECONDS) -> World:
     return world
 
 
-def leave() -> None:
-    """Wait until all ranks are here, then part; a group of one is kept for what may follow in this process."""
-    if _watches:
+def destroy_process_group() -> None:
+    """Wait until all ranks call this, then destroy the groups; a group of one is kept for what may follow."""
+    if _monitors:
         distributed.barrier(checkpoint_group())
-        _stop_watch(0)
+        _stop_monitor(0)
         _groups.clear()
         distributed.destroy_process_group()
 
 
 @contextmanager
 def process_group(device_type: str) -> Iterator[World]:
-    """Join, and leave at the end. With other ranks, an error that comes out of here ends all of them with its reason.
+    """Form the process groups for the time of a block; an error that leaves the block ends all ranks with its reason.
+
+    Args:
+        device_type: "cpu" or "cuda".
 
     Example:
         >>> with process_group("cpu") as world:
@@ -89,30 +92,30 @@ def process_group(device_type: str) -> Iterator[World]:
         True
     """
     try:
-        yield join(device_type)
+        yield init_process_group(device_type)
     except (KeyboardInterrupt, SystemExit) as stop:
-        _stop_watch(stop.code if isinstance(stop, SystemExit) and isinstance(stop.code, int) else 130)
+        _stop_monitor(stop.code if isinstance(stop, SystemExit) and isinstance(stop.code, int) else 130)
         raise
     except BaseException as error:
-        if _watches:
-            _watches[0].die_of(error)
+        if _monitors:
+            _monitors[0].abort(error)
         raise
-    leave()
+    destroy_process_group()
 
 
 def reader_group() -> distributed.ProcessGroup | None:
-    """Return the group, on CPU, in which the readers' threads meet; None when alone."""
+    """Return the CPU group that the readers' threads use; None in a single process."""
     return _group("reader")
 
 
 def checkpoint_group() -> distributed.ProcessGroup | None:
-    """Return the group, on CPU, of checkpoints that are written beside the training; None when alone."""
+    """Return the CPU group for checkpoints written in the background; None in a single process."""
     return _group("checkpoint")
 
 
 def _group(name: str) -> distributed.ProcessGroup | None:
     """Return a group of all ranks; all are made at once, since every rank must make the same in the same order."""
-    if current().size > 1 and not _groups:
+    if current_world().size > 1 and not _groups:
         for made in ("reader", "checkpoint"):
             _groups[made] = distributed.new_group(backend="gloo", timeout=COLLECTIVE_TIMEOUT)
     return _groups.get(name)
@@ -121,10 +124,10 @@ def _group(name: str) -> distributed.ProcessGroup | None:
 def _world(group: World, found: RankInfo | None) -> World:
     if found is not None and (found.rank, found.size) == (group.rank, group.size):
         return World(found.rank, found.size, found.local_rank, found.local_size)
-    return World(group.rank, group.size, group.rank, group.size)  # not made here, as in tests: all on this host
+    return World(group.rank, group.size, group.rank, group.size)  # not formed here, as in tests: all on this host
 
 
-def _take_device(found: RankInfo | None) -> None:
+def _set_device(found: RankInfo | None) -> None:
     local_rank, local_size = (found.local_rank, found.local_size) if found else (0, 1)
     devices = torch.cuda.device_count()
     if devices < local_size:
@@ -135,8 +138,8 @@ def _take_device(found: RankInfo | None) -> None:
     torch.cuda.set_device(local_rank)
 
 
-def _meet(found: RankInfo, timeout: float) -> PrefixStore:
-    """Connect to the store and wait until every rank has."""
+def _rendezvous(found: RankInfo, timeout: float) -> PrefixStore:
+    """Connect to the store, and wait until every rank has."""
     of_agent = os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True"
     listener = os.environ.get(LISTENER)
     ranks = [f"here/{rank}" for rank in range(found.size)]
@@ -151,15 +154,15 @@ def _meet(found: RankInfo, timeout: float) -> PrefixStore:
             master_listen_fd=int(listener) if listener and found.rank == 0 else None,
         )
         store = PrefixStore(f"recsys/{os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}", opened)
-        show_itself(PrefixStore(_WATCH, store), found.rank)
+        write_first_heartbeat(PrefixStore(_HEARTBEATS, store), found.rank)
         store.set(ranks[found.rank], "1")
         store.wait(ranks, timedelta(seconds=timeout))
     except distributed.DistError as error:
-        raise EnvironmentError_(_who_is_missing(found, store, ranks, timeout)) from error
+        raise EnvironmentError_(_describe_missing(found, store, ranks, timeout)) from error
     return store
 
 
-def _who_is_missing(found: RankInfo, store: PrefixStore | None, ranks: list[str], timeout: float) -> str:
+def _describe_missing(found: RankInfo, store: PrefixStore | None, ranks: list[str], timeout: float) -> str:
     where = f"{found.address}:{found.port}"
     if store is None:
         return f"rank {found.rank}: rank 0 did not answer at {where} (MASTER_ADDR:MASTER_PORT) within {timeout:.0f} s"
@@ -173,15 +176,15 @@ def _who_is_missing(found: RankInfo, store: PrefixStore | None, ranks: list[str]
     )
 
 
-def _start_watch(store: PrefixStore, world: World) -> None:
+def _start_monitor(store: PrefixStore, world: World) -> None:
     connection = store.clone()  # type: ignore[attr-defined]
-    watch = Watch(PrefixStore(_WATCH, connection), world)
-    watch.start()
-    wait_before_end(2.5 * LOOK_SECONDS)
-    _watches.append(watch)
+    monitor = HeartbeatMonitor(PrefixStore(_HEARTBEATS, connection), world)
+    monitor.start()
+    delay_exit(2.5 * POLL_SECONDS)
+    _monitors.append(monitor)
 
 
-def _stop_watch(code: int) -> None:
-    while _watches:
-        _watches.pop().close(code)
-    wait_before_end(0)
+def _stop_monitor(code: int) -> None:
+    while _monitors:
+        _monitors.pop().close(code)
+    delay_exit(0)

@@ -1,4 +1,4 @@
-"""Run a function of a test on several processes that form a gloo group."""
+"""Running a function of a test in several processes that form a gloo group."""
 
 import tempfile
 from collections.abc import Callable
@@ -11,12 +11,13 @@ import torch
 from torch import distributed, multiprocessing
 
 
-def together(
+def run_on_ranks(
     function: Callable[..., Any], *arguments: Any, size: int = 2, seconds: float = 120, **options: Any
 ) -> list[Any]:
-    """Return what `function(*arguments, **options)` returned on each rank, in the order of ranks.
+    """Call `function(*arguments, **options)` in `size` processes, and return the results by rank.
 
-    The function must be importable, its arguments and results pickled. A rank that raises ends the test.
+    The function must be importable, and its arguments and results picklable. A rank that raises fails the test, and so
+    do ranks that take longer than `seconds`.
     """
     with tempfile.TemporaryDirectory() as folder:
         context = multiprocessing.start_processes(
