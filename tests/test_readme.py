@@ -163,6 +163,16 @@ def test_the_quick_start_prints_what_the_page_shows_and_the_python_example_runs(
     run_lines([sys.executable, "-c", script], tmp_path)
 
 
+@pytest.mark.slow
+def test_the_plan_of_the_terabyte_is_the_one_the_page_shows(tmp_path: Path) -> None:
+    shown = page("pipelines/criteo_1tb/README.md").text
+    command = "recsys plan pipelines/criteo_1tb/run.yaml --world 8 --gpu h100"
+    assert command in shown
+    printed = run_lines([sys.executable, "-m", *shlex.split(command)], ROOT)
+    [total] = [line for line in printed if line.startswith("sum ")]
+    assert " ".join(total.split()) in re.sub(" +", " ", shown)
+
+
 def run_lines(argv: list[str], folder: Path) -> list[str]:
     """Run a program in a folder and return the lines that it prints."""
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(folder)]), "OMP_NUM_THREADS": "1"}
