@@ -16,6 +16,7 @@ import typer
 import recsys
 from recsys.cli.app import app
 from recsys.config import Config, load_config, resolve
+from recsys.config.feature_types import FEATURE_TYPES
 from recsys.config.schema import json_schema
 from recsys.config.schemes import SCHEMES
 from recsys.config.towers import TOWERS
@@ -178,7 +179,7 @@ def run_lines(argv: list[str], folder: Path) -> list[str]:
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(folder)]), "OMP_NUM_THREADS": "1"}
     done = subprocess.run(argv, cwd=folder, env=environment, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stdout + done.stderr
-    return [line for line in (done.stderr + done.stdout).splitlines() if not re.search(r"\d of [\d,]+ rows$", line)]
+    return [line for line in (done.stderr + done.stdout).splitlines() if not re.search(r"\d of [\d,]+ rows", line)]
 
 
 def skeleton(line: str) -> str:
@@ -231,6 +232,10 @@ def test_trees_name_every_folder_of_the_package() -> None:
 @pytest.mark.parametrize("shown", [README, MANUAL], ids=str)
 def test_every_scheme_and_tower_is_named(shown: Page) -> None:
     assert {*SCHEMES, *TOWERS} <= set(shown.code)
+
+
+def test_the_manual_lists_every_feature_type() -> None:
+    assert [cells[0].strip("`") for cells in MANUAL.table("type")] == list(FEATURE_TYPES)
 
 
 def test_the_manual_explains_every_key() -> None:
