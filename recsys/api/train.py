@@ -178,7 +178,7 @@ def _options(**given: object) -> list[str]:
 
 def _default_name(config: Config) -> str:
     """Return what a run is called after its configuration: "run" if that was made in Python."""
-    location = config.source.place(())
+    location = config.source.location(())
     return "run" if location is None or not Path(location.file).suffix else config_name(Path(location.file))
 
 

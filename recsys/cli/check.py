@@ -116,7 +116,7 @@ def _sampled(resolved: ResolvedConfig, source: Source) -> Sample:
     """Read the first rows as training reads all.
 
     Raises:
-        DataError: there are no rows, or they do not hold what the plan promises: the first problem of each column.
+        DataError: there are no rows, or a column breaks what the configuration promises.
     """
     kinds = key_kinds(resolved, source.columns)
     fitting = Fitting(resolved)

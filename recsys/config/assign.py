@@ -1,4 +1,4 @@
-"""Which table holds which vocabulary."""
+"""Assign vocabularies to tables."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 
@@ -19,9 +19,9 @@ def assign(
     stands for all of its parts.
 
     Args:
-        tables: of the file.
-        fields: may still be those of feature globs; then only what is certain is a problem.
-        unsure: features that exist, but could not be read.
+        tables: the tables of the file, by name.
+        fields: the fields of all features. Where they still stand for globs, only what is certain is a problem.
+        unsure: names of features that exist, but could not be read.
     """
     assignment = _Assignment(list(fields), unsure)
     for globs in (False, True):

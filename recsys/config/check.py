@@ -1,4 +1,4 @@
-"""What types cannot say about a whole configuration: sections that do not fit together."""
+"""Check that the sections of a configuration fit together."""
 
 from collections.abc import Collection, Iterator
 
@@ -19,8 +19,8 @@ def check(config: Config, *, broken: Collection[KeyPath] = ()) -> list[Problem]:
     """Return what is wrong with sections that are each well formed.
 
     Args:
-        config: as loaded, with globs, or as expanded by `resolve`.
-        broken: sections, features and tables that were left out of `config` because they are not well formed.
+        config: a configuration with globs, or one whose globs `resolve` has expanded.
+        broken: paths of the sections, features and tables that were left out because they are not well formed.
     """
     unsure = [str(path[1]) for path in broken if path[0] == "features"]
     problems = list(check_features(config.features, unsure=unsure))

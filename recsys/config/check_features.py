@@ -1,4 +1,4 @@
-"""What a type cannot say about features: names, and references between features."""
+"""Check the names of features, and the references between them."""
 
 from collections.abc import Collection, Iterator, Mapping
 
@@ -16,8 +16,8 @@ def check_features(features: Mapping[str, FeatureSection], *, unsure: Collection
     """Yield what is wrong with each feature.
 
     Args:
-        features: by name or glob.
-        unsure: features that exist, but could not be read.
+        features: all features that could be read, by name or glob.
+        unsure: names of features that exist, but could not be read.
     """
     for name, feature in features.items():
         for key, text in _own_problems(name, feature):

@@ -1,4 +1,4 @@
-"""One YAML file as a tree of values, each of which knows its line."""
+"""Read a YAML file as a tree of values, each of which knows its line."""
 
 import re
 from dataclasses import dataclass
@@ -33,22 +33,22 @@ class Node:
     """A value and the line of its key (or, in a list, its own)."""
 
     value: "dict[str, Node] | list[Node] | str | int | float | bool | None"
-    place: YamlLocation
+    location: YamlLocation
 
     def plain(self) -> Any:
-        """Return the value without places; lists are tuples."""
+        """Return the value without locations; lists are tuples."""
         if isinstance(self.value, dict):
             return {key: child.plain() for key, child in self.value.items()}
         if isinstance(self.value, list):
             return tuple(child.plain() for child in self.value)
         return self.value
 
-    def places(self, path: KeyPath = ()) -> dict[KeyPath, YamlLocation]:
-        """Return the place of each path."""
-        found = {path: self.place}
+    def locations(self, path: KeyPath = ()) -> dict[KeyPath, YamlLocation]:
+        """Return the location of each path."""
+        found = {path: self.location}
         children = self.value if isinstance(self.value, list | dict) else {}
         for key, child in enumerate(children) if isinstance(children, list) else children.items():
-            found |= child.places((*path, key))
+            found |= child.locations((*path, key))
         return found
 
 
@@ -58,7 +58,7 @@ class Document:
 
     root: Node | None
     problems: list[Located]
-    """Of the file as such, before its keys have a meaning."""
+    """Problems of the file as such, before its keys have a meaning."""
 
 
 def read_yaml(path: Path, name: str) -> Document:
@@ -114,15 +114,15 @@ class _Reader:
         self.name = name
         self.problems: list[Located] = []
 
-    def read(self, node: Yaml, place: YamlLocation, parents: tuple[Yaml, ...]) -> Node:
+    def read(self, node: Yaml, location: YamlLocation, parents: tuple[Yaml, ...]) -> Node:
         if node in parents:
             self._problem(node, "an anchor must not contain itself")
-            return Node(None, place)
+            return Node(None, location)
         if isinstance(node, MappingNode):
-            return Node(self._mapping(node, (*parents, node)), place)
+            return Node(self._mapping(node, (*parents, node)), location)
         if isinstance(node, SequenceNode):
-            return Node([self.read(item, self._place(item), (*parents, node)) for item in node.value], place)
-        return Node(self._scalar(node), place)
+            return Node([self.read(item, self._location(item), (*parents, node)) for item in node.value], location)
+        return Node(self._scalar(node), location)
 
     def _mapping(self, node: Yaml, parents: tuple[Yaml, ...]) -> dict[str, Node]:
         own: dict[str, Node] = {}
@@ -131,12 +131,12 @@ class _Reader:
             if not isinstance(key, ScalarNode):
                 self._problem(key, "a key must be plain text")
                 continue
-            child = self.read(value, self._place(key), parents)
+            child = self.read(value, self._location(key), parents)
             if str(key.tag).endswith(":merge"):  # <<: *anchor
                 for source in child.value if isinstance(child.value, list) else [child]:
                     merged = {**(source.value if isinstance(source.value, dict) else {}), **merged}
             elif key.value in own:
-                self._problem(key, f"repeated key {key.value!r}, first on line {own[key.value].place.line}")
+                self._problem(key, f"repeated key {key.value!r}, first on line {own[key.value].location.line}")
             else:
                 own[key.value] = child
         return {**merged, **own}
@@ -149,8 +149,8 @@ class _Reader:
             self._problem(node, f"tags such as {node.tag} are not understood")
         return node.value  # a date stays text
 
-    def _place(self, node: Yaml) -> YamlLocation:
+    def _location(self, node: Yaml) -> YamlLocation:
         return YamlLocation(self.name, node.start_mark.line + 1)
 
     def _problem(self, node: Yaml, text: str) -> None:
-        self.problems.append(Located(self._place(node), text))
+        self.problems.append(Located(self._location(node), text))

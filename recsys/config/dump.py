@@ -1,4 +1,4 @@
-"""From a checked configuration back to YAML."""
+"""Write a checked configuration as YAML."""
 
 import io
 from typing import Any

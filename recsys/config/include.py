@@ -17,20 +17,20 @@ def read_document(path: Path) -> Document:
     return _read(path, YamlLocation(str(path), 0), ())
 
 
-def _read(path: Path, place: YamlLocation, parents: tuple[Path, ...]) -> Document:
-    """Read a file that is included at `place` by the last of `parents`."""
+def _read(path: Path, location: YamlLocation, parents: tuple[Path, ...]) -> Document:
+    """Read a file that is included at `location` by the last of `parents`."""
     if path.resolve() in parents:
-        return Document(None, [Located(place, f"include: {_name(path)} includes itself")])
+        return Document(None, [Located(location, f"include: {_name(path)} includes itself")])
     own = read_yaml(path, _name(path))
     if own.root is None:
-        return Document(None, [_included(problem, place) if parents else problem for problem in own.problems])
+        return Document(None, [_included(problem, location) if parents else problem for problem in own.problems])
     assert isinstance(own.root.value, dict)
     problems = list(own.problems)
-    root = Node({key: child for key, child in own.root.value.items() if key != "include"}, own.root.place)
+    root = Node({key: child for key, child in own.root.value.items() if key != "include"}, own.root.location)
     included: Node | None = None
     complete = True
     for entry in _includes(own.root.value.get("include"), problems):
-        part = _read(path.parent / str(entry.value), entry.place, (*parents, path.resolve()))
+        part = _read(path.parent / str(entry.value), entry.location, (*parents, path.resolve()))
         problems += part.problems
         if part.root is None:
             complete = False
@@ -43,14 +43,14 @@ def _read(path: Path, place: YamlLocation, parents: tuple[Path, ...]) -> Documen
 def _includes(node: Node | None, problems: list[Located]) -> list[Node]:
     entries = [] if node is None else node.value if isinstance(node.value, list) else [node]
     wrong = [entry for entry in entries if not isinstance(entry.value, str)]
-    problems += [Located(entry.place, "include: must be a path or a list of paths") for entry in wrong]
+    problems += [Located(entry.location, "include: must be a path or a list of paths") for entry in wrong]
     return [entry for entry in entries if isinstance(entry.value, str)]
 
 
-def _included(problem: Located, place: YamlLocation) -> Located:
+def _included(problem: Located, location: YamlLocation) -> Located:
     """Report a problem with a whole file where the file is included."""
-    is_whole = problem.place is not None and not problem.place.line
-    return Located(place, f"include: {problem.place}: {problem.text}") if is_whole else problem
+    is_whole = problem.location is not None and not problem.location.line
+    return Located(location, f"include: {problem.location}: {problem.text}") if is_whole else problem
 
 
 def _name(path: Path) -> str:
@@ -64,7 +64,7 @@ def merge(under: Node, over: Node) -> Node:
     merged = dict(under.value)
     for key, child in over.value.items():
         merged[key] = merge(merged[key], child) if key in merged else child
-    return Node(merged, over.place)
+    return Node(merged, over.location)
 
 
 def _chooses_another(under: Node, over: Node) -> bool:

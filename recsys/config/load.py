@@ -1,4 +1,4 @@
-"""From a YAML file to a checked `Config`, or one error that lists all of its problems."""
+"""Read a YAML file into a checked `Config`, or raise one error that lists all of its problems."""
 
 from collections.abc import Collection, Mapping
 from pathlib import Path
@@ -30,7 +30,7 @@ def parse_text(text: str, name: str = "<text>") -> Config:
 
     Args:
         text: what a file would hold.
-        name: that problems give in place of a file's.
+        name: that problems give instead of a file's.
 
     Raises:
         ConfigError: as `load_config`.
@@ -56,7 +56,7 @@ def parse_config(values: Mapping[str, Any]) -> Config:
 def _checked(document: Document) -> Config:
     if document.root is None:
         raise config_error(document.problems)
-    source = Source(document.root.places())
+    source = Source(document.root.locations())
     config, problems = _validate(document.root.plain())
     if config is None or problems or document.problems:
         raise config_error([*document.problems, *map(source.locate, problems)])

@@ -1,4 +1,4 @@
-"""From the findings of pydantic to plain sentences."""
+"""Turn the findings of pydantic into plain sentences."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, get_args
@@ -160,7 +160,7 @@ RULES = {
     "string_too_long": "must be at most {max_length} character long, got {got}",
     "string_pattern_mismatch": f"must be a class, written {CUSTOM}, got {{got}}",
 }
-"""By pydantic's name of a finding; `got` is the value, the other names are pydantic's."""
+"""Sentence of each finding, by pydantic's name of it; `got` is the value, the other names are pydantic's."""
 SPECIAL_RULES: dict[str, Callable[[Any, Mapping[str, Any]], str]] = {
     "multiple_of": lambda value, _: _dim(value),
     "literal_error": lambda value, context: _one_of(value, context["expected"]),

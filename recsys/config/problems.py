@@ -1,4 +1,4 @@
-"""What is wrong with a configuration, and where it is written."""
+"""Problems of a configuration, and the lines of the files on which they are written."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -34,15 +34,15 @@ class Problem(NamedTuple):
 class Located(NamedTuple):
     """A problem as it is printed: "FILE:LINE: text"."""
 
-    place: YamlLocation | None
+    location: YamlLocation | None
     text: str
 
 
 def config_error(problems: Iterable[Located]) -> ConfigError:
     """Return one error with a line for each problem, by file and line."""
-    ordered = sorted(set(problems), key=lambda problem: (problem.place or YamlLocation("", 0), problem.text))
+    ordered = sorted(set(problems), key=lambda problem: (problem.location or YamlLocation("", 0), problem.text))
     count = f"{len(ordered)} problem{'s' if len(ordered) > 1 else ''} in the configuration"
-    return ConfigError("\n".join([count, *(f"{p.place}: {p.text}" if p.place else p.text for p in ordered)]))
+    return ConfigError("\n".join([count, *(f"{p.location}: {p.text}" if p.location else p.text for p in ordered)]))
 
 
 def spell(path: KeyPath) -> str:
@@ -56,28 +56,28 @@ def spell(path: KeyPath) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where each key of a configuration is written; empty for one that was built in Python.
+    """The line on which each key of a configuration is written; empty for one that was built in Python.
 
-    Any two are equal, since a place is no part of what a configuration says.
+    Any two are equal, since a location is no part of what a configuration says.
     """
 
-    places: Mapping[KeyPath, YamlLocation] = field(default_factory=dict, compare=False)
+    locations: Mapping[KeyPath, YamlLocation] = field(default_factory=dict, compare=False)
 
-    def place(self, path: KeyPath) -> YamlLocation | None:
-        """Return the place of a path, or of the nearest section around it that is written down."""
+    def location(self, path: KeyPath) -> YamlLocation | None:
+        """Return the location of a path, or of the nearest section around it that is written down."""
         for length in range(len(path), -1, -1):
-            if place := self.places.get(path[:length]):
-                return place
+            if location := self.locations.get(path[:length]):
+                return location
         return None
 
     def where(self, path: KeyPath) -> str:
         """Return "FILE:LINE: features.price", as far as it is known."""
-        return ": ".join(str(part) for part in (self.place(path), spell(path)) if part)
+        return ": ".join(str(part) for part in (self.location(path), spell(path)) if part)
 
     def locate(self, problem: Problem) -> Located:
         """Say where a problem is."""
         key = spell(problem.path)
-        return Located(self.place(problem.path), f"{key}: {problem.text}" if key else problem.text)
+        return Located(self.location(problem.path), f"{key}: {problem.text}" if key else problem.text)
 
     def error(self, problems: Iterable[Problem]) -> ConfigError:
         """Return one error with a line for each problem, by file and line."""
@@ -86,12 +86,12 @@ class Source:
     def aliased(self, names: Mapping[str, str]) -> "Source":
         """Return a source in which feature NEW is written where feature OLD is, for each NEW: OLD of `names`."""
         by_feature: dict[str | int, dict[KeyPath, YamlLocation]] = {}
-        for path, place in self.places.items():
+        for path, location in self.locations.items():
             if len(path) > 1 and path[0] == "features":
-                by_feature.setdefault(path[1], {})[path[2:]] = place
+                by_feature.setdefault(path[1], {})[path[2:]] = location
         copies = {
-            ("features", new, *rest): place
+            ("features", new, *rest): location
             for new, old in names.items()
-            for rest, place in by_feature.get(old, {}).items()
+            for rest, location in by_feature.get(old, {}).items()
         }
-        return Source({**self.places, **copies})
+        return Source({**self.locations, **copies})

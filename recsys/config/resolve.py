@@ -1,4 +1,4 @@
-"""From a checked config and the columns of the data to the fields and tables of one model."""
+"""Resolve a configuration: the columns of the data tell which features its globs stand for."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -17,18 +17,18 @@ __all__ = ["MissingColumn", "missing_columns", "resolve"]
 
 
 def resolve(config: Config, columns: Sequence[str]) -> ResolvedConfig:
-    """Expand the globs of a config against the columns of the data, and plan its fields and tables.
+    """Expand the globs of a configuration against the columns of the data, and list its fields and tables.
 
     A feature glob becomes one feature for each column that it matches, in the order of the file. Columns that a feature
     without a glob reads, and the label, weight, group and time columns, are not matched. A table glob matches the
     fields that no other table names.
 
     Args:
-        config: as loaded; it is checked again, now that all names are known.
-        columns: of the data. Whether they hold what the config needs is asked by `missing_columns`.
+        config: a loaded configuration; it is checked again, now that all names are known.
+        columns: the columns of the data. `missing_columns` tells which ones the configuration lacks.
 
     Raises:
-        ConfigError: a glob matches nothing, two match the same, or the expanded config is not valid.
+        ConfigError: a glob matches nothing, two globs match one column, or the expanded configuration is not valid.
     """
     features: dict[str, FeatureSection] = {}
     origins: dict[str, str] = {}
@@ -83,7 +83,7 @@ def _clashes(fields: tuple[Field, ...]) -> Iterator[Problem]:
 
 
 def _tables(config: Config, fields: tuple[Field, ...]) -> tuple[ResolvedTable, ...]:
-    """Plan the tables of the file, then one for each vocabulary that is in none of them."""
+    """Return the tables of the file, then one for each vocabulary that is in none of them."""
     table_of, _ = assign(config.tables, fields)
     specs = dict(config.tables)
     for field in fields:
@@ -102,7 +102,7 @@ def _tables(config: Config, fields: tuple[Field, ...]) -> tuple[ResolvedTable, .
 
 
 class MissingColumn(NamedTuple):
-    """A column that the config needs and the data does not have."""
+    """A column that the configuration needs and the data does not have."""
 
     name: str
     where: str
@@ -115,7 +115,7 @@ class MissingColumn(NamedTuple):
 
 
 def missing_columns(resolved: ResolvedConfig, columns: Sequence[str]) -> list[MissingColumn]:
-    """Return the columns that the plan reads and the data lacks, each once, in the order of the config."""
+    """Return the columns that the configuration reads and the data lacks, each once, in the order of the file."""
     missing: dict[str, MissingColumn] = {}
     uses = resolved.columns_by_use()
     if isinstance(resolved.config.data.split, TimeSplit):

@@ -1,4 +1,4 @@
-"""What a model sees of the data: fields and tables, with every glob expanded."""
+"""The resolved configuration: the fields and tables of one model, with every glob expanded."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,10 +16,10 @@ class ResolvedTable:
 
     name: str
     fields: tuple[str, ...]
-    """In the order of `ResolvedConfig.fields`; a sequence is in the table of what it is `of`."""
+    """Names of the fields that read it, in order; a sequence reads the table of what it is `of`."""
     dim: int
     spec: TableSection
-    """As in the file; a `full` table for a field that the file puts in none."""
+    """Section of the file; a `full` table for a field that the file puts in none."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -27,7 +27,7 @@ class ResolvedConfig:
     """A config with every glob expanded: what is prepared, looked up and fed to the tower, in this order."""
 
     config: Config
-    """With the expanded `features`, so that writing it out and reading it again gives this plan."""
+    """The configuration with the expanded `features`, so that writing and reading it again resolves to the same."""
     features: dict[str, FeatureSection]
     fields: tuple[Field, ...]
     tables: tuple[ResolvedTable, ...]
@@ -68,10 +68,10 @@ class ResolvedConfig:
         """Return the names of the fields that own the vocabularies of a table, each once, in order."""
         return list(dict.fromkeys(self.vocabulary_of(self.field(name)) for name in table.fields))
 
-    def without_places(self) -> Config:
-        """Return the configuration, all its tables named, without what may change when a run is taken up again.
+    def without_sharding(self) -> Config:
+        """Return the configuration, all its tables named, without what may change when a run is resumed.
 
-        That is where tables lie, and how their vectors travel.
+        That is how devices share the tables, and how their vectors are communicated.
         """
         tables = {
             table.name: table.spec.model_copy(

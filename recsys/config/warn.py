@@ -1,4 +1,4 @@
-"""What can be trained, but will hardly do what its author hopes: said once, before training."""
+"""Warn of configurations that can be trained, but will hardly do what their authors hope."""
 
 from recsys.config.problems import Problem
 from recsys.config.resolved import ResolvedConfig
@@ -7,7 +7,7 @@ __all__ = ["warnings_of"]
 
 
 def warnings_of(resolved: ResolvedConfig) -> list[str]:
-    """Return what a user should know of a plan, each as "FILE:LINE: tables.items: text"."""
+    """Return what a user should know before training, each as "FILE:LINE: tables.items: text"."""
     problems = []
     for table in resolved.tables:
         if resolved.config.train.regularization.rows and not table.spec.has_rows:
@@ -23,4 +23,4 @@ def warnings_of(resolved: ResolvedConfig) -> list[str]:
             )
             problems.append(Problem(("tables", table.name), text))
     located = [resolved.config.source.locate(problem) for problem in problems]
-    return [f"{found.place}: {found.text}" if found.place else found.text for found in located]
+    return [f"{found.location}: {found.text}" if found.location else found.text for found in located]

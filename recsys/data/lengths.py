@@ -1,4 +1,4 @@
-"""How many ids the rows of prepared data have, from the offsets of lists alone."""
+"""Count the ids of the rows of prepared data, from the offsets of lists alone."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ def mean_lengths(split: PreparedSplit, resolved: ResolvedConfig) -> dict[str, fl
     """
     columns = Columns.of(resolved)
     chunks = list_chunks(split.files, columns)
-    places = np.linspace(0, len(chunks) - 1, num=min(len(chunks), _SAMPLED)).round().astype(int)
+    indices = np.linspace(0, len(chunks) - 1, num=min(len(chunks), _SAMPLED)).round().astype(int)
     num_ids = dict.fromkeys(columns.lists, 0)
     num_rows = 0
-    for batch in read_chunks([chunks[place] for place in places]):
+    for batch in read_chunks([chunks[index] for index in indices]):
         num_rows += batch.num_rows
         for name in columns.lists:
             num_ids[name] += len(batch.column(name).flatten())  # nothing is copied, so nothing is read

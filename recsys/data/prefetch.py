@@ -1,4 +1,4 @@
-"""Make things in a background thread while earlier ones are used."""
+"""Prepare items in a background thread while earlier ones are used."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ T = TypeVar("T")
 
 
 class _End:
-    """Last thing in the queue: nothing more comes, or why."""
+    """Last entry of the queue: the error that ended the items, or None."""
 
     def __init__(self, error: BaseException | None) -> None:
         self.error = error
 
 
 def prefetched(items: Iterator[T], *, size: int) -> Generator[T, None, None]:
-    """Yield `items`, made in a background thread up to `size` ahead; closing the generator ends the thread.
+    """Yield `items`, which a background thread prepares up to `size` ahead; closing the generator ends the thread.
 
     >>> list(prefetched(iter("abc"), size=2))
     ['a', 'b', 'c']

@@ -1,4 +1,4 @@
-"""Raw files -> prepared folder, once: the folder's name is a key of everything that its content depends on."""
+"""Prepare raw files once: the name of the prepared folder is a key of everything that its content depends on."""
 
 import hashlib
 import json
@@ -97,7 +97,7 @@ def prepare_split(
     """Prepare further files with a fitted state, into the new folder `out`; nothing is cached.
 
     Raises:
-        DataError: a file is missing, damaged, or does not hold what the plan promises.
+        DataError: a file is missing, damaged, or does not hold what the configuration promises.
     """
     source = open_source(paths, data)
     return _encode(resolved, state, source, NoCut(), {"test": out}, "test", on_progress)["test"]

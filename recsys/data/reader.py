@@ -3,12 +3,12 @@
     record batches --order drawn from (seed, epoch)--> windows of about `window_rows` rows, one in memory at a time
         --rows drawn from (seed, epoch, window)--> Rows of `batch_size` --collate--> bounded queue --> training loop
 
-Every place in an epoch is known from the row counts of the record batches alone, so an epoch can be taken up at any
-batch without reading what came before it.
+Where each batch of an epoch begins follows from the row counts of the record batches alone, so an epoch can be resumed
+at any batch without reading what came before it.
 
-Over ranks, batches are those of one process, and each rank hands out its part of every batch, which may have no rows.
-The rows that a window gives to a batch are sorted before they are dealt, so a rank's rows lie in few record batches,
-and it reads no others.
+With several ranks, the batches are those of one process, and each rank yields its part of every batch, which may have
+no rows. The rows that a window gives to a batch are sorted before they are partitioned, so a rank's rows lie in few
+record batches, and it reads no others.
 
 Dimension key: B rows of a batch, R rows of a rank in an epoch.
 """
@@ -39,7 +39,7 @@ Ints = np.ndarray[Any, Any]
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """The next batch to be handed out. It means the same at any number of ranks."""
+    """The next batch of a reader. It means the same for any number of ranks."""
 
     epoch: int = 0
     batch: int = 0
@@ -48,22 +48,22 @@ class Position:
 class Reader(Generic[T]):
     """Batches of one split; iterating once gives one epoch, or the rest of it when `position.batch` is not 0.
 
-    All ranks hand out equally many batches.
+    All ranks yield equally many batches.
 
     Args:
         split: prepared files.
-        resolved: fields of the files.
+        resolved: the configuration that they were prepared for.
         batch_size: rows of a batch over all ranks; only the last one of an epoch may have fewer.
-        collate: makes what is handed out, in the background thread, from this rank's part of a batch.
-        seed: of the shuffling, which depends on (seed, epoch) only; None reads the rows in order.
-        prefetch: batches made ahead.
+        collate: turns this rank's part of a batch into what is yielded; called in the background thread.
+        seed: seed of the shuffling, which depends on (seed, epoch) only; None reads the rows in order.
+        prefetch: number of batches that are prepared ahead.
         window_rows: rows shuffled together, and held in memory (26 ids + 13 numbers: 160 bytes each); of several ranks,
             each holds little more than its part of them.
-        world: whose part is handed out: of a batch of B rows, `share(B, rank, size)` of them.
+        world: the rank whose part is yielded: of a batch of B rows, `share(B, rank, size)` of them.
 
     Attributes:
-        position: assign to it before iterating to take up an earlier run; (epoch + 1, 0) after an epoch.
-        num_rows: rows of an epoch, over all ranks.
+        position: assign to it before iterating to resume a run; (epoch + 1, 0) after an epoch.
+        num_rows: number of rows of an epoch, over all ranks.
 
     Raises:
         DataError: a prepared file is missing or broken.
@@ -131,19 +131,19 @@ class Reader(Generic[T]):
             start = stop
 
     def _edges(self, start: int, stop: int) -> list[int]:
-        """Return where the pieces of batches in a window end, given the places in the epoch where the window does."""
+        """Return the rows of the epoch at which the parts of batches in a window begin and end."""
         return [start, *range(start - start % self.batch_size + self.batch_size, stop, self.batch_size), stop]
 
     def _pick(self, order: Ints | None, start: int, edges: list[int]) -> Sequence[Picked]:
-        """Return this rank's rows of each piece of a window that starts at the place `start` of the epoch."""
+        """Return this rank's rows of each part of a batch in a window that starts at row `start` of the epoch."""
         picked: list[Picked] = []
         for first, end in pairwise(edges):
             in_batch = first % self.batch_size
             batch_rows = min(self.batch_size, self.num_rows - first + in_batch)
             lower, own = _partition(batch_rows, self.world, in_turns=order is not None)
-            piece = slice(in_batch, in_batch + end - first)
-            begin = first - start + int(lower[piece.stop] - lower[piece.start])
-            mine = slice(begin, begin + int(own[piece.stop] - own[piece.start]))
+            part = slice(in_batch, in_batch + end - first)
+            begin = first - start + int(lower[part.stop] - lower[part.start])
+            mine = slice(begin, begin + int(own[part.stop] - own[part.start]))
             if order is not None:
                 order[first - start : end - start].sort()
             picked.append(mine if order is None else order[mine])
@@ -175,7 +175,7 @@ def _partition(num_rows: int, world: World, *, in_turns: bool) -> tuple[Ints, In
     """Return how many of the first 0 ... B rows of a batch go to lower ranks, and to this one: (B + 1,) each.
 
     Rank r gets as many as `share(B, r, size)` has. Ranks have consecutive rows, or take turns. In turns, they have
-    equal parts of every piece of a batch that several windows give rows to; so, pieces being sorted, a rank has its
+    equal shares of every part of a batch that several windows give rows to; so, parts being sorted, a rank has its
     rows in the same part of every window.
     """
     num_own = np.diff(np.arange(world.size + 1) * num_rows // world.size)

@@ -33,7 +33,7 @@ class Rows:
     lists: dict[str, Jagged]
     """Field with a list of ids a row."""
     numbers: Tensor
-    """(B, N) float32, number fields in the order of the plan."""
+    """(B, N) float32, number fields in the order of the configuration."""
     labels: Tensor
     """(B, T) float32, tasks in the order of the config."""
     weights: Tensor | None

@@ -12,11 +12,11 @@ from recsys.sources.location import RowLocation
 __all__ = ["GROUP", "LABEL", "WEIGHT", "target_columns", "target_schema", "targets"]
 
 LABEL = "__label."
-"""Before the task's name: float32 between 0 and 1."""
+"""Prefix of the label columns, before the task's name: float32 between 0 and 1."""
 WEIGHT = "__weight"
-"""float32, not negative."""
+"""Name of the weight column: float32, not negative."""
 GROUP = "__group"
-"""int64 key."""
+"""Name of the group column: int64 keys."""
 
 
 def target_columns(config: Config) -> list[str]:

@@ -48,7 +48,7 @@ class Columns:
     """One int64 key a row (open vocabulary)."""
     lists: tuple[str, ...]
     open_lists: frozenset[str]
-    """Those of `lists` that hold int64 keys, not int32 ids."""
+    """Lists that hold int64 keys, not int32 ids."""
     numbers: tuple[str, ...]
     labels: tuple[str, ...]
     weights: tuple[str, ...]
@@ -58,7 +58,7 @@ class Columns:
 
     @classmethod
     def of(cls, resolved: ResolvedConfig) -> Columns:
-        """Return the columns that the prepared files of `plan` have."""
+        """Return the columns of the prepared files of a configuration."""
         single = resolved.fields_of_kind("id")
         lists = [field for field in resolved.fields if field.is_list]
         return cls(

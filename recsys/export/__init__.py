@@ -1,4 +1,4 @@
-"""From a trained model to a bundle that torch alone can score with."""
+"""Export trained models as bundles, which torch alone can score with."""
 
 from recsys.export.bundle import write_bundle
 from recsys.export.run import export_run

@@ -1,12 +1,5 @@
-"""The bundle: a folder with a model that torch alone can run, a description of it, and proof that it scores as trained.
+"""Write a bundle: a model that torch alone can run, a description of it, and proof that it scores as trained."""
 
-model.pt: TorchScript, raw inputs -> probabilities.
-signature.json: inputs, outputs, hash version, versions, training metrics, the configuration.
-golden.parquet: some rows as canonical inputs, with the scores training gave them.
-README.md: how to load and score in plain torch.
-"""
-
-import hashlib
 import json
 import subprocess
 import sys
@@ -18,6 +11,7 @@ import pyarrow as pa
 from pyarrow import parquet
 from torch import Tensor, nn
 
+from recsys.bundle_folder import BundleFolder, sha256_of
 from recsys.config import ResolvedConfig
 from recsys.embeddings import Layout
 from recsys.errors import ExportError
@@ -32,9 +26,8 @@ from recsys.files import atomic_folder, write_atomic, write_json
 if TYPE_CHECKING:
     import polars as pl
 
-__all__ = ["FILES", "TOLERANCE", "write_bundle"]
+__all__ = ["TOLERANCE", "write_bundle"]
 
-FILES = ("model.pt", "signature.json", "golden.parquet", "README.md")
 TOLERANCE = 1e-6
 """Largest difference of a probability that rounding may cause (sums in another order, in float32)."""
 
@@ -54,15 +47,15 @@ def write_bundle(
     """Write a bundle, score its golden rows in a fresh process, and only then give it its name.
 
     Args:
-        folder: where to; a bundle that is there is replaced.
+        folder: where the bundle is to lie; a bundle that lies there is replaced.
         resolved: fields and tables.
         state: the fitted vocabularies, buckets and number scales.
         layout: its schemes hold their trained parameters.
-        tower: as trained.
+        tower: the trained one.
         weights: physical table -> (rows, dim).
         golden: raw rows as read from a data file, a few hundred.
         expected: (rows, tasks) probabilities that the trained model gave them.
-        metrics: of training, kept in the signature.
+        metrics: figures of the training, kept in the signature.
 
     Raises:
         ExportError: `folder` holds something else, or the bundle scores the golden rows differently. Nothing is left.
@@ -70,11 +63,12 @@ def write_bundle(
     _check_golden(golden.height, expected, len(resolved.config.labels))
     _check_target(folder)
     with atomic_folder(folder) as draft:
-        save(script(export_module(resolved, state, layout, tower, weights)), draft / "model.pt")
-        described = signature(resolved, state, metrics=metrics, sha256=_sha256(draft / "model.pt"))
-        _write_golden(draft / "golden.parquet", canonicalize(golden, resolved, state).to_arrow(), expected, described)
-        write_json(draft / "signature.json", described)
-        write_atomic(draft / "README.md", readme(folder.name, described))
+        files = BundleFolder(draft)
+        save(script(export_module(resolved, state, layout, tower, weights)), files.model)
+        described = signature(resolved, state, metrics=metrics, sha256=sha256_of(files.model))
+        _write_golden(files.golden_rows, canonicalize(golden, resolved, state).to_arrow(), expected, described)
+        write_json(files.signature, described)
+        write_atomic(files.readme, readme(folder.name, described))
         _verify(draft)
 
 
@@ -91,7 +85,7 @@ def _check_target(folder: Path) -> None:
         return
     if not folder.is_dir():
         raise ExportError(f"{folder}: must be a folder, but is a file")
-    others = sorted({path.name for path in folder.iterdir()} - set(FILES))
+    others = BundleFolder(folder).other_files()
     if others:
         raise ExportError(f"{folder}: is not a bundle (it holds {others[0]}) and is not overwritten")
 
@@ -117,8 +111,3 @@ def _verify(folder: Path) -> None:
             f"difference of {found['difference']:.3g}; worst is golden row {found['row']}: "
             f"{found['got']:.7f} instead of {found['expected']:.7f}"
         )
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

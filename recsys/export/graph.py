@@ -46,7 +46,7 @@ class Numbers(nn.Module):
 
     Args:
         encoders: each gives some of the numbers, (B, n).
-        order: place of each number of the graph among those that the encoders give.
+        order: index of each number of the graph among those that the encoders give.
     """
 
     order: Tensor

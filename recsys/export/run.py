@@ -1,4 +1,4 @@
-"""From a run folder to a bundle."""
+"""Export the best epoch of a run."""
 
 import tempfile
 from pathlib import Path

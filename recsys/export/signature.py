@@ -1,20 +1,17 @@
-"""What a bundle takes and gives, in JSON: enough to feed it from any language, and to canonicalise raw files."""
+"""Describe the inputs and outputs of a bundle in JSON, so that any language can feed it."""
 
 from typing import Any, assert_never
 
 import torch
 
 from recsys import __version__
+from recsys.bundle_folder import FORMAT
 from recsys.config import ResolvedConfig
 from recsys.config.feature_types import FeatureSection
-from recsys.features.fingerprint import HASH_VERSION, NULL_KEY
+from recsys.features.fingerprint import HASH, NULL_KEY
 from recsys.features.state import TransformState
 
-__all__ = ["FORMAT", "HASH", "signature"]
-
-FORMAT = 1
-"""Version of the bundle's files."""
-HASH = f"xxhash64/{HASH_VERSION}"
+__all__ = ["signature"]
 
 
 def signature(
@@ -23,10 +20,10 @@ def signature(
     """Describe a model: its inputs, outputs, and how raw columns become inputs.
 
     Args:
-        resolved: the model's.
+        resolved: the configuration of the model.
         state: gives the kind of key of each column.
-        metrics: of training, copied.
-        sha256: of model.pt, in hexadecimal.
+        metrics: figures of the training, copied.
+        sha256: checksum of the scripted model, in hexadecimal.
     """
     inputs = [_input(name, feature, state) for name, feature in resolved.features.items()]
     return {

@@ -1,4 +1,4 @@
-"""From a trained model to one scriptable module that needs nothing but torch."""
+"""Turn a trained model into one scriptable module that needs nothing but torch."""
 
 import copy
 import warnings
@@ -31,10 +31,10 @@ def export_module(
     """Return the module that scores raw canonical inputs.
 
     Args:
-        resolved: fields and tables.
+        resolved: the configuration of the model.
         state: the fitted vocabularies, buckets and number scales.
-        layout: its schemes hold their trained parameters.
-        tower: as trained; a copy is exported, in evaluation mode.
+        layout: the embedding layer, whose schemes hold their trained parameters.
+        tower: the trained tower; a copy is exported, in evaluation mode.
         weights: physical table -> (rows, dim) float32; not copied.
 
     Raises:
@@ -61,11 +61,11 @@ def with_own_storage(module: M) -> M:
 
     TorchRec keeps all tables of a kind in one storage. If all of them are exported as they are, nothing is copied.
     """
-    places: dict[int, dict[int, list[Tensor]]] = {}
+    by_storage: dict[int, dict[int, list[Tensor]]] = {}
     for tensor in (*module.parameters(), *module.buffers()):
-        of_storage = places.setdefault(tensor.untyped_storage().data_ptr(), {})
+        of_storage = by_storage.setdefault(tensor.untyped_storage().data_ptr(), {})
         of_storage.setdefault(tensor.data_ptr(), []).append(tensor)
-    for of_storage in places.values():
+    for of_storage in by_storage.values():
         firsts = [tensors[0] for tensors in of_storage.values()]
         if sum(first.nbytes for first in firsts) < firsts[0].untyped_storage().nbytes():
             for tensors in of_storage.values():
@@ -90,7 +90,7 @@ def save(scripted: torch.jit.ScriptModule, path: Path) -> None:
 
 @contextmanager
 def _torchscript() -> Iterator[None]:
-    """Silence torch 2.13's warning that TorchScript is deprecated; the one place that does."""
+    """Silence torch 2.13's warning that TorchScript is deprecated."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="`torch.jit", category=DeprecationWarning)
         yield

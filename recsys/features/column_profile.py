@@ -1,4 +1,4 @@
-"""What a column of a raw file looks like, as far as the choice of a feature type needs it."""
+"""Facts about a column of a raw file, as far as the choice of a feature type needs them."""
 
 import re
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ class ColumnProfile:
 
     name: str
     dtype: str
-    """As polars names it; all columns of a csv file are "String"."""
+    """Name of the type in polars; all columns of a csv file are "String"."""
     num_rows: int
     """Rows looked at."""
     num_nulls: int
@@ -40,7 +40,7 @@ class ColumnProfile:
 
     @property
     def kind(self) -> ValueKind:
-        """What the values are, whatever they are stored as: all columns of a csv file are text."""
+        """Kind of the values, whatever they are stored as: all columns of a csv file are text."""
         dtype = self.dtype.removeprefix("List(") if self.is_list else self.dtype
         is_text = dtype.startswith(("String", "Categorical", "Enum"))
         if dtype.startswith("Boolean"):
@@ -77,7 +77,7 @@ class ColumnProfile:
 
     @property
     def entry_kind(self) -> ValueKind:
-        """What the single values are: of a list, or of a text that holds several, its entries."""
+        """Kind of the single values, which are the entries of a list or of a text that holds several."""
         kind, separator = self.kind, self.separator
         if separator is not None:
             entries = [entry for text in self.sample for entry in text.split(separator)]

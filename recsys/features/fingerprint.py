@@ -8,17 +8,19 @@ import polars as pl
 import polars_hash
 from numpy.typing import NDArray
 
-__all__ = ["HASH_VERSION", "NULL_KEY", "KeyKind", "Keys", "cross_key", "mix64", "xxhash64_keys"]
+__all__ = ["HASH", "HASH_VERSION", "NULL_KEY", "KeyKind", "Keys", "cross_key", "mix64", "xxhash64_keys"]
 
 Keys = NDArray[np.int64]
 KeyKind = Literal["int", "text"]
-"""How values become keys: the integer itself, or the hash of its text."""
+"""Way in which values become keys: the integer itself, or the hash of the text."""
 
 NULL_KEY = -(2**63)
 """Key of a missing value."""
 HASH_VERSION = 1
 """Changes when any function of this module does, or how hashed embedding tables find their rows
 (`recsys.embeddings.hashing`): fitted states, runs and exported models of another version are useless."""
+HASH = f"xxhash64/{HASH_VERSION}"
+"""Name of the hash in the signature of a bundle."""
 
 
 def mix64(keys: Keys) -> Keys:

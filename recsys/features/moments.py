@@ -1,4 +1,4 @@
-"""Scaling of number columns, fitted piece by piece."""
+"""Scaling of number columns, fitted chunk by chunk."""
 
 from typing import NamedTuple
 
@@ -29,7 +29,7 @@ class NumberState(NamedTuple):
 
 
 class Moments(NamedTuple):
-    """How many numbers have been seen, their mean, sum of squared deviations and range.
+    """Count, mean, sum of squared deviations and range of the numbers seen so far.
 
     Chan, Golub and LeVeque, "Updating formulae and a pairwise algorithm for computing sample variances", 1979.
     """

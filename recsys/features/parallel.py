@@ -1,4 +1,4 @@
-"""Work on several pieces at once, with results in the order of the pieces."""
+"""Work on several chunks at once, with results in the order of the chunks."""
 
 import os
 from collections import deque

@@ -1,4 +1,4 @@
-"""Quantiles of a stream, in bounded memory and the same whatever the pieces it comes in."""
+"""Quantiles of a stream, in bounded memory and independent of the chunks it comes in."""
 
 import numpy as np
 
@@ -30,7 +30,7 @@ class OrderedCounts:
     """Counts of int64 values, which lose low bits, all alike, when there are too many distinct ones.
 
     At most `limit` cells of 2**dropped neighbouring values are kept. `dropped` is the least number of bits that
-    suffices for the whole stream, hence the result does not depend on pieces or order. Over `to_ordered` floats a
+    suffices for the whole stream, hence the result does not depend on chunks or order. Over `to_ordered` floats a
     cell is at most a factor 1 + 2**(dropped - 52) wide: exact up to `limit` distinct values, about 6 digits for a
     continuous column that spans twelve powers of two, and never worse than 2**-6 (all floats there are).
     """

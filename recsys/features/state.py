@@ -1,4 +1,4 @@
-"""What fitting has learnt, and nothing else is needed to prepare further rows or to export the transform."""
+"""The fitted state: all that is needed, besides the configuration, to prepare further rows or to export a model."""
 
 import json
 from dataclasses import dataclass, field

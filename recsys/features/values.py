@@ -18,7 +18,7 @@ class BadColumn(Exception):  # noqa: N818 - becomes a DataError once file and co
 
 
 class BadValue(Exception):  # noqa: N818 - becomes a DataError once file and column are known
-    """One value is not what was asked; `position` is its place in the series, from 0."""
+    """One value is not what was asked; `position` is its index in the series."""
 
     def __init__(self, problem: str, position: int) -> None:
         super().__init__(problem)

@@ -1,4 +1,4 @@
-"""Which keys a field knows: ids 1.. by descending training frequency, 0 for everything else.
+"""Vocabularies: the keys that a field knows have ids 1.. by descending training frequency, all others id 0.
 
 From keys to ids, measured on 131,072 keys of a vocabulary of a million: `HashLookup` 25 ns a key, np.searchsorted
 310 ns, a polars join 400 ns (it builds its table anew each time).
@@ -60,7 +60,7 @@ class Vocabulary:
 
     @classmethod
     def in_order(cls, keys: Sequence[int], counted: ValueCounts) -> "Vocabulary":
-        """Give the keys ids 1.. in the order they come in (a repeated key keeps its first place)."""
+        """Give the keys ids 1.. in the order they come in (a repeated key keeps its first id)."""
         listed = np.array(list(dict.fromkeys(keys)), dtype=np.int64)
         order = np.argsort(listed)
         counts = np.zeros(len(listed) + 1, np.int64)
@@ -75,7 +75,7 @@ class Vocabulary:
 
 
 class VocabularyCounter:
-    """Counts keys piece by piece; the vocabulary depends neither on the pieces nor on their order.
+    """Counts keys chunk by chunk; the vocabulary depends neither on the chunks nor on their order.
 
     Memory grows with the number of distinct keys (16 bytes each, twice that while merging), not with the rows.
     """
@@ -114,7 +114,7 @@ class DenseLookup:
     def __init__(self, keys: Keys, ids: NDArray[np.int32]) -> None:
         self.lowest = keys[:1]
         self.span = int(keys[-1]) - int(keys[0]) + 1
-        self.table = np.zeros(self.span + 1, np.int32)  # the last place is for all other keys
+        self.table = np.zeros(self.span + 1, np.int32)  # the last entry is for all other keys
         self.table[keys - self.lowest] = ids
         self.null_id = np.int32(0)
 
@@ -134,8 +134,8 @@ class DenseLookup:
 
     def find(self, keys: Keys) -> NDArray[np.int32]:
         """Return the id of each key."""
-        places = (keys - self.lowest).view(np.uint64)  # wraps: keys below the lowest become huge
-        ids: NDArray[np.int32] = self.table.take(np.minimum(places, np.uint64(self.span)).view(np.int64))
+        positions = (keys - self.lowest).view(np.uint64)  # wraps: keys below the lowest become huge
+        ids: NDArray[np.int32] = self.table.take(np.minimum(positions, np.uint64(self.span)).view(np.int64))
         if self.null_id:
             ids[keys == NULL_KEY] = self.null_id
         return ids
@@ -148,7 +148,7 @@ class HashLookup:
         self.bits = max(1, (2 * len(keys)).bit_length())
         buckets = self._buckets(keys)
         order = np.argsort(buckets, kind="stable")
-        self.keys = np.append(keys[order], 0)  # one place beyond the end, so that empty last buckets can be read
+        self.keys = np.append(keys[order], 0)  # one key beyond the end, so that empty last buckets can be read
         self.ids = np.append(ids[order], np.int32(0))
         sizes = np.bincount(buckets, minlength=2**self.bits)
         self.ends = np.cumsum(sizes).astype(np.int32)
@@ -157,20 +157,20 @@ class HashLookup:
     def find(self, keys: Keys) -> NDArray[np.int32]:
         """Return the id of each key."""
         buckets = self._buckets(keys)
-        places = self.starts.take(buckets)
-        # The key in the first place may belong to a later bucket: it is then another key, and not equal.
-        found = self.keys.take(places) == keys
-        ids: NDArray[np.int32] = self.ids.take(places) * found
+        positions = self.starts.take(buckets)
+        # The first key may belong to a later bucket: it is then another key, and not equal.
+        found = self.keys.take(positions) == keys
+        ids: NDArray[np.int32] = self.ids.take(positions) * found
         rest = np.flatnonzero(~found)
-        places, ends = places[rest] + 1, self.ends.take(buckets[rest])
+        positions, ends = positions[rest] + 1, self.ends.take(buckets[rest])
         while True:
-            open_ = places < ends
-            rest, places, ends = rest[open_], places[open_], ends[open_]
+            open_ = positions < ends
+            rest, positions, ends = rest[open_], positions[open_], ends[open_]
             if len(rest) == 0:
                 return ids
-            found = self.keys.take(places) == keys[rest]
-            ids[rest[found]] = self.ids.take(places[found])
-            rest, places, ends = rest[~found], places[~found] + 1, ends[~found]
+            found = self.keys.take(positions) == keys[rest]
+            ids[rest[found]] = self.ids.take(positions[found])
+            rest, positions, ends = rest[~found], positions[~found] + 1, ends[~found]
 
     def _buckets(self, keys: Keys) -> Keys:
         return (mix64(keys).view(np.uint64) >> np.uint64(64 - self.bits)).view(np.int64)

@@ -1,6 +1,5 @@
-"""Opening a bundle: its description is read and checked before its model is loaded."""
+"""Open a bundle: its description is read and checked before its model is loaded."""
 
-import hashlib
 import json
 import warnings
 from dataclasses import dataclass
@@ -10,21 +9,19 @@ from typing import Any
 import torch
 from pydantic import ValidationError
 
+from recsys.bundle_folder import FORMAT, BundleFolder, sha256_of
 from recsys.config import Config, ResolvedConfig, resolve
 from recsys.errors import DataError
-from recsys.features.fingerprint import HASH_VERSION
+from recsys.features.fingerprint import HASH
 from recsys.features.state import TransformState
 from recsys.run_folder import RunFolder
 
 __all__ = ["LoadedBundle", "open_bundle"]
 
-_FORMAT = 1
-_HASH = f"xxhash64/{HASH_VERSION}"
-
 
 @dataclass(frozen=True, slots=True)
 class LoadedBundle:
-    """What scoring needs of a bundle."""
+    """A bundle that is ready to score."""
 
     model: torch.jit.ScriptModule
     resolved: ResolvedConfig
@@ -39,17 +36,17 @@ def open_bundle(folder: Path, *, device: torch.device) -> LoadedBundle:
     Raises:
         DataError: it is not a bundle, is damaged, or was made by a release with another format or hash.
     """
-    signature = _signature(folder / "signature.json")
-    _check_versions(folder / "signature.json", signature)
+    files = BundleFolder(folder)
+    signature = _signature(files.signature)
+    _check_versions(files.signature, signature)
     try:
         config = Config.model_validate_json(json.dumps(signature["config"]))
         key_kinds, sha256 = signature["key_kinds"], signature["sha256"]["model.pt"]
         tasks = [output["task"] for output in signature["outputs"]]
     except (KeyError, TypeError, ValidationError) as error:
-        raise DataError(f"{folder / 'signature.json'}: is damaged ({error!r})") from error
-    return LoadedBundle(
-        _model(folder / "model.pt", sha256, device), resolve(config, []), TransformState(key_kinds=key_kinds), tasks
-    )
+        raise DataError(f"{files.signature}: is damaged ({error!r})") from error
+    model = _model(files.model, sha256, device)
+    return LoadedBundle(model, resolve(config, []), TransformState(key_kinds=key_kinds), tasks)
 
 
 def _signature(path: Path) -> dict[str, Any]:
@@ -69,7 +66,7 @@ def _signature(path: Path) -> dict[str, Any]:
 
 
 def _check_versions(path: Path, signature: dict[str, Any]) -> None:
-    for name, expected in [("format", _FORMAT), ("hash", _HASH)]:
+    for name, expected in [("format", FORMAT), ("hash", HASH)]:
         if signature.get(name) != expected:
             raise DataError(
                 f"{path}: {name} must be {expected}, got {signature.get(name)}: export the run again with this release"
@@ -78,8 +75,7 @@ def _check_versions(path: Path, signature: dict[str, Any]) -> None:
 
 def _model(path: Path, sha256: str, device: torch.device) -> torch.jit.ScriptModule:
     try:
-        with path.open("rb") as file:
-            found = hashlib.file_digest(file, "sha256").hexdigest()
+        found = sha256_of(path)
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror})") from error
     if found != sha256:

@@ -1,4 +1,4 @@
-"""Writing scores piece by piece, under a temporary name until all are there."""
+"""Write scores chunk by chunk, under a temporary name until all are there."""
 
 from collections.abc import Iterable
 from pathlib import Path

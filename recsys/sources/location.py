@@ -10,7 +10,7 @@ __all__ = ["RowLocation", "no_column"]
 
 
 class RowLocation(NamedTuple):
-    """Where the rows of a frame come from, for messages."""
+    """Source of the rows of a frame, for messages."""
 
     source: str = ""
     """File name, or whatever the rows came in."""

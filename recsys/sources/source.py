@@ -1,4 +1,4 @@
-"""Raw files of any format as one sequence of rows, read in pieces of bounded size."""
+"""Raw files of any format as one sequence of rows, read in chunks of bounded size."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -42,7 +42,7 @@ class RowChunk(NamedTuple):
     frame: pl.DataFrame
     location: RowLocation
     first_row: int
-    """Rows before this chunk in all files together."""
+    """Number of rows before this chunk in all files together."""
 
 
 class Source:
@@ -171,7 +171,7 @@ def _open(path: Path, data: DataSection, optional: Sequence[str]) -> RawFile:
 
 
 def _family(dtype: pl.DataType) -> str:
-    """Types that are read alike: an integer column with nulls often comes as floats from another program."""
+    """Name the types that are read alike: other programs often store integers with nulls as floats."""
     inner = getattr(dtype, "inner", None)
     if inner is not None:
         return f"list of {_family(inner)}"

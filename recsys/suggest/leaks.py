@@ -1,4 +1,4 @@
-"""How well each column alone ranks the labels: a column that does it almost perfectly knows the answer."""
+"""Find columns that rank the labels almost perfectly alone, since they know the answer."""
 
 from collections.abc import Iterable
 

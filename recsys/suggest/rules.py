@@ -1,4 +1,4 @@
-"""Which feature a single column becomes, or why it is none that a model should see."""
+"""Suggest a feature for a single column, or say why a model should not see it."""
 
 import re
 from collections.abc import Mapping
@@ -28,7 +28,7 @@ class Suggestion:
     spec: Mapping[str, object]
     """Keys and values of the feature; {} when there is none to suggest."""
     note: str = ""
-    """Why, where that is not plain."""
+    """Reason for the suggestion, where it is not plain."""
     left_out: bool = False
 
 

@@ -1,4 +1,4 @@
-"""Which lists are histories of another column, and which histories belong together."""
+"""Find the lists that are histories of another column, and the histories that belong together."""
 
 import re
 from collections.abc import Iterable, Sequence

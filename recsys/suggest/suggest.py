@@ -129,8 +129,8 @@ def _check_label(column: ColumnProfile, where: str) -> None:
 def _agreed_families(found: Sequence[Suggestion]) -> list[Suggestion]:
     """Give columns called A1, A2, ... what three quarters of them were given, so that a glob can name them."""
     agreed = list(found)
-    for places in _families(found).values():
-        kept = [i for i in places if not agreed[i].left_out]
+    for indices in _families(found).values():
+        kept = [i for i in indices if not agreed[i].left_out]
         for kinds in (("int", "float"), ("text",)):
             members = [i for i in kept if agreed[i].column.kind in kinds]
             for i, spec in zip(members, _agreed_specs([agreed[i].spec for i in members]), strict=True):
@@ -149,19 +149,19 @@ def _agreed_specs(specs: Sequence[Mapping[str, object]]) -> Sequence[Mapping[str
 
 
 def _families(found: Sequence[Suggestion]) -> dict[str, list[int]]:
-    """Return prefix -> places of the columns whose names are that prefix and a number."""
+    """Return prefix -> indices of the columns whose names are that prefix and a number."""
     families: dict[str, list[int]] = {}
-    for place, one in enumerate(found):
+    for index, one in enumerate(found):
         if match := re.fullmatch(r"(.*?)\d+", one.name):
-            families.setdefault(match[1], []).append(place)
-    return {prefix: places for prefix, places in families.items() if prefix}
+            families.setdefault(match[1], []).append(index)
+    return {prefix: indices for prefix, indices in families.items() if prefix}
 
 
 def _lines(used: Sequence[Suggestion], columns: Sequence[str]) -> Iterator[Line]:
     """Yield one line for each feature, or for a family that a glob names exactly."""
     glob_of: dict[str, str] = {}
-    for prefix, places in _families(used).items():
-        glob, members = f"{prefix}*", [used[i] for i in places]
+    for prefix, indices in _families(used).items():
+        glob, members = f"{prefix}*", [used[i] for i in indices]
         matched = {name for name in columns if matches(name, glob)}
         if (
             len(members) >= 3

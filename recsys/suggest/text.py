@@ -46,7 +46,7 @@ def draft(
 
 
 def _head(label: ColumnProfile, group: str | None, weight: str | None) -> Iterator[tuple[str, str]]:
-    yield f"# A first draft from the columns of {label.num_rows:,} rows: what they mean is yours to say.", ""
+    yield f"# A first draft from the columns of {label.num_rows:,} rows: check what they mean.", ""
     nulls = f"{label.num_nulls:,} rows without one" if label.num_nulls else ""
     yield f"label: {_text(label.name)}", nulls
     if group is not None:
@@ -62,7 +62,7 @@ def _tail(lines: Sequence[Line], paths: Sequence[str], data: DataSection) -> Ite
     else:
         yield "# data: {train: FILES}  # or hand the rows to recsys.train"
     time = next((line.name for line in lines if line.spec["type"] == "datetime"), None)
-    yield "  # Without `valid` and `test` the rows are dealt 80/10/10 at random."
+    yield "  # Without `valid` and `test` the rows are split 80/10/10 at random."
     if time is not None:
         yield f"  # split: {{by: time, column: {_text(time)}}}  # the latest rows are for valid and test"
     if data.format is not None:

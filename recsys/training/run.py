@@ -397,7 +397,7 @@ def _check_same_run(folder: Path, prepared: Prepared) -> None:
     run = RunFolder(folder)
     run.require_run()
     before = resolve(load_config(run.config), columns=[])  # its globs were expanded when it was written
-    then, now = (dump(plan.without_places()).splitlines() for plan in (before, prepared.resolved))
+    then, now = (dump(plan.without_sharding()).splitlines() for plan in (before, prepared.resolved))
     if then != now:
         changed = [line for line in ndiff(then, now) if line[0] in "+-"]
         shown = "\n  ".join(changed[:MOST_CHANGES])

@@ -1,4 +1,4 @@
-"""What every feature type states about itself: its keys in the file, and the facts that others ask for."""
+"""Base of the sections of all feature types: the keys in the file, and the facts that others ask for."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -31,9 +31,9 @@ class Field:
     open: bool = False
     """Ids are 64-bit keys, without a vocabulary."""
     pooling: Literal["mean", "sum"] = "sum"
-    """How several ids become one vector (mean for ids by default; sequences pool by mean outside DIN)."""
+    """Operation that makes one vector of several ids (sequences pool by mean where the tower takes no histories)."""
     behaviour: str | None = None
-    """For a sequence: the behaviour it is aligned with, its own name if the file gives none."""
+    """Behaviour that a sequence belongs to, its own name if the file gives none; None for all other kinds."""
 
     @property
     def has_ids(self) -> bool:
@@ -47,7 +47,7 @@ class Field:
 
 
 class ListLimit(NamedTuple):
-    """How many entries of a row's list are kept, and which."""
+    """The number of entries of a row's list that are kept, and the end they are kept at."""
 
     max_len: int
     keeps_last: bool
@@ -68,7 +68,7 @@ class FeatureSection(Section):
     """Import path of the type's subclass of `recsys.export.types.ExportedFeature`. `implementation` is its subclass of
     `recsys.features.types.FeatureHandler`."""
     kind: ClassVar[Kind] = "id"
-    """What each field of the feature holds for a row."""
+    """Kind of the fields: a row has one id, a list of ids, a history of ids, or a number."""
     input: ClassVar[InputForm | None] = "int64"
     """Canonical form of the column, which exported models take: one integer or float a row, or a list of integers.
     None if the feature reads no column but other features."""

@@ -26,7 +26,7 @@ class IdsFeature(VocabularySection):
     max_len: Annotated[int, Limits(ge=1)] = 32
     """The first this many values of a row are kept."""
     pooling: Literal["mean", "sum"] = "mean"
-    """How the vectors of a row's values become one."""
+    """Operation that makes one vector of the vectors of a row's values."""
 
     def fields(self, name: str, features: Mapping[str, FeatureSection]) -> Iterator[Field]:
         """Yield the one field, with its pooling."""

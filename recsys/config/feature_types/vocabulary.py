@@ -1,4 +1,4 @@
-"""Which values of a column are ids of their own: keys of the file that several types share."""
+"""The keys of a vocabulary, which several types share: they decide which values of a column are ids of their own."""
 
 from collections.abc import Iterator
 from typing import Annotated, Literal

@@ -1,4 +1,4 @@
-"""Click logs made from a seed, with planted effects and a known best possible AUC."""
+"""Synthetic click logs, drawn from a seed, with planted effects and a known best possible AUC."""
 
 from recsys.data.synthetic.log import SyntheticLog, Truth
 from recsys.data.synthetic.shop import generate

@@ -1,4 +1,4 @@
-"""Write a made click log to disk as a stream, and work out how well a model could possibly predict it.
+"""Write a synthetic click log to disk as a stream, and compute how well a model could possibly predict it.
 
 Rows are made in chunks of fixed size, each from (seed, number of the chunk): any chunk can be made alone, and a log of
 any length fits in memory.
@@ -47,19 +47,19 @@ class Sample(NamedTuple):
     """Some consecutive rows of a log."""
 
     table: pa.Table
-    """With the label `clicked`."""
+    """Rows with the label `clicked`."""
     probability: npt.NDArray[np.float32]
     """The label is 1 with this probability, given all other columns; one for each row."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Truth:
-    """What a model that knew the true probability of each row would reach on a split."""
+    """Metrics of a model that knows the true probability of each row of a split."""
 
     num_rows: int
     click_rate: float
     auc: float
-    """Of the true probabilities against the labels of these rows."""
+    """AUC of the true probabilities against the labels of these rows."""
     expected_auc: float
     """The same on average over labels drawn anew."""
     logloss: float
@@ -67,12 +67,12 @@ class Truth:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SyntheticLog:
-    """What was written where."""
+    """The files of a synthetic click log."""
 
     folder: Path
     config: Path
     truth: dict[str, Truth]
-    """By split: train, valid, test."""
+    """Best possible metrics of each split: train, valid, test."""
 
     @property
     def bayes_auc(self) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""A made click log of a shop, with planted effects that only some models can find.
+"""Synthetic click log of a shop, with planted effects that only some models can find.
 
 A row is an item shown to a user. The click probability is the logistic of a sum of
 
@@ -42,7 +42,7 @@ DEVICES = ("phone", "desktop", "tablet")
 INTERESTS_OF_USER, INTERESTS_OF_ROW = 8, 3
 
 CONFIG = """\
-# A made click log; see README.md for what was planted in it.
+# A synthetic click log; see README.md for what was planted in it.
 label: clicked
 group: user_id
 features:
@@ -69,7 +69,7 @@ train:
 """
 
 ABOUT = """\
-# A made click log of a shop
+# A synthetic click log of a shop
 
 An item shown to a user in each row, in order of time. `clicked` is 1 with a probability that follows from the other
 columns alone:

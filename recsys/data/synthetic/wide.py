@@ -1,4 +1,4 @@
-"""A made click log of the Criteo shape: 13 skewed numbers with gaps, 26 ids with up to a million values, no histories.
+"""Synthetic click log of the Criteo shape: 13 skewed numbers with gaps, 26 ids of up to a million values.
 
 The click probability is the logistic of a sum of effects of single columns, of pairs of id columns, and of one number
 whose slope depends on an id. Ids act by their class, one of 8, which only the most frequent values of a column have, so
@@ -32,10 +32,10 @@ VOCABULARIES = (
 PAIRS = ((0, 5), (1, 16), (4, 13), (8, 22), (19, 21), (7, 18), (12, 24), (2, 10))
 """Id columns that act together."""
 NUM_CLASSES, NUM_COMMON = 8, 100
-"""The most frequent NUM_COMMON values of a column are dealt to the classes; all others are in one without effect."""
+"""The most frequent NUM_COMMON values of a column are assigned to the classes; all others are in one without effect."""
 
 CONFIG = """\
-# A made click log of the Criteo shape; see README.md for what was planted in it.
+# A synthetic click log of the Criteo shape; see README.md for what was planted in it.
 label: clicked
 features:
   "I*": {type: number, transform: log1p, normalize: standard}
@@ -52,7 +52,7 @@ train:
 """
 
 ABOUT = """\
-# A made click log of the Criteo shape
+# A synthetic click log of the Criteo shape
 
 13 numbers (I1 .. I13, skewed, some missing) and 26 ids (C1 .. C26, integers and hexadecimal text by turns, up to a
 million values). `clicked` is 1 with a probability that follows from the other columns alone: effects of single columns,

@@ -1,4 +1,4 @@
-"""What the torch twin of every feature type can do: canonical values -> ids or numbers, in ATen operations.
+"""Base of the torch twins of all feature types: canonical values -> ids or numbers, in ATen operations.
 
 What is here runs in TorchScript, on any host that has torch. It must give bit for bit what the type's handler in
 `recsys.features.types` gives.

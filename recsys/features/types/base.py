@@ -1,4 +1,4 @@
-"""What the handler of every feature type can do: raw column -> canonical column -> the model's ids or numbers.
+"""Base of the handlers of all feature types: raw column -> canonical column -> the model's ids or numbers.
 
 A handler serves one feature. The framework calls `canonicalize` on raw rows, `values` and `fit` on those of the
 training split, and `encode` on canonical rows, once for each field of the feature.
@@ -21,7 +21,7 @@ S = TypeVar("S", bound=FeatureSection)
 
 
 class Fit(ABC):
-    """What one feature learns from the training rows. Parts fitted to different rows can be merged."""
+    """Base of what features learn from the training rows. Fits of different rows can be merged."""
 
     @abstractmethod
     def add(self, values: Any) -> None:
@@ -68,10 +68,10 @@ class Offer(NamedTuple):
     spec: dict[str, object]
     """Keys and values of the section, `type` first."""
     confidence: float
-    """From 0 to 1: the most confident type gets the column. Built-in types: 1.0 for times and lists that are written
-    out, .9 to .7 for names and few values, .6 to .4 for what is left."""
+    """Number from 0 to 1; the most confident type gets the column. Built-in types: 1.0 for times and lists, .9 to .7
+    for names and few values, .6 to .4 for what is left."""
     note: str = ""
-    """Why, where that is not plain."""
+    """Reason for the offer, where it is not plain."""
     sees_repetition: bool = False
     """The model sees equal values in many rows even if no two rows of the column are equal, as with parts of times and
     entries of lists. Else such a column is left out."""

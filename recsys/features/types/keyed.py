@@ -1,4 +1,4 @@
-"""What the types with a vocabulary share: counting keys, and looking them up."""
+"""Shared by the types with a vocabulary: keys are counted, and looked up."""
 
 from typing import TypeVar
 

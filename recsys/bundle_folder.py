@@ -1,0 +1,63 @@
+"""The folder of an exported model: the only module that knows which file lies where in it.
+
+BUNDLE/
+  model.pt         TorchScript, canonical inputs -> probabilities; torch alone runs it
+  signature.json   inputs, outputs, versions, training metrics, the configuration
+  golden.parquet   some rows as canonical inputs, with the scores that training gave them
+  README.md        how to load and score in plain torch
+"""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+__all__ = ["FORMAT", "BundleFolder", "sha256_of"]
+
+FORMAT = 1
+"""Version of a bundle's files; others are refused."""
+
+
+@dataclass(frozen=True, slots=True)
+class BundleFolder:
+    """Names the files of one bundle.
+
+    Args:
+        path: folder of the bundle; need not exist yet.
+    """
+
+    path: Path
+
+    @property
+    def model(self) -> Path:
+        """The scripted model."""
+        return self.path / "model.pt"
+
+    @property
+    def signature(self) -> Path:
+        """JSON that describes the model."""
+        return self.path / "signature.json"
+
+    @property
+    def golden_rows(self) -> Path:
+        """Rows with the scores of the trained model, as parquet."""
+        return self.path / "golden.parquet"
+
+    @property
+    def readme(self) -> Path:
+        """The page for whoever hosts the model."""
+        return self.path / "README.md"
+
+    def other_files(self) -> list[str]:
+        """Return the names of what lies in the folder and belongs to no bundle, in order."""
+        own = {self.model.name, self.signature.name, self.golden_rows.name, self.readme.name}
+        return sorted({path.name for path in self.path.iterdir()} - own)
+
+
+def sha256_of(path: Path) -> str:
+    """Return the SHA-256 of a file, in hexadecimal.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
