@@ -60,8 +60,8 @@ def train(
         devices: processes that train together, each on a device of this host. torchrun, which starts the processes
             itself, overrides it; then every process must call this function.
         plan: file that says which device holds which part of which table; by default the fastest by estimate.
-        callbacks: Lightning callbacks of your own. They are called after those that report and decide, and before the
-            checkpoint is written; checkpoints do not hold their state.
+        callbacks: Lightning callbacks of your own. They observe, or stop training by `trainer.should_stop`, and are
+            called before the epoch is reported and saved; checkpoints do not hold their state.
         on_start: called with the run's folder before the training begins.
         on_progress: called with (stage, rows done, rows in all if known) during long work.
         log: called with a line after each epoch, and with warnings about the configuration; None for silence.
@@ -101,7 +101,7 @@ def train(
         plan=None if plan is None else Path(plan),
         callbacks=callbacks,
         on_progress=on_progress,
-        say=log or _silent,
+        log=log or _silent,
     )
 
 

@@ -58,7 +58,7 @@ def trained(job: Job, run: Path) -> Result:
     if not resume:
         shutil.rmtree(run, ignore_errors=True)
     metrics = train(
-        job.config, data_dir=job.data_dir, cache_dir=job.cache_dir, folder=run, resume=resume, say=print
+        job.config, data_dir=job.data_dir, cache_dir=job.cache_dir, folder=run, resume=resume, log=print
     ).metrics
     gc.collect()
     return replace(

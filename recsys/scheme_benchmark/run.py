@@ -24,7 +24,7 @@ from recsys.scheme_benchmark.result import Result, read_result, run_folder, tidy
 from recsys.scheme_benchmark.table import Comparison
 from recsys.scheme_benchmark.variants import choose_variants, parse_budgets
 from recsys.scheme_benchmark.workers import run_jobs
-from recsys.training.run import check_splits
+from recsys.training.start import check_splits
 from recsys.units import format_count
 
 __all__ = ["Outcome", "compare"]

@@ -1,10 +1,10 @@
-"""Steps of training by TorchRec's pipelines: while one batch is trained, the next ones are on their way.
+"""Training steps by TorchRec's pipelines: while one batch is trained, the next ones are on their way.
 
     CUDA, several devices:  copy of batch i+2 | ids of batch i+1 to the ranks that hold their rows | step of batch i
     else:                   copy of batch i+1 | step of batch i
 
-Lightning's loop counts the steps, but does not hold the batches: the pipeline takes them from the reader itself, as far
-ahead as it likes.
+Lightning's loop counts the steps but does not hold the batches: the pipeline takes them from the reader itself, some
+steps ahead.
 """
 
 from collections.abc import Callable, Iterator
@@ -20,14 +20,15 @@ __all__ = ["TrainPipeline"]
 
 
 class TrainPipeline:
-    """One training step after the other.
+    """Does one training step after the other.
 
     Args:
-        model: the sharded model, in training mode.
-        optimizer: of the dense part.
-        loss: of a batch: what is propagated back, (1,) or ().
-        device: of the model.
-        overlap: send ids ahead. Not for a model that reads one batch twice: ids that were sent are used up.
+        model: The sharded model, in training mode.
+        optimizer: The optimizer of the dense part.
+        loss: Returns what is propagated back for a batch, (1,) or ().
+        device: The device of the model.
+        overlap: Whether to send ids ahead of their step; not for a model that reads a batch twice, since ids that were
+            sent are used up.
     """
 
     def __init__(
@@ -48,7 +49,7 @@ class TrainPipeline:
             self._pipeline = TrainPipelineBase(with_loss, optimizer, device)
 
     def begin(self, batches: Iterator[Batch]) -> None:
-        """Take the batches of an epoch, or of the rest of it."""
+        """Take the batches of an epoch, or of the rest of one."""
         self._batches = batches
         if isinstance(self._pipeline, TrainPipelineBase):
             self._pipeline.reset()  # else it would not look at another iterator
@@ -59,13 +60,13 @@ class TrainPipeline:
         return batch
 
     def end(self) -> None:
-        """Give the model back: until the next step it can be called with any batch."""
+        """Detach the model, which can be called with any batch until the next step."""
         if isinstance(self._pipeline, TrainPipelineSparseDist):
             self._pipeline.detach()
 
 
 class _WithLoss(nn.Module):
-    """What a pipeline calls: returns (losses, what `step` returns)."""
+    """Computes what a pipeline expects: the losses, (1,), and what `step` returns."""
 
     def __init__(self, model: nn.Module, loss: Callable[[Batch], Tensor]) -> None:
         super().__init__()

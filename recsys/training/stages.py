@@ -1,69 +1,47 @@
-"""Schemes that change tables between steps, and training in several stages: full, then compressed and fine-tuned.
+"""The schedule of embedding schemes, which may change tables between steps and be trained in several stages.
 
-All stages are one run: a stage before the last takes half of the epochs at most, and the best epoch is always one of
-the last stage, for only there do the tables have the form in which they are served.
+A table may first be trained in full, then compressed and fine-tuned. All stages are one run: a stage before the last
+takes half of the epochs at most, and the best epoch is always one of the last stage, for only there do the tables have
+the form in which they are served.
 
-Schemes that need whole tables are asked on the rank that has them; what a new stage changes beside the rows is then
-sent to the others.
+Schemes that need whole tables are called on the rank that has them; what a new stage changes beside the rows is then
+sent to the other ranks.
 """
 
 import math
-from collections.abc import Callable
-from typing import Any
 
 import torch
-from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import distributed
 
 from recsys.embeddings.scheme import Scheme, StepPlace
 from recsys.ranks import all_gather_rows, current_world
-from recsys.training.build import LoadedModel
-from recsys.training.callbacks import Checkpoints, Progress
+from recsys.training.schedule import Schedule, ScheduleContext
 from recsys.training.strategy import table_weights
-from recsys.training.task import CtrTask
 
-__all__ = ["Stages"]
+__all__ = ["StagedSchedule"]
 
 
-class Stages(Callback):
-    """Lets schemes finish a step, prepare for a validation and begin their next stage.
+class StagedSchedule(Schedule):
+    """Calls the hooks of the schemes: after each step, before each validation, and at the start of a stage.
 
-    A stage ends after half of the epochs that are left. It ends sooner where early stopping would end training, if
-    that is the wish of all schemes that have stages; the next one then goes on from the best epoch.
+    A stage ends after half of the epochs that are left. It ends sooner where early stopping would end training, if all
+    schemes that have stages ask for that (`ends_stage_early`); the next stage then starts from the best epoch.
 
     Args:
-        progress: of the run.
-        keeper: of the checkpoints, for the best epoch of a stage that is over.
-        built: the model.
-        steps_per_epoch: batches of one epoch.
-        say: told when a stage begins.
-
-    Raises:
-        ConfigError: there are fewer epochs than stages.
+        context: What it works with.
     """
 
-    def __init__(
-        self,
-        progress: Progress,
-        keeper: Checkpoints,
-        built: LoadedModel,
-        *,
-        steps_per_epoch: int,
-        say: Callable[[str], None],
-    ) -> None:
-        self.progress = progress
-        self.keeper = keeper
-        self.schemes = list(built.layout.schemes.values())
-        self.weights = table_weights(built.model)
+    def __init__(self, context: ScheduleContext) -> None:
+        super().__init__(context)
+        self.schemes = list(context.loaded.layout.schemes.values())
+        self.weights = table_weights(context.loaded.model)
         self.holders = self._find_holders()
         self.staged = [scheme for scheme in self.schemes if scheme.spec.num_stages > 1]
-        self.config = built.resolved.config.train
-        self.steps_per_epoch = steps_per_epoch
-        self.say = say
-        progress.num_stages = max((scheme.spec.num_stages for scheme in self.staged), default=1)
+        self.config = context.loaded.resolved.config.train
+        context.progress.num_stages = max((scheme.spec.num_stages for scheme in self.staged), default=1)
 
     def _find_holders(self) -> dict[Scheme, int]:
-        """Return the rank that has all tables of each scheme that needs them whole; every rank must ask."""
+        """Return the rank that has all tables of each scheme that needs them whole; every rank must call it."""
         needing = [scheme for scheme in self.schemes if scheme.spec.needs_whole_tables]
         if not needing:
             return {}
@@ -73,8 +51,8 @@ class Stages(Callback):
             assert has_all_R.any(), f"{scheme.name}: scheme {scheme.spec.scheme} needs its tables whole on one rank"
         return dict(zip(needing, has_all_RS.int().argmax(dim=0).tolist(), strict=True))
 
-    def _here(self) -> list[Scheme]:
-        """Return the schemes that this rank asks: all but those whose tables another has."""
+    def _schemes_here(self) -> list[Scheme]:
+        """Return the schemes that this rank calls: all but those whose whole tables another rank has."""
         rank = current_world().rank
         return [scheme for scheme in self.schemes if self.holders.get(scheme, rank) == rank]
 
@@ -82,59 +60,57 @@ class Stages(Callback):
         return ", ".join(f"{scheme.name} ({scheme.spec.scheme})" for scheme in self.staged)
 
     def _stage_epochs(self) -> int:
-        """Return how many epochs the stage may have: half of those left, and one for each stage to come."""
-        left = self.config.epochs - self.progress.stage_epoch
-        stages_to_come = self.progress.num_stages - 1 - self.progress.stage
+        """Return how many epochs the stage may have: half of those left, leaving one for each stage to come."""
+        progress = self.context.progress
+        left = self.config.epochs - progress.stage_epoch
+        stages_to_come = progress.num_stages - 1 - progress.stage
         return min(math.ceil(left / 2), left - stages_to_come) if stages_to_come else left
 
-    def on_train_batch_end(self, trainer: Trainer, module: LightningModule, outputs: Any, batch: Any, *_: Any) -> None:
-        assert isinstance(module, CtrTask)
-        module.finish_step(module.batch)
-        place = StepPlace(self.progress.stage_step, self._stage_epochs() * self.steps_per_epoch)
-        for scheme in self._here():
-            scheme.after_step(place, self.weights)
+    def train_step(self) -> None:
+        """Train tables and dense part on the next batch, then let each scheme change its tables."""
+        super().train_step()
+        num_steps = self._stage_epochs() * self.context.steps_per_epoch
+        position = StepPlace(self.context.progress.stage_step + 1, num_steps)
+        for scheme in self._schemes_here():
+            scheme.after_step(position, self.weights)
 
-    def on_validation_start(self, trainer: Trainer, module: LightningModule) -> None:
-        for scheme in self._here():
+    def before_validation(self) -> None:
+        """Let each scheme bring its tables into the form in which they would be served."""
+        for scheme in self._schemes_here():
             scheme.before_validation(self.weights)
 
-    def on_validation_end(self, trainer: Trainer, module: LightningModule) -> None:
-        """Begin the next stage if this one is over; runs after the epoch was judged and before it is saved."""
-        assert isinstance(module, CtrTask)
-        if not self.progress.in_last_stage and self._is_over():
-            self._begin_next(module)
-
-    def _send_buffers(self) -> None:
-        """Let what a scheme has besides tables be everywhere as it is on the rank that has its tables."""
-        if current_world().size > 1:
-            for scheme, holder in self.holders.items():
-                for buffer in scheme.buffers():
-                    distributed.broadcast(buffer, src=holder)
+    def is_stage_over(self) -> bool:
+        """Return whether the stage has had its epochs, or ends early."""
+        progress, stopping = self.context.progress, self.config.early_stopping
+        if progress.in_last_stage:
+            return False
+        if progress.epoch - progress.stage_epoch >= self._stage_epochs():
+            return True
+        return stopping is not None and self._may_end_early() and progress.epochs_since_best >= stopping.patience
 
     def _may_end_early(self) -> bool:
         return self.config.early_stopping is not None and all(scheme.ends_stage_early for scheme in self.staged)
 
-    def _is_over(self) -> bool:
-        if self.progress.epoch - self.progress.stage_epoch >= self._stage_epochs():
-            return True
-        stopping = self.config.early_stopping
-        return stopping is not None and self._may_end_early() and self.progress.waited >= stopping.patience
-
-    def _begin_next(self, module: CtrTask) -> None:
-        """Go to the best epoch if that is wished, then let every scheme begin its next stage at the initial rates."""
-        progress = self.progress
-        origin = progress.epoch
-        if progress.waited and self._may_end_early():
-            origin = progress.best_epoch
-            self.keeper.go_back_to_best(module)
-        module.multiply_learning_rates(self.config.dense_optimizer.lr / module.optimizer.param_groups[0]["lr"])
-        for scheme in self._here():
+    def start_next_stage(self) -> None:
+        """Load the best epoch if the stage ended early, then start the next stage at the initial learning rates."""
+        progress, task = self.context.progress, self.context.task
+        first_epoch = progress.epoch
+        if progress.epochs_since_best and self._may_end_early():
+            first_epoch = progress.best_epoch
+            self.context.checkpoints.load_best(task)
+        task.multiply_learning_rates(self.config.dense_optimizer.lr / task.optimizer.param_groups[0]["lr"])
+        for scheme in self._schemes_here():
             scheme.next_stage(self.weights)
-        self._send_buffers()
-        progress.stage += 1
-        progress.stage_epoch, progress.stage_step = progress.epoch, 0
-        progress.best_epoch, progress.best, progress.waited = 0, None, 0
-        self.say(
-            f"stage {progress.stage + 1} of {progress.num_stages}: from epoch {origin} on, tables have the form in "
-            f"which they are served: {self._names()}"
+        self._broadcast_buffers()
+        progress.start_next_stage()
+        self.context.log(
+            f"stage {progress.stage + 1} of {progress.num_stages}: from epoch {first_epoch} on, tables have the form "
+            f"in which they are served: {self._names()}"
         )
+
+    def _broadcast_buffers(self) -> None:
+        """Copy the buffers of schemes that need whole tables from the rank that has the tables to the others."""
+        if current_world().size > 1:
+            for scheme, holder in self.holders.items():
+                for buffer in scheme.buffers():
+                    distributed.broadcast(buffer, src=holder)

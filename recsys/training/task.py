@@ -1,15 +1,11 @@
-"""One batch: forward, loss, and the dense optimiser. Lightning calls this; TorchRec updates the tables.
+"""A model that learns: training steps, gradients on other batches, validation scores and learning rates."""
 
-Dimension key: B rows, T tasks.
-"""
-
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 import torch
-from lightning.pytorch import LightningModule
 from torch import Tensor, nn
 from torchrec.distributed.model_parallel import DistributedModelParallel
 from torchrec.optim.optimizers import in_backward_optimizer_filter
@@ -31,12 +27,12 @@ _DENSE: dict[str, type[torch.optim.Optimizer]] = {
     "sgd": torch.optim.SGD,
 }
 CHECK_EVERY = {"cpu": 1, "cuda": 100}
-"""Steps between two looks at the loss, each of which a GPU has to wait for."""
+"""Steps between two checks that the loss is finite, by type of device; a GPU has to wait for each."""
 _STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
 
 
 def dense_optimizer(model: nn.Module, config: DenseOptimizer) -> torch.optim.Optimizer:
-    """Return the optimiser of all parameters that no kernel updates itself."""
+    """Return the optimizer of all parameters that no fused kernel updates."""
     parameters = [parameter for _, parameter in in_backward_optimizer_filter(model.named_parameters())]
     if not parameters:
         parameters = [nn.Parameter(torch.zeros(()))]
@@ -45,32 +41,33 @@ def dense_optimizer(model: nn.Module, config: DenseOptimizer) -> torch.optim.Opt
 
 
 @contextmanager
-def statistics_kept(model: nn.Module) -> Iterator[None]:
-    """Put the moving averages of batch normalisation back afterwards: they count each batch once."""
+def keeping_batch_norm_statistics(model: nn.Module) -> Iterator[None]:
+    """Restore the moving averages of batch normalisation afterwards, so that they count each batch once."""
     kept = [(found, found.clone()) for name, found in model.named_buffers() if name.rpartition(".")[2] in _STATISTICS]
     yield
     for statistic, before in kept:
         statistic.copy_(before)
 
 
-class CtrTask(LightningModule):
-    """Training and validation of a sharded model.
+class CtrTask:
+    """A sharded model with its optimizers and its training pipeline.
 
-    Steps are TorchRec's pipeline's; Lightning counts them. Every rank propagates back `size` times its part of the loss
-    of the batch, since TorchRec and DistributedDataParallel divide the gradients of all ranks by their number: what
-    arrives is the gradient of the whole batch, at any world size.
+    Every rank propagates back `world.size` times its part of the loss of the batch, since TorchRec and
+    DistributedDataParallel divide the gradients of all ranks by their number. What arrives is the gradient of the whole
+    batch, at any world size.
 
     Args:
-        model: the sharded CtrModel.
-        config: the training section.
-        tasks: names of the tasks, in the order of the labels.
-        world: of this process.
-        poll_signals: called after each batch in a single process; returns what to do after it.
+        model: The sharded CtrModel.
+        config: The training section.
+        tasks: Names of the tasks, in the order of the labels.
+        world: This process and how many there are.
+        poll_signals: Called after each batch for what to do next, if there are no other ranks.
 
     Attributes:
-        batch: the batch that was trained last, this rank's part.
-        signals: what all ranks do after it.
-        batch_loss: this rank's part of its loss, (); the sum over ranks is the loss.
+        batch: This rank's part of the batch that was trained last.
+        batch_loss: This rank's part of its loss, (); the sum over ranks is the loss.
+        signals: What all ranks do after it.
+        optimizer: The optimizer of the dense part.
     """
 
     batch: Batch
@@ -85,50 +82,99 @@ class CtrTask(LightningModule):
         world: World = SINGLE_PROCESS,
         poll_signals: Callable[[], StepSignals] = StepSignals,
     ) -> None:
-        super().__init__()
-        self.automatic_optimization = False
         self.model = model
         self.config = config
-        self.loss = build_loss(config.loss)
         self.tasks = tasks
+        self.loss = build_loss(config.loss)
         self.world = world
         self.poll_signals = poll_signals
         self.signals = StepSignals()
         self.optimizer = dense_optimizer(model, config.dense_optimizer)
-        self.valid_metrics: dict[str, float] = {}
-        """Of the last validation pass."""
+        self.epoch = 1
         self._loss_sum = torch.zeros((), dtype=torch.float64)
         self._rows_seen = 0
-        self._until_check = 0
+        self._steps_to_check = 0
         self._collector = ScoreCollector(self.loss.link())
         self._schemes = list(model.module.layout.schemes.values())
         if config.gradient_clip is not None:
             self.optimizer.register_step_pre_hook(self._clip_gradients)
-        placed = next(model.parameters()).device
+        self.pipeline = TrainPipeline(
+            model, self.optimizer, self._loss, device=next(model.parameters()).device, overlap=self._can_overlap()
+        )
+
+    def _can_overlap(self) -> bool:
+        """Return whether ids may be sent to other ranks ahead of their step."""
+        is_cuda = next(self.model.parameters()).device.type == "cuda"
         reads_twice = any(type(scheme).second_pass is not Scheme.second_pass for scheme in self._schemes)
-        has_tables = any(True for _ in model.module.lookup.children())  # else there are no ids to send
-        overlap = placed.type == "cuda" and world.size > 1 and has_tables and not reads_twice
-        self.steps = TrainPipeline(model, self.optimizer, self._loss, device=placed, overlap=overlap)
+        has_tables = any(True for _ in self.model.module.lookup.children())  # else there are no ids to send
+        return is_cuda and self.world.size > 1 and has_tables and not reads_twice
 
-    def configure_optimizers(self) -> torch.optim.Optimizer:
-        return self.optimizer
+    # --- training -------------------------------------------------------------------------------------------------
 
-    def training_step(self, _number: int, _batch_index: int) -> None:
-        self.batch = self.steps.step()
+    def start_epoch(self, batches: Iterator[Batch], *, number: int = 1) -> None:
+        """Take the batches that the next training steps train on.
+
+        Args:
+            batches: This rank's parts of the batches of an epoch, or of the rest of one.
+            number: Number of the epoch, from 1, for messages.
+        """
+        self.epoch = number
+        self.pipeline.begin(batches)
+
+    def train_step(self) -> None:
+        """Train tables and dense part on the next batch.
+
+        Raises:
+            ConfigError: The loss is not finite.
+        """
+        self.first_pass()
+        self.second_pass()
+
+    def train_on(self, batch: Batch) -> None:
+        """Train on one given batch, outside of an epoch."""
+        self.start_epoch(iter([batch]))
+        self.train_step()
+
+    def first_pass(self) -> None:
+        """Do one step of both optimizers on the next batch."""
+        self.batch = self.pipeline.step()
         self.signals = self.batch.signals if self.world.size > 1 else self.poll_signals()
         self._loss_sum = self._loss_sum.to(self.batch_loss.device) + self.batch_loss.double() * self.batch.batch_rows
         self._rows_seen += self.batch.num_rows
-        if self._until_check == 0:
+        if self._steps_to_check == 0:
             if not torch.isfinite(self.batch_loss):
                 raise self._diverged(f"the training loss is {self.batch_loss.item()}")
-            self._until_check = CHECK_EVERY[self.batch_loss.device.type]
-        self._until_check -= 1
+            self._steps_to_check = CHECK_EVERY[self.batch_loss.device.type]
+        self._steps_to_check -= 1
 
-    def step_on(self, batch: Batch) -> None:
-        """Take one whole step on a batch, outside Lightning's loop."""
-        self.steps.begin(iter([batch]))
-        self.training_step(0, 0)
-        self.finish_step(batch)
+    def second_pass(self) -> None:
+        """Give the schemes that ask for it the gradient of a second pass over the same batch."""
+        leaves = {scheme: found for scheme in self._schemes if (found := scheme.second_pass())}
+        if not leaves:
+            return
+        found = self.gradients(self.batch, [leaf for of_scheme in leaves.values() for leaf in of_scheme])
+        gradients = iter(found)
+        for scheme, of_scheme in leaves.items():
+            scheme.finish_step([next(gradients) for _ in of_scheme], self.batch.batch_rows)
+
+    def gradients(self, batch: Batch, leaves: Sequence[Tensor]) -> list[Tensor]:
+        """Return the gradients of the loss on a batch with respect to some leaves, and change nothing.
+
+        Tables, dense parameters and their gradients, and the statistics of batch normalisation stay as they are. Every
+        rank must call it.
+
+        Args:
+            batch: This rank's part of any batch.
+            leaves: Tensors that require a gradient and that the forward pass uses.
+
+        Returns:
+            One gradient for each leaf, in the leaf's shape, summed over ranks.
+        """
+        with keeping_batch_norm_statistics(self.model.module):
+            logits = self.model.module(batch).logits
+            loss = weighted_mean(self.loss(logits, batch.labels), batch.weights, batch.total_weight)
+            found = torch.autograd.grad(loss, list(leaves))
+        return [sum_over_ranks(gradient) for gradient in found]
 
     def _loss(self, batch: Batch) -> Tensor:
         """Return what is propagated back on this rank."""
@@ -144,37 +190,39 @@ class CtrTask(LightningModule):
         parameters = [parameter for group in self.optimizer.param_groups for parameter in group["params"]]
         nn.utils.clip_grad_norm_(parameters, self.config.gradient_clip)
 
-    def finish_step(self, batch: Batch) -> None:
-        """Run the second pass of schemes that ask for one; only what they ask for gets a gradient."""
-        leaves = {scheme: found for scheme in self._schemes if (found := scheme.second_pass())}
-        if not leaves:
-            return
-        with statistics_kept(self.model.module):
-            logits = self.model.module(batch).logits
-            loss = weighted_mean(self.loss(logits, batch.labels), batch.weights, batch.total_weight)
-            found = torch.autograd.grad(loss, [leaf for leaves_ in leaves.values() for leaf in leaves_])
-        gradients = iter([sum_over_ranks(gradient) for gradient in found])
-        for scheme, asked in leaves.items():
-            scheme.finish_step([next(gradients) for _ in asked], batch.batch_rows)
+    # --- validation -----------------------------------------------------------------------------------------------
 
-    def on_validation_start(self) -> None:
-        self.steps.end()
-
-    def on_validation_epoch_start(self) -> None:
+    def start_validation(self) -> None:
+        """Stop the training pipeline, so that the model can be called with any batch, and forget former scores."""
+        self.pipeline.end()
         self._collector = ScoreCollector(self.loss.link())
 
-    def validation_step(self, batch: Batch, _batch_index: int) -> None:
+    def validate_batch(self, batch: Batch) -> None:
+        """Score this rank's part of a batch; the model must be in evaluation mode."""
         self._collector.add(batch, self.model(batch).logits)
 
-    def on_validation_epoch_end(self) -> None:
+    def finish_validation(self) -> dict[str, float]:
+        """Return the metrics of all batches scored since `start_validation`, on every rank.
+
+        Raises:
+            ConfigError: A prediction is not a number.
+        """
         scores = self._collector.finish()
         if scores is not None and np.isnan(scores.probabilities).any():
             raise self._diverged("predictions for the validation rows are nan")
-        self.valid_metrics = broadcast({} if scores is None else scores.metrics(self.tasks))
-        self.log_dict({f"valid.{name}": value for name, value in self.valid_metrics.items()})
+        return broadcast({} if scores is None else scores.metrics(self.tasks))
+
+    def _diverged(self, what: str) -> ConfigError:
+        rates = f"dense {self.config.dense_optimizer.lr:g}, sparse {self.config.sparse_optimizer.lr:g}"
+        return ConfigError(
+            f"train: training diverged in epoch {self.epoch}: {what}; "
+            f"lower the learning rate (now {rates}), or normalize the numbers"
+        )
+
+    # --- learning rates -------------------------------------------------------------------------------------------
 
     def multiply_learning_rates(self, factor: float) -> None:
-        """Scale the learning rate of the dense part and of the tables."""
+        """Multiply the learning rates of the dense part, of the tables, and of the schemes' own rows."""
         tables = self.model.fused_optimizer
         for group in [*self.optimizer.param_groups, *tables.param_groups]:
             group["lr"] *= factor
@@ -183,38 +231,33 @@ class CtrTask(LightningModule):
             for rate in scheme.lr_buffers():
                 rate.mul_(factor)
 
-    def table_rates(self) -> list[float]:
-        """Return the tables' learning rates, which TorchRec leaves out of its optimiser's state."""
+    def table_learning_rates(self) -> list[float]:
+        """Return the learning rates of the tables, which TorchRec leaves out of the state of its optimizer."""
         return [group["lr"] for group in self.model.fused_optimizer.param_groups]
 
-    def set_table_rates(self, rates: list[float]) -> None:
-        """Take up the tables' learning rates of a checkpoint."""
+    def set_table_learning_rates(self, rates: list[float]) -> None:
+        """Set the learning rates of the tables to those of a checkpoint."""
         tables = self.model.fused_optimizer
         for group, rate in zip(tables.param_groups, rates, strict=True):
             group["lr"] = rate
         tables.step()
 
-    def _diverged(self, what: str) -> ConfigError:
-        rates = f"dense {self.config.dense_optimizer.lr:g}, sparse {self.config.sparse_optimizer.lr:g}"
-        return ConfigError(
-            f"train: training diverged in epoch {self.current_epoch + 1}: {what}; "
-            f"lower the learning rate (now {rates}), or normalize the numbers"
-        )
+    # --- the training loss of an epoch ----------------------------------------------------------------------------
 
     def mean_loss(self) -> float:
-        """Return the mean training loss of the rows of this epoch, without penalties; every rank must ask."""
+        """Return the mean training loss of the rows of this epoch, without penalties; every rank must call it."""
         total, rows = sum_over_ranks(torch.tensor([float(self._loss_sum), self._rows_seen], dtype=torch.float64))
         return float(total) / max(int(rows), 1)
 
-    def losses(self) -> dict[str, float]:
-        """Return what `mean_loss` is made of on this rank, for a checkpoint."""
+    def loss_state(self) -> dict[str, float]:
+        """Return what `mean_loss` is computed from on this rank, for a checkpoint."""
         return {"sum": float(self._loss_sum), "rows": self._rows_seen}
 
-    def set_losses(self, losses: dict[str, float]) -> None:
-        """Take up the losses of a checkpoint."""
-        self._loss_sum.fill_(losses["sum"])
-        self._rows_seen = int(losses["rows"])
+    def load_loss_state(self, state: dict[str, float]) -> None:
+        """Take over the `loss_state` of a checkpoint."""
+        self._loss_sum.fill_(state["sum"])
+        self._rows_seen = int(state["rows"])
 
-    def forget_losses(self) -> None:
-        """Start the losses of a new epoch."""
-        self.set_losses({"sum": 0.0, "rows": 0})
+    def reset_losses(self) -> None:
+        """Forget the losses of the epoch that is over."""
+        self.load_loss_state({"sum": 0.0, "rows": 0})

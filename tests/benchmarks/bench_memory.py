@@ -47,7 +47,7 @@ def train(table: dict[str, Any], *, num_ids: int, dim: int, batch_size: int, ste
         labels = torch.randint(2, (batch_size, 1), generator=random).float()
         started = time.perf_counter()
         batch = layout.collate(Rows(single, {}, torch.zeros(batch_size, 0), labels, None, None, batch_size, batch_size))
-        task.step_on(batch)
+        task.train_on(batch)
         seconds.append(time.perf_counter() - started)
     return {
         "peak": 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss,

@@ -106,7 +106,7 @@ def rows_per_second(folder: Path, steps: int, batch_size: int) -> float:
     changes = {"batch_size": batch_size}
     config = load_config(folder / "config.yaml")
     config = config.model_copy(update={"train": config.train.model_copy(update=changes)})
-    prepared = prepare(config, folder, folder / "cache", None)
+    prepared = prepare(config, folder, folder / "cache")
     cpu = torch.device("cpu")
     place = partial(place_tables, train=config.train, lengths={}, device=cpu, world=world)
     built = build(prepared.resolved, prepared.state, device=cpu, world=world, place=place)
@@ -123,11 +123,11 @@ def rows_per_second(folder: Path, steps: int, batch_size: int) -> float:
     done, started = -10, 0.0
     while done < steps:
         reader.position = Position()
-        task.steps.begin(iter(reader))
+        task.start_epoch(iter(reader))
         for number in range(min(reader.num_batches, steps - done)):
             if done + number == 0:
                 started = time.perf_counter()
-            task.training_step(number, number)
+            task.first_pass()
         done += number + 1
     return steps * batch_size / (time.perf_counter() - started)
 
@@ -152,7 +152,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch) / "log"
         generate_wide(folder, rows=300_000, seed=1)
-        prepare(load_config(folder / "config.yaml"), folder, folder / "cache", None)
+        prepare(load_config(folder / "config.yaml"), folder, folder / "cache")
         for size in (1, 2):
             multiprocessing.start_processes(
                 _rank, args=(size, folder, options.steps, options.batch_size), nprocs=size, start_method="spawn"

@@ -47,7 +47,7 @@ class Contestant:
         started = time.perf_counter()
         batch = self.layout.collate(rows)
         collated = time.perf_counter()
-        self.task.step_on(batch)
+        self.task.train_on(batch)
         return collated - started, time.perf_counter() - collated
 
 

@@ -10,7 +10,7 @@ import torch
 from recsys.checkpoint.folder import find_checkpoint
 from recsys.checkpoint.saver import AsyncCheckpointer
 from recsys.ranks.process_group import init_process_group
-from recsys.training.callbacks import Progress
+from recsys.training.progress import TrainProgress
 from tests.checkpoint.small_model import dense_adam, make
 from tests.cli.conftest import Recsys
 
@@ -27,7 +27,7 @@ def run(tmp_path: Path) -> Path:
     (folder / "config.yaml").touch()
     for epoch, seed in ((1, 1), (2, 2)):
         model = make("table_wise", seed=seed)
-        progress = Progress(epoch=epoch, step=10 * epoch, best_epoch=1, best=0.7, finished=epoch == 2)
+        progress = TrainProgress(epoch=epoch, step=10 * epoch, best_epoch=1, best=0.7, finished=epoch == 2)
         best = folder / "checkpoints" / "best" if epoch == 1 else None
         (folder / "checkpoints").mkdir(exist_ok=True)
         saver.save(

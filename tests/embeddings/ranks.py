@@ -14,8 +14,9 @@ from recsys.ranks import Exchange, World, current_world, rank_slice, sum_over_ra
 from recsys.ranks.process_group import reader_group
 from recsys.sharding import Machine, place
 from recsys.training.build import LoadedModel
-from recsys.training.callbacks import Progress
-from recsys.training.stages import Stages
+from recsys.training.progress import TrainProgress
+from recsys.training.schedule import ScheduleContext
+from recsys.training.stages import StagedSchedule
 from recsys.training.strategy import shard
 from recsys.training.task import CtrTask
 
@@ -87,21 +88,22 @@ def _part(jagged: Jagged, mine: slice) -> Jagged:
 def _train(case: dict[str, Any], world: World) -> Outcome:
     built = _build(case, world)
     task = CtrTask(built.model, built.resolved.config.train, ["label"], world=world)
-    stages = Stages(Progress(), None, built, steps_per_epoch=len(SIZES), say=lambda _: None)  # type: ignore[arg-type]
+    progress = TrainProgress()
+    context = ScheduleContext(built, task, progress, None, len(SIZES), lambda _: None)  # type: ignore[arg-type]
+    schedule = StagedSchedule(context)
     exchange = Exchange(world, reader_group())
     losses = []
     for step, num_rows in enumerate(SIZES):
-        if step == NEXT_STAGE and stages.staged:
-            stages._begin_next(task)
+        if step == NEXT_STAGE and schedule.staged:
+            schedule.start_next_stage()
         batch = built.layout.collate(part_of(make_batch(num_rows, step), world), exchange=exchange)
-        task.steps.begin(iter([batch]))
-        task.training_step(step, step)
+        task.start_epoch(iter([batch]))
+        schedule.train_step()
         losses.append(float(sum_over_ranks(task.batch_loss.clone())))
-        stages.progress.stage_step += 1
-        stages.on_train_batch_end(None, task, None, None)  # type: ignore[arg-type]
-    stages.on_validation_start(None, task)  # type: ignore[arg-type]
-    task.steps.end()
-    task.eval()
+        progress.count_batch(num_rows, 0.0)
+    schedule.before_validation()
+    task.pipeline.end()
+    task.model.eval()
     with torch.no_grad():
         whole = rows(
             list(range(10)),

@@ -63,8 +63,8 @@ def fitted(scheme: str, budget: float | None, *, seed: int, exponent: float = 1.
 
     for _ in range(EPOCHS):
         for start in range(0, NUM_ROWS, BATCH):
-            task.step_on(batch(slice(start, start + BATCH)))
-    task.eval()
+            task.train_on(batch(slice(start, start + BATCH)))
+    task.model.eval()
     with torch.no_grad():
         scores = [model(batch(slice(at, at + 10_000))).logits[:, 0] for at in range(NUM_ROWS, len(labels), 10_000)]
     return auc(torch.cat(scores).double().numpy(), labels[NUM_ROWS:].numpy())

@@ -116,6 +116,6 @@ def train_steps(
         tags = [[] if step < without_tags else [u % 5] for u in user.tolist()]
         made = rows(user.tolist(), item.tolist(), tags, [[] for _ in range(64)])
         made.labels[:, 0] = ((user + item) % 2).float()
-        task.step_on(layout.collate(made))
+        task.train_on(layout.collate(made))
         losses.append(float(task.batch_loss))
     return losses

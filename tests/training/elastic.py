@@ -7,7 +7,8 @@ import pytest
 
 from recsys.ranks import current_world
 from recsys.ranks.signals import Preempted
-from recsys.training import run
+from recsys.training import fit
+from recsys.training.run import train
 from recsys.training.task import CtrTask
 from tests.training.logs import make_config
 
@@ -28,10 +29,10 @@ def session(
     world = current_world()
     seen: list[list[float]] = []
     batches_made = 0
-    train_on = CtrTask.training_step
+    train_step = CtrTask.train_step
 
-    def watch(task: CtrTask, number: int, index: int) -> None:
-        train_on(task, number, index)
+    def watch(task: CtrTask) -> None:
+        train_step(task)
         assert task.batch.weights is not None
         seen.append(task.batch.weights.tolist())
 
@@ -41,11 +42,11 @@ def session(
         return stop_after is not None and batches_made >= stop_after
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(run, "stop_requested", stop_requested)
-        patch.setattr(CtrTask, "training_step", watch)
+        patch.setattr(fit, "stop_requested", stop_requested)
+        patch.setattr(CtrTask, "train_step", watch)
         config = make_config(scratch / f"config-{world.rank}", **changes)
         try:
-            trained = run.train(
+            trained = train(
                 config,
                 data_dir=log,
                 cache_dir=log / "cache",
@@ -53,7 +54,7 @@ def session(
                 resume=resume,
                 device="cpu",
                 world=world,
-                say=lambda line: None,
+                log=lambda line: None,
             )
         except Preempted:
             return Session(None, seen)

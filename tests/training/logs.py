@@ -63,11 +63,11 @@ def make_config(folder: Path, **changes: Any) -> Config:
     return load_config(write_config(folder / "config.yaml", **changes))
 
 
-def run(log: Path, folder: Path, config: Config | None = None, **options: Any) -> TrainResult:
+def run(data_dir: Path, folder: Path, config: Config | None = None, **options: Any) -> TrainResult:
     """Train on the log; `folder` is the run's."""
     config = config or make_config(folder.with_name(folder.name + "-config"))
-    options = {"say": lambda line: None, "device": "cpu"} | options
-    return train(config, data_dir=log, cache_dir=log / "cache", folder=folder, **options)
+    options = {"log": lambda line: None, "device": "cpu"} | options
+    return train(config, data_dir=data_dir, cache_dir=data_dir / "cache", folder=folder, **options)
 
 
 def epochs(folder: Path) -> list[dict[str, Any]]:

@@ -48,26 +48,26 @@ def train_steps(
 
 def _train(log: Path, changes: dict[str, Any], scratch: Path, num_steps: int, *, overlap: bool) -> Course:
     world = current_world()
-    prepared = prepare(make_config(scratch, **changes), log, log / "cache", None)
+    prepared = prepare(make_config(scratch, **changes), log, log / "cache")
     train = prepared.resolved.config.train
     place = partial(place_tables, train=train, lengths={}, device=torch.device("cpu"), world=world)
     built = build(prepared.resolved, prepared.state, device=torch.device("cpu"), world=world, place=place)
     task = CtrTask(built.model, train, ["label"], world=world)
     if overlap:
-        task.steps = TrainPipeline(built.model, task.optimizer, task._loss, device=torch.device("cpu"), overlap=True)
+        task.pipeline = TrainPipeline(built.model, task.optimizer, task._loss, device=torch.device("cpu"), overlap=True)
     reader = _reader(built, prepared.splits["train"])
     losses: list[float] = []
     parts: list[int] = []
     while len(losses) < num_steps:
-        task.steps.begin(iter(reader))
-        for number in range(min(reader.num_batches, num_steps - len(losses))):
-            task.training_step(number, number)
+        task.start_epoch(iter(reader))
+        for _ in range(min(reader.num_batches, num_steps - len(losses))):
+            task.first_pass()
             losses.append(float(sum_over_ranks(task.batch_loss.clone())))
             parts.append(task.batch.num_rows)
-            task.finish_step(task.batch)
+            task.second_pass()
         if overlap:
-            assert len(task.steps._pipeline._pipelined_modules) == len(list(built.model.module.lookup.children()))
-        task.steps.end()
+            assert len(task.pipeline._pipeline._pipelined_modules) == len(list(built.model.module.lookup.children()))
+        task.pipeline.end()
     scores = score_split(built, prepared.splits["test"])
     held = [tuple(shard.tensor.shape) for shards in table_shards(built.model).values() for shard in shards]
     return Course(losses, broadcast(scores and scores.metrics(["label"])["auc"]), parts, held)

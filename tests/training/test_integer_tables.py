@@ -1,6 +1,5 @@
 """Whole runs whose tables are integers that update themselves: no table of floats, and nothing of a step is lost."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +14,10 @@ from recsys.embeddings.schemes.integer_table import IntegerTable
 from recsys.export import export_run
 from recsys.serving import Scorer
 from recsys.training.build import load_run
-from recsys.training.callbacks import Checkpoints
 from recsys.training.run import TrainResult
+from tests.training.interruptions import STEPS, check_same, interrupted_in_batch
 from tests.training.logs import epochs, make_config, predictions, run, steady
 
-STEPS = 13
-"""Batches of an epoch."""
 TABLES: dict[str, Any] = {
     "users": {"features": ["user"], "scheme": "int8"},
     "items": {"features": ["item"], "scheme": "alpt", "scale_lr": 0.001},
@@ -29,10 +26,6 @@ MODELS: dict[str, dict[str, Any]] = {
     "mlp": {"model": {"tower": "mlp", "dim": 8, "mlp": [32, 16], "dropout": 0.2, "batch_norm": True}},
     "din": {"model": {"tower": "din", "dim": 8, "attention": [6], "mlp": [16], "activation": "dice"}},
 }
-
-
-class Stop(Exception):  # noqa: N818
-    pass
 
 
 @pytest.fixture(scope="module", params=sorted(MODELS))
@@ -45,24 +38,6 @@ def config(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 def whole(log: Path, config: Config, tmp_path_factory: pytest.TempPathFactory) -> TrainResult:
     """The run that nobody stopped."""
     return run(log, tmp_path_factory.mktemp("runs") / "whole", config)
-
-
-@pytest.fixture
-def stopped(log: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[Path, Config, int], Path]:
-    def stop(folder: Path, config: Config, step: int) -> Path:
-        def on_train_batch_end(self: Checkpoints, *arguments: Any) -> None:
-            original(self, *arguments)
-            if self.progress.step >= step:
-                raise Stop
-
-        original = Checkpoints.on_train_batch_end
-        with monkeypatch.context() as patch:
-            patch.setattr(Checkpoints, "on_train_batch_end", on_train_batch_end)
-            with pytest.raises(Stop):
-                run(log, folder, config)
-        return folder
-
-    return stop
 
 
 def test_a_run_learns_and_reports_its_bytes(whole: TrainResult) -> None:
@@ -87,13 +62,14 @@ def test_the_bundle_of_a_run_scores_its_test_rows_as_the_run_did(whole: TrainRes
 
 @pytest.mark.parametrize("step", [1, STEPS + 4])
 def test_a_run_stopped_right_after_a_checkpoint_ends_as_if_it_had_not_been(
-    step: int, stopped: Callable[..., Path], config: Config, whole: TrainResult, log: Path, tmp_path: Path
+    step: int, config: Config, whole: TrainResult, log: Path, tmp_path: Path
 ) -> None:
-    folder = stopped(tmp_path / "run", config, step)
+    folder = tmp_path / "run"
+    with interrupted_in_batch(step, is_saved=True):
+        run(log, folder, config)
     resumed = run(log, folder, config, resume=True)
     assert steady(resumed.metrics) == steady(whole.metrics)
-    for split in ("test", "valid"):
-        assert predictions(folder, split).equals(predictions(whole.folder, split))
+    check_same(folder, whole.folder)
     states = []
     for path in (folder, whole.folder):
         built = load_run(path, device=torch.device("cpu"))

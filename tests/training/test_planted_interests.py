@@ -16,7 +16,7 @@ model: {{tower: mlp, dim: 16, mlp: [200, 80], activation: dice}}
 
 
 def auc_of(config: Path, log: Path, run: Path) -> float:
-    trained = train(load_config(config), data_dir=log, cache_dir=run.parent / "cache", folder=run, say=lambda _: None)
+    trained = train(load_config(config), data_dir=log, cache_dir=run.parent / "cache", folder=run, log=lambda _: None)
     return trained.metrics["test.auc"]
 
 

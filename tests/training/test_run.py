@@ -78,7 +78,7 @@ def test_what_is_doubtful_is_said_before_training(log: Path, tmp_path: Path) -> 
     said: list[str] = []
     table = {"features": ["user", "item"], "scheme": "unified", "rows": 30}
     config = make_config(tmp_path, tables={"both": table}, model={"tower": "fm", "dim": 8}, train={"epochs": 1})
-    run(log, tmp_path / "run", config, say=said.append)
+    run(log, tmp_path / "run", config, log=said.append)
     assert ["tables.both: its features share rows" in line for line in said] == [True, False]
     assert said[0].startswith("warning: ")
 
@@ -238,7 +238,7 @@ def best_tables(folder: Path) -> dict[str, torch.Tensor]:
 
 
 def build_fresh(config: Config, log: Path) -> LoadedModel:
-    prepared = prepare(config, log, log / "cache", None)
+    prepared = prepare(config, log, log / "cache")
     return build(prepared.resolved, prepared.state, device=CPU)
 
 

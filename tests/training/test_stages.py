@@ -3,6 +3,7 @@
 import json
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -22,14 +23,21 @@ from recsys.embeddings.schemes.full import Full
 from recsys.errors import ConfigError
 from recsys.export.run import export_run
 from recsys.training.build import load_run
-from recsys.training.callbacks import Checkpoints
+from recsys.training.checkpoints import RunCheckpoints
 from recsys.training.run import TrainResult
-from recsys.training.stages import Stages
+from recsys.training.stages import StagedSchedule
 from recsys.training.strategy import table_weights
 from recsys.training.task import CtrTask
+from tests.training.interruptions import (
+    STEPS,
+    Stop,
+    check_same,
+    interrupted,
+    interrupted_at_save,
+    interrupted_in_batch,
+    interrupted_in_validation,
+)
 from tests.training.logs import clicks, epochs, make_config, predictions, run, steady, write_config, write_log
-
-from .test_resume import STEPS, Stop, check_same
 
 CPU = torch.device("cpu")
 TABLES: dict[str, dict[str, Any]] = {
@@ -69,7 +77,7 @@ def said() -> list[str]:
 @pytest.fixture(scope="module")
 def whole(log: Path, config: Config, said: list[str], tmp_path_factory: pytest.TempPathFactory) -> TrainResult:
     said.clear()
-    return run(log, tmp_path_factory.mktemp("runs") / "whole", config, say=said.append)
+    return run(log, tmp_path_factory.mktemp("runs") / "whole", config, log=said.append)
 
 
 @pytest.fixture(scope="module")
@@ -114,66 +122,22 @@ def test_the_best_model_has_the_form_in_which_it_is_served(whole: TrainResult) -
         assert int((table_weights(built.model)["all_table"] != 0).sum()) == table.num_entries == 68
 
 
-def stop_in_batch(step: int) -> tuple[type, str, Callable[..., Any]]:
-    original = Checkpoints.on_train_batch_end
-
-    def on_train_batch_end(self: Checkpoints, *arguments: Any) -> None:
-        if self.progress.step >= step:
-            raise Stop
-        original(self, *arguments)
-
-    return Checkpoints, "on_train_batch_end", on_train_batch_end
-
-
-def stop_in_validation(epoch: int) -> tuple[type, str, Callable[..., Any]]:
-    original = CtrTask.on_validation_epoch_start
-
-    def on_validation_epoch_start(self: CtrTask) -> None:
-        if self.current_epoch + 1 == epoch:
-            raise Stop
-        original(self)
-
-    return CtrTask, "on_validation_epoch_start", on_validation_epoch_start
-
-
-def stop_before_the_switch() -> tuple[type, str, Callable[..., Any]]:
-    def begin_next(self: Stages, module: CtrTask) -> None:
+def stop_before_the_switch() -> AbstractContextManager[None]:
+    def start_next_stage(self: StagedSchedule) -> None:
         raise Stop
 
-    return Stages, "_begin_next", begin_next
+    return interrupted(StagedSchedule, "start_next_stage", start_next_stage)
 
 
-def stop_after_the_switch_before_it_is_saved() -> tuple[type, str, Callable[..., Any]]:
-    original = Checkpoints._save
-
-    def save(self: Checkpoints, module: Any) -> None:
-        if self.progress.stage == 1:
-            raise Stop
-        original(self, module)
-
-    return Checkpoints, "_save", save
-
-
-def stop_after_the_switch_is_saved() -> tuple[type, str, Callable[..., Any]]:
-    original = Checkpoints._save
-
-    def save(self: Checkpoints, module: Any) -> None:
-        original(self, module)
-        if self.progress.stage == 1:
-            raise Stop
-
-    return Checkpoints, "_save", save
-
-
-STOPS = {
-    "after a pruning": lambda: stop_in_batch(11),
-    "in stage 1": lambda: stop_in_batch(STEPS + 6),
-    "in the validation of stage 1": lambda: stop_in_validation(2),
+STOPS: dict[str, Callable[[], AbstractContextManager[None]]] = {
+    "after a pruning": lambda: interrupted_in_batch(11),
+    "in stage 1": lambda: interrupted_in_batch(STEPS + 6),
+    "in the validation of stage 1": lambda: interrupted_in_validation(2),
     "before the switch": stop_before_the_switch,
-    "after the switch": stop_after_the_switch_before_it_is_saved,
-    "after the saved switch": stop_after_the_switch_is_saved,
-    "first batch of stage 2": lambda: stop_in_batch(2 * STEPS + 1),
-    "in stage 2": lambda: stop_in_batch(2 * STEPS + 5),
+    "after the switch": lambda: interrupted_at_save(1, is_saved=False),
+    "after the saved switch": lambda: interrupted_at_save(1, is_saved=True),
+    "first batch of stage 2": lambda: interrupted_in_batch(2 * STEPS + 1),
+    "in stage 2": lambda: interrupted_in_batch(2 * STEPS + 5),
 }
 
 
@@ -181,10 +145,8 @@ STOPS = {
 def test_a_run_stopped_anywhere_ends_as_if_it_had_not_been(
     where: str, log: Path, config: Config, whole: TrainResult, tmp_path: Path
 ) -> None:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(*STOPS[where]())
-        with pytest.raises(Stop):
-            run(log, tmp_path / "run", config)
+    with STOPS[where]():
+        run(log, tmp_path / "run", config)
     resumed = run(log, tmp_path / "run", config, resume=True)
     assert steady(resumed.metrics) == steady(whole.metrics)
     check_same(tmp_path / "run", whole.folder)
@@ -204,10 +166,8 @@ def test_a_run_stopped_in_both_stages_ends_as_if_it_had_not_been(
     log: Path, config: Config, whole: TrainResult, tmp_path: Path
 ) -> None:
     for resume, where in enumerate(["in stage 1", "after the switch", "in stage 2"]):
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(*STOPS[where]())
-            with pytest.raises(Stop):
-                run(log, tmp_path / "run", config, resume=bool(resume))
+        with STOPS[where]():
+            run(log, tmp_path / "run", config, resume=bool(resume))
     run(log, tmp_path / "run", config, resume=True)
     check_same(tmp_path / "run", whole.folder)
 
@@ -234,7 +194,7 @@ def test_dedup_goes_on_from_the_best_epoch_when_early_stopping_ends_its_first_st
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Dedup, "next_stage", next_stage)
         patch.setattr(checkpoint_files, "link_checkpoint", copy)
-        trained = run(misleading, tmp_path / "run", config, say=said.append)
+        trained = run(misleading, tmp_path / "run", config, log=said.append)
     built = load_run(tmp_path / "run", device=CPU)
     load_checkpoint(tmp_path / "best", built.model)
     assert [line["stage"] for line in epochs(tmp_path / "run")] == [1, 1, 1, 2, 2, 2]
@@ -249,10 +209,8 @@ def test_early_stopping_is_resumed_to_the_last_bit(misleading: Path, tmp_path: P
     config = staged(tmp_path, "dedup", epochs=12, early_stopping={"patience": 2}, lr_reduction=None)
     whole = run(misleading, tmp_path / "whole", config)
     for name in ("before the switch", "after the switch", "after the saved switch"):
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(*STOPS[name]())
-            with pytest.raises(Stop):
-                run(misleading, tmp_path / name, config)
+        with STOPS[name]():
+            run(misleading, tmp_path / name, config)
         run(misleading, tmp_path / name, config, resume=True)
         check_same(tmp_path / name, whole.folder)
 
@@ -274,7 +232,7 @@ def test_both_schemes_in_one_model(log: Path, tmp_path: Path) -> None:
         "items": {"features": ["item"]} | TABLES["deeplight"],
     }
     said: list[str] = []
-    trained = run(log, tmp_path / "run", make_config(tmp_path, tables=tables, train=TRAIN), say=said.append)
+    trained = run(log, tmp_path / "run", make_config(tmp_path, tables=tables, train=TRAIN), log=said.append)
     assert trained.metrics["best_epoch"] > 2
     assert [line.partition("served: ")[2] for line in said if line.startswith("stage")] == [
         "users (dedup), items (deeplight)"
@@ -382,14 +340,14 @@ class TwoPasses(Full):
 def test_a_checkpoint_inside_an_epoch_holds_the_second_pass_of_its_step(log: Path, tmp_path: Path) -> None:
     seen: list[tuple[int, int]] = []
 
-    def save(self: Checkpoints, module: CtrTask) -> None:
-        (table,) = (one for one in module.model.module.body.schemes.values() if isinstance(one, TwoPasses))
+    def save(self: RunCheckpoints, task: CtrTask, *arguments: Any) -> None:
+        (table,) = (one for one in task.model.module.body.schemes.values() if isinstance(one, TwoPasses))
         seen.append((self.progress.step, int(table.passes)))
-        original(self, module)
+        original(self, task, *arguments)
 
-    original = Checkpoints._save
+    original = RunCheckpoints.save
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Checkpoints, "_save", save)
+        patch.setattr(RunCheckpoints, "save", save)
         run(log, tmp_path / "run", custom(tmp_path, TwoPasses, epochs=2))
     assert seen == [(step, step) for step in range(1, 2 * STEPS + 1)]
 

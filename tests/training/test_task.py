@@ -23,7 +23,7 @@ def test_the_tables_kernel_takes_up_a_new_learning_rate_at_once(optimizer: str, 
 
     def moved() -> list[bool]:
         before = {name: table.clone() for name, table in table_weights(built.model).items()}
-        task.step_on(next(batches))
+        task.train_on(next(batches))
         return [not torch.equal(table, before[name]) for name, table in table_weights(built.model).items()]
 
     assert moved() == [True, True]

@@ -219,8 +219,8 @@ def make_task(layout: Layout, **train: Any) -> CtrTask:
 
 
 def first_pass(task: CtrTask, batch: Any) -> None:
-    task.steps.begin(iter([batch]))
-    task.training_step(0, 0)
+    task.start_epoch(iter([batch]))
+    task.first_pass()
 
 
 BATCH = rows(user=[0, 9, 9, 3], item=[1, 6, 0, 2], tags=[[], [4], [1, 1, 2], [0]], clicks=[[], [6, 1], [3], [2, 2]])
@@ -240,7 +240,7 @@ def test_the_second_pass_leaves_the_dense_part_and_other_tables_alone(make_layou
     gradients = {name: p.grad.clone() for name, p in task.model.module.named_parameters() if p.grad is not None}
     before = {name: value.clone() for name, value in task.model.module.named_buffers()}
     assert float(before["body.tower.norm.running_mean"]) != 0
-    task.finish_step(batch)
+    task.second_pass()
     changed = {name for name, value in task.model.module.named_buffers() if not torch.equal(value, before[name])}
     expected = ("codes", "draws", "scales", "scale_optimizer.squares")
     assert changed == {f"body.schemes.a_table.{name}" for name in expected}
@@ -258,7 +258,7 @@ def test_the_second_pass_has_the_precision_of_the_first(make_layout: Callable[..
     last.register_forward_hook(lambda module, fed, output: seen.append(output.dtype))
     batch = layout.collate(BATCH)
     first_pass(task, batch)
-    task.finish_step(batch)
+    task.second_pass()
     expected = torch.float32 if precision == "32" else torch.bfloat16
     assert seen == [expected, expected]
 

@@ -338,7 +338,7 @@ def valid_auc(table: dict[str, Any], seed: int) -> float:
     made = planted(200_000, seed)
     for _ in range(2):
         for batch in batches(layout, made, torch.randperm(made.num_rows), 1024):
-            task.step_on(batch)
+            task.train_on(batch)
     valid = planted(100_000, seed + 100)
     scores = score(model, batches(layout, valid, torch.arange(valid.num_rows), 16_384), link=Sigmoid())
     return scores.metrics(["y"])["auc"]

@@ -1,0 +1,72 @@
+"""What a run tells of each epoch: one line of metrics.jsonl, and one line for the console."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+from recsys.files import write_atomic
+from recsys.training.progress import TrainProgress
+
+__all__ = ["EpochLog", "describe_epoch", "epoch_figures"]
+
+
+class EpochLog:
+    """The file metrics.jsonl of a run.
+
+    Args:
+        path: The file; None on ranks that do not write it.
+    """
+
+    def __init__(self, path: Path | None) -> None:
+        self.path = path
+
+    def write(self, figures: Mapping[str, float]) -> None:
+        """Append the line of an epoch."""
+        if self.path is not None:
+            with self.path.open("a") as file:
+                file.write(json.dumps(figures) + "\n")
+
+    def drop_after(self, epoch: int) -> None:
+        """Drop the lines of later epochs, which a resumed run will write again."""
+        if self.path is None or not self.path.exists():
+            return
+        lines = self.path.read_text().splitlines()
+        kept = [line for line in lines if json.loads(line)["epoch"] <= epoch]
+        write_atomic(self.path, "".join(f"{line}\n" for line in kept))
+
+
+def epoch_figures(
+    progress: TrainProgress, metrics: Mapping[str, float], *, train_loss: float, lr: float
+) -> dict[str, float]:
+    """Return the line of metrics.jsonl for the epoch that was counted last.
+
+    Args:
+        progress: How far the run is.
+        metrics: Metrics of the validation split by name.
+        train_loss: Mean training loss of the epoch's rows, without penalties.
+        lr: Learning rate of the dense part during the epoch.
+    """
+    return {
+        "epoch": progress.epoch,
+        "step": progress.step,
+        **({"stage": progress.stage + 1} if progress.num_stages > 1 else {}),
+        "train.loss": train_loss,
+        **{f"valid.{name}": value for name, value in metrics.items()},
+        "rows_per_second": progress.rows_per_second,
+        "lr": lr,
+    }
+
+
+def describe_epoch(figures: Mapping[str, float], *, is_best: bool) -> str:
+    """Return the console's line for the figures of an epoch.
+
+    >>> figures = {"epoch": 2, "train.loss": 0.5, "valid.auc": 0.75, "valid.logloss": 0.5, "rows_per_second": 1e4}
+    >>> describe_epoch(figures, is_best=True)
+    'epoch 2: training loss 0.50000, valid AUC 0.75000, logloss 0.50000, 10,000 rows/s (best)'
+    """
+    gauc = f", GAUC {figures['valid.gauc']:.5f}" if "valid.gauc" in figures else ""
+    best = " (best)" if is_best else ""
+    return (
+        f"epoch {figures['epoch']}: training loss {figures['train.loss']:.5f}, valid AUC {figures['valid.auc']:.5f}, "
+        f"logloss {figures['valid.logloss']:.5f}{gauc}, {figures['rows_per_second']:,.0f} rows/s{best}"
+    )

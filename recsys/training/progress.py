@@ -1,0 +1,93 @@
+"""How far a run is: counters that all ranks hold alike, and that every checkpoint saves."""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+__all__ = ["TrainProgress"]
+
+
+@dataclass
+class TrainProgress:
+    """How far a run is; every rank holds the same."""
+
+    epoch: int = 0
+    """Number of finished epochs."""
+    batch: int = 0
+    """Number of batches of the current epoch that are trained."""
+    step: int = 0
+    """Number of batches trained since the beginning of the run."""
+    train_seconds: float = 0.0
+    """Time spent in training batches, over all sessions of the run."""
+    train_rows: int = 0
+    """Rows trained since the beginning of the run, over all ranks."""
+    best_epoch: int = 0
+    """Number of the best epoch of the current stage, from 1; 0 if none is finished."""
+    best: float | None = None
+    """The watched metric in the best epoch; None if it was not a number."""
+    epochs_since_best: int = 0
+    """Number of epochs finished since the best one."""
+    stage: int = 0
+    """Index of the current stage of training, from 0."""
+    num_stages: int = 1
+    """Number of stages, as the schedule says."""
+    stage_epoch: int = 0
+    """Number of epochs finished before the current stage."""
+    stage_step: int = 0
+    """Number of batches trained in the current stage."""
+    finished: bool = False
+    """Whether training is over; the evaluation of the best epoch may not be."""
+
+    @property
+    def in_last_stage(self) -> bool:
+        """Whether the tables have the form in which they are served."""
+        return self.stage == self.num_stages - 1
+
+    @property
+    def rows_per_second(self) -> float:
+        """Mean rate of training over all sessions of the run."""
+        return self.train_rows / max(self.train_seconds, 1e-9)
+
+    def count_batch(self, num_rows: int, seconds: float) -> None:
+        """Count a trained batch: its rows over all ranks, and the time it took."""
+        self.batch += 1
+        self.step += 1
+        self.stage_step += 1
+        self.train_rows += num_rows
+        self.train_seconds += seconds
+
+    def count_epoch(self) -> None:
+        """Count a finished epoch."""
+        self.epoch += 1
+        self.batch = 0
+
+    def update_best(self, value: float, *, higher_is_better: bool) -> None:
+        """Compare the epoch that was counted last with the best one.
+
+        The first epoch of a stage is always the best so far; a value that is not a number never improves.
+
+        Args:
+            value: The watched metric of the epoch on the validation split.
+            higher_is_better: Whether larger values are better.
+        """
+        sign = 1 if higher_is_better else -1
+        self.epochs_since_best += 1
+        is_number = value == value
+        if self.best_epoch == 0 or (is_number and (self.best is None or sign * value > sign * self.best)):
+            self.best = value if is_number else None
+            self.best_epoch = self.epoch
+            self.epochs_since_best = 0
+
+    def start_next_stage(self) -> None:
+        """Count a new stage; the best epoch of the run is always one of its last stage."""
+        self.stage += 1
+        self.stage_epoch, self.stage_step = self.epoch, 0
+        self.best_epoch, self.best, self.epochs_since_best = 0, None, 0
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return all counters by name."""
+        return asdict(self)
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take over the counters of a checkpoint."""
+        for name, value in state.items():
+            setattr(self, {"waited": "epochs_since_best"}.get(name, name), value)  # "waited": runs before 0.2

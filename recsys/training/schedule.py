@@ -1,0 +1,71 @@
+"""The seam for methods that train in an order of their own: who trains what on which batch, when a stage ends.
+
+README.md shows how a bi-level architecture search fits it.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from recsys.training.build import LoadedModel
+from recsys.training.checkpoints import RunCheckpoints
+from recsys.training.progress import TrainProgress
+from recsys.training.task import CtrTask
+
+__all__ = ["Schedule", "ScheduleContext", "ScheduleFactory"]
+
+
+class ScheduleContext(NamedTuple):
+    """What a schedule works with; made once in a session, after a checkpoint was restored."""
+
+    loaded: LoadedModel
+    """The sharded model, its configuration and its vocabularies."""
+    task: CtrTask
+    """Training steps, gradients and learning rates."""
+    progress: TrainProgress
+    """How far the run is; a schedule sets `num_stages` and may start stages, and else only reads it."""
+    checkpoints: RunCheckpoints
+    """Checkpoints of the run, for a stage that starts from the best epoch of the one before."""
+    steps_per_epoch: int
+    """Number of training batches of an epoch."""
+    log: Callable[[str], None]
+    """Called on rank 0 with lines for the user."""
+
+
+class Schedule:
+    """Decides who trains what on which batch, and when a stage of training ends.
+
+    This base class is the ordinary schedule: a single stage in which every batch of the training split trains tables
+    and dense part together. Subclasses override what differs. Every rank calls every method, in the same order.
+
+    Args:
+        context: What it works with.
+    """
+
+    def __init__(self, context: ScheduleContext) -> None:
+        self.context = context
+
+    def train_step(self) -> None:
+        """Train on the next batch of the training split; `task.batch` is that batch afterwards."""
+        self.context.task.train_step()
+
+    def before_validation(self) -> None:
+        """Bring the model into the form that is validated."""
+
+    def is_stage_over(self) -> bool:
+        """Return whether the current stage ends with the epoch that was just validated."""
+        return False
+
+    def start_next_stage(self) -> None:
+        """Begin the next stage; called between an epoch's validation and its checkpoint."""
+        raise NotImplementedError(f"{type(self).__name__} has no further stage")
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what the schedule needs to resume besides the model and `progress`; it is saved in each checkpoint."""
+        return {}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take over the state of a checkpoint; called before the first batch of a resumed session."""
+
+
+ScheduleFactory = Callable[[ScheduleContext], Schedule]
+"""Makes the schedule of a run: a subclass of `Schedule`, or a function."""

@@ -1,0 +1,100 @@
+"""The beginning of a run: data prepared on all hosts, checks before the first step, and a folder to write to."""
+
+import json
+import time
+from collections.abc import Callable
+from difflib import ndiff
+from pathlib import Path
+
+from recsys.config import dump, load_config, resolve
+from recsys.data.prepared import Prepared
+from recsys.environment import environment_record
+from recsys.errors import ConfigError, DataError
+from recsys.files import write_atomic, write_json
+from recsys.ranks import World, broadcast
+from recsys.run_folder import RunFolder
+from recsys.training.golden import write_golden_rows
+
+__all__ = ["check_same_run", "check_splits", "prepare_in_turn", "start_run"]
+
+MOST_CHANGES = 8
+"""Number of lines shown of a configuration that is not that of the run."""
+
+
+def prepare_in_turn(world: World, prepare_data: Callable[[], Prepared]) -> Prepared:
+    """Prepare on rank 0, then on one rank of each other host, which may share its disk; the others find it prepared.
+
+    Args:
+        world: This process and how many there are.
+        prepare_data: Prepares the data, or finds them prepared.
+    """
+    turn = 0 if world.is_rank_zero else 1 if world.local_rank == 0 else 2
+    prepared = None
+    for now in range(3 if world.size > 1 else 1):
+        if now == turn:
+            prepared = prepare_data()
+        broadcast(None)
+    assert prepared is not None
+    return prepared
+
+
+def check_splits(prepared: Prepared) -> None:
+    """Refuse data from which nothing can be learnt, or on which no epoch is better than another.
+
+    Raises:
+        DataError: Training or validation rows are of one class, or there are no rows to validate on.
+    """
+    if prepared.splits["valid"].num_rows == 0:
+        raise DataError("data.valid: has no rows, and the best epoch is chosen on them")
+    for name in ("train", "valid"):
+        split = prepared.splits[name]
+        for task, column in prepared.resolved.config.labels.items():
+            if split.positives[task] in (0, split.num_rows):
+                value = 1 if split.positives[task] else 0
+                raise DataError(
+                    f"data.{name}: {column} is {value} in all {split.num_rows:,} rows; AUC needs both classes"
+                )
+
+
+def start_run(run: RunFolder, prepared: Prepared, data_dir: Path) -> None:
+    """Write what is known before training.
+
+    Args:
+        run: Folder of the run; must be empty or not exist.
+        prepared: The prepared data.
+        data_dir: Folder that the paths in `data` are relative to.
+
+    Raises:
+        ConfigError: The folder holds something.
+    """
+    if run.path.exists() and any(run.path.iterdir()):
+        raise ConfigError(
+            f"{run.path}: exists already; name another folder with --name, or go on with it with --resume"
+        )
+    run.path.mkdir(parents=True, exist_ok=True)
+    prepared.state.save(run.transform)
+    write_golden_rows(prepared.resolved, data_dir, run.golden_rows)
+    write_json(run.environment, environment_record())
+    started = time.strftime("%FT%TZ", time.gmtime())
+    write_json(run.data, {"prepared": prepared.folder.name, "started": started})
+    write_atomic(run.config, dump(prepared.resolved.config))  # last: it makes the folder a run
+
+
+def check_same_run(run: RunFolder, prepared: Prepared) -> None:
+    """Refuse to resume a run with another configuration or other data.
+
+    Only where tables lie, and how ranks communicate, may change.
+
+    Raises:
+        ConfigError: The configuration is not that of the run; the message shows the lines that differ.
+        DataError: The folder is not that of a run, or the data have changed since it began.
+    """
+    run.require_run()
+    before = resolve(load_config(run.config), columns=[])  # its globs were expanded when it was written
+    then, now = (dump(one.without_sharding()).splitlines() for one in (before, prepared.resolved))
+    if then != now:
+        changed = [line for line in ndiff(then, now) if line[0] in "+-"]
+        shown = "\n  ".join(changed[:MOST_CHANGES])
+        raise ConfigError(f"{run.path}: was made with another configuration; compare with {run.config}:\n  {shown}")
+    if json.loads(run.data.read_text())["prepared"] != prepared.folder.name:
+        raise DataError(f"{run.path}: the data files have changed since the run began")

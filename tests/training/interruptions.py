@@ -1,0 +1,100 @@
+"""Runs that are interrupted at a given moment, and the comparison with one that was not."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from recsys.training.checkpoints import RunCheckpoints
+from recsys.training.loop import TrainLoop
+from tests.training.logs import epochs, predictions
+
+STEPS = 13
+"""Batches of an epoch of the log."""
+OFTEN: dict[str, Any] = {"checkpoint_minutes": 0.0, "lr_reduction": {"factor": 0.5, "patience": 1}}
+"""A checkpoint after every batch."""
+
+
+class Stop(Exception):  # noqa: N818
+    """Ends a training."""
+
+
+@contextmanager
+def interrupted(owner: type, name: str, replacement: Any) -> Iterator[None]:
+    """Replace a method by one that raises `Stop`, and expect that."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(owner, name, replacement)
+        with pytest.raises(Stop):
+            yield
+
+
+@contextmanager
+def interrupted_in_batch(step: int, *, is_saved: bool = False) -> Iterator[None]:
+    """Raise in the batch with this number, from 1 over all epochs, before or after its checkpoint."""
+    original = TrainLoop.end_batch
+
+    def end_batch(self: TrainLoop) -> None:
+        number = self.progress.step + 1
+        if is_saved:
+            original(self)
+        if number >= step:
+            raise Stop
+        if not is_saved:
+            original(self)
+
+    with interrupted(TrainLoop, "end_batch", end_batch):
+        yield
+
+
+@contextmanager
+def interrupted_in_validation(epoch: int) -> Iterator[None]:
+    """Raise at the start of the validation of an epoch."""
+    original = TrainLoop.on_validation_start
+
+    def on_validation_start(self: TrainLoop) -> None:
+        if self.progress.epoch + 1 == epoch:
+            raise Stop
+        original(self)
+
+    with interrupted(TrainLoop, "on_validation_start", on_validation_start):
+        yield
+
+
+@contextmanager
+def interrupted_at_save(stage: int, *, is_saved: bool) -> Iterator[None]:
+    """Raise before or after the first checkpoint of a stage."""
+    original = RunCheckpoints.save
+
+    def save(self: RunCheckpoints, *arguments: Any) -> None:
+        is_stage = self.progress.stage == stage
+        if is_stage and not is_saved:
+            raise Stop
+        original(self, *arguments)
+        if is_stage:
+            raise Stop
+
+    with interrupted(RunCheckpoints, "save", save):
+        yield
+
+
+def raise_at_line(start: str) -> Any:
+    """Return a `log` that raises at the line that starts so."""
+
+    def log(line: str) -> None:
+        if line.startswith(start):
+            raise Stop
+
+    return log
+
+
+def check_same(resumed: Path, whole: Path) -> None:
+    """Compare everything of two runs that does not depend on the clock."""
+    for split in ("test", "valid"):
+        assert predictions(resumed, split).equals(predictions(whole, split))
+    assert [timeless(line) for line in epochs(resumed)] == [timeless(line) for line in epochs(whole)]
+
+
+def timeless(line: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in line.items() if name != "rows_per_second"}

@@ -1,0 +1,62 @@
+"""What is refused before training, when a run starts or is resumed."""
+
+from pathlib import Path
+
+import pytest
+
+from recsys.config import Config
+from recsys.errors import ConfigError, DataError
+from recsys.training.run import TrainResult
+from tests.training.interruptions import (
+    OFTEN,
+)
+from tests.training.logs import clicks, make_config, run, write_log
+
+
+@pytest.fixture(scope="module")
+def often(tmp_path_factory: pytest.TempPathFactory) -> Config:
+    """A checkpoint after every batch."""
+    return make_config(tmp_path_factory.mktemp("often"), train=OFTEN)
+
+
+@pytest.fixture(scope="module")
+def rarely(tmp_path_factory: pytest.TempPathFactory) -> Config:
+    """A checkpoint after every epoch."""
+    return make_config(tmp_path_factory.mktemp("rarely"), train=OFTEN | {"checkpoint_minutes": 60.0})
+
+
+@pytest.fixture(scope="module")
+def whole(log: Path, often: Config, tmp_path_factory: pytest.TempPathFactory) -> TrainResult:
+    """The run that nobody stopped."""
+    return run(log, tmp_path_factory.mktemp("runs") / "whole", often)
+
+
+def test_another_configuration_is_refused(whole: TrainResult, log: Path, tmp_path: Path) -> None:
+    other = make_config(tmp_path, train=OFTEN | {"batch_size": 64})
+    with pytest.raises(ConfigError, match="was made with another configuration; compare with"):
+        run(log, whole.folder, other, resume=True)
+
+
+def test_other_data_is_refused(whole: TrainResult, often: Config, tmp_path: Path) -> None:
+    changed = write_log(tmp_path / "log")
+    clicks(1601, seed=0).write_parquet(changed / "train.parquet")
+    with pytest.raises(DataError, match="the data files have changed since the run began"):
+        run(changed, whole.folder, often, resume=True)
+
+
+def test_a_folder_that_is_no_run_is_refused(often: Config, log: Path, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"not a run folder: it has no config\.yaml"):
+        run(log, tmp_path / "nowhere", often, resume=True)
+
+
+def test_where_tables_lie_may_change_and_nothing_else(log: Path, tmp_path: Path) -> None:
+    """Also of a table that the file did not name before; the message says what else has changed."""
+    folder = tmp_path / "run"
+    run(log, folder, make_config(tmp_path / "a", train={"epochs": 1}))
+    table = {"features": ["item"], "sharding": "row_wise", "placement": "uvm"}
+    said: list[str] = []
+    named = make_config(tmp_path / "b", tables={"item": table}, train={"epochs": 1, "communication": "bf16"})
+    run(log, folder, named, resume=True, log=said.append)
+    assert said == ["training was over after epoch 1"]
+    with pytest.raises(ConfigError, match=r"was made with another configuration; .*:\n  -     dim: 8\n  \+     dim: 4"):
+        run(log, folder, make_config(tmp_path / "c", tables={"item": table | {"dim": 4}}), resume=True)
