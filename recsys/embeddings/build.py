@@ -46,7 +46,7 @@ def build_schemes(table: ResolvedTable, vocabularies: Sequence[FeatureVocabulary
     except UnreachableError as error:
         able = ", ".join(others_that_reach(table, vocabularies, error.budget)) or "none"
         raise ConfigError(f"{error}; schemes that can reach the budget: {able}") from error
-    return kind.parts(table.name, vocabularies, table.dim, spec)
+    return kind.build(table.name, vocabularies, table.dim, spec)
 
 
 def scheme_class(spec: TableSection, *, where: str = "tables") -> type[Scheme]:
@@ -73,10 +73,10 @@ def register_scheme(scheme: type[Scheme]) -> type[Scheme]:
 
 
 def solve(table: ResolvedTable, vocabularies: Sequence[FeatureVocabulary]) -> TableSection:
-    """Return the table's section with its budget turned into the largest knob that keeps to it.
+    """Return the table's section with its budget replaced by the largest size that keeps to it.
 
     Raises:
-        UnreachableError: no setting of the knob does.
+        UnreachableError: no size does.
         ConfigError: the budget is a fraction of a vocabulary that is open.
     """
     spec = table.spec
@@ -91,23 +91,23 @@ def solve(table: ResolvedTable, vocabularies: Sequence[FeatureVocabulary]) -> Ta
             f"{where}: {name!r} has an open vocabulary, of which no fraction can be taken; give bytes, e.g. 10MB"
         )
     if spec.size_param is None:
-        cost = kind.cost(vocabularies, table.dim, spec)
+        cost = kind.size_for(vocabularies, table.dim, spec)
         if cost > allowed:
             raise UnreachableError(where, spec.scheme, allowed, cost)
         return spec
-    settings = kind.settings(vocabularies, table.dim, spec)
+    candidates = kind.size_candidates(vocabularies, table.dim, spec)
 
-    knob = spec.size_param
+    size_param = spec.size_param
 
     def at(i: int) -> TableSection:
-        return spec.model_copy(update={knob: settings[i], "budget": None})
+        return spec.model_copy(update={size_param: candidates[i], "budget": None})
 
-    low, high = 0, len(settings) - 1  # the last setting is the cheapest
-    if (floor := kind.cost(vocabularies, table.dim, at(high))) > allowed:
+    low, high = 0, len(candidates) - 1  # the last setting is the cheapest
+    if (floor := kind.size_for(vocabularies, table.dim, at(high))) > allowed:
         raise UnreachableError(where, spec.scheme, allowed, floor)
     while low < high:  # the first setting that is cheap enough
         middle = (low + high) // 2
-        if kind.cost(vocabularies, table.dim, at(middle)) <= allowed:
+        if kind.size_for(vocabularies, table.dim, at(middle)) <= allowed:
             high = middle
         else:
             low = middle + 1

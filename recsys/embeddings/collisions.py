@@ -41,7 +41,7 @@ def sharing(scheme: Scheme, place: int, *, counts: npt.NDArray[np.int64] | None 
         counts: occurrences of each id in the training rows, (V,).
     """
     expected = expected_sharing(scheme, place)
-    if scheme.ids_merge == "never":
+    if scheme.id_collisions == "never":
         return Sharing(expected, 0, 0.0)
     if not is_counted(scheme, place):
         return Sharing(expected, None, None)
@@ -53,14 +53,14 @@ def sharing(scheme: Scheme, place: int, *, counts: npt.NDArray[np.int64] | None 
 def is_counted(scheme: Scheme, place: int) -> bool:
     """Say whether the rows of each id of a vocabulary must be looked at to know which ids share them."""
     size = scheme.vocabularies[place].num_ids
-    return scheme.ids_merge == "by_hashing" and size is not None and size <= MOST_IDS
+    return scheme.id_collisions == "by_hashing" and size is not None and size <= MOST_IDS
 
 
 def expected_sharing(scheme: Scheme, place: int) -> float | None:
     """Return how many ids of a vocabulary can be expected to share all of their rows with another of its ids."""
-    if scheme.vocabularies[place].num_ids is None or scheme.ids_merge == "by_training":
+    if scheme.vocabularies[place].num_ids is None or scheme.id_collisions == "by_training":
         return None
-    return 0.0 if scheme.ids_merge == "never" else scheme.expected_merged(place)
+    return 0.0 if scheme.id_collisions == "never" else scheme.expected_id_collisions(place)
 
 
 def ids_that_share(scheme: Scheme, place: int) -> npt.NDArray[np.bool_]:
@@ -78,7 +78,7 @@ def ids_that_share(scheme: Scheme, place: int) -> npt.NDArray[np.bool_]:
 
 def _keys(scheme: Scheme, place: int, id_V: Tensor) -> Tensor:
     """Return an int64 for each id that is equal for equal rows, and else never by any chance that matters."""
-    row_KV = scheme.places(id_V, place)
+    row_KV = scheme.lookup_positions(id_V, place)
     key_V = row_KV[0]
     for row_V in row_KV[1:]:
         key_V = mix64(key_V) ^ row_V

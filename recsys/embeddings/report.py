@@ -141,7 +141,7 @@ def _candidate(resolved: ResolvedConfig, table: ResolvedTable, vocabularies: Seq
     except UnreachableError as error:
         return Candidate(name, "", {}, None, "cannot be made smaller", error.floor)
     with torch.device("meta"):
-        schemes = kind.parts(table.name, vocabularies, table.dim, spec)
+        schemes = kind.build(table.name, vocabularies, table.dim, spec)
     known = [
         (part, place) for part in schemes for place, vocabulary in enumerate(part.vocabularies) if vocabulary.num_ids
     ]

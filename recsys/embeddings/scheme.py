@@ -28,28 +28,28 @@ __all__ = [
     "Phase",
     "PhysicalTable",
     "Scheme",
-    "Settings",
+    "Sizes",
     "StepPlace",
     "bytes_by_phase",
     "tensor_bytes",
 ]
 
 Phase = Literal["training", "checkpoint", "serving"]
-Merging = Literal["never", "by_hashing", "by_training"]
+CollisionCause = Literal["never", "by_hashing", "by_training"]
 
 ROW_STATE = {"rowwise_adagrad": (1, 0), "adagrad": (0, 1), "sgd": (0, 0), "adam": (0, 2)}
-"""State of the sparse optimiser in floats: (for each row, for each weight)."""
+"""State of the sparse optimizer in floats: (for each row, for each weight)."""
 DENSE_STATE = {"adam": 2, "adamw": 2, "adagrad": 1, "sgd": 0}
-"""State of the dense optimiser in floats for each parameter."""
+"""State of the dense optimizer in floats for each parameter."""
 
 
 class Init(NamedTuple):
-    """How fresh rows are drawn."""
+    """The distribution from which new rows are drawn."""
 
     kind: Literal["normal", "far_normal"] = "normal"
     """far_normal: a normal distribution without its middle, for factors that are multiplied."""
     std: float = 0.01
-    """Small enough that unseen rows say nothing (AutoInt's code)."""
+    """Standard deviation; small enough that rows of unseen ids change no score (as in AutoInt's code)."""
     mean: float = 0.0
 
     def __call__(self, weight: Tensor, generator: torch.Generator | None = None) -> None:
@@ -101,7 +101,7 @@ class StepPlace(NamedTuple):
     """Steps the stage may have at most."""
 
 
-Settings = Sequence[int] | Sequence[float]
+Sizes = Sequence[int] | Sequence[float]
 
 
 class Scheme(nn.Module, ABC):
@@ -111,17 +111,18 @@ class Scheme(nn.Module, ABC):
         name: unique in the model; physical tables are named after it.
         vocabularies: the vocabularies it holds, in order.
         dim: width of the embedding, in floats.
-        spec: the table's section of the configuration, its knob set.
+        spec: the table's section of the configuration, with its size parameter set.
     """
 
     sums_bags: bool = False
-    """`combine` commutes with summing, so the kernel may sum the rows of a bag before it; known once it is built."""
+    """Whether `combine` commutes with summing, so that the kernel may sum the rows of a bag before it. A scheme whose
+    answer depends on its section sets it in its constructor."""
     section: ClassVar[type[TableSection]] = CustomTable
     """The section of its tables, which states what others must know of the scheme: stages, open vocabularies, ..."""
-    ids_merge: ClassVar[Merging] = "by_hashing"
-    """Whether, and by what, two ids of a vocabulary come to have one embedding."""
+    id_collisions: ClassVar[CollisionCause] = "by_hashing"
+    """How two ids of a vocabulary may come to have one embedding: never, by chance of a hash, or through training."""
     ends_stage_early: ClassVar[bool] = False
-    """A stage before the last also ends when early stopping would end it, and the next goes on from its best epoch."""
+    """Whether a stage before the last also ends when early stopping would end it; the next starts at its best epoch."""
 
     def __init__(self, name: str, vocabularies: Sequence[FeatureVocabulary], dim: int, spec: TableSection) -> None:
         super().__init__()
@@ -130,35 +131,45 @@ class Scheme(nn.Module, ABC):
         self.dim = dim
         self.spec = spec
 
-    # --- size: how a budget becomes the knob of the configuration -------------------------------------------------
+    # --- size: how a budget becomes the size parameter ------------------------------------------------------------
 
     @classmethod
-    def parts(
+    def build(
         cls, name: str, vocabularies: Sequence[FeatureVocabulary], dim: int, spec: TableSection
     ) -> "list[Scheme]":
-        """Return the schemes that together store a table: one, or one a feature, or plain ones beside it."""
+        """Build the schemes that together store a table.
+
+        By default one stores all of it. A scheme may return one for each feature, or full tables beside it for features
+        whose compressed form would not be smaller.
+        """
         return [cls(name, vocabularies, dim, spec)]
 
     @classmethod
-    def settings(cls, vocabularies: Sequence[FeatureVocabulary], dim: int, spec: TableSection) -> Settings:
-        """Return the values that the knob can take, from the largest table to the smallest."""
-        raise NotImplementedError(f"{cls.__name__} has no knob")
+    def size_candidates(cls, vocabularies: Sequence[FeatureVocabulary], dim: int, spec: TableSection) -> Sizes:
+        """Return the values that the size parameter can take, from the largest table to the smallest.
+
+        A budget is the first of them whose `size_for` keeps to it, found by bisection.
+        """
+        raise NotImplementedError(f"{cls.__name__} has no size parameter")
 
     @classmethod
-    def cost(cls, vocabularies: Sequence[FeatureVocabulary], dim: int, spec: TableSection) -> int:
-        """Return the bytes that a budget is compared with: those of the serving form."""
+    def size_for(cls, vocabularies: Sequence[FeatureVocabulary], dim: int, spec: TableSection) -> int:
+        """Return the size of a table in bytes, which a budget is compared with: that of the serving form."""
         with torch.device("meta"):
-            return sum(part.serving_bytes() for part in cls.parts("cost", vocabularies, dim, spec))
+            return sum(part.serving_bytes() for part in cls.build("cost", vocabularies, dim, spec))
 
     # --- lookup ---------------------------------------------------------------------------------------------------
 
     @abstractmethod
     def tables(self, feature_index: int) -> list[PhysicalTable]:
-        """Return the table of each physical lookup of a vocabulary; K entries, repeated names are one table."""
+        """Return the physical table that each of the K lookups of a feature reads; a repeated name is one table."""
 
     @abstractmethod
     def remap(self, id_V: Tensor, feature_index: int) -> Tensor:
-        """Map int64 ids (V,) of a vocabulary to row indices (K, V) of `tables(feature_index)`."""
+        """Map int64 ids (V,) of a feature to row indices (K, V) of `tables(feature_index)`.
+
+        It is called in the reader's thread and again by the exported graph: TorchScript compiles it.
+        """
 
     def combine(self, rows: list[Tensor], id_V: Tensor, feature_index: int) -> Tensor:  # noqa: ARG002
         """Join the K looked-up rows (V, dim_k) of each id to an embedding (V, D). By default: concatenate.
@@ -167,15 +178,15 @@ class Scheme(nn.Module, ABC):
         """
         return rows[0] if len(rows) == 1 else torch.cat(rows, dim=1)
 
-    def width(self, feature_index: int) -> int:  # noqa: ARG002
-        """Return D, the width of a feature's embedding."""
-        return self.dim
+    def width(self, feature_index: int) -> int:
+        """Return D, the width of a feature's embedding, as the section states it."""
+        return self.spec.embedding_dim(self.vocabularies[feature_index].name, self.dim)
 
-    def places(self, id_V: Tensor, feature_index: int) -> Tensor:
-        """Return where ids are read, (K, V), if ids merge by hashing: equal columns are one embedding."""
+    def lookup_positions(self, id_V: Tensor, feature_index: int) -> Tensor:
+        """Return where ids are read, (K, V), if ids collide by hashing: equal columns are one embedding."""
         return self.remap(id_V, feature_index)
 
-    def expected_merged(self, feature_index: int) -> float:
+    def expected_id_collisions(self, feature_index: int) -> float:
         """Return how many ids of a vocabulary collide in all of their rows, on average over hash functions."""
         log_places = sum(math.log(table.rows) for table in self.tables(feature_index))
         return expected_collisions(self.vocabularies[feature_index].size, log_places)
@@ -183,14 +194,14 @@ class Scheme(nn.Module, ABC):
     # --- training -------------------------------------------------------------------------------------------------
 
     def use_optimizer(self, optimizer: SparseOptimizer) -> None:
-        """Take the sparse optimiser, if the scheme updates rows of its own."""
+        """Take the settings of the sparse optimizer, if the scheme updates rows of its own."""
 
     def lr_buffers(self) -> list[Tensor]:
         """Return the buffers () with the learning rates of the scheme's own rows; the caller changes them in place."""
         return []
 
     def pop_aux_loss(self) -> Tensor | None:
-        """Return and forget the scheme's own part () of the loss of the last forward pass.
+        """Return the auxiliary loss () of the last forward pass, which is forgotten; None if the scheme has none.
 
         With several ranks it is this rank's part times their number, by which the sum of their gradients is divided.
         """
@@ -274,7 +285,7 @@ class Scheme(nn.Module, ABC):
         return PhysicalTable(physical_name(self.name, suffix), rows, dim, init or Init())
 
     @classmethod
-    def alone(cls, name: str, vocabulary: FeatureVocabulary, dim: int, spec: TableSection) -> Self:
+    def for_feature(cls, name: str, vocabulary: FeatureVocabulary, dim: int, spec: TableSection) -> Self:
         """Return the scheme of one vocabulary of a table whose vocabularies are stored apart."""
         return cls(f"{name}/{vocabulary.name}", [vocabulary], dim, spec)
 

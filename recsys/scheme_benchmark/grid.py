@@ -3,8 +3,9 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from recsys.config import Config, FractionSplit, Table, TimeSplit, resolve
+from recsys.config import Config, FractionSplit, TimeSplit, resolve
 from recsys.config.budget import budget_bytes
+from recsys.config.schemes import TableSection
 from recsys.data.prepared import Prepared
 from recsys.embeddings import FeatureVocabulary
 from recsys.embeddings.build import UnreachableError, full_bytes, solve
@@ -23,7 +24,7 @@ class Cell:
     """One training."""
 
     variant: str
-    spec: Table
+    spec: TableSection
     """The section of the table, its budget solved."""
     seed: int
 
@@ -58,7 +59,7 @@ class Entry:
     """As it is shown; None for the full table, which is held against all of them."""
     allowed: int | None
     """Bytes of the budget."""
-    spec: Table | None = None
+    spec: TableSection | None = None
     """None where the budget cannot be reached."""
     reason: str = ""
     """Why it cannot."""
@@ -145,7 +146,7 @@ def _entry(
     return Entry(variant=variant.name, budget=shown, allowed=allowed, reason=reason)
 
 
-def _solved(base: Config, vocabularies: Sequence[FeatureVocabulary], spec: Table) -> Table:
+def _solved(base: Config, vocabularies: Sequence[FeatureVocabulary], spec: TableSection) -> TableSection:
     """Return the section with its knob in the place of its budget."""
     is_open = next((vocabulary.name for vocabulary in vocabularies if vocabulary.num_ids is None), None)
     if is_open is not None and not spec.takes_open:

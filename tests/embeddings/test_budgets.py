@@ -76,7 +76,7 @@ def planned(case: str, sizes: list[int], **keys: Any) -> ResolvedTable:
 
 
 def cost(table: ResolvedTable, sizes: list[int], spec: Any) -> int:
-    return scheme_class(table.spec).cost(vocabularies(sizes), DIM, spec)
+    return scheme_class(table.spec).size_for(vocabularies(sizes), DIM, spec)
 
 
 def filled(part: Scheme) -> dict[str, torch.Tensor]:
@@ -104,7 +104,7 @@ def test_check_01_the_solved_size_keeps_to_the_budget_and_the_next_larger_one_do
     assert seconds < 5
     if spec.size_param is None:
         return
-    settings = scheme_class(table.spec).settings(vocabularies(sizes), DIM, spec)
+    settings = scheme_class(table.spec).size_candidates(vocabularies(sizes), DIM, spec)
     knob, sign = getattr(spec, spec.size_param), 1 if settings[0] < settings[-1] else -1
     place = bisect_left(settings, sign * knob, key=lambda setting: sign * setting)
     assert settings[place] == knob
@@ -132,14 +132,14 @@ def test_check_01_golden_divisors(data: str, budget: float, divisor: int, rows: 
     spec: Any = solve(table, vocabularies(sizes))
     assert spec.divisor == divisor
     assert cost(table, sizes, spec) == 4 * DIM * rows
-    assert sum(isinstance(part, Qr) for part in Qr.parts("t", vocabularies(sizes), DIM, spec)) == num_compressed
+    assert sum(isinstance(part, Qr) for part in Qr.build("t", vocabularies(sizes), DIM, spec)) == num_compressed
 
 
 @pytest.mark.parametrize(("data", "divisor", "rows"), [("criteo", 1557, 46_673), ("avazu", 1151, 17_909)])
 def test_check_01_golden_cheapest_divisors(data: str, divisor: int, rows: int) -> None:
     sizes = FIELDS[data]
     table = planned("qr", sizes, budget=0.5, per_feature=True)
-    assert Qr.settings(vocabularies(sizes), DIM, table.spec)[-1] == divisor
+    assert Qr.size_candidates(vocabularies(sizes), DIM, table.spec)[-1] == divisor
     assert cost(table, sizes, table.spec.model_copy(update={"divisor": divisor, "budget": None})) == 4 * DIM * rows
 
 
@@ -169,7 +169,7 @@ def test_check_01_golden_ranks(data: str, rank: int, floats: int, num_compressed
     table = planned("tt_rec", sizes, rank=rank)
     assert cost(table, sizes, table.spec) == 4 * floats
     assert (
-        sum(isinstance(part, TtRec) for part in TtRec.parts("t", vocabularies(sizes), DIM, table.spec))
+        sum(isinstance(part, TtRec) for part in TtRec.build("t", vocabularies(sizes), DIM, table.spec))
         == num_compressed
     )
 
@@ -335,5 +335,5 @@ def test_divisors_are_the_smallest_that_do() -> None:
 
 def test_adaptemb_settings_leave_rows_beside_the_hot_ones() -> None:
     table = planned("adaptemb", CRITEO, budget=0.5, hot=0.1)
-    settings = AdaptEmb.settings(vocabularies(CRITEO), DIM, table.spec)
+    settings = AdaptEmb.size_candidates(vocabularies(CRITEO), DIM, table.spec)
     assert (settings[0], settings[-1]) == (1.0, 0.1001)

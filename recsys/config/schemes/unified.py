@@ -42,7 +42,11 @@ class UnifiedTable(SizedTable):
             yield ("probes",), f"must divide dim ({dim}) into rows of a multiple of 4 floats, got {self.probes}"
 
     def embedding_dim(self, feature: str, dim: int) -> int:
-        return dim * (self.lookups if isinstance(self.lookups, int) else self.lookups.get(feature, 1))
+        return dim * self.num_lookups(feature)
+
+    def num_lookups(self, feature: str) -> int:
+        """Return how many rows of width `dim` make one embedding of a feature."""
+        return self.lookups if isinstance(self.lookups, int) else self.lookups.get(feature, 1)
 
     def named_features(self) -> Iterator[tuple[KeyPath, str]]:
         if isinstance(self.lookups, dict):

@@ -12,10 +12,11 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from recsys.config.tables import AdaptEmbTable, Table
+from recsys.config.schemes import TableSection
+from recsys.config.schemes.adaptemb import AdaptEmbTable
 from recsys.embeddings.hashing import modulo_collisions
-from recsys.embeddings.scheme import FeatureVocabulary, PhysicalTable, Scheme, Settings
-from recsys.embeddings.schemes.per_feature import separate
+from recsys.embeddings.scheme import FeatureVocabulary, PhysicalTable, Scheme, Sizes
+from recsys.embeddings.schemes.per_feature import per_feature
 
 __all__ = ["AdaptEmb"]
 
@@ -28,7 +29,8 @@ class AdaptEmb(Scheme):
 
     DIFF: needs no map from ids to rows, which would cost a word for each id: ids are in the order of their frequency.
     Only where they are not, as in listed vocabularies, the ranks are stored, and counted. Without `hot`, half of the
-    rows are for frequent ids. Vocabularies whose table would not be smaller are plain.
+    rows are for frequent ids. Vocabularies whose table would not be smaller have a full
+    table.
 
     Example:
         >>> spec = AdaptEmbTable(features=("item",), scheme="adaptemb", rate=0.1, hot=0.05)
@@ -37,10 +39,11 @@ class AdaptEmb(Scheme):
         (10, [[0, 4, 5, 9, 5, 9]])
     """
 
+    section = AdaptEmbTable
     sums_bags = True
     ranks: Tensor | None
 
-    def __init__(self, name: str, vocabularies: Sequence[FeatureVocabulary], dim: int, spec: Table) -> None:
+    def __init__(self, name: str, vocabularies: Sequence[FeatureVocabulary], dim: int, spec: TableSection) -> None:
         assert isinstance(spec, AdaptEmbTable)
         assert spec.rate is not None
         (vocabulary,) = vocabularies
@@ -51,11 +54,11 @@ class AdaptEmb(Scheme):
         self.register_buffer("ranks", None if vocabulary.ranks is None else vocabulary.ranks.to(torch.int32))
 
     @classmethod
-    def parts(cls, name: str, vocabularies: Sequence[FeatureVocabulary], dim: int, spec: Table) -> list[Scheme]:
-        return separate(cls, name, vocabularies, dim, spec)
+    def build(cls, name: str, vocabularies: Sequence[FeatureVocabulary], dim: int, spec: TableSection) -> list[Scheme]:
+        return per_feature(cls, name, vocabularies, dim, spec)
 
     @classmethod
-    def settings(cls, vocabularies: Sequence[FeatureVocabulary], dim: int, spec: Table) -> Settings:  # noqa: ARG003
+    def size_candidates(cls, vocabularies: Sequence[FeatureVocabulary], dim: int, spec: TableSection) -> Sizes:  # noqa: ARG003
         """Return the rates of four digits above `hot`."""
         assert isinstance(spec, AdaptEmbTable)
         rates = [digits / 10 ** (4 + decade) for decade in range(DECADES) for digits in range(9999, 999, -1)]
@@ -64,7 +67,7 @@ class AdaptEmb(Scheme):
     def tables(self, feature_index: int) -> list[PhysicalTable]:  # noqa: ARG002
         return [self.table("", self.rows, self.dim)]
 
-    def expected_merged(self, feature_index: int) -> float:
+    def expected_id_collisions(self, feature_index: int) -> float:
         return modulo_collisions(self.vocabularies[feature_index].size - self.num_hot, self.rows - self.num_hot)
 
     def remap(self, id_V: Tensor, feature_index: int) -> Tensor:  # noqa: ARG002

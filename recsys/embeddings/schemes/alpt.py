@@ -18,7 +18,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from recsys.config import SparseOptimizer
-from recsys.config.tables import AlptTable, Table
+from recsys.config.schemes import TableSection
+from recsys.config.schemes.alpt import AlptTable
 from recsys.embeddings.scheme import FeatureVocabulary
 from recsys.embeddings.schemes.integer_table import IntegerTable
 from recsys.embeddings.schemes.row_optimizer import RowOptimizer
@@ -53,9 +54,10 @@ class Alpt(IntegerTable):
         0.3125
     """
 
+    section = AlptTable
     scales: Tensor
 
-    def __init__(self, name: str, vocabularies: Sequence[FeatureVocabulary], dim: int, spec: Table) -> None:
+    def __init__(self, name: str, vocabularies: Sequence[FeatureVocabulary], dim: int, spec: TableSection) -> None:
         assert isinstance(spec, AlptTable)
         super().__init__(name, vocabularies, dim, spec, bits=spec.bits, scale=spec.scale)
         self.scale_lr = spec.scale_lr

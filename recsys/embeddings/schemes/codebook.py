@@ -18,9 +18,11 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
-from recsys.config.tables import DpqTable, MgqeTable, Table
-from recsys.embeddings.scheme import FeatureVocabulary, Init, PhysicalTable, Scheme, Settings
-from recsys.embeddings.schemes.per_feature import separate
+from recsys.config.schemes import TableSection
+from recsys.config.schemes.dpq import DpqTable
+from recsys.config.schemes.mgqe import MgqeTable
+from recsys.embeddings.scheme import FeatureVocabulary, Init, PhysicalTable, Scheme, Sizes
+from recsys.embeddings.schemes.per_feature import per_feature
 from recsys.errors import ConfigError
 from recsys.ranks import current_world, sum_over_ranks
 
@@ -38,7 +40,7 @@ class Quantized(Scheme):
         cold_choices: centroids among which the others choose, the first ones.
     """
 
-    ids_merge = "by_training"
+    id_collisions = "by_training"
     rank: Tensor  # (ids,) int32, or (0,) where ids are in the order of frequency
 
     def __init__(
@@ -46,7 +48,7 @@ class Quantized(Scheme):
         name: str,
         vocabularies: Sequence[FeatureVocabulary],
         dim: int,
-        spec: Table,
+        spec: TableSection,
         *,
         num_hot: int,
         cold_choices: int,
@@ -66,14 +68,14 @@ class Quantized(Scheme):
         self._loss: Tensor | None = None
 
     @classmethod
-    def parts(cls, name: str, vocabularies: Sequence[FeatureVocabulary], dim: int, spec: Table) -> list[Scheme]:
+    def build(cls, name: str, vocabularies: Sequence[FeatureVocabulary], dim: int, spec: TableSection) -> list[Scheme]:
         assert isinstance(spec, DpqTable | MgqeTable)
         if dim % (spec.parts or dim):
             raise ConfigError(f"tables.{name}.parts: must divide the table's dim, {dim}, got {spec.parts}")
-        return separate(cls, name, vocabularies, dim, spec)
+        return per_feature(cls, name, vocabularies, dim, spec)
 
     @classmethod
-    def settings(cls, vocabularies: Sequence[FeatureVocabulary], dim: int, spec: Table) -> Settings:  # noqa: ARG003
+    def size_candidates(cls, vocabularies: Sequence[FeatureVocabulary], dim: int, spec: TableSection) -> Sizes:  # noqa: ARG003
         return [parts for parts in range(dim, 0, -1) if dim % parts == 0]
 
     def tables(self, feature_index: int) -> list[PhysicalTable]:  # noqa: ARG002

@@ -13,8 +13,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from recsys.config.tables import DedupTable, Table
-from recsys.embeddings.scheme import FeatureVocabulary, PhysicalTable, Scheme, Settings
+from recsys.config.schemes import TableSection
+from recsys.config.schemes.dedup import DedupTable
+from recsys.embeddings.scheme import FeatureVocabulary, PhysicalTable, Scheme, Sizes
 from recsys.embeddings.schemes.per_feature import full_if_smaller
 
 __all__ = ["Dedup", "merge"]
@@ -39,7 +40,7 @@ class Dedup(Scheme):
     100 of them. A block is compared float by float only with the nearest of its candidates.
 
     Example:
-        >>> from recsys.config.tables import DedupTable
+        >>> from recsys.config.schemes.dedup import DedupTable
         >>> spec = DedupTable(features=("item",), scheme="dedup", blocks=1, block_rows=5)
         >>> table = Dedup("t", [FeatureVocabulary("item", 10)], 4, spec)
         >>> table.next_stage({"t_table": torch.ones(10, 4)})
@@ -47,14 +48,15 @@ class Dedup(Scheme):
         ([0, 0], [[0, 2]])
     """
 
+    section = DedupTable
     sums_bags = True
-    ids_merge = "by_training"
+    id_collisions = "by_training"
     ends_stage_early = True
 
     block_map: Tensor
     """(B,) int32: the block whose rows a block has; itself while nothing is merged."""
 
-    def __init__(self, name: str, vocabularies: Sequence[FeatureVocabulary], dim: int, spec: Table) -> None:
+    def __init__(self, name: str, vocabularies: Sequence[FeatureVocabulary], dim: int, spec: TableSection) -> None:
         super().__init__(name, vocabularies, dim, spec)
         assert isinstance(spec, DedupTable)
         assert spec.blocks is not None
@@ -68,11 +70,11 @@ class Dedup(Scheme):
         self.register_buffer("block_map", torch.arange(num_blocks, dtype=torch.int32))
 
     @classmethod
-    def parts(cls, name: str, vocabularies: Sequence[FeatureVocabulary], dim: int, spec: Table) -> list[Scheme]:
+    def build(cls, name: str, vocabularies: Sequence[FeatureVocabulary], dim: int, spec: TableSection) -> list[Scheme]:
         return [full_if_smaller(cls(name, vocabularies, dim, spec))]
 
     @classmethod
-    def settings(cls, vocabularies: Sequence[FeatureVocabulary], dim: int, spec: Table) -> Settings:  # noqa: ARG003
+    def size_candidates(cls, vocabularies: Sequence[FeatureVocabulary], dim: int, spec: TableSection) -> Sizes:  # noqa: ARG003
         assert isinstance(spec, DedupTable)
         num_rows = sum(vocabulary.size for vocabulary in vocabularies)
         return range(math.ceil(num_rows / rows_of_block(num_rows, spec)), 0, -1)

@@ -13,8 +13,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from recsys.config.tables import DeepLightTable, Table
-from recsys.embeddings.scheme import FeatureVocabulary, Scheme, Settings, StepPlace
+from recsys.config.schemes import TableSection
+from recsys.config.schemes.deeplight import DeepLightTable
+from recsys.embeddings.scheme import FeatureVocabulary, Scheme, Sizes, StepPlace
 from recsys.embeddings.schemes.full import Full
 from recsys.embeddings.schemes.per_feature import full_if_smaller
 from recsys.errors import ConfigError
@@ -43,7 +44,7 @@ class DeepLight(Full):
     the first stage. Exactly round(density * N) weights are served, zeros among them if there are fewer others.
 
     Example:
-        >>> from recsys.config.tables import DeepLightTable
+        >>> from recsys.config.schemes.deeplight import DeepLightTable
         >>> spec = DeepLightTable(features=("item",), scheme="deeplight", density=0.25)
         >>> table = DeepLight("t", [FeatureVocabulary("item", 3)], 4, spec)
         >>> weights = {"t_table": torch.arange(12.0).view(3, 4)}
@@ -53,11 +54,11 @@ class DeepLight(Full):
         ([0.0, 9.0, 10.0, 11.0], 36)
     """
 
-    ids_merge = "by_training"
+    id_collisions = "by_training"
 
     is_last_stage: Tensor
 
-    def __init__(self, name: str, vocabularies: Sequence[FeatureVocabulary], dim: int, spec: Table) -> None:
+    def __init__(self, name: str, vocabularies: Sequence[FeatureVocabulary], dim: int, spec: TableSection) -> None:
         super().__init__(name, vocabularies, dim, spec)
         assert isinstance(spec, DeepLightTable)
         assert spec.density is not None
@@ -69,11 +70,11 @@ class DeepLight(Full):
         self.register_buffer("is_last_stage", torch.zeros((), dtype=torch.bool))
 
     @classmethod
-    def parts(cls, name: str, vocabularies: Sequence[FeatureVocabulary], dim: int, spec: Table) -> list[Scheme]:
+    def build(cls, name: str, vocabularies: Sequence[FeatureVocabulary], dim: int, spec: TableSection) -> list[Scheme]:
         return [full_if_smaller(cls(name, vocabularies, dim, spec))]
 
     @classmethod
-    def settings(cls, vocabularies: Sequence[FeatureVocabulary], dim: int, spec: Table) -> Settings:  # noqa: ARG003
+    def size_candidates(cls, vocabularies: Sequence[FeatureVocabulary], dim: int, spec: TableSection) -> Sizes:  # noqa: ARG003
         return Densities(dim * sum(vocabulary.size for vocabulary in vocabularies))
 
     def share_of_zeros(self, place: StepPlace) -> float:

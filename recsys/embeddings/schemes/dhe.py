@@ -20,10 +20,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from recsys.config.tables import DheTable, Table
+from recsys.config.schemes import TableSection
+from recsys.config.schemes.dhe import DheTable
 from recsys.embeddings.hashing import mix64, name_salt, salted
-from recsys.embeddings.scheme import FeatureVocabulary, PhysicalTable, Scheme, Settings
-from recsys.embeddings.schemes.per_feature import plain
+from recsys.embeddings.scheme import FeatureVocabulary, PhysicalTable, Scheme, Sizes
+from recsys.embeddings.schemes.per_feature import full_table
 from recsys.ranks import all_gather_rows, current_world
 from recsys.ranks.batch_norm import BatchNorm
 
@@ -60,18 +61,19 @@ def encode(id_U: Tensor, salt: int, num_hashes: int) -> Tensor:
 
 
 class Dhe(Scheme):
-    """An MLP for each feature; features whose MLP would not be smaller keep plain rows.
+    """An MLP for each feature; features whose MLP would not be smaller have a full table.
 
     Example:
-        >>> from recsys.config.tables import DheTable
+        >>> from recsys.config.schemes.dhe import DheTable
         >>> spec = DheTable(features=("item",), scheme="dhe", width=32, hashes=64)
         >>> Dhe("t", [FeatureVocabulary("item", None)], 4, spec).combine([], torch.tensor([7, 8, 7]), 0).shape
         torch.Size([3, 4])
     """
 
-    ids_merge = "by_training"
+    section = DheTable
+    id_collisions = "by_training"
 
-    def __init__(self, name: str, vocabularies: Sequence[FeatureVocabulary], dim: int, spec: Table) -> None:
+    def __init__(self, name: str, vocabularies: Sequence[FeatureVocabulary], dim: int, spec: TableSection) -> None:
         super().__init__(name, vocabularies, dim, spec)
         assert isinstance(spec, DheTable)
         assert spec.width is not None
@@ -92,21 +94,21 @@ class Dhe(Scheme):
         nn.init.zeros_(self.out.bias)
 
     @classmethod
-    def parts(cls, name: str, vocabularies: Sequence[FeatureVocabulary], dim: int, spec: Table) -> list[Scheme]:
+    def build(cls, name: str, vocabularies: Sequence[FeatureVocabulary], dim: int, spec: TableSection) -> list[Scheme]:
         """Compare sizes before an MLP is made: it may be far larger than the table of a small feature."""
         return [
-            cls.alone(name, vocabulary, dim, spec)
+            cls.for_feature(name, vocabulary, dim, spec)
             if vocabulary.num_ids is None or counted_floats(dim, spec) < dim * vocabulary.num_ids
-            else plain(f"{name}/{vocabulary.name}", [vocabulary], dim, spec)
+            else full_table(f"{name}/{vocabulary.name}", [vocabulary], dim, spec)
             for vocabulary in vocabularies
         ]
 
     @classmethod
-    def settings(cls, vocabularies: Sequence[FeatureVocabulary], dim: int, spec: Table) -> Settings:  # noqa: ARG003
+    def size_candidates(cls, vocabularies: Sequence[FeatureVocabulary], dim: int, spec: TableSection) -> Sizes:  # noqa: ARG003
         return range(MOST_UNITS, 0, -1)
 
     @classmethod
-    def cost(cls, vocabularies: Sequence[FeatureVocabulary], dim: int, spec: Table) -> int:
+    def size_for(cls, vocabularies: Sequence[FeatureVocabulary], dim: int, spec: TableSection) -> int:
         """Count as the survey does, batch normalisations included, so that budgets give its widths."""
         counted = counted_floats(dim, spec)
         sizes = [counted if m.num_ids is None else min(counted, dim * m.num_ids) for m in vocabularies]
@@ -199,7 +201,7 @@ def folded_floats(dim: int, spec: DheTable) -> int:
     return (spec.hashes + 1) * width + (spec.layers - 1) * (width + 1) * width + (width + 1) * dim
 
 
-def counted_floats(dim: int, spec: Table) -> int:
+def counted_floats(dim: int, spec: TableSection) -> int:
     """Return the survey's count for one feature: (k+1)w + 4w(w+1) + (d+1)w + 10w.
 
     It is more than the serving form has, but for a hidden layer that is far narrower than the embedding.

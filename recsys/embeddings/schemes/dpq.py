@@ -6,7 +6,8 @@ DPQ-VQ, with a codebook for each part.
 
 from collections.abc import Sequence
 
-from recsys.config.tables import DpqTable, Table
+from recsys.config.schemes import TableSection
+from recsys.config.schemes.dpq import DpqTable
 from recsys.embeddings.scheme import FeatureVocabulary
 from recsys.embeddings.schemes.codebook import Quantized
 
@@ -22,6 +23,8 @@ class Dpq(Quantized):
         2512
     """
 
-    def __init__(self, name: str, vocabularies: Sequence[FeatureVocabulary], dim: int, spec: Table) -> None:
+    section = DpqTable
+
+    def __init__(self, name: str, vocabularies: Sequence[FeatureVocabulary], dim: int, spec: TableSection) -> None:
         assert isinstance(spec, DpqTable)
         super().__init__(name, vocabularies, dim, spec, num_hot=vocabularies[0].size, cold_choices=spec.choices)

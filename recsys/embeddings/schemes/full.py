@@ -5,8 +5,9 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from recsys.config.tables import Table
-from recsys.embeddings.scheme import FeatureVocabulary, Merging, PhysicalTable, Scheme
+from recsys.config.schemes import TableSection
+from recsys.config.schemes.full import FullTable
+from recsys.embeddings.scheme import CollisionCause, FeatureVocabulary, PhysicalTable, Scheme
 
 __all__ = ["Full"]
 
@@ -23,10 +24,11 @@ class Full(Scheme):
         [[10, 14]]
     """
 
+    section = FullTable
     sums_bags = True
-    ids_merge: ClassVar[Merging] = "never"
+    id_collisions: ClassVar[CollisionCause] = "never"
 
-    def __init__(self, name: str, vocabularies: Sequence[FeatureVocabulary], dim: int, spec: Table) -> None:
+    def __init__(self, name: str, vocabularies: Sequence[FeatureVocabulary], dim: int, spec: TableSection) -> None:
         super().__init__(name, vocabularies, dim, spec)
         self.first_rows = [0]
         for vocabulary in vocabularies:

@@ -8,16 +8,17 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from recsys.config.tables import HashTable, Table
+from recsys.config.schemes import TableSection
+from recsys.config.schemes.hash import HashTable
 from recsys.embeddings.hashing import modulo_collisions, name_salt, salted
-from recsys.embeddings.scheme import FeatureVocabulary, PhysicalTable, Scheme, Settings
-from recsys.embeddings.schemes.per_feature import separate, shares
+from recsys.embeddings.scheme import FeatureVocabulary, PhysicalTable, Scheme, Sizes
+from recsys.embeddings.schemes.per_feature import per_feature, proportional_sizes
 
 __all__ = ["Hash"]
 
 
 class Hash(Scheme):
-    """`rows` rows for all vocabularies together, or dealt to them in proportion to their sizes (`separate`).
+    """`rows` rows for all vocabularies together, or dealt to them in proportion to their sizes (`per_feature`).
 
     Ids of a vocabulary are dense, so `id mod rows` spreads them evenly, a frequent id with rare ones; keys of an open
     vocabulary are scrambled under the feature's name first, since raw integers are often multiples of each other.
@@ -30,9 +31,10 @@ class Hash(Scheme):
         [[7, 7, 8]]
     """
 
+    section = HashTable
     sums_bags = True
 
-    def __init__(self, name: str, vocabularies: Sequence[FeatureVocabulary], dim: int, spec: Table) -> None:
+    def __init__(self, name: str, vocabularies: Sequence[FeatureVocabulary], dim: int, spec: TableSection) -> None:
         super().__init__(name, vocabularies, dim, spec)
         assert isinstance(spec, HashTable)
         assert spec.rows is not None
@@ -44,22 +46,22 @@ class Hash(Scheme):
             self.first_ids.append(self.first_ids[-1] + (vocabulary.num_ids or 0))
 
     @classmethod
-    def parts(cls, name: str, vocabularies: Sequence[FeatureVocabulary], dim: int, spec: Table) -> list[Scheme]:
+    def build(cls, name: str, vocabularies: Sequence[FeatureVocabulary], dim: int, spec: TableSection) -> list[Scheme]:
         assert isinstance(spec, HashTable)
         if not spec.per_feature:
-            return super().parts(name, vocabularies, dim, spec)
-        return separate(cls, name, vocabularies, dim, spec, sizes=shares(spec.rows or 0, vocabularies))
+            return super().build(name, vocabularies, dim, spec)
+        return per_feature(cls, name, vocabularies, dim, spec, sizes=proportional_sizes(spec.rows or 0, vocabularies))
 
     @classmethod
-    def settings(cls, vocabularies: Sequence[FeatureVocabulary], dim: int, spec: Table) -> Settings:  # noqa: ARG003
+    def size_candidates(cls, vocabularies: Sequence[FeatureVocabulary], dim: int, spec: TableSection) -> Sizes:  # noqa: ARG003
         return range(most_rows(vocabularies), 0, -1)
 
     def tables(self, feature_index: int) -> list[PhysicalTable]:  # noqa: ARG002
         return [self.table("", self.rows, self.dim)]
 
-    def expected_merged(self, feature_index: int) -> float:
+    def expected_id_collisions(self, feature_index: int) -> float:
         if self.is_scrambled[feature_index]:
-            return super().expected_merged(feature_index)
+            return super().expected_id_collisions(feature_index)
         return modulo_collisions(self.vocabularies[feature_index].size, self.rows)
 
     def remap(self, id_V: Tensor, feature_index: int) -> Tensor:

@@ -12,7 +12,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from recsys.config.tables import Int8Table, Int16Table, Table
+from recsys.config.schemes import TableSection
+from recsys.config.schemes.int8 import Int8Table
+from recsys.config.schemes.int16 import Int16Table
 from recsys.embeddings.scheme import FeatureVocabulary
 from recsys.embeddings.schemes.integer_table import IntegerTable
 
@@ -33,7 +35,7 @@ class Integer(IntegerTable):
         (torch.int8, torch.Size([1000, 4]), 4000)
     """
 
-    def __init__(self, name: str, vocabularies: Sequence[FeatureVocabulary], dim: int, spec: Table) -> None:
+    def __init__(self, name: str, vocabularies: Sequence[FeatureVocabulary], dim: int, spec: TableSection) -> None:
         assert isinstance(spec, (Int8Table, Int16Table))
         super().__init__(name, vocabularies, dim, spec, bits=8 if isinstance(spec, Int8Table) else 16, scale=spec.scale)
         self.scale = spec.scale

@@ -22,7 +22,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from recsys.config import SparseOptimizer
-from recsys.config.tables import Table
+from recsys.config.schemes import TableSection
 from recsys.embeddings.hashing import mix64
 from recsys.embeddings.scheme import FeatureVocabulary, Init, Phase, PhysicalTable, Scheme, tensor_bytes
 from recsys.embeddings.schemes.row_optimizer import RowOptimizer
@@ -47,13 +47,20 @@ class IntegerTable(Scheme):
         scale: value of one step of the codes that are drawn at first.
     """
 
-    ids_merge = "never"
+    id_collisions = "never"
     codes: Tensor
     draws: Tensor
     """(2,) int64: a seed, and how often rows have been rounded at random; no generator of a rank's own."""
 
     def __init__(
-        self, name: str, vocabularies: Sequence[FeatureVocabulary], dim: int, spec: Table, *, bits: int, scale: float
+        self,
+        name: str,
+        vocabularies: Sequence[FeatureVocabulary],
+        dim: int,
+        spec: TableSection,
+        *,
+        bits: int,
+        scale: float,
     ) -> None:
         super().__init__(name, vocabularies, dim, spec)
         self.first_rows = [0]

@@ -13,8 +13,9 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from recsys.config.tables import MdTable, Table
-from recsys.embeddings.scheme import FeatureVocabulary, Init, PhysicalTable, Scheme, Settings
+from recsys.config.schemes import TableSection
+from recsys.config.schemes.md import MdTable
+from recsys.embeddings.scheme import FeatureVocabulary, Init, PhysicalTable, Scheme, Sizes
 from recsys.embeddings.schemes.packing import packed_tables, rows_together, unpack
 from recsys.embeddings.schemes.per_feature import full_if_smaller
 
@@ -26,14 +27,14 @@ class Md(Scheme):
 
     The widths of a table's vocabularies are D * (size / smallest size) ** -alpha, rounded to a power of two that is at
     least 1. A table of one feature is therefore never compressed. Vocabularies whose rows and projection are not
-    smaller than plain rows are plain.
+    smaller than a full table have one.
 
     DIFF: the width D is kept where the nearest power of two is beyond it, or D none itself. The matrix starts so that
     fresh vectors have the usual standard deviation.
 
     Example:
         >>> spec = MdTable(features=("user", "item"), scheme="md", alpha=0.3)
-        >>> user, item = Md.parts("t", [FeatureVocabulary("user", 100_000), FeatureVocabulary("item", 1000)], 16, spec)
+        >>> user, item = Md.build("t", [FeatureVocabulary("user", 100_000), FeatureVocabulary("item", 1000)], 16, spec)
         >>> user.tables(0)[0].dim, item.tables(0)[0].dim, user.width(0)
         (4, 16, 16)
 
@@ -45,10 +46,11 @@ class Md(Scheme):
         width: of the stored rows, in floats.
     """
 
-    ids_merge = "never"
+    section = MdTable
+    id_collisions = "never"
 
     def __init__(
-        self, name: str, vocabularies: Sequence[FeatureVocabulary], dim: int, spec: Table, *, width: int
+        self, name: str, vocabularies: Sequence[FeatureVocabulary], dim: int, spec: TableSection, *, width: int
     ) -> None:
         super().__init__(name, vocabularies, dim, spec)
         (vocabulary,) = vocabularies
@@ -60,7 +62,7 @@ class Md(Scheme):
         nn.init.normal_(self.projection, std=width**-0.5)
 
     @classmethod
-    def parts(cls, name: str, vocabularies: Sequence[FeatureVocabulary], dim: int, spec: Table) -> list[Scheme]:
+    def build(cls, name: str, vocabularies: Sequence[FeatureVocabulary], dim: int, spec: TableSection) -> list[Scheme]:
         assert isinstance(spec, MdTable)
         assert spec.alpha is not None
         widths = row_widths([vocabulary.size for vocabulary in vocabularies], dim, spec.alpha)
@@ -70,7 +72,7 @@ class Md(Scheme):
         ]
 
     @classmethod
-    def settings(cls, vocabularies: Sequence[FeatureVocabulary], dim: int, spec: Table) -> Settings:  # noqa: ARG003
+    def size_candidates(cls, vocabularies: Sequence[FeatureVocabulary], dim: int, spec: TableSection) -> Sizes:  # noqa: ARG003
         """Return the alphas, to four decimals, at which the width of a vocabulary becomes the next smaller one."""
         widths = [row_width(w, dim) for w in range(1, dim + 1)]
         edges = [w + 0.5 for w, (below, above) in enumerate(pairwise(widths), start=1) if below < above]

@@ -7,7 +7,8 @@ DIFF: hot ids are the first of each feature's vocabulary, so that no flag for ea
 
 from collections.abc import Sequence
 
-from recsys.config.tables import MgqeTable, Table
+from recsys.config.schemes import TableSection
+from recsys.config.schemes.mgqe import MgqeTable
 from recsys.embeddings.scheme import FeatureVocabulary
 from recsys.embeddings.schemes.codebook import Quantized
 
@@ -23,7 +24,9 @@ class Mgqe(Quantized):
         326384
     """
 
-    def __init__(self, name: str, vocabularies: Sequence[FeatureVocabulary], dim: int, spec: Table) -> None:
+    section = MgqeTable
+
+    def __init__(self, name: str, vocabularies: Sequence[FeatureVocabulary], dim: int, spec: TableSection) -> None:
         assert isinstance(spec, MgqeTable)
         num_hot = max(1, round(spec.hot * vocabularies[0].size))  # id 0, unknown, is hot in any case
         super().__init__(name, vocabularies, dim, spec, num_hot=num_hot, cold_choices=spec.cold_choices)

@@ -11,11 +11,12 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from recsys.config.tables import MultiHashTable, Table
+from recsys.config.schemes import TableSection
+from recsys.config.schemes.multi_hash import MultiHashTable
 from recsys.embeddings.hashing import expected_collisions, mix64, name_salt
-from recsys.embeddings.scheme import FeatureVocabulary, Init, PhysicalTable, Scheme, Settings
+from recsys.embeddings.scheme import FeatureVocabulary, Init, PhysicalTable, Scheme, Sizes
 from recsys.embeddings.schemes.hash import most_rows
-from recsys.embeddings.schemes.per_feature import full_if_smaller, plain, shares, split_small
+from recsys.embeddings.schemes.per_feature import full_if_smaller, full_table, proportional_sizes, split_small
 
 __all__ = ["MultiHash"]
 
@@ -27,9 +28,9 @@ class MultiHash(Scheme):
     """The sum of `hashes` rows of one pool; weighted by an importance row of the id if there are `importance_rows`.
 
     Importance rows are hashed too, so an id may share its weights with others. They start near 1, where the weighted
-    sum is the plain one.
+    sum is that without weights.
 
-    DIFF: the pool is shared by all features, salted by name, unless `separate`. Each hash reads the id itself; the
+    DIFF: the pool is shared by all features, salted by name, unless `per_feature`. Each hash reads the id itself; the
     paper first hashes ids to the buckets of the importance table, and ids of one bucket then agree in all. The weights
     are not appended to the embedding. Weights start at 1, where the paper's code draws them near 0.
 
@@ -40,10 +41,11 @@ class MultiHash(Scheme):
         ([(100, 8), (50, 4)], torch.Size([4, 2]))
     """
 
+    section = MultiHashTable
     moduli: list[int]
     salts: list[list[int]]
 
-    def __init__(self, name: str, vocabularies: Sequence[FeatureVocabulary], dim: int, spec: Table) -> None:
+    def __init__(self, name: str, vocabularies: Sequence[FeatureVocabulary], dim: int, spec: TableSection) -> None:
         super().__init__(name, vocabularies, dim, spec)
         assert isinstance(spec, MultiHashTable)
         assert spec.rows is not None
@@ -55,21 +57,22 @@ class MultiHash(Scheme):
         ]
 
     @classmethod
-    def parts(cls, name: str, vocabularies: Sequence[FeatureVocabulary], dim: int, spec: Table) -> list[Scheme]:
+    def build(cls, name: str, vocabularies: Sequence[FeatureVocabulary], dim: int, spec: TableSection) -> list[Scheme]:
         assert isinstance(spec, MultiHashTable)
         hashed, exact = split_small(vocabularies, spec.exact_below)
         found: list[Scheme] = []
         if spec.per_feature:
-            rows, importance_rows = shares(spec.rows or 0, hashed), shares(spec.importance_rows, hashed)
+            rows = proportional_sizes(spec.rows or 0, hashed)
+            importance_rows = proportional_sizes(spec.importance_rows, hashed)
             for i, vocabulary in enumerate(hashed):
                 own = {"rows": rows[i], "importance_rows": importance_rows[i] if spec.importance_rows else 0}
-                found.append(full_if_smaller(cls.alone(name, vocabulary, dim, spec.model_copy(update=own))))
+                found.append(full_if_smaller(cls.for_feature(name, vocabulary, dim, spec.model_copy(update=own))))
         elif hashed:
-            found = super().parts(name, hashed, dim, spec)
-        return found + [plain(f"{name}/{vocabulary.name}", [vocabulary], dim, spec) for vocabulary in exact]
+            found = super().build(name, hashed, dim, spec)
+        return found + [full_table(f"{name}/{vocabulary.name}", [vocabulary], dim, spec) for vocabulary in exact]
 
     @classmethod
-    def settings(cls, vocabularies: Sequence[FeatureVocabulary], dim: int, spec: Table) -> Settings:  # noqa: ARG003
+    def size_candidates(cls, vocabularies: Sequence[FeatureVocabulary], dim: int, spec: TableSection) -> Sizes:  # noqa: ARG003
         assert isinstance(spec, MultiHashTable)
         hashed, _ = split_small(vocabularies, spec.exact_below)
         return range(max(1, most_rows(hashed)), 0, -1)
@@ -85,11 +88,11 @@ class MultiHash(Scheme):
         modulus_K = torch.tensor(self.moduli, dtype=torch.int64, device=id_V.device)
         return torch.remainder(mix64(id_V.unsqueeze(0) ^ salt_K.unsqueeze(1)), modulus_K.unsqueeze(1))
 
-    def places(self, id_V: Tensor, feature_index: int) -> Tensor:
+    def lookup_positions(self, id_V: Tensor, feature_index: int) -> Tensor:
         row_KV = self.remap(id_V, feature_index)
         return row_KV if self.importance_rows else row_KV.sort(dim=0).values  # a sum has no order
 
-    def expected_merged(self, feature_index: int) -> float:
+    def expected_id_collisions(self, feature_index: int) -> float:
         orders = 0.0 if self.importance_rows else math.lgamma(self.hashes + 1)
         log_places = sum(math.log(table.rows) for table in self.tables(feature_index)) - orders
         return expected_collisions(self.vocabularies[feature_index].size, log_places)

@@ -13,9 +13,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from recsys.config.tables import QrTable, Table
-from recsys.embeddings.scheme import FeatureVocabulary, Init, PhysicalTable, Scheme, Settings
-from recsys.embeddings.schemes.per_feature import full_if_smaller, separate
+from recsys.config.schemes import TableSection
+from recsys.config.schemes.qr import QrTable
+from recsys.embeddings.scheme import FeatureVocabulary, Init, PhysicalTable, Scheme, Sizes
+from recsys.embeddings.schemes.per_feature import full_if_smaller, per_feature
 
 __all__ = ["Qr"]
 
@@ -24,8 +25,8 @@ class Qr(Scheme):
     """Row `id // divisor` of one table times (or plus) row `id mod divisor` of another.
 
     The ids of all vocabularies lie end to end and share both tables, or each vocabulary has two of its own
-    (`separate`) under one common divisor. Vocabularies, or all of them together, whose rows would not be fewer are
-    plain.
+    (`per_feature`) under one common divisor. Vocabularies, or all of them together, whose rows would not be fewer have
+    a full table.
 
     DIFF: with both factors drawn as usual, their product would be far smaller than any other fresh row, and learn
     slowly. Here it has the usual standard deviation: quotient rows are drawn as usual, remainder rows with a standard
@@ -34,16 +35,17 @@ class Qr(Scheme):
     summands of `add` have half of the usual variance each.
 
     Example:
-        >>> from recsys.config.tables import QrTable
+        >>> from recsys.config.schemes.qr import QrTable
         >>> spec = QrTable(features=("item",), scheme="qr", divisor=10)
         >>> table = Qr("t", [FeatureVocabulary("item", 95)], 4, spec)
         >>> [t.rows for t in table.tables(0)], table.remap(torch.tensor([7, 94]), 0).tolist()
         ([10, 10], [[0, 9], [7, 4]])
     """
 
-    ids_merge = "never"
+    section = QrTable
+    id_collisions = "never"
 
-    def __init__(self, name: str, vocabularies: Sequence[FeatureVocabulary], dim: int, spec: Table) -> None:
+    def __init__(self, name: str, vocabularies: Sequence[FeatureVocabulary], dim: int, spec: TableSection) -> None:
         super().__init__(name, vocabularies, dim, spec)
         assert isinstance(spec, QrTable)
         assert spec.divisor is not None
@@ -55,14 +57,14 @@ class Qr(Scheme):
             self.first_ids.append(self.first_ids[-1] + vocabulary.size)
 
     @classmethod
-    def parts(cls, name: str, vocabularies: Sequence[FeatureVocabulary], dim: int, spec: Table) -> list[Scheme]:
+    def build(cls, name: str, vocabularies: Sequence[FeatureVocabulary], dim: int, spec: TableSection) -> list[Scheme]:
         assert isinstance(spec, QrTable)
         if spec.per_feature:
-            return separate(cls, name, vocabularies, dim, spec)
+            return per_feature(cls, name, vocabularies, dim, spec)
         return [full_if_smaller(cls(name, vocabularies, dim, spec))]
 
     @classmethod
-    def settings(cls, vocabularies: Sequence[FeatureVocabulary], dim: int, spec: Table) -> Settings:  # noqa: ARG003
+    def size_candidates(cls, vocabularies: Sequence[FeatureVocabulary], dim: int, spec: TableSection) -> Sizes:  # noqa: ARG003
         """Return the divisors of which each needs fewer rows than all smaller ones."""
         assert isinstance(spec, QrTable)
         sizes = [vocabulary.size for vocabulary in vocabularies]

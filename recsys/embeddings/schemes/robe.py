@@ -16,11 +16,12 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from recsys.config.tables import RobeTable, Table
+from recsys.config.schemes import TableSection
+from recsys.config.schemes.robe import RobeTable
 from recsys.embeddings.hashing import expected_collisions, mix64, name_salt
-from recsys.embeddings.scheme import FeatureVocabulary, PhysicalTable, Scheme, Settings
+from recsys.embeddings.scheme import FeatureVocabulary, PhysicalTable, Scheme, Sizes
 from recsys.embeddings.schemes.hash import most_rows
-from recsys.embeddings.schemes.per_feature import plain, separate, shares, split_small
+from recsys.embeddings.schemes.per_feature import full_table, per_feature, proportional_sizes, split_small
 
 __all__ = ["Robe"]
 
@@ -43,10 +44,11 @@ class Robe(Scheme):
         ([(25, 4)], torch.Size([4, 2]))
     """
 
+    section = RobeTable
     salts: list[list[int]]
     sign_salts: list[list[int]]
 
-    def __init__(self, name: str, vocabularies: Sequence[FeatureVocabulary], dim: int, spec: Table) -> None:
+    def __init__(self, name: str, vocabularies: Sequence[FeatureVocabulary], dim: int, spec: TableSection) -> None:
         super().__init__(name, vocabularies, dim, spec)
         assert isinstance(spec, RobeTable)
         assert spec.size is not None
@@ -62,19 +64,19 @@ class Robe(Scheme):
         ]
 
     @classmethod
-    def parts(cls, name: str, vocabularies: Sequence[FeatureVocabulary], dim: int, spec: Table) -> list[Scheme]:
+    def build(cls, name: str, vocabularies: Sequence[FeatureVocabulary], dim: int, spec: TableSection) -> list[Scheme]:
         assert isinstance(spec, RobeTable)
         hashed, exact = split_small(vocabularies, spec.exact_below)
         found: list[Scheme] = []
         if spec.per_feature:
-            sizes = [max(dim, size) for size in shares(spec.size or 0, hashed)]
-            found = separate(cls, name, hashed, dim, spec, sizes=sizes)
+            sizes = [max(dim, size) for size in proportional_sizes(spec.size or 0, hashed)]
+            found = per_feature(cls, name, hashed, dim, spec, sizes=sizes)
         elif hashed:
-            found = super().parts(name, hashed, dim, spec)
-        return found + [plain(f"{name}/{vocabulary.name}", [vocabulary], dim, spec) for vocabulary in exact]
+            found = super().build(name, hashed, dim, spec)
+        return found + [full_table(f"{name}/{vocabulary.name}", [vocabulary], dim, spec) for vocabulary in exact]
 
     @classmethod
-    def settings(cls, vocabularies: Sequence[FeatureVocabulary], dim: int, spec: Table) -> Settings:
+    def size_candidates(cls, vocabularies: Sequence[FeatureVocabulary], dim: int, spec: TableSection) -> Sizes:
         assert isinstance(spec, RobeTable)
         hashed, _ = split_small(vocabularies, spec.exact_below)
         return range(dim * max(1, most_rows(hashed)), dim - 1, -(spec.chunk or dim))
@@ -86,10 +88,10 @@ class Robe(Scheme):
         first_CV = torch.div(self._offsets(id_V, feature_index), self.chunk, rounding_mode="floor")
         return torch.stack([first_CV, torch.remainder(first_CV + 1, self.rows)], dim=1).flatten(0, 1)
 
-    def places(self, id_V: Tensor, feature_index: int) -> Tensor:
+    def lookup_positions(self, id_V: Tensor, feature_index: int) -> Tensor:
         return self._offsets(id_V, feature_index)  # slices of one row may begin at different floats
 
-    def expected_merged(self, feature_index: int) -> float:
+    def expected_id_collisions(self, feature_index: int) -> float:
         log_places = len(self.salts[feature_index]) * math.log(self.rows * self.chunk)
         return expected_collisions(self.vocabularies[feature_index].size, log_places)
 

@@ -11,10 +11,11 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from recsys.config.tables import Table, TtRecTable
-from recsys.embeddings.scheme import FeatureVocabulary, Init, PhysicalTable, Scheme, Settings
+from recsys.config.schemes import TableSection
+from recsys.config.schemes.tt_rec import TtRecTable
+from recsys.embeddings.scheme import FeatureVocabulary, Init, PhysicalTable, Scheme, Sizes
 from recsys.embeddings.schemes.packing import packed_tables, rows_together, unpack
-from recsys.embeddings.schemes.per_feature import separate
+from recsys.embeddings.schemes.per_feature import per_feature
 
 __all__ = ["TtRec", "width_factors", "vocabulary_factors"]
 
@@ -39,9 +40,10 @@ class TtRec(Scheme):
         ([(216, 16), (217, 128), (217, 32)], 152704)
     """
 
-    ids_merge = "never"
+    section = TtRecTable
+    id_collisions = "never"
 
-    def __init__(self, name: str, vocabularies: Sequence[FeatureVocabulary], dim: int, spec: Table) -> None:
+    def __init__(self, name: str, vocabularies: Sequence[FeatureVocabulary], dim: int, spec: TableSection) -> None:
         super().__init__(name, vocabularies, dim, spec)
         assert isinstance(spec, TtRecTable)
         assert spec.rank is not None
@@ -54,11 +56,11 @@ class TtRec(Scheme):
         self.num_pieces = [len(tables) for tables in self._cores()]
 
     @classmethod
-    def parts(cls, name: str, vocabularies: Sequence[FeatureVocabulary], dim: int, spec: Table) -> list[Scheme]:
-        return separate(cls, name, vocabularies, dim, spec)
+    def build(cls, name: str, vocabularies: Sequence[FeatureVocabulary], dim: int, spec: TableSection) -> list[Scheme]:
+        return per_feature(cls, name, vocabularies, dim, spec)
 
     @classmethod
-    def settings(cls, vocabularies: Sequence[FeatureVocabulary], dim: int, spec: Table) -> Settings:  # noqa: ARG003
+    def size_candidates(cls, vocabularies: Sequence[FeatureVocabulary], dim: int, spec: TableSection) -> Sizes:  # noqa: ARG003
         return range(max(most_rank(vocabulary.size, dim) for vocabulary in vocabularies), 0, -1)
 
     def _cores(self) -> list[list[PhysicalTable]]:

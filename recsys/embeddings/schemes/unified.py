@@ -11,11 +11,12 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from recsys.config.tables import Table, UnifiedTable
+from recsys.config.schemes import TableSection
+from recsys.config.schemes.unified import UnifiedTable
 from recsys.embeddings.hashing import mix64, name_salt
-from recsys.embeddings.scheme import FeatureVocabulary, PhysicalTable, Scheme, Settings
+from recsys.embeddings.scheme import FeatureVocabulary, PhysicalTable, Scheme, Sizes
 from recsys.embeddings.schemes.hash import most_rows
-from recsys.embeddings.schemes.per_feature import plain, split_small
+from recsys.embeddings.schemes.per_feature import full_table, split_small
 
 __all__ = ["Unified"]
 
@@ -33,22 +34,23 @@ class Unified(Scheme):
     tables (normal, std 0.01), not uniform in +-0.05.
 
     Example:
-        >>> from recsys.config.tables import UnifiedTable
+        >>> from recsys.config.schemes.unified import UnifiedTable
         >>> spec = UnifiedTable(features=("user", "item"), scheme="unified", rows=100, lookups={"item": 2})
         >>> both = Unified("t", [FeatureVocabulary("user", None), FeatureVocabulary("item", 1000)], 4, spec)
         >>> [both.width(i) for i in (0, 1)], both.remap(torch.tensor([7, 8]), 1).shape
         ([4, 8], torch.Size([2, 2]))
     """
 
+    section = UnifiedTable
     sums_bags = True
     salts: list[list[int]]
 
-    def __init__(self, name: str, vocabularies: Sequence[FeatureVocabulary], dim: int, spec: Table) -> None:
+    def __init__(self, name: str, vocabularies: Sequence[FeatureVocabulary], dim: int, spec: TableSection) -> None:
         super().__init__(name, vocabularies, dim, spec)
         assert isinstance(spec, UnifiedTable)
         assert spec.rows is not None
         assert dim % (4 * spec.probes) == 0, "checked with the configuration"
-        self.lookups = [num_lookups(spec, vocabulary.name) for vocabulary in vocabularies]
+        self.lookups = [spec.num_lookups(vocabulary.name) for vocabulary in vocabularies]
         self.num_tables = spec.num_tables
         self.row_dim = dim // spec.probes
         self.rows = max(1, spec.rows * spec.probes // spec.num_tables)
@@ -58,16 +60,16 @@ class Unified(Scheme):
         ]
 
     @classmethod
-    def parts(cls, name: str, vocabularies: Sequence[FeatureVocabulary], dim: int, spec: Table) -> list[Scheme]:
+    def build(cls, name: str, vocabularies: Sequence[FeatureVocabulary], dim: int, spec: TableSection) -> list[Scheme]:
         assert isinstance(spec, UnifiedTable)
         hashed, exact = split_small(vocabularies, spec.exact_below)
         found: list[Scheme] = [cls(name, hashed, dim, spec)] if hashed else []
-        return found + [plain(f"{name}/{m.name}", [m], dim * num_lookups(spec, m.name), spec) for m in exact]
+        return found + [full_table(f"{name}/{m.name}", [m], spec.embedding_dim(m.name, dim), spec) for m in exact]
 
     @classmethod
-    def settings(cls, vocabularies: Sequence[FeatureVocabulary], dim: int, spec: Table) -> Settings:  # noqa: ARG003
+    def size_candidates(cls, vocabularies: Sequence[FeatureVocabulary], dim: int, spec: TableSection) -> Sizes:  # noqa: ARG003
         assert isinstance(spec, UnifiedTable)
-        most = max((num_lookups(spec, vocabulary.name) for vocabulary in vocabularies), default=1)
+        most = max((spec.num_lookups(vocabulary.name) for vocabulary in vocabularies), default=1)
         hashed, _ = split_small(vocabularies, spec.exact_below)
         return range(max(1, most * most_rows(hashed)), 0, -1)
 
@@ -79,11 +81,3 @@ class Unified(Scheme):
     def remap(self, id_V: Tensor, feature_index: int) -> Tensor:
         salt_K = torch.tensor(self.salts[feature_index], dtype=torch.int64, device=id_V.device)
         return torch.remainder(mix64(id_V.unsqueeze(0) ^ salt_K.unsqueeze(1)), self.rows)
-
-    def width(self, feature_index: int) -> int:
-        return self.dim * self.lookups[feature_index]
-
-
-def num_lookups(spec: UnifiedTable, feature: str) -> int:
-    """Return how many rows of width `dim` make one embedding of a feature."""
-    return spec.lookups.get(feature, 1) if isinstance(spec.lookups, dict) else spec.lookups

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from recsys.config.tables import AdaptEmbTable
+from recsys.config.schemes.adaptemb import AdaptEmbTable
 from recsys.embeddings import FeatureVocabulary, Full
 from recsys.embeddings.schemes.adaptemb import AdaptEmb
 from recsys.export import script
@@ -21,7 +21,7 @@ def test_check_06_all_ids_hot_is_the_plain_table() -> None:
     ids = torch.arange(100)
     assert torch.equal(make(100, rate=1.0, hot=0.999).remap(ids, 0)[0], ids)
     spec = AdaptEmbTable(features=("item",), scheme="adaptemb", rate=1.0)
-    assert isinstance(AdaptEmb.parts("t", [FeatureVocabulary("item", 100)], 4, spec)[0], Full)
+    assert isinstance(AdaptEmb.build("t", [FeatureVocabulary("item", 100)], 4, spec)[0], Full)
 
 
 @pytest.mark.parametrize(("keys", "num_hot"), [({"hot": 0.1}, 1000), ({}, 1000), ({"hot": 0.05}, 500)])
@@ -64,7 +64,7 @@ def test_ranks_are_counted_and_exported_once_as_int32() -> None:
 
 def test_a_map_that_eats_what_it_saves_leaves_the_table_plain() -> None:
     spec = AdaptEmbTable(features=("item",), scheme="adaptemb", rate=0.8)
-    (part,) = AdaptEmb.parts("t", [FeatureVocabulary("item", 100, torch.arange(100))], 4, spec)
+    (part,) = AdaptEmb.build("t", [FeatureVocabulary("item", 100, torch.arange(100))], 4, spec)
     assert isinstance(part, Full)
 
 

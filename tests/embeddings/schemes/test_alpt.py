@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from recsys.config import DenseOptimizer, SparseOptimizer, TrainSection
-from recsys.config.tables import AlptTable
+from recsys.config.schemes.alpt import AlptTable
 from recsys.embeddings import Layout
 from recsys.embeddings.scheme import FeatureVocabulary, tensor_bytes
 from recsys.embeddings.schemes.alpt import Alpt, LearntStep

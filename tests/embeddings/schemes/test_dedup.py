@@ -6,7 +6,8 @@ import torch
 from torch import Tensor
 
 from recsys.config import ResolvedTable
-from recsys.config.tables import DedupTable, FullTable
+from recsys.config.schemes.dedup import DedupTable
+from recsys.config.schemes.full import FullTable
 from recsys.embeddings import FeatureVocabulary, Layout
 from recsys.embeddings.build import build_schemes, full_bytes, solve
 from recsys.embeddings.scheme import tensor_bytes
@@ -52,8 +53,8 @@ def test_check_01_the_largest_number_of_blocks_that_keeps_to_the_budget_is_taken
     assert isinstance(spec, DedupTable)
     assert spec.blocks is not None
     allowed = (full_bytes(vocabularies(sizes), 16) or 0) * budget
-    assert Dedup.cost(vocabularies(sizes), 16, spec) <= allowed
-    assert Dedup.cost(vocabularies(sizes), 16, spec.model_copy(update={"blocks": spec.blocks + 1})) > allowed
+    assert Dedup.size_for(vocabularies(sizes), 16, spec) <= allowed
+    assert Dedup.size_for(vocabularies(sizes), 16, spec.model_copy(update={"blocks": spec.blocks + 1})) > allowed
     num_blocks = -(-sum(sizes) // 10_000)
     assert spec.blocks == int((allowed - 4 * num_blocks) / (4 * 10_000 * 16))  # 945 blocks in Avazu, 3377 in Criteo
 

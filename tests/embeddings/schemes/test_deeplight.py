@@ -6,7 +6,8 @@ import torch
 from torch import Tensor
 
 from recsys.config import ResolvedTable
-from recsys.config.tables import DeepLightTable, FullTable
+from recsys.config.schemes.deeplight import DeepLightTable
+from recsys.config.schemes.full import FullTable
 from recsys.embeddings.build import build_schemes, full_bytes, solve
 from recsys.embeddings.scheme import StepPlace, tensor_bytes
 from recsys.embeddings.schemes import deeplight
@@ -48,7 +49,9 @@ def test_check_01_densities_are_those_of_the_benchmark(sizes: list[int], budget:
     allowed = (full_bytes(vocabularies(sizes), DIM) or 0) * budget
     one_more = spec.model_copy(update={"density": (spec.density or 0) + 1 / (sum(sizes) * DIM)})
     assert (
-        DeepLight.cost(vocabularies(sizes), DIM, spec) <= allowed < DeepLight.cost(vocabularies(sizes), DIM, one_more)
+        DeepLight.size_for(vocabularies(sizes), DIM, spec)
+        <= allowed
+        < DeepLight.size_for(vocabularies(sizes), DIM, one_more)
     )
 
 
@@ -192,7 +195,7 @@ def test_before_the_last_stage_validation_changes_nothing() -> None:
 @pytest.mark.parametrize(("times", "kind"), [(2.9, Coordinates), (3.1, CompressedRows)])
 def test_check_19_the_format_changes_at_three_words_a_row(sizes: list[int], times: float, kind: type) -> None:
     spec = solve(planned(budget=times / DIM), vocabularies(sizes))
-    (table,) = DeepLight.parts("t", vocabularies(sizes), DIM, spec)
+    (table,) = DeepLight.build("t", vocabularies(sizes), DIM, spec)
     assert isinstance(table, DeepLight)
     num_rows, num_entries = sum(sizes), table.num_entries
     words = {CompressedRows: 2 * num_entries + num_rows + 1, Coordinates: 3 * num_entries}

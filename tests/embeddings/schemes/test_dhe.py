@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from recsys.config.tables import DheTable
+from recsys.config.schemes.dhe import DheTable
 from recsys.embeddings import FeatureVocabulary, Full
 from recsys.embeddings.build import solve
 from recsys.embeddings.hashing import name_salt
@@ -50,7 +50,7 @@ def test_check_01_golden_widths(data: str, budget: float, width: int, num_compre
     assert counted_floats(DIM, spec) == 1025 * width + 4 * width * (width + 1) + 17 * width + 10 * width
     if num_compressed is not None:
         with torch.device("meta"):
-            parts = Dhe.parts("t", vocabularies(FIELDS[data]), DIM, spec)
+            parts = Dhe.build("t", vocabularies(FIELDS[data]), DIM, spec)
         assert sum(isinstance(part, Dhe) for part in parts) == num_compressed
 
 
@@ -157,7 +157,7 @@ def test_fresh_embeddings_are_about_as_large_as_fresh_rows(mode: bool) -> None:
 def test_adding_a_feature_or_another_order_changes_no_codes() -> None:
     spec = DheTable(features=("a", "b"), scheme="dhe", width=4)
     first, second = (
-        Dhe.parts("t", [FeatureVocabulary(n, None) for n in names], 4, spec) for names in (["a", "b"], ["b", "a"])
+        Dhe.build("t", [FeatureVocabulary(n, None) for n in names], 4, spec) for names in (["a", "b"], ["b", "a"])
     )
     assert isinstance(first[1], Dhe)
     assert isinstance(second[0], Dhe)
@@ -166,7 +166,7 @@ def test_adding_a_feature_or_another_order_changes_no_codes() -> None:
 
 def test_features_smaller_than_their_mlp_stay_plain_and_open_ones_never_do() -> None:
     spec = DheTable(features=("a", "b", "c"), scheme="dhe", width=4, hashes=8, layers=1)
-    found = Dhe.parts(
+    found = Dhe.build(
         "t", [FeatureVocabulary("a", 10_000), FeatureVocabulary("b", 10), FeatureVocabulary("c", None)], 8, spec
     )
     assert [type(part) for part in found] == [Dhe, Full, Dhe]

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from recsys.config.tables import DheTable
+from recsys.config.schemes.dhe import DheTable
 from recsys.embeddings import FeatureVocabulary
 from recsys.embeddings.schemes.dhe import Dhe
 from recsys.ranks import current_world

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from recsys.config.tables import DpqTable
+from recsys.config.schemes.dpq import DpqTable
 from recsys.embeddings import FeatureVocabulary, Full
 from recsys.embeddings.schemes.codebook import bits_of, nearest, pack, packed_bytes, unpack
 from recsys.embeddings.schemes.dpq import Dpq
@@ -163,12 +163,12 @@ def test_the_codebook_follows_the_rows() -> None:
 
 def test_knobs_are_the_divisors_of_dim_from_the_largest_and_others_are_refused() -> None:
     vocabularies, spec = [FeatureVocabulary("item", 100)], DpqTable(features=("item",), scheme="dpq", budget=0.5)
-    assert list(Dpq.settings(vocabularies, 12, spec)) == [12, 6, 4, 3, 2, 1]
+    assert list(Dpq.size_candidates(vocabularies, 12, spec)) == [12, 6, 4, 3, 2, 1]
     with pytest.raises(ConfigError, match=r"tables.t.parts: must divide the table's dim, 12, got 5"):
-        Dpq.parts("t", vocabularies, 12, spec.model_copy(update={"parts": 5, "budget": None}))
+        Dpq.build("t", vocabularies, 12, spec.model_copy(update={"parts": 5, "budget": None}))
 
 
 def test_vocabularies_smaller_than_a_codebook_stay_plain() -> None:
     spec = DpqTable(features=("a", "b"), scheme="dpq", parts=4)
-    found = Dpq.parts("t", [FeatureVocabulary("a", 1000), FeatureVocabulary("b", 32)], 8, spec)
+    found = Dpq.build("t", [FeatureVocabulary("a", 1000), FeatureVocabulary("b", 32)], 8, spec)
     assert [type(part) for part in found] == [Dpq, Full]

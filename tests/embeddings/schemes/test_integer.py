@@ -9,7 +9,8 @@ from torch import Tensor
 
 from recsys.config import Config, ResolvedTable, SparseOptimizer, TrainSection, resolve
 from recsys.config.schemes import SCHEMES
-from recsys.config.tables import Int8Table, Int16Table
+from recsys.config.schemes.int8 import Int8Table
+from recsys.config.schemes.int16 import Int16Table
 from recsys.data.rows import Rows
 from recsys.embeddings import Batch, Layout
 from recsys.embeddings.build import build_schemes, full_bytes

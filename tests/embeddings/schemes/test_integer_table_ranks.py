@@ -7,7 +7,9 @@ import torch
 from torch import Tensor
 
 from recsys.config import SparseOptimizer
-from recsys.config.tables import AlptTable, Int8Table, Int16Table
+from recsys.config.schemes.alpt import AlptTable
+from recsys.config.schemes.int8 import Int8Table
+from recsys.config.schemes.int16 import Int16Table
 from recsys.embeddings.scheme import FeatureVocabulary
 from recsys.embeddings.schemes.alpt import Alpt
 from recsys.embeddings.schemes.integer import Integer

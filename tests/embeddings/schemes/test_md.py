@@ -3,7 +3,7 @@ from itertools import pairwise
 import pytest
 import torch
 
-from recsys.config.tables import MdTable
+from recsys.config.schemes.md import MdTable
 from recsys.embeddings import FeatureVocabulary, Full
 from recsys.embeddings.scheme import Scheme
 from recsys.embeddings.schemes.md import Md, row_widths
@@ -12,7 +12,7 @@ VOCABULARIES = [FeatureVocabulary("a", 3000), FeatureVocabulary("b", 400), Featu
 
 
 def parts(alpha: float, dim: int = 16) -> list[Scheme]:
-    return Md.parts("t", VOCABULARIES, dim, MdTable(features=("a", "b", "c"), scheme="md", alpha=alpha))
+    return Md.build("t", VOCABULARIES, dim, MdTable(features=("a", "b", "c"), scheme="md", alpha=alpha))
 
 
 @pytest.mark.parametrize("dim", [4, 16, 20])
@@ -60,7 +60,8 @@ def test_fresh_vectors_have_the_usual_standard_deviation() -> None:
 def test_every_setting_is_smaller_than_the_one_before_and_the_last_as_small_as_can_be() -> None:
     spec = MdTable(features=("a", "b", "c"), scheme="md", alpha=0.0)
     costs = [
-        Md.cost(VOCABULARIES, 16, spec.model_copy(update={"alpha": a})) for a in Md.settings(VOCABULARIES, 16, spec)
+        Md.size_for(VOCABULARIES, 16, spec.model_copy(update={"alpha": a}))
+        for a in Md.size_candidates(VOCABULARIES, 16, spec)
     ]
     assert costs[0] == 4 * 16 * 3420
     assert all(smaller < larger for larger, smaller in pairwise(costs))
@@ -68,4 +69,4 @@ def test_every_setting_is_smaller_than_the_one_before_and_the_last_as_small_as_c
 
 
 def test_a_table_of_one_feature_cannot_be_compressed() -> None:
-    assert list(Md.settings(VOCABULARIES[:1], 16, MdTable(features=("a",), scheme="md", alpha=0.0))) == [0.0]
+    assert list(Md.size_candidates(VOCABULARIES[:1], 16, MdTable(features=("a",), scheme="md", alpha=0.0))) == [0.0]

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from recsys.config.tables import MgqeTable
+from recsys.config.schemes.mgqe import MgqeTable
 from recsys.embeddings import FeatureVocabulary
 from recsys.embeddings.build import build_schemes
 from recsys.embeddings.schemes.codebook import CodeReader

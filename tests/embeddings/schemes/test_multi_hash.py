@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from recsys.config import ResolvedTable
-from recsys.config.tables import MultiHashTable
+from recsys.config.schemes.multi_hash import MultiHashTable
 from recsys.embeddings import FeatureVocabulary, Layout, build_schemes
 from recsys.embeddings.schemes.multi_hash import MultiHash
 from recsys.errors import ConfigError
@@ -95,13 +95,13 @@ def test_two_ids_seldom_share_all_their_rows() -> None:
 
 def test_separate_rows_are_dealt_by_size_and_small_vocabularies_stay_plain() -> None:
     keys = spec(rows=1000, importance_rows=100, per_feature=True)
-    parts = MultiHash.parts("t", vocabularies([6000, 3990, 10, 5]), 4, keys)
+    parts = MultiHash.build("t", vocabularies([6000, 3990, 10, 5]), 4, keys)
     assert [[t.rows for t in part.physical()] for part in parts] == [[600, 60], [399, 39], [1, 1], [5]]
     assert [part.name for part in parts] == ["t/C0", "t/C1", "t/C2", "t/C3"]
 
 
 def test_check_04_separate_vocabularies_that_would_not_shrink_stay_plain() -> None:
-    parts = MultiHash.parts("t", vocabularies([1000, 7]), 4, spec(rows=900, importance_rows=50, per_feature=True))
+    parts = MultiHash.build("t", vocabularies([1000, 7]), 4, spec(rows=900, importance_rows=50, per_feature=True))
     named = [(type(part).__name__, part.serving_bytes()) for part in parts]
     assert named == [("MultiHash", 4 * 4 * (893 + 49)), ("Full", 4 * 4 * 7)]
 

@@ -1,6 +1,6 @@
 import torch
 
-from recsys.config.tables import FullTable
+from recsys.config.schemes.full import FullTable
 from recsys.embeddings import FeatureVocabulary, Full
 from recsys.embeddings.schemes.packing import packed_tables, rows_together, unpack
 

@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 import torch
 
-from recsys.config.tables import QrTable
+from recsys.config.schemes.qr import QrTable
 from recsys.embeddings import FeatureVocabulary, Full
 from recsys.embeddings.schemes.qr import Qr
 
@@ -40,7 +40,7 @@ def test_pairs_of_all_vocabularies_of_a_joint_table_are_unique() -> None:
 
 def test_separate_tables_have_one_divisor_and_leave_small_vocabularies_plain() -> None:
     spec = QrTable(features=("a", "b", "c"), scheme="qr", divisor=5, per_feature=True)
-    a, b, c = Qr.parts("t", [FeatureVocabulary("a", 40), FeatureVocabulary("b", 6), FeatureVocabulary("c", 7)], 4, spec)
+    a, b, c = Qr.build("t", [FeatureVocabulary("a", 40), FeatureVocabulary("b", 6), FeatureVocabulary("c", 7)], 4, spec)
     assert [t.rows for t in a.tables(0)] == [8, 5]
     assert isinstance(b, Full)
     assert isinstance(c, Full)  # 2 + 5 rows are no fewer than 7
@@ -48,11 +48,11 @@ def test_separate_tables_have_one_divisor_and_leave_small_vocabularies_plain() -
 
 def test_a_joint_table_that_would_not_be_smaller_is_plain() -> None:
     vocabularies = [FeatureVocabulary("a", 4), FeatureVocabulary("b", 3)]
-    (small,) = Qr.parts("t", vocabularies, 4, QrTable(features=("a", "b"), scheme="qr", divisor=2))
-    (large,) = Qr.parts("t", vocabularies, 4, QrTable(features=("a", "b"), scheme="qr", divisor=4))
+    (small,) = Qr.build("t", vocabularies, 4, QrTable(features=("a", "b"), scheme="qr", divisor=2))
+    (large,) = Qr.build("t", vocabularies, 4, QrTable(features=("a", "b"), scheme="qr", divisor=4))
     assert isinstance(small, Qr)  # 4 + 2 rows
     assert isinstance(large, Qr)  # 2 + 4 rows
-    (plain,) = Qr.parts("t", vocabularies, 4, QrTable(features=("a", "b"), scheme="qr", divisor=5))  # 2 + 5 rows
+    (plain,) = Qr.build("t", vocabularies, 4, QrTable(features=("a", "b"), scheme="qr", divisor=5))  # 2 + 5 rows
     assert isinstance(plain, Full)
     assert plain.vocabularies == tuple(vocabularies)
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from recsys.config import ResolvedTable
-from recsys.config.tables import RobeTable
+from recsys.config.schemes.robe import RobeTable
 from recsys.embeddings import FeatureVocabulary, Layout, build_schemes
 from recsys.embeddings.hashing import mix64, name_salt
 from recsys.embeddings.schemes.robe import Robe
@@ -167,7 +167,7 @@ def test_check_02_a_budget_out_of_reach_names_the_floor() -> None:
 
 
 def test_check_04_separate_vocabularies_that_would_not_shrink_stay_plain() -> None:
-    parts = Robe.parts("t", vocabularies([1000, 6, 1, 5]), 16, spec(size=1600, per_feature=True, exact_below=0))
+    parts = Robe.build("t", vocabularies([1000, 6, 1, 5]), 16, spec(size=1600, per_feature=True, exact_below=0))
     names = [(type(part).__name__, part.serving_bytes()) for part in parts]
     assert names == [("Robe", 4 * 16 * 98), ("Robe", 64), ("Full", 64), ("Robe", 64)]
 

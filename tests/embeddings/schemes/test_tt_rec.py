@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from recsys.config.tables import TtRecTable
+from recsys.config.schemes.tt_rec import TtRecTable
 from recsys.embeddings import FeatureVocabulary, Full, Layout
 from recsys.embeddings.schemes.tt_rec import TtRec, most_rank
 from recsys.training.strategy import table_weights
@@ -116,7 +116,7 @@ def test_wide_cores_are_looked_up_and_updated_rightly(make_layout: Callable[...,
 
 def test_small_vocabularies_are_plain() -> None:
     spec = TtRecTable(features=("a", "b"), scheme="tt_rec", rank=8)
-    a, b = TtRec.parts("t", [FeatureVocabulary("a", 10_000), FeatureVocabulary("b", 27)], 16, spec)
+    a, b = TtRec.build("t", [FeatureVocabulary("a", 10_000), FeatureVocabulary("b", 27)], 16, spec)
     assert isinstance(a, TtRec)
     assert isinstance(b, Full)
 

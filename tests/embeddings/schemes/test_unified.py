@@ -18,7 +18,8 @@ import torch
 from torch import Tensor
 
 from recsys.config import ResolvedTable
-from recsys.config.tables import HashTable, UnifiedTable
+from recsys.config.schemes.hash import HashTable
+from recsys.config.schemes.unified import UnifiedTable
 from recsys.embeddings import FeatureVocabulary, Hash, Layout, Scheme, build_schemes
 from recsys.embeddings.schemes import unified
 from recsys.embeddings.schemes.unified import Unified
@@ -47,7 +48,7 @@ CRITEO += [18230, 10, 14, 13079, 56, 10581]
 def table(sizes: dict[str, int | None], dim: int = 4, **keys: Any) -> Unified:
     """The hashed part of a table; small vocabularies are hashed too, if not told otherwise."""
     spec = UnifiedTable(features=tuple(sizes), scheme="unified", **{"exact_below": 0, **keys})
-    made = Unified.parts("t", [FeatureVocabulary(*item) for item in sizes.items()], dim, spec)[0]
+    made = Unified.build("t", [FeatureVocabulary(*item) for item in sizes.items()], dim, spec)[0]
     assert isinstance(made, Unified)
     return made
 
@@ -133,7 +134,7 @@ def test_check_02_rows_are_those_of_the_golden_vector() -> None:
 def test_check_02_a_second_process_finds_the_same_rows() -> None:
     code = f"""
 import json, torch
-from recsys.config.tables import UnifiedTable
+from recsys.config.schemes.unified import UnifiedTable
 from recsys.embeddings.scheme import FeatureVocabulary
 from recsys.embeddings.schemes.unified import Unified
 spec = UnifiedTable(features=("tags", "item", "user"), scheme="unified", rows=1009, lookups=2)
@@ -200,7 +201,7 @@ def test_check_06_one_table_has_fewer_collisions_than_a_split_one() -> None:
     vocabularies = [FeatureVocabulary(f"C{i}", n) for i, n in enumerate(CRITEO, 1)]
     names, m = tuple(vocabulary.name for vocabulary in vocabularies), sum(CRITEO) // 10
     spec = HashTable(features=names, scheme="hash", rows=m, per_feature=True, hashing="random")
-    shared, split = table({m.name: m.num_ids for m in vocabularies}, rows=m), Hash.parts("t", vocabularies, 4, spec)
+    shared, split = table({m.name: m.num_ids for m in vocabularies}, rows=m), Hash.build("t", vocabularies, 4, spec)
     assert sum(part.serving_bytes() for part in split) <= shared.serving_bytes() + 16 * len(vocabularies)
     pairs = [
         sum(colliding_pairs(scheme.remap(torch.arange(n), i)[0]) for n, (scheme, i) in zip(CRITEO, places, strict=True))
@@ -246,18 +247,18 @@ def test_check_09_lookups_that_meet_in_a_row_add_their_gradients(make_layout: Ca
     used = torch.cat([row_V for name in ("user", "item") for row_V in layout.remap(batch.ids)[name]])
     assert int(torch.bincount(used).max()) > 1
 
-    def plain(weight: Tensor) -> Tensor:
+    def full_table(weight: Tensor) -> Tensor:
         one_hot = torch.nn.functional.one_hot(used, 3).double()
         return (one_hot @ weight).mul(10).exp().sum()
 
     looked = look_up(model, layout, batch)
     torch.cat([row for name in ("user", "item") for row in looked[name]]).mul(10).exp().sum().backward()
-    dense = torch.autograd.functional.jacobian(plain, before)
+    dense = torch.autograd.functional.jacobian(full_table, before)
     torch.testing.assert_close(before - weight.double(), dense, rtol=1e-4, atol=1e-4)
     for place in range(before.numel()):
         step = torch.zeros(before.numel(), dtype=torch.float64)
         step[place] = 1e-4
-        measured = (plain(before + step.view_as(before)) - plain(before - step.view_as(before))) / 2e-4
+        measured = (full_table(before + step.view_as(before)) - full_table(before - step.view_as(before))) / 2e-4
         assert float(measured) == pytest.approx(float(dense.view(-1)[place]), rel=1e-5)
 
 
@@ -282,12 +283,12 @@ def test_check_10_small_vocabularies_keep_rows_of_their_own() -> None:
         FeatureVocabulary("c", 2),
         FeatureVocabulary("d", 6),
     ]
-    hashed, *exact = Unified.parts("t", vocabularies, 4, spec)
+    hashed, *exact = Unified.build("t", vocabularies, 4, spec)
     assert [vocabulary.name for vocabulary in hashed.vocabularies] == ["a", "d"]
     assert [(part.name, part.width(0), part.serving_bytes()) for part in exact] == [("t/b", 12, 240), ("t/c", 4, 32)]
     assert all(torch.equal(part.remap(torch.arange(2), 0), torch.arange(2).unsqueeze(0)) for part in exact)
-    assert Unified.cost(vocabularies, 4, spec) == 10 * 16 + 240 + 32
-    (alone,) = Unified.parts("t", vocabularies[2:3], 4, spec)
+    assert Unified.size_for(vocabularies, 4, spec) == 10 * 16 + 240 + 32
+    (alone,) = Unified.build("t", vocabularies[2:3], 4, spec)
     assert alone.serving_bytes() == 32
 
 

@@ -14,9 +14,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from recsys.config.tables import HashTable, UnifiedTable
+from recsys.config.schemes.hash import HashTable
+from recsys.config.schemes.unified import UnifiedTable
 from recsys.embeddings import FeatureVocabulary, Hash, Scheme
-from recsys.embeddings.schemes.per_feature import plain
+from recsys.embeddings.schemes.per_feature import full_table
 from recsys.embeddings.schemes.unified import Unified
 
 pytestmark = pytest.mark.proof
@@ -33,7 +34,7 @@ def vocabularies(sizes: Sequence[int]) -> list[FeatureVocabulary]:
 
 def unified(rows: int, *, sizes: Sequence[int] = SIZES, dim: int = DIM, **keys: Any) -> list[Scheme]:
     names = tuple(vocabulary.name for vocabulary in vocabularies(sizes))
-    return Unified.parts(
+    return Unified.build(
         "t", vocabularies(sizes), dim, UnifiedTable(features=names, scheme="unified", rows=rows, **keys)
     )
 
@@ -41,11 +42,11 @@ def unified(rows: int, *, sizes: Sequence[int] = SIZES, dim: int = DIM, **keys: 
 def split(rows: int, hashing: str) -> list[Scheme]:
     names = tuple(vocabulary.name for vocabulary in vocabularies(SIZES))
     spec = HashTable(features=names, scheme="hash", rows=rows, per_feature=True, hashing=hashing)  # type: ignore[arg-type]
-    return Hash.parts("t", vocabularies(SIZES), DIM, spec)
+    return Hash.build("t", vocabularies(SIZES), DIM, spec)
 
 
 def full() -> list[Scheme]:
-    return [plain("t", vocabularies(SIZES), DIM)]
+    return [full_table("t", vocabularies(SIZES), DIM)]
 
 
 @cache
