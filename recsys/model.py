@@ -1,7 +1,9 @@
-r"""Where embeddings, tower and head meet.
+r"""The model: embeddings, tower and head.
 
-    batch --lookup--> rows --scheme.combine--> vectors of ids --pool--> fields (B, C) --tower--> logits (B, T)
+    Batch --Lookup--> rows --Scheme.combine--> vectors of ids --pool--> fields (B, C) --Tower--> logits (B, T)
                                                           \--> behaviours (target, history) --/
+
+`embeddings/layout.py` maps the ids of a batch to rows of physical tables, in the reader's thread.
 
 Dimension key: B rows, C width of all fields, D width of one, T tasks, V ids of one field in the batch.
 """
@@ -23,36 +25,36 @@ __all__ = ["CtrModel", "Output", "TowerBatch", "TowerInputMap", "layout_of", "to
 
 
 class Output(NamedTuple):
-    """What one forward pass gives."""
+    """Result of one forward pass."""
 
     logits: Tensor
-    """(B, T)."""
+    """Logits, (B, T)."""
     penalty: Tensor
-    """(), the mini-batch aware L2 of the rows read, without its factor lambda; 0 when not regularised."""
+    """Mini-batch aware L2 penalty of the rows that were read, without its factor lambda, (); 0 if not regularized."""
     scheme_loss: Tensor
-    """(), what schemes add to the loss for the sake of their own parameters."""
+    """Sum of the auxiliary losses of the schemes, ()."""
 
 
 class TowerBatch(NamedTuple):
     """What the tower is called with for one batch."""
 
     fields: Tensor
-    """(B, C), in the order of `TowerInputMap.fields`."""
+    """Vectors of the fields side by side, (B, C), in the order of `TowerInputMap.fields`."""
     numbers: Tensor
-    """(B, N)."""
+    """Number features, (B, N)."""
     behaviours: list[Behaviour]
 
 
 class TowerInputMap(NamedTuple):
-    """Which fields go where in the tower, in the order it was built for."""
+    """Which fields are which inputs of the tower, in the order that the tower was built for."""
 
     fields: list[str]
     behaviours: dict[str, list[str]]
-    """Behaviour -> its sequences, which are aligned entry by entry."""
+    """Sequences of each behaviour, which are aligned entry by entry, by the behaviour's name."""
 
     @classmethod
     def of(cls, resolved: ResolvedConfig) -> "TowerInputMap":
-        """Return the wiring for the plan's tower: sequences are behaviours if it uses them, else fields."""
+        """Return the inputs of the configured tower; sequences are behaviours if it uses them, otherwise fields."""
         ids = [field for field in resolved.fields if field.has_ids]
         if not resolved.config.model.uses_behaviours:
             return cls([field.name for field in ids], {})
@@ -60,7 +62,12 @@ class TowerInputMap(NamedTuple):
 
 
 def layout_of(resolved: ResolvedConfig, vocabularies: Mapping[str, FeatureVocabulary]) -> Layout:
-    """Return the layout that a plan's tower and regularisation need; `vocabularies` are keyed by their fields."""
+    """Return the layout that the configured tower and regularization need.
+
+    Args:
+        resolved: The resolved configuration.
+        vocabularies: Each vocabulary, by the field that owns it.
+    """
     return Layout(
         resolved,
         vocabularies,
@@ -70,76 +77,76 @@ def layout_of(resolved: ResolvedConfig, vocabularies: Mapping[str, FeatureVocabu
 
 
 class CtrModel(nn.Module):
-    """Lookup, and the body that makes logits of what it found."""
+    """Lookup of rows in the tables, and the dense part that turns them into logits."""
 
     def __init__(self, resolved: ResolvedConfig, layout: Layout) -> None:
         super().__init__()
         self.layout = layout
         self.lookup = Lookup(layout)
-        self.body = DenseArch(resolved, layout)
+        self.dense_arch = DenseArch(resolved, layout)
 
     def forward(self, batch: Batch) -> Output:
-        """Score a batch: logits (B, T) and the penalty of the rows it read."""
-        pooled, slots = self.lookup(batch)
-        output: Output = self.body(pooled, slots, batch)
+        """Return the logits of a batch, the penalty of the rows it reads, and the schemes' auxiliary loss."""
+        pooled, unpooled = self.lookup(batch)
+        output: Output = self.dense_arch(pooled, unpooled, batch)
         return output
 
     def tower_batch(self, batch: Batch) -> TowerBatch:
-        """Return what the tower is fed for a batch, to look inside it."""
-        pooled, slots = self.lookup(batch)
-        return self.body.tower_batch(unpack_lookups(self.layout, pooled, slots, batch), batch)
+        """Return the tower's inputs for a batch, for inspection."""
+        pooled, unpooled = self.lookup(batch)
+        return self.dense_arch.tower_batch(unpack_lookups(self.layout, pooled, unpooled, batch), batch)
 
     @property
     def tower(self) -> Tower:
-        """The tower."""
-        return self.body.tower
+        """The tower of the model."""
+        return self.dense_arch.tower
 
     @property
-    def wiring(self) -> TowerInputMap:
-        """Which fields the tower is fed."""
-        return self.body.wiring
+    def input_map(self) -> TowerInputMap:
+        """Which fields are which inputs of the tower."""
+        return self.dense_arch.input_map
 
 
 class DenseArch(nn.Module):
-    """Everything that is no lookup: schemes, which make vectors of rows, and the tower."""
+    """The part of the model that is trained data parallel: schemes, which combine rows to vectors, and the tower."""
 
     def __init__(self, resolved: ResolvedConfig, layout: Layout) -> None:
         super().__init__()
-        self.wiring = TowerInputMap.of(resolved)
-        self.sequences = list(self.wiring.behaviours.values())
+        self.input_map = TowerInputMap.of(resolved)
+        self.sequences = list(self.input_map.behaviours.values())
         self.targets = [resolved.targets_of(names) for names in self.sequences]
         self.layout = layout
         self.schemes = nn.ModuleDict({physical_name(name, ""): scheme for name, scheme in layout.schemes.items()})
-        self.tower = build_tower(tower_inputs(resolved, layout, self.wiring), resolved.config.model)
+        self.tower = build_tower(tower_inputs(resolved, layout, self.input_map), resolved.config.model)
         self.is_mixed = resolved.config.train.precision == "bf16-mixed"
 
-    def forward(self, pooled: KeyedTensor | None, slots: KeyedTensor | None, batch: Batch) -> Output:
-        """Make logits (B, T) of the rows found; in training, dense layers may run in bfloat16."""
-        rows = unpack_lookups(self.layout, pooled, slots, batch)
+    def forward(self, pooled: KeyedTensor | None, unpooled: KeyedTensor | None, batch: Batch) -> Output:
+        """Return the output for rows that were looked up; in training, dense layers may compute in bfloat16."""
+        rows = unpack_lookups(self.layout, pooled, unpooled, batch)
         with torch.autocast(batch.labels.device.type, torch.bfloat16, enabled=self.is_mixed and self.training):
             logits = self.tower(*self.tower_batch(rows, batch))
             return Output(logits, self._penalty(rows, batch), self._scheme_loss(batch))
 
     def tower_batch(self, rows: dict[str, list[Tensor]], batch: Batch) -> TowerBatch:
-        """Return what the tower is fed."""
+        """Return the tower's inputs for the rows of each field."""
         vectors = {name: self._combine(name, rows[name], batch) for name in rows}
-        fields = [self._pool(name, vectors[name], batch) for name in self.wiring.fields]
+        fields = [self._pool(name, vectors[name], batch) for name in self.input_map.fields]
         flat = torch.cat(fields, dim=1) if fields else batch.numbers.new_zeros(batch.num_rows, 0)
         behaviours = make_behaviours(self.sequences, self.targets, vectors, batch.lengths)
         return TowerBatch(flat, batch.numbers, behaviours)
 
     def _combine(self, name: str, rows: list[Tensor], batch: Batch) -> Tensor:
-        read = self.layout.reads[name]
-        ids = batch.ids[name][:0] if read.form == "bag" else batch.ids[name]
-        combined: Tensor = self.layout.schemes[read.scheme].combine(rows, ids, read.feature_index)
+        lookup = self.layout.field_lookups[name]
+        ids = batch.ids[name][:0] if lookup.form == "bag" else batch.ids[name]
+        combined: Tensor = self.layout.scheme_of(name).combine(rows, ids, lookup.feature_index)
         return combined
 
     def _pool(self, name: str, vectors: Tensor, batch: Batch) -> Tensor:
-        """Return one vector a row, (B, D)."""
-        read = self.layout.reads[name]
-        if read.form == "single":
+        """Return one vector for each row, (B, D)."""
+        lookup = self.layout.field_lookups[name]
+        if lookup.form == "single":
             return vectors
-        return pool(vectors, batch.lengths[name], read.field.pooling, is_summed=read.form == "bag")
+        return pool(vectors, batch.lengths[name], lookup.field.pooling, is_summed=lookup.form == "bag")
 
     def _scheme_loss(self, batch: Batch) -> Tensor:
         losses = [scheme.pop_aux_loss() for scheme in self.layout.schemes.values()]
@@ -153,15 +160,16 @@ class DenseArch(nn.Module):
         return total
 
 
-def tower_inputs(resolved: ResolvedConfig, layout: Layout, wiring: TowerInputMap) -> TowerInputs:
-    """Return the widths of what the tower of a plan is fed."""
-    dims = {name: layout.schemes[read.scheme].width(read.feature_index) for name, read in layout.reads.items()}
+def tower_inputs(resolved: ResolvedConfig, layout: Layout, input_map: TowerInputMap) -> TowerInputs:
+    """Return the number and widths of the tower's inputs."""
+    lookups = layout.field_lookups.items()
+    dims = {name: layout.scheme_of(name).width(lookup.feature_index) for name, lookup in lookups}
     behaviours = []
-    for names in wiring.behaviours.values():
-        places = [wiring.fields.index(target) for target in resolved.targets_of(names)]
-        behaviours.append(BehaviourInputs(places, sum(dims[name] for name in names)))
+    for names in input_map.behaviours.values():
+        positions = [input_map.fields.index(target) for target in resolved.targets_of(names)]
+        behaviours.append(BehaviourInputs(positions, sum(dims[name] for name in names)))
     return TowerInputs(
-        dims=[dims[name] for name in wiring.fields],
+        dims=[dims[name] for name in input_map.fields],
         num_numbers=len(resolved.fields_of_kind("number")),
         behaviours=behaviours,
         num_tasks=len(resolved.config.labels),

@@ -149,7 +149,7 @@ def test_din_reads_two_aligned_sequences_entry_by_entry(tables: dict[str, Any], 
 def test_the_penalty_is_the_squared_length_of_each_row_once_over_its_uses_in_the_data() -> None:
     resolved, layout, sharded = make({"tower": "lr", "dim": 4}, regularized=True)
     plain = Plain(resolved, sharded)
-    counts = {name: torch.full((table.rows,), 5.0) for name, table in layout.physical.items()}
+    counts = {name: torch.full((table.rows,), 5.0) for name, table in layout.physical_tables.items()}
     found: Output = sharded(layout.collate(rows(), row_counts=counts))
     read = {"user": SINGLE["user"], "item": [*SINGLE["item"], 1, 6, 2, 2, 3], "shop": [*SINGLE["shop"], 3, 0, 1, 1, 2]}
     read["tags"] = [4, 4, 1, 2]

@@ -11,7 +11,7 @@ from torchrec.distributed.model_parallel import DistributedModelParallel
 
 from recsys.checkpoint.folder import find_checkpoint, read_metadata, read_trainer, unreadable
 from recsys.checkpoint.snapshot import size_of, tensors_of
-from recsys.checkpoint.tensor_names import readable_name
+from recsys.checkpoint.tensor_names import former_name, readable_name
 from recsys.errors import DataError
 from recsys.ranks import broadcast, current_world
 
@@ -47,9 +47,10 @@ def load_checkpoint(folder: Path, model: DistributedModelParallel, optimizer: Op
     if found is None:
         raise DataError(f"{folder}: no complete checkpoint there")
     tensors = tensors_of(model)
-    _check_same_tensors(found, tensors)
+    saved = _by_saved_name(found, tensors)
+    _check_same_tensors(found, saved)
     try:
-        state_dict_loader.load(tensors, checkpoint_id=found)
+        state_dict_loader.load(saved, checkpoint_id=found)
     except CheckpointException as error:  # wraps whatever came, Ctrl-C too
         raise unreadable(found, next(cause for cause, _ in error.failures.values())) from error
     trainer = read_trainer(found)
@@ -58,6 +59,13 @@ def load_checkpoint(folder: Path, model: DistributedModelParallel, optimizer: Op
     if optimizer is not None:
         optimizer.load_state_dict(trainer["optimizer"])
     return LoadedState(trainer["extra"], trainer.get("ranks", []))
+
+
+def _by_saved_name(found: Path, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Return the tensors under the names that they have in the checkpoint, which may be those of a former version."""
+    names = read_metadata(found).keys()
+    is_former = any(name not in names and former_name(name) in names for name in tensors)
+    return {former_name(name): value for name, value in tensors.items()} if is_former else tensors
 
 
 def _check_same_tensors(found: Path, tensors: dict[str, Tensor]) -> None:

@@ -4,7 +4,21 @@ In a checkpoint, tensors are named after the state dicts they come from: "model.
 state of the tables' optimizer.
 """
 
-__all__ = ["plain_name", "readable_name", "table_of"]
+__all__ = ["former_name", "plain_name", "readable_name", "table_of"]
+
+_FORMER = {"model.dense_arch.": "model.body.", "lookup.unpooled.": "lookup.slots."}
+"""Parts of names, and what they were in checkpoints of former versions."""
+
+
+def former_name(name: str) -> str:
+    """Return the name that a tensor had in checkpoints of former versions.
+
+    >>> former_name("model.dense_arch.tower.head.bias")
+    'model.body.tower.head.bias'
+    """
+    for part, former in _FORMER.items():
+        name = name.replace(part, former)
+    return name
 
 
 def readable_name(name: str) -> str:

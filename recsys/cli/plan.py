@@ -1,4 +1,4 @@
-"""`recsys plan`: who would hold what on other machines than this one, why, and what a step would cost."""
+"""`recsys plan`: the sharding plan for a machine that need not be here, and what a training step would cost on it."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -6,8 +6,8 @@ from typing import Any
 
 import torch
 
-from recsys.cli.dense_cost import tower_of
-from recsys.cli.plan_cost import say, show_cost
+from recsys.cli.dense_flops import tower_with_flops
+from recsys.cli.plan_tables import show_sharding_plan
 from recsys.cli.progress import progress_reports
 from recsys.config import Config, Field, ResolvedConfig, load_config, resolve
 from recsys.config.budget import budget_bytes, read_budget
@@ -18,17 +18,17 @@ from recsys.embeddings.vocabularies import feature_vocabularies, vocabularies_wi
 from recsys.errors import ConfigError, DataError
 from recsys.files import write_atomic
 from recsys.model import layout_of
-from recsys.sharding import GPUS, Machine
-from recsys.training.sharding import place_on
+from recsys.sharding import GPUS, Machine, plan_for_machine
 
-__all__ = ["Hardware", "machine_of", "show_placement"]
+__all__ = ["Hardware", "machine_of", "plan_and_show"]
 
-PER_HOST = 8
+MAX_PER_HOST = 8
+"""Devices of a host, if the command line does not give their number."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hardware:
-    """The machine as the command line describes it; None: as the preset has it."""
+    """The machine as the command line describes it; None stands for the preset's value."""
 
     device: str = "cuda"
     world: int = 1
@@ -40,64 +40,64 @@ class Hardware:
     inter_bandwidth: str | None = None
 
 
-def show_placement(
-    path: Path, hardware: Hardware, *, out: Path | None, data_dir: Path, cache_dir: Path, words: str
+def plan_and_show(
+    path: Path, hardware: Hardware, *, out: Path | None, data_dir: Path, cache_dir: Path, argv: str
 ) -> None:
-    """Print who would hold what, and what a step is estimated to cost.
+    """Make the sharding plan of a configuration, and print it with the estimated cost of a step.
 
     Args:
-        path: of the config.
-        hardware: to plan for; none of it need be here.
-        out: write the plan here, as JSON that `recsys train --plan` carries out.
-        data_dir: what the config's paths are relative to.
-        cache_dir: where prepared data is kept.
-        words: config and options as they were typed, for the command that carries the plan out.
+        path: File of the configuration.
+        hardware: Machine to plan for, which need not be this one.
+        out: File to write the plan to, as JSON that `recsys train --plan` reads.
+        data_dir: Folder that the configuration's paths are relative to.
+        cache_dir: Folder of prepared data.
+        argv: Configuration and options as they were typed, for the command that trains with the plan.
 
     Raises:
-        ShardingError: the tables do not fit.
-        ConfigError: the config or the hardware cannot be.
-        DataError: vocabularies are learnt from data, and the data is not there.
+        ShardingError: The tables do not fit into memory.
+        ConfigError: The configuration is not valid, or there is no such machine.
+        DataError: Vocabularies are learnt from data that is not there.
     """
     machine = machine_of(hardware)
     if out is not None and not out.parent.is_dir():
         raise ConfigError(f"--out: {out.parent} is no folder")
-    resolved, vocabularies, lengths, assumed = _sizes(load_config(path), data_dir, cache_dir)
+    resolved, vocabularies, lengths, assumed = _table_sizes(load_config(path), data_dir, cache_dir)
     train = resolved.config.train
     with torch.device("meta"):  # the schemes of large vocabularies hold large tensors
         layout = layout_of(resolved, vocabularies)
-    tower, flops = tower_of(resolved, layout, lengths)
-    placement = place_on(machine, layout, tower, train, lengths)
-    show_cost(placement, flops, is_bf16=train.precision == "bf16-mixed")
+    tower, flops = tower_with_flops(resolved, layout, lengths)
+    plan = plan_for_machine(machine, layout, tower, train, lengths)
+    show_sharding_plan(plan, flops, is_bf16=train.precision == "bf16-mixed")
     if assumed:
-        say(f"without data, rows are taken to be full: max_len ids of {', '.join(assumed)}")
+        print(f"without data, rows are assumed to be full: max_len ids of {', '.join(assumed)}")
     if out is not None:
-        write_atomic(out, placement.to_json())
-        devices = f" --devices {machine.world}" if machine.num_hosts == 1 < machine.world else ""
-        say(f"\n{out}: the plan; carry it out with recsys train {words}{devices} --plan {out}")
+        write_atomic(out, plan.to_json())
+        devices = f" --devices {machine.world_size}" if machine.num_hosts == 1 < machine.world_size else ""
+        print(f"\n{out}: the sharding plan; train with it: recsys train {argv}{devices} --plan {out}")
 
 
 def machine_of(hardware: Hardware) -> Machine:
     """Return the machine that the command line describes.
 
     Raises:
-        ConfigError: a size cannot be read, or the devices do not fill whole hosts.
+        ConfigError: A size is not valid, or the devices do not fill whole hosts.
     """
-    world = hardware.world
-    per_host = hardware.per_host or min(world, PER_HOST)
+    world_size = hardware.world
+    local = hardware.per_host or min(world_size, MAX_PER_HOST)
     sizes = {
         "memory": _size(hardware.memory, "--memory"),
         "host_memory": _size(hardware.host_memory, "--host-memory"),
-        "intra": _size(hardware.intra_bandwidth, "--intra-bandwidth"),
-        "inter": _size(hardware.inter_bandwidth, "--inter-bandwidth"),
+        "intra_bandwidth": _size(hardware.intra_bandwidth, "--intra-bandwidth"),
+        "inter_bandwidth": _size(hardware.inter_bandwidth, "--inter-bandwidth"),
     }
     given: dict[str, Any] = {name: size for name, size in sizes.items() if size is not None}
     if hardware.device == "cpu":
-        machine = Machine.here(1, "cpu")
-        host = given.get("host_memory") or given.get("memory", 0) * min(world, per_host) or machine.host_memory
-        return replace(replace(machine, host_memory=host).of(world, per_host), **given)
+        machine = Machine.detect(1, "cpu")
+        host = given.get("host_memory") or given.get("memory", 0) * min(world_size, local) or machine.host_memory
+        return replace(replace(machine, host_memory=host).with_devices(world_size, local), **given)
     if hardware.gpu not in GPUS:
         raise ConfigError(f"--gpu: must be one of {', '.join(GPUS)}, got {hardware.gpu!r}")
-    return replace(GPUS[hardware.gpu].of(world, per_host), **given)
+    return replace(GPUS[hardware.gpu].with_devices(world_size, local), **given)
 
 
 def _size(text: str | None, option: str) -> int | None:
@@ -112,11 +112,11 @@ def _size(text: str | None, option: str) -> int | None:
     return size
 
 
-def _sizes(
+def _table_sizes(
     config: Config, data_dir: Path, cache_dir: Path
 ) -> tuple[ResolvedConfig, dict[str, FeatureVocabulary], dict[str, float], list[str]]:
-    """Return the plan, its vocabularies, mean ids of rows, and the fields for which these are only assumed."""
-    known = _known(config)
+    """Return the resolved configuration, its vocabularies, mean lengths, and the fields whose length is assumed."""
+    known = _without_data(config)
     if known is not None:
         resolved, vocabularies = known
         full = {field.name: float(_max_len(resolved, field)) for field in _lists(resolved)}
@@ -132,8 +132,8 @@ def _sizes(
     return prepared.resolved, feature_vocabularies(prepared.resolved, prepared.state), lengths, []
 
 
-def _known(config: Config) -> tuple[ResolvedConfig, dict[str, FeatureVocabulary]] | None:
-    """Return plan and vocabularies if the config alone tells them."""
+def _without_data(config: Config) -> tuple[ResolvedConfig, dict[str, FeatureVocabulary]] | None:
+    """Return the resolved configuration and its vocabularies if both are known without data."""
     try:
         resolved = resolve(config, config.data.columns or [])
     except ConfigError:

@@ -1,6 +1,6 @@
-"""What the model is fed: one batch of rows, or a rank's part of it, with ids already mapped to rows of physical tables.
+"""The batch that the model is fed, or a rank's part of it, in which ids are already mapped to rows of physical tables.
 
-Dimension key: B rows, N number fields, T tasks, V ids of one field in the batch.
+Dimension key: B rows, N number fields, T tasks, V ids of one field in the batch, K physical lookups.
 """
 
 from dataclasses import dataclass, field, fields
@@ -19,34 +19,38 @@ __all__ = ["Batch"]
 class Batch(Pipelineable):  # type: ignore[misc]
     """Ids as tensors, and the same ids as lookups.
 
-    A field read as a *bag* or as one id a row has B bags in `pooled`. Tables that a jagged field reads (one vector
-    for each id) are in `slots`, where the bags of all fields of a table lie end to end. Both are padded with empty bags
-    to as many as the rank with the largest part has: TorchRec wants the same number on every rank.
+    A field whose ids are summed by the kernel, or that has one id a row, has B bags in `pooled`. Tables that are read
+    by a jagged field (a vector for each id) are in `unpooled`, where the bags of all fields of a table lie end to end.
+    Both are padded with empty bags to the number of the rank with the largest part, since TorchRec needs the same
+    number on every rank.
     """
 
     ids: dict[str, Tensor]
-    """Logical ids of each field, (V,) int64; (B,) for single-valued fields."""
+    """Ids of each field, (V,) int64; (B,) for single-valued fields."""
     lengths: dict[str, Tensor]
-    """Ids in each row, (B,), of the multi-valued fields."""
+    """Number of ids in each row, (B,), for multi-valued fields."""
     pooled: KeyedJaggedTensor | None
-    slots: KeyedJaggedTensor | None
+    """Rows that are looked up and summed: a key for each field and lookup."""
+    unpooled: KeyedJaggedTensor | None
+    """Rows that are looked up one by one, as bags of one id: a key for each table."""
     penalties: dict[str, Tensor]
-    """1 / (uses of the physical row in this batch * uses in the training data), (K, V); empty if not regularised."""
+    """1 / (uses of the row in this batch * uses in the training data), (K, V); empty without regularization of rows."""
     numbers: Tensor
-    """(B, N) float32."""
+    """Number features, (B, N) float32."""
     labels: Tensor
-    """(B, T) float32."""
+    """Labels, (B, T) float32."""
     weights: Tensor | None
-    """(B,) float32."""
+    """Weights of the rows, (B,) float32."""
     groups: Tensor | None
-    """(B,) int64."""
+    """Group keys of the rows, (B,) int64."""
     num_rows: int
+    """B."""
     batch_rows: int
     """Rows of the whole batch, over all ranks."""
     total_weight: float
-    """Sum of the weights of these; their number where rows have no weights."""
+    """Sum of the weights of the whole batch; its number of rows if they have no weights."""
     signals: StepSignals = field(default_factory=StepSignals)
-    """What ranks do after this batch, if there are several."""
+    """What all ranks do after this batch."""
 
     def to(self, device: torch.device, non_blocking: bool = False) -> "Batch":
         """Return the batch on `device`."""
@@ -61,9 +65,9 @@ class Batch(Pipelineable):  # type: ignore[misc]
         return Batch(**{f.name: move(getattr(self, f.name)) for f in fields(self)})  # type: ignore[arg-type]
 
     def record_stream(self, stream: torch.Stream) -> None:
-        """Keep the memory until the stream is done with it: TorchRec's pipeline copies batches beside the training."""
+        """Keep the memory until `stream` has used it; TorchRec's pipeline copies batches on a stream of its own."""
         for part in fields(self):
             value = getattr(self, part.name)
-            for held in value.values() if isinstance(value, dict) else [value]:
-                if isinstance(held, (Tensor, KeyedJaggedTensor)):
-                    held.record_stream(stream)
+            for tensor in value.values() if isinstance(value, dict) else [value]:
+                if isinstance(tensor, (Tensor, KeyedJaggedTensor)):
+                    tensor.record_stream(stream)

@@ -160,7 +160,7 @@ def _knob(spec: TableSection) -> str:
 
 def _rows(scheme: Scheme) -> str:
     """Describe the physical tables, or else the tensors of the scheme's own: "549 x 16 + 11 x 16"."""
-    shapes, word = [f"{table.rows:,} x {table.dim}" for table in scheme.physical()], "tables"
+    shapes, word = [f"{table.rows:,} x {table.dim}" for table in scheme.physical_tables()], "tables"
     if not shapes:
         own = [tensor for tensor in (*scheme.parameters(), *scheme.buffers()) if tensor.dim() > 1]
         shapes, word = [" x ".join(f"{size:,}" for size in tensor.shape) for tensor in own], "tensors"

@@ -251,7 +251,7 @@ class Scheme(nn.Module, ABC):
         """Bytes of one weight of a row; the optimiser's state is of 32-bit floats."""
         return 2 if self.spec.precision == "fp16" else 4
 
-    def physical(self) -> list[PhysicalTable]:
+    def physical_tables(self) -> list[PhysicalTable]:
         """Return the physical tables, each once."""
         found = {
             table.name: table for feature_index in range(len(self.vocabularies)) for table in self.tables(feature_index)
@@ -260,7 +260,7 @@ class Scheme(nn.Module, ABC):
 
     def serving_bytes(self) -> int:
         """Bytes of the tensors of the serving form, maps and indices included."""
-        return self.weight_bytes * sum(table.rows * table.dim for table in self.physical()) + tensor_bytes(self)
+        return self.weight_bytes * sum(table.rows * table.dim for table in self.physical_tables()) + tensor_bytes(self)
 
     def bytes(self, phase: Phase, *, sparse: str, dense: str) -> int:
         """Bytes of weights, codes and maps; while training and in a checkpoint of the optimisers' state too.
@@ -273,7 +273,7 @@ class Scheme(nn.Module, ABC):
         if phase == "serving":
             return self.serving_bytes()
         by_row, by_weight = ROW_STATE[sparse]
-        tables = [(table.rows, table.rows * table.dim) for table in self.physical()]
+        tables = [(table.rows, table.rows * table.dim) for table in self.physical_tables()]
         rows = sum(num_weights * (self.weight_bytes + 4 * by_weight) + 4 * by_row * num for num, num_weights in tables)
         dense_state = DENSE_STATE[dense] * sum(p.numel() * p.element_size() for p in self.parameters())
         return rows + tensor_bytes(self) + dense_state

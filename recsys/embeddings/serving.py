@@ -48,7 +48,7 @@ class RowReader(nn.Module):
             PhysicalRows(
                 weights[t.name], [[k for k, name in enumerate(names) if name == t.name] for names in by_feature]
             )
-            for t in scheme.physical()
+            for t in scheme.physical_tables()
         )
 
     def forward(self, id_V: Tensor, feature_index: int) -> Tensor:

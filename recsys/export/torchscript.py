@@ -41,14 +41,14 @@ def export_module(
         ExportError: the weights of a table are missing or have another shape than the layout's.
     """
     _check_weights(layout, weights)
-    wiring = TowerInputMap.of(resolved)
-    sequences = list(wiring.behaviours.values())
+    input_map = TowerInputMap.of(resolved)
+    sequences = list(input_map.behaviours.values())
     graph = Graph(
         inputs=Inputs(resolved.features, layout.aligned),
         encoders=_encoders(resolved, state),
         numbers=_numbers(resolved, state),
         tables=table_readers(layout, weights),
-        fields=Fields({name: _pooling(resolved, name) for name in wiring.fields}),
+        fields=Fields({name: _pooling(resolved, name) for name in input_map.fields}),
         histories=Histories(sequences, [resolved.targets_of(names) for names in sequences]),
         tower=copy.deepcopy(tower),
         link=build_loss(resolved.config.train.loss).link(),
@@ -97,7 +97,7 @@ def _torchscript() -> Iterator[None]:
 
 
 def _check_weights(layout: Layout, weights: dict[str, Tensor]) -> None:
-    for name, table in layout.physical.items():
+    for name, table in layout.physical_tables.items():
         if name not in weights:
             raise ExportError(f"table {name}: has no trained weights; given are {', '.join(sorted(weights)) or 'none'}")
         if tuple(weights[name].shape) != (table.rows, table.dim):
@@ -134,7 +134,9 @@ def table_readers(layout: Layout, weights: Mapping[str, Tensor]) -> list[TableRe
     """Return the serving form of each scheme with the fields it serves."""
     readers = []
     for name, scheme in layout.schemes.items():
-        feature_indices = {field: read.feature_index for field, read in layout.reads.items() if read.scheme == name}
+        feature_indices = {
+            field: one.feature_index for field, one in layout.field_lookups.items() if one.scheme == name
+        }
         readers.append(TableReader(scheme.serving(weights), feature_indices))
     return readers
 

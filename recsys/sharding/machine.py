@@ -1,6 +1,6 @@
-"""What tables are placed on: devices, their memory, and how fast bytes move. All figures are published ones.
+"""The machine that a sharding plan is made for: number of devices, memory and bandwidths, all from published figures.
 
-Bandwidths are in bytes a second and per direction: makers of GPUs print the sum of both directions for NVLink.
+Bandwidths are in bytes per second and per direction; vendors of GPUs print the sum of both directions for NVLink.
 """
 
 from dataclasses import dataclass, replace
@@ -13,105 +13,111 @@ from recsys.environment.machine import read_machine
 from recsys.errors import ConfigError
 from recsys.units import GB, GIB
 
-__all__ = ["GPUS", "KEPT_FREE", "Machine"]
+__all__ = ["GPUS", "RESERVED_FRACTION", "Machine"]
 
-KEPT_FREE = 0.15
-"""Share of a memory that no table may take: activations, the libraries' own buffers, what allocators cannot join."""
+RESERVED_FRACTION = 0.15
+"""Fraction of a device's memory that is reserved for activations, buffers of libraries and fragmentation."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Machine:
-    """Devices that train together, all alike."""
+    """Identical devices that train together, spread evenly over identical hosts."""
 
     name: str
-    """Of one device, for people."""
+    """Human-readable name of one device."""
     device: Literal["cpu", "cuda"]
-    world: int = 1
-    """Devices, or processes on CPUs."""
-    per_host: int = 1
+    world_size: int = 1
+    """Number of devices; on CPUs, of processes."""
+    local_world_size: int = 1
+    """Number of devices on each host."""
     memory: int
-    """Bytes of one device; on CPUs, of one process."""
+    """Memory of one device in bytes; on CPUs, the share of one process."""
     host_memory: int
-    """Bytes of one host."""
-    intra: float
-    """Bytes a second that a device sends to others of its host."""
-    inter: float
-    """Bytes a second that a device sends to other hosts."""
-    memory_speed: float
-    """Bytes a second between a device and its own memory."""
-    host_speed: float
-    """Bytes a second between a host's processors and its memory."""
-    link: float
-    """Bytes a second between a device and the host's memory."""
+    """Memory of one host in bytes."""
+    intra_bandwidth: float
+    """Bytes per second that a device sends to other devices of its host."""
+    inter_bandwidth: float
+    """Bytes per second that a device sends to other hosts."""
+    memory_bandwidth: float
+    """Bytes per second between a device and its own memory."""
+    host_memory_bandwidth: float
+    """Bytes per second between a host's processors and its memory."""
+    host_link_bandwidth: float
+    """Bytes per second between a device and its host's memory."""
     flops: float
-    """Of one device in 32-bit floats, without tensor cores: torch uses them only when told to."""
+    """Peak FLOP/s of one device in fp32 without tensor cores, which PyTorch uses only when asked to."""
     flops_bf16: float
-    """Of one device in bfloat16, dense."""
+    """Peak FLOP/s of one device in bfloat16, dense."""
 
     @property
     def num_hosts(self) -> int:
-        """Hosts, all with as many devices."""
-        return self.world // self.per_host
+        """Number of hosts, each with `local_world_size` devices."""
+        return self.world_size // self.local_world_size
 
     @property
     def usable(self) -> int:
-        """Bytes of a device's memory that may be planned for."""
-        return int(self.memory * (1 - KEPT_FREE))
+        """Bytes of a device's memory that a plan may use."""
+        return int(self.memory * (1 - RESERVED_FRACTION))
 
     @property
     def usable_host(self) -> int:
-        """Bytes of a device's share of its host's memory that may be planned for."""
-        return int(self.host_memory * (1 - KEPT_FREE)) // self.per_host
+        """Bytes of its host's memory that a plan may use for one device."""
+        return int(self.host_memory * (1 - RESERVED_FRACTION)) // self.local_world_size
 
-    def of(self, world: int, per_host: int | None = None) -> "Machine":
-        """Return the same devices in another number; hosts are as full as they were when `per_host` is not given.
-
-        Raises:
-            ConfigError: the devices do not fill whole hosts.
-        """
-        each = min(world, per_host or self.per_host)
-        if world < 1 or each < 1 or world % each:
-            raise ConfigError(f"--world: must be a multiple of the {each} devices of a host, got {world}")
-        memory = self.memory if self.device == "cuda" else self.host_memory // each
-        return replace(self, world=world, per_host=each, memory=memory)
-
-    @classmethod
-    def here(cls, world: int, device: str, per_host: int | None = None) -> "Machine":
-        """Return this machine, or `world` processes on machines like it.
+    def with_devices(self, world_size: int, local_world_size: int | None = None) -> "Machine":
+        """Return a machine with another number of the same devices.
 
         Args:
-            world: processes.
+            world_size: Number of devices.
+            local_world_size: Number of devices on each host; unchanged by default, or all if there are fewer.
+
+        Raises:
+            ConfigError: The devices do not fill whole hosts.
+        """
+        local = min(world_size, local_world_size or self.local_world_size)
+        if world_size < 1 or local < 1 or world_size % local:
+            raise ConfigError(f"--world: must be a multiple of the {local} devices of a host, got {world_size}")
+        memory = self.memory if self.device == "cuda" else self.host_memory // local
+        return replace(self, world_size=world_size, local_world_size=local, memory=memory)
+
+    @classmethod
+    def detect(cls, world_size: int, device: str, local_world_size: int | None = None) -> "Machine":
+        """Return a description of this machine, or of `world_size` processes on hosts like it.
+
+        Args:
+            world_size: Number of processes.
             device: "cpu" or "cuda".
-            per_host: processes on each host; all of them when not given.
+            local_world_size: Number of processes on each host; all of them by default.
         """
         found = read_machine(Path())
         host_memory = found.memory_bytes or 16 * GIB
+        local = local_world_size or world_size
         if device == "cpu":
-            return replace(_cpu(found.cores), host_memory=host_memory).of(world, per_host or world)
+            return replace(_cpu(found.cores), host_memory=host_memory).with_devices(world_size, local)
         properties = torch.cuda.get_device_properties(0)
-        alike = next((spec for key, spec in GPUS.items() if _is(key, properties.name)), GPUS["a100-80"])
-        here = replace(alike, name=properties.name, memory=properties.total_memory, host_memory=host_memory)
-        return here.of(world, per_host or world)
+        preset = next((gpu for key, gpu in GPUS.items() if _is_preset_of(key, properties.name)), GPUS["a100-80"])
+        detected = replace(preset, name=properties.name, memory=properties.total_memory, host_memory=host_memory)
+        return detected.with_devices(world_size, local)
 
 
-def _is(key: str, name: str) -> bool:
-    """Tell whether a preset is the GPU that the driver calls `name`; sizes are in some names only."""
+def _is_preset_of(key: str, name: str) -> bool:
+    """Return whether a preset describes the GPU that the driver calls `name`; only some names include the memory."""
     family, _, form = key.partition("-")
     return family.upper() in name.upper() and (not form or form.upper() in name.upper())
 
 
 def _cpu(cores: int) -> Machine:
-    """Return processes on one machine; speeds are those of a common server, since nothing tells them."""
+    """Return one process on a CPU host; bandwidths are those of a common server, since they cannot be detected."""
     return Machine(
         name="cpu",
         device="cpu",
-        memory=0,  # a part of the host's
+        memory=0,  # set by with_devices
         host_memory=0,
-        intra=2 * GB,  # gloo over loopback
-        inter=3.1 * GB,  # 25 Gb/s Ethernet
-        memory_speed=51 * GB,  # two channels of DDR4-3200
-        host_speed=51 * GB,
-        link=51 * GB,
+        intra_bandwidth=2 * GB,  # gloo over loopback
+        inter_bandwidth=3.1 * GB,  # 25 Gb/s Ethernet
+        memory_bandwidth=51 * GB,  # two channels of DDR4-3200
+        host_memory_bandwidth=51 * GB,
+        host_link_bandwidth=51 * GB,
         flops=cores * 50 * GB,
         flops_bf16=cores * 50 * GB,
     )
@@ -134,11 +140,11 @@ def _gpu(
         device="cuda",
         memory=memory,
         host_memory=host,
-        intra=intra * GB,
-        inter=inter * GB,
-        memory_speed=speed * GB,
-        host_speed=200 * GB,
-        link=link * GB,
+        intra_bandwidth=intra * GB,
+        inter_bandwidth=inter * GB,
+        memory_bandwidth=speed * GB,
+        host_memory_bandwidth=200 * GB,
+        host_link_bandwidth=link * GB,
         flops=tera * 1e12,
         flops_bf16=bf16 * 1e12,
     )
@@ -159,4 +165,4 @@ GPUS: dict[str, Machine] = {
         "B200", memory=180 * GB, speed=8000, intra=900, inter=50, host=2048 * GIB, link=64, tera=75, bf16=2250
     ),
 }
-"""As in NVIDIA's DGX of each: NVLink (or PCIe) inside a host, one InfiniBand port for each GPU between hosts."""
+"""Presets by the name that `--gpu` takes, as in NVIDIA's DGX: NVLink (or PCIe) within, InfiniBand between hosts."""

@@ -1,8 +1,8 @@
-"""TorchRec's planner, told the truth: which shardings are allowed, real batches, memory and bandwidths.
+"""TorchRec's planner with the real batch size, memory, bandwidths and possible sharding types.
 
-What it would assume otherwise: 32 GB of memory and 512 rows on each device, one id a bag, no row-wise sharding on CPUs,
-an optimiser's state as precise as its rows; and it would make small tables data parallel, which hands them to the dense
-optimiser. Its order of search hangs on Python's hashing of strings, so options are sorted here.
+Its defaults are 32 GB of memory and 512 rows on each device, one id in a bag, no row-wise sharding on CPUs, and an
+optimizer state as precise as the rows; and it makes small tables data parallel, which hands them to the dense
+optimizer. The order of its search depends on Python's hashing of strings, so options are sorted here.
 """
 
 import logging
@@ -38,37 +38,37 @@ from recsys.config import Communication
 from recsys.config.schemes import Sharding
 from recsys.sharding.candidates import Candidates
 from recsys.sharding.machine import Machine
-from recsys.sharding.proposers import Known, Slowest, Tightest
-from recsys.sharding.shards import Kernel
+from recsys.sharding.planner_parts import FixedEnumerator, MaxRankPerfModel, SmallestShardProposer
 from recsys.sharding.table_load import TableLoad
+from recsys.sharding.table_sharding import Kernel
 
-__all__ = ["CACHED", "KERNELS", "SHARDINGS", "Planner", "cached_bytes", "codecs"]
+__all__ = ["CACHE_LOAD_FACTOR", "COMPUTE_KERNELS", "SHARDING_TYPES", "Planner", "cache_bytes", "comm_codecs"]
 
-SHARDINGS: dict[Sharding, str] = {
+SHARDING_TYPES: dict[Sharding, str] = {
     "table_wise": "table_wise",
     "row_wise": "row_wise",
     "column_wise": "column_wise",
     "table_row_wise": "table_row_wise",
     "grid": "grid_shard",
 }
-"""Our names -> TorchRec's."""
-KERNELS = {"ram": "fused", "hbm": "fused", "uvm": "fused_uvm", "uvm_caching": "fused_uvm_caching"}
-CACHED = 0.2
-"""Share of the rows that uvm_caching keeps in the device's memory."""
-_CACHE_BYTES = (4, 16)
-"""What the cache keeps beside the rows: for each row of the table, and for each it has room for."""
+"""TorchRec's sharding type for each of the configuration's."""
+COMPUTE_KERNELS = {"ram": "fused", "hbm": "fused", "uvm": "fused_uvm", "uvm_caching": "fused_uvm_caching"}
+CACHE_LOAD_FACTOR = 0.2
+"""Fraction of the rows that uvm_caching keeps in the device's memory."""
+_CACHE_INDEX_BYTES = (4, 16)
+"""Bytes of the cache's index: for each row of the table, and for each row that the cache has room for."""
 
 
 class Planner:
-    """Options for every table, and the choice between them.
+    """The sharding options of every table, and the choice between them.
 
     Args:
-        loads: of all tables.
-        allowed: for each of them, in the same order.
-        machine: to be planned for.
-        batch_size: rows of a step over all devices.
-        room: bytes of each device that tables may take.
-        communication: how vectors are written for the way between devices.
+        loads: Loads of all tables.
+        allowed: Candidates of each table, in the order of `loads`.
+        machine: Machine to plan for.
+        batch_size: Rows of a step over all devices.
+        table_memory: Bytes of each device that tables may take.
+        communication: Precision of the vectors and gradients that ranks exchange.
     """
 
     def __init__(
@@ -78,99 +78,102 @@ class Planner:
         machine: Machine,
         *,
         batch_size: int,
-        room: int,
+        table_memory: int,
         communication: Communication,
     ) -> None:
-        self.module = _collections(loads)
+        self.module = _meta_collections(loads)
         self.machine = machine
         self.loads = {load.name: load for load in loads}
-        self.rows = -(-batch_size // machine.world)
-        self.sharders = [cast("ModuleSharder[nn.Module]", _Sharder(qcomm_codecs_registry=codecs(communication)))]
-        self.constraints = {load.name: _constraints(load, one) for load, one in zip(loads, allowed, strict=True)}
-        with _quiet():
-            self.topology = _topology(machine, room)
-            enumerator = EmbeddingEnumerator(self.topology, self.rows, self.constraints)
-            self.options = sorted(enumerator.enumerate(self.module, self.sharders), key=_order)
+        self.local_batch_size = -(-batch_size // machine.world_size)
+        self.sharders = [cast("ModuleSharder[nn.Module]", _Sharder(qcomm_codecs_registry=comm_codecs(communication)))]
+        self.constraints = {
+            load.name: _torchrec_constraints(load, one) for load, one in zip(loads, allowed, strict=True)
+        }
+        with _without_logging():
+            self.topology = _topology(machine, table_memory)
+            enumerator = EmbeddingEnumerator(self.topology, self.local_batch_size, self.constraints)
+            self.options = sorted(enumerator.enumerate(self.module, self.sharders), key=_sort_key)
         for option in self.options:
             for shard in option.shards:
                 shard.storage = self._storage(option, *shard.size)
 
     def _storage(self, option: ShardingOption, rows: int, columns: int) -> Storage:
-        """Return the bytes of a part: rows, the optimiser's state, and the buffers of its vectors and gradients."""
+        """Return the memory of a shard: rows, optimizer state, and the buffers of its ids, vectors and gradients."""
         load, machine = self.loads[option.name], self.machine
-        held = load.weights(rows, columns) + load.state(rows, columns)
-        share = rows / load.rows
-        each = machine.world * self.rows
-        buffers = int(each * (2 * 8 * load.all_ids * share + 2 * 4 * load.all_bags * columns))
-        if machine.world == 1:
+        held = load.shard_bytes(rows, columns)
+        batch_size = machine.world_size * self.local_batch_size
+        fraction = rows / load.rows
+        buffers = int(batch_size * (2 * 8 * load.ids_per_row * fraction + 2 * 4 * load.bags_per_row * columns))
+        if machine.world_size == 1:
             buffers = 0  # what the kernel returns is what the tower reads
         if machine.device == "cpu":
             return Storage(hbm=0, ddr=held + buffers)
-        if option.compute_kernel == KERNELS["hbm"]:
+        if option.compute_kernel == COMPUTE_KERNELS["hbm"]:
             return Storage(hbm=held + buffers, ddr=0)
-        if option.compute_kernel == KERNELS["uvm"]:
+        if option.compute_kernel == COMPUTE_KERNELS["uvm"]:
             return Storage(hbm=buffers, ddr=held)
-        return Storage(hbm=cached_bytes(held, rows, "uvm_caching") + buffers, ddr=held)
+        return Storage(hbm=cache_bytes(held, rows, "uvm_caching") + buffers, ddr=held)
 
     def best(self) -> list[ShardingOption] | None:
-        """Return one option for each table, its shards on ranks: that with the fastest slowest rank, or None."""
-        return self._plan([Tightest(), GreedyProposer(), GreedyProposer(use_depth=False), UniformProposer()])
+        """Return one option for each table, with ranks, so that the slowest rank is the fastest; None if none fits."""
+        greedy = [GreedyProposer(), GreedyProposer(use_depth=False)]
+        return self._plan([SmallestShardProposer(), *greedy, UniformProposer()])
 
     def fits(self) -> bool:
-        """Tell whether `best` would find something."""
-        return self._plan([Tightest()]) is not None
+        """Return whether `best` would find a plan."""
+        return self._plan([SmallestShardProposer()]) is not None
 
     def _plan(self, proposers: list[Proposer]) -> list[ShardingOption] | None:
-        if self.machine.world == 1 or not self.options:  # all schemes may keep their rows themselves
-            return self._on_one()
-        chosen: list[list[ShardingOption]] = []
+        if self.machine.world_size == 1 or not self.options:  # there are none if all schemes keep their own rows
+            return self._on_one_device()
+        plans: list[list[ShardingOption]] = []
 
         def keep(plan: list[ShardingOption]) -> list[ShardingOption]:
-            chosen.append(plan)
+            plans.append(plan)
             return plan
 
         try:
-            with _quiet():
+            with _without_logging():
                 planner = EmbeddingShardingPlanner(
                     topology=self.topology,
-                    batch_size=self.rows,
-                    enumerator=cast("Enumerator", Known(self.options)),
+                    batch_size=self.local_batch_size,
+                    enumerator=cast("Enumerator", FixedEnumerator(self.options)),
                     storage_reservation=FixedPercentageStorageReservation(0.0),
                     proposer=proposers,
                     stats=[],
                     constraints=self.constraints,
-                    performance_model=Slowest(),
+                    performance_model=MaxRankPerfModel(),
                     debug=False,
                     callbacks=[keep],
                 )
                 planner.plan(self.module, self.sharders)
         except PlannerError:
             return None
-        return self._in_order(chosen[0])
+        return self._in_order(plans[0])
 
-    def _on_one(self) -> list[ShardingOption] | None:
-        """Return everything on rank 0, which needs no planner."""
-        needed, there = Storage(hbm=0, ddr=0), self.topology.devices[0].storage
+    def _on_one_device(self) -> list[ShardingOption] | None:
+        """Return every table whole on rank 0, which needs no search; None if they do not fit."""
+        needed, available = Storage(hbm=0, ddr=0), self.topology.devices[0].storage
         for option in self.options:
             option.shards[0].rank = 0
             needed += option.shards[0].storage
-        return self._in_order(self.options) if needed.fits_in(there) else None
+        return self._in_order(self.options) if needed.fits_in(available) else None
 
     def _in_order(self, options: list[ShardingOption]) -> list[ShardingOption]:
-        place = {name: i for i, name in enumerate(self.loads)}
-        return sorted(options, key=lambda option: place[option.name])
+        order = {name: i for i, name in enumerate(self.loads)}
+        return sorted(options, key=lambda option: order[option.name])
 
 
-def _collections(loads: Sequence[TableLoad]) -> nn.ModuleDict:
-    """Return tables of the same sizes as the loads, without memory."""
+def _meta_collections(loads: Sequence[TableLoad]) -> nn.ModuleDict:
+    """Return collections of tables of the loads' sizes, on the meta device."""
     by_collection: dict[str, list[EmbeddingBagConfig]] = {}
     for load in loads:
         config = EmbeddingBagConfig(
             name=load.name,
             num_embeddings=load.rows,
             embedding_dim=load.dim,
-            feature_names=[f"{load.name}@{i}" for i in range(len(load.ids))],
-            data_type=DataType[load.request.precision.upper()],
+            feature_names=[f"{load.name}@{i}" for i in range(len(load.pooling_factors))],
+            data_type=DataType[load.constraints.precision.upper()],
         )
         by_collection.setdefault(load.collection, []).append(config)
     meta = torch.device("meta")
@@ -179,23 +182,30 @@ def _collections(loads: Sequence[TableLoad]) -> nn.ModuleDict:
     )
 
 
-def cached_bytes(held: int, rows: int, kernel: Kernel) -> int:
-    """Return the bytes of a device's memory that a part takes whose rows, of `held` bytes, are the host's."""
-    by_row, by_cached = _CACHE_BYTES
-    return int(CACHED * held + rows * (by_row + CACHED * by_cached)) if kernel == "uvm_caching" else 0
+def cache_bytes(held: int, rows: int, kernel: Kernel) -> int:
+    """Return the bytes of device memory that a shard in the host's memory takes for its cache.
+
+    Args:
+        held: Bytes of the shard's rows and optimizer state.
+        rows: Number of its rows.
+        kernel: "uvm_caching"; other kernels have no cache.
+    """
+    by_row, by_cached_row = _CACHE_INDEX_BYTES
+    cache = CACHE_LOAD_FACTOR * held + rows * (by_row + CACHE_LOAD_FACTOR * by_cached_row)
+    return int(cache) if kernel == "uvm_caching" else 0
 
 
 class _Sharder(EmbeddingBagCollectionSharder):  # type: ignore[misc]
-    """Offers what works, which on CPUs is more than TorchRec offers, and never data parallel."""
+    """Offers all sharding types that work, which are more than TorchRec's on CPUs; never data parallel."""
 
     def sharding_types(self, compute_device_type: str) -> list[str]:  # noqa: ARG002
-        return list(SHARDINGS.values())
+        return list(SHARDING_TYPES.values())
 
 
-def codecs(communication: Communication) -> dict[str, QuantizedCommCodecs] | None:
-    """Return how vectors and their gradients are written for the way between ranks; None: as they are.
+def comm_codecs(communication: Communication) -> dict[str, QuantizedCommCodecs] | None:
+    """Return TorchRec's codecs for the vectors and gradients that ranks exchange; None for fp32.
 
-    Gradients of 16 bits are always bfloat16: those of large batches are near 1e-7, where float16 rounds to nothing.
+    Gradients of 16 bits are always bfloat16: those of large batches are near 1e-7, which float16 rounds to 0.
     """
     if communication == "fp32":
         return None
@@ -204,45 +214,45 @@ def codecs(communication: Communication) -> dict[str, QuantizedCommCodecs] | Non
     return found
 
 
-def _order(option: ShardingOption) -> tuple[str, int, str]:
-    return option.fqn, list(SHARDINGS.values()).index(option.sharding_type), option.compute_kernel
+def _sort_key(option: ShardingOption) -> tuple[str, int, str]:
+    return option.fqn, list(SHARDING_TYPES.values()).index(option.sharding_type), option.compute_kernel
 
 
-def _constraints(load: TableLoad, allowed: Candidates) -> ParameterConstraints:
+def _torchrec_constraints(load: TableLoad, allowed: Candidates) -> ParameterConstraints:
     return ParameterConstraints(
-        sharding_types=[SHARDINGS[shard] for shard in allowed.shards],
-        compute_kernels=[KERNELS[allowed.kernel]],
+        sharding_types=[SHARDING_TYPES[sharding] for sharding in allowed.sharding_types],
+        compute_kernels=[COMPUTE_KERNELS[allowed.kernel]],
         min_partition=allowed.width,
-        pooling_factors=list(load.ids),
-        num_poolings=list(load.bags),
-        cache_params=CacheParams(load_factor=CACHED) if allowed.kernel == "uvm_caching" else None,
+        pooling_factors=list(load.pooling_factors),
+        num_poolings=list(load.num_poolings),
+        cache_params=CacheParams(load_factor=CACHE_LOAD_FACTOR) if allowed.kernel == "uvm_caching" else None,
     )
 
 
-def _topology(machine: Machine, usable: int) -> Topology:
-    """Return the machine as TorchRec sees it, which reckons in bytes a millisecond."""
+def _topology(machine: Machine, table_memory: int) -> Topology:
+    """Return the machine in TorchRec's terms, whose bandwidths are in bytes per millisecond."""
     is_cpu = machine.device == "cpu"
     return TopologyFactory.create_topology(
         TrainerConfig(
-            world_size=machine.world,
-            local_world_size=machine.per_host,
-            hbm_cap_bytes=None if is_cpu else usable,
-            ddr_cap_bytes=usable if is_cpu else machine.usable_host,
+            world_size=machine.world_size,
+            local_world_size=machine.local_world_size,
+            hbm_cap_bytes=None if is_cpu else table_memory,
+            ddr_cap_bytes=table_memory if is_cpu else machine.usable_host,
         ),
         HardwareConfig(
-            intra_host_bw=machine.intra / 1000,
-            inter_host_bw=machine.inter / 1000,
-            hbm_mem_bw=machine.memory_speed / 1000,
-            ddr_mem_bw=machine.host_speed / 1000,
-            hbm_to_ddr_mem_bw=machine.link / 1000,
+            intra_host_bw=machine.intra_bandwidth / 1000,
+            inter_host_bw=machine.inter_bandwidth / 1000,
+            hbm_mem_bw=machine.memory_bandwidth / 1000,
+            ddr_mem_bw=machine.host_memory_bandwidth / 1000,
+            hbm_to_ddr_mem_bw=machine.host_link_bandwidth / 1000,
         ),
         KernelConfig(compute_device=machine.device, use_hardware_based_bandwidth=True),
     )
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep the planner's diary out of the user's: what matters of it is in the placement."""
+def _without_logging() -> Iterator[None]:
+    """Silence TorchRec's planner, which logs its search; what matters of it is in the sharding plan."""
     before = logging.root.manager.disable
     logging.disable(logging.ERROR)
     try:

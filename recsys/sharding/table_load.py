@@ -1,7 +1,7 @@
-"""What each physical table asks of the devices that hold it: bytes, ids read, vectors sent.
+"""What each physical table costs the devices that hold it: bytes, ids that are read, vectors that are returned.
 
-All counts are means over rows of the data. One *bag* is one vector that the lookup returns: a field's, or, where ids
-are not summed, an id's.
+All counts are means over rows of the data. A *bag* is one vector that the lookup returns: that of a field, or that of
+an id where ids are not pooled by the kernel.
 """
 
 from collections.abc import Mapping
@@ -9,90 +9,96 @@ from dataclasses import dataclass
 from typing import Literal
 
 from recsys.config import SparseOptimizer
-from recsys.embeddings.constraints import TableConstraints
 from recsys.embeddings.layout import Layout
 from recsys.embeddings.scheme import ROW_STATE
+from recsys.sharding.constraints import TableConstraints, table_constraints
 
-__all__ = ["TableLoad", "loads_of"]
+__all__ = ["TableLoad", "table_loads"]
 
 
 @dataclass(frozen=True, slots=True)
 class TableLoad:
-    """One physical table."""
+    """Size and traffic of one physical table."""
 
     name: str
-    collection: Literal["pooled", "slots"]
+    collection: Literal["pooled", "unpooled"]
     rows: int
     dim: int
-    request: TableConstraints
+    constraints: TableConstraints
     weight_bytes: int
-    """Of one weight."""
+    """Bytes of one weight."""
     state_by_row: int
-    """Bytes of the optimiser's state."""
+    """Bytes of the optimizer's state for each row."""
     state_by_weight: int
-    ids: tuple[float, ...]
-    """Ids of each bag of a row, by key."""
-    bags: tuple[float, ...]
-    """Bags of each row, by key."""
+    """Bytes of the optimizer's state for each weight."""
+    pooling_factors: tuple[float, ...]
+    """Ids of a bag, for each key of the lookup."""
+    num_poolings: tuple[float, ...]
+    """Bags of a row of the data, for each key of the lookup."""
 
     @property
-    def all_ids(self) -> float:
-        """Ids that a row reads."""
-        return sum(ids * bags for ids, bags in zip(self.ids, self.bags, strict=True))
+    def ids_per_row(self) -> float:
+        """Ids that are read for a row of the data."""
+        return sum(ids * bags for ids, bags in zip(self.pooling_factors, self.num_poolings, strict=True))
 
     @property
-    def all_bags(self) -> float:
-        """Vectors that a row gets."""
-        return sum(self.bags)
+    def bags_per_row(self) -> float:
+        """Vectors that are returned for a row of the data."""
+        return sum(self.num_poolings)
 
-    def weights(self, rows: int, columns: int) -> int:
-        """Return the bytes of the weights of a part."""
+    def shard_weight_bytes(self, rows: int, columns: int) -> int:
+        """Return the bytes of the weights of a shard."""
         return rows * columns * self.weight_bytes
 
-    def state(self, rows: int, columns: int) -> int:
-        """Return the bytes of the optimiser's state of a part."""
+    def shard_state_bytes(self, rows: int, columns: int) -> int:
+        """Return the bytes of the optimizer's state of a shard."""
         return rows * (self.state_by_row + columns * self.state_by_weight)
+
+    def shard_bytes(self, rows: int, columns: int) -> int:
+        """Return the bytes of a shard's weights and optimizer state."""
+        return self.shard_weight_bytes(rows, columns) + self.shard_state_bytes(rows, columns)
 
     @property
     def total_bytes(self) -> int:
-        """Bytes of the whole table with its state."""
-        return self.weights(self.rows, self.dim) + self.state(self.rows, self.dim)
+        """Bytes of the whole table with its optimizer state."""
+        return self.shard_bytes(self.rows, self.dim)
 
 
-def loads_of(layout: Layout, optimizer: SparseOptimizer, lengths: Mapping[str, float]) -> list[TableLoad]:
-    """Return every physical table of a layout that is looked up.
+def table_loads(layout: Layout, optimizer: SparseOptimizer, lengths: Mapping[str, float]) -> list[TableLoad]:
+    """Return the load of every physical table of a layout that is looked up.
 
     Args:
-        layout: of the plan.
-        optimizer: of the tables.
-        lengths: mean ids in a row, of fields that may have several; 1 for those that are not named.
+        layout: Layout of the model.
+        optimizer: Optimizer of the tables.
+        lengths: Mean number of ids in a row, for fields that may have several; 1 for those that are not named.
     """
     by_row, by_weight = ROW_STATE[optimizer.name]
+    constraints = table_constraints(layout)
+    bags = {table: _unpooled_bags(layout, keys, lengths) for table, keys in layout.unpooled_keys.items()}
+    most_bags = max(bags.values(), default=1.0)  # tables with fewer are padded with empty bags
     found = []
-    slots = {table: _bags(layout, keys, lengths) for table, keys in layout.slot_keys.items()}
-    most = max(slots.values(), default=1.0)  # shorter tables get empty bags
-    for name in [*layout.pooled_keys, *layout.slot_keys]:
-        physical, request = layout.physical[name], layout.requests[name]
+    for name in [*layout.pooled_keys, *layout.unpooled_keys]:
         is_pooled = name in layout.pooled_keys
-        ids = [lengths.get(field, 1.0) for field, _ in (layout.pooled_keys if is_pooled else layout.slot_keys)[name]]
+        keys = layout.pooled_keys[name] if is_pooled else layout.unpooled_keys[name]
+        ids = [lengths.get(field, 1.0) for field, _ in keys]
         found.append(
             TableLoad(
                 name=name,
-                collection="pooled" if is_pooled else "slots",
-                rows=physical.rows,
-                dim=physical.dim,
-                request=request,
-                weight_bytes=2 if request.precision == "fp16" else 4,
+                collection="pooled" if is_pooled else "unpooled",
+                rows=layout.physical_tables[name].rows,
+                dim=layout.physical_tables[name].dim,
+                constraints=constraints[name],
+                weight_bytes=2 if constraints[name].precision == "fp16" else 4,
                 state_by_row=4 * by_row,
                 state_by_weight=4 * by_weight,
-                ids=tuple(ids) if is_pooled else (sum(ids) / most,),
-                bags=(1.0,) * len(ids) if is_pooled else (most,),
+                pooling_factors=tuple(ids) if is_pooled else (sum(ids) / most_bags,),
+                num_poolings=(1.0,) * len(ids) if is_pooled else (most_bags,),
             )
         )
     return found
 
 
-def _bags(layout: Layout, lookups: list[tuple[str, int]], lengths: Mapping[str, float]) -> float:
-    """Return the bags of a row in the slots of a table: one for each id that is not summed."""
-    forms = {field: layout.reads[field].form for field, _ in lookups}
-    return max(1e-3, sum(1.0 if forms[field] == "bag" else lengths.get(field, 1.0) for field, _ in lookups))
+def _unpooled_bags(layout: Layout, keys: list[tuple[str, int]], lengths: Mapping[str, float]) -> float:
+    """Return the bags of a row of the data in an unpooled table: one for each id that is not pooled."""
+    forms = {field: layout.field_lookups[field].form for field, _ in keys}
+    return max(1e-3, sum(1.0 if forms[field] == "bag" else lengths.get(field, 1.0) for field, _ in keys))

@@ -23,7 +23,7 @@ from recsys.ranks import SINGLE_PROCESS, Exchange, World
 from recsys.ranks.process_group import reader_group
 from recsys.ranks.seeds import derive_seed
 from recsys.run_folder import RunFolder
-from recsys.sharding import Placement
+from recsys.sharding import ShardingPlan
 from recsys.training.scoring import Scores, score
 from recsys.training.strategy import shard
 
@@ -52,7 +52,7 @@ def build(
     *,
     device: torch.device,
     world: World = SINGLE_PROCESS,
-    place: Callable[[CtrModel], Placement] | None = None,
+    make_plan: Callable[[CtrModel], ShardingPlan] | None = None,
 ) -> LoadedModel:
     """Make the model of a plan, its parameters drawn from `train.seed`; every rank must call it.
 
@@ -61,7 +61,7 @@ def build(
         state: vocabularies.
         device: of this rank.
         world: of this process.
-        place: says where the tables of the model go; None if there is one rank, which has them all.
+        make_plan: Returns the sharding plan of the model; None for a single process.
     """
     train = resolved.config.train
     torch.manual_seed(train.seed)
@@ -71,7 +71,7 @@ def build(
         model,
         train.sparse_optimizer,
         device=device,
-        placement=None if place is None else place(model),
+        plan=None if make_plan is None else make_plan(model),
         seed=train.seed,
         communication=train.communication,
     )

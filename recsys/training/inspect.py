@@ -67,7 +67,7 @@ def field_attention(built: LoadedModel, split: PreparedSplit) -> FieldAttention:
         maps_LHMM = torch.stack([of_layer.mean(dim=0) for of_layer in tower.attention_maps(fed.fields, fed.numbers)])
         total = total + maps_LHMM.cpu().double() * batch.num_rows
     numbers = [field.name for field in built.resolved.fields_of_kind("number")]
-    return FieldAttention((total / split.num_rows).numpy(), core.wiring.fields + numbers)
+    return FieldAttention((total / split.num_rows).numpy(), core.input_map.fields + numbers)
 
 
 @torch.no_grad()
@@ -86,11 +86,11 @@ def history_weights(built: LoadedModel, split: PreparedSplit, behaviour: str | N
     core, tower = built.model.module, built.model.module.tower
     if not isinstance(tower, Din):
         raise ConfigError(f"model.tower: must be din to weigh a history, got {_tower(built)}")
-    known = list(core.wiring.behaviours)
+    known = list(core.input_map.behaviours)
     if behaviour is not None and behaviour not in known:
         raise ConfigError(f"behaviour: must be one of {', '.join(known)}, got {behaviour!r}")
     place = 0 if behaviour is None else known.index(behaviour)
-    sequences: list[str] = core.wiring.behaviours[known[place]]
+    sequences: list[str] = core.input_map.behaviours[known[place]]
     interest = tower.interests[place]
     assert isinstance(interest, Interest)
     weights, lengths, batches = [], [], []

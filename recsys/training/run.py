@@ -20,14 +20,13 @@ from recsys.model import CtrModel
 from recsys.progress import OnProgress, no_progress
 from recsys.ranks import SINGLE_PROCESS, World, broadcast
 from recsys.run_folder import RunFolder
-from recsys.sharding import Placement
+from recsys.sharding import ShardingPlan, describe_plan, largest_tables, plan_for_run, read_plan
 from recsys.training.allocator import keep_large_blocks
 from recsys.training.build import LoadedModel, build, score_split
 from recsys.training.fit import fit
 from recsys.training.memory import explaining_out_of_memory
 from recsys.training.progress import TrainProgress
 from recsys.training.schedule import ScheduleFactory
-from recsys.training.sharding import describe, largest_tables, place_tables, read_plan
 from recsys.training.stages import StagedSchedule
 from recsys.training.start import check_same_run, check_splits, prepare_in_turn, start_run
 from recsys.training.strategy import pick_device
@@ -101,9 +100,9 @@ def train(
         check_same_run(run, prepared)
     elif world.is_rank_zero:
         start_run(run, prepared, data_dir)
-    place = partial(_place, prepared=prepared, run=run, device=on_device, world=world, plan=plan, log=log)
+    make_plan = partial(_sharding_plan, prepared=prepared, run=run, device=on_device, world=world, path=plan, log=log)
     with explaining_out_of_memory(lambda: largest_tables(run.sharding_plan, world.rank)):
-        loaded = build(prepared.resolved, prepared.state, device=on_device, world=world, place=place)
+        loaded = build(prepared.resolved, prepared.state, device=on_device, world=world, make_plan=make_plan)
         progress = fit(
             loaded,
             prepared,
@@ -126,28 +125,28 @@ def _ignore(_line: str) -> None:
     """Log nothing: rank 0 does."""
 
 
-def _place(
+def _sharding_plan(
     model: CtrModel,
     *,
     prepared: Prepared,
     run: RunFolder,
     device: torch.device,
     world: World,
-    plan: Path | None,
+    path: Path | None,
     log: Callable[[str], None],
-) -> Placement:
+) -> ShardingPlan:
     """Make the sharding plan, write it to the run folder and, with several ranks, log it."""
     train = prepared.resolved.config.train
     lengths = mean_lengths(prepared.splits["train"], prepared.resolved)
-    found = place_tables(model, train, lengths=lengths, device=device, world=world, plan=plan)
-    if not run.is_run:  # rank 0 has started it before it placed tables
+    plan = plan_for_run(model.layout, model.tower, train, lengths=lengths, device=device, world=world, path=path)
+    if not run.is_run:  # rank 0 has started it before it made the plan
         raise DataError(f"{run.path}: rank {world.rank} does not see what rank 0 wrote there: all hosts must share it")
     if world.is_rank_zero:
-        write_atomic(run.sharding_plan, found.to_json())
+        write_atomic(run.sharding_plan, plan.to_json())
     if world.size > 1:
-        for line in describe(found):
+        for line in describe_plan(plan):
             log(line)
-    return found
+    return plan
 
 
 def _evaluate(loaded: LoadedModel, prepared: Prepared, run: RunFolder, on_progress: OnProgress) -> dict[str, float]:

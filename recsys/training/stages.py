@@ -45,7 +45,7 @@ class StagedSchedule(Schedule):
         needing = [scheme for scheme in self.schemes if scheme.spec.needs_whole_tables]
         if not needing:
             return {}
-        has_all = [all(table.name in self.weights for table in scheme.physical()) for scheme in needing]
+        has_all = [all(table.name in self.weights for table in scheme.physical_tables()) for scheme in needing]
         has_all_RS = torch.cat(all_gather_rows(torch.tensor([has_all])))
         for scheme, has_all_R in zip(needing, has_all_RS.t(), strict=True):
             assert has_all_R.any(), f"{scheme.name}: scheme {scheme.spec.scheme} needs its tables whole on one rank"

@@ -51,7 +51,9 @@ def train(table: dict[str, Any], *, num_ids: int, dim: int, batch_size: int, ste
         seconds.append(time.perf_counter() - started)
     return {
         "peak": 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss,
-        "bytes": sum(s.bytes("training", sparse="rowwise_adagrad", dense="adam") for s in layout.tables["items"]),
+        "bytes": sum(
+            s.bytes("training", sparse="rowwise_adagrad", dense="adam") for s in layout.schemes_by_table["items"]
+        ),
         "rows_per_second": batch_size / statistics.median(seconds),
     }
 

@@ -12,7 +12,6 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 
 import torch
@@ -33,8 +32,8 @@ from recsys.embeddings import Batch, FeatureVocabulary, Layout
 from recsys.model import CtrModel
 from recsys.ranks import Exchange, current_world
 from recsys.ranks.process_group import reader_group
+from recsys.sharding import ShardingPlan, plan_for_run
 from recsys.training.build import build
-from recsys.training.sharding import place_tables
 from recsys.training.strategy import shard
 from recsys.training.task import CtrTask
 
@@ -108,8 +107,11 @@ def rows_per_second(folder: Path, steps: int, batch_size: int) -> float:
     config = config.model_copy(update={"train": config.train.model_copy(update=changes)})
     prepared = prepare(config, folder, folder / "cache")
     cpu = torch.device("cpu")
-    place = partial(place_tables, train=config.train, lengths={}, device=cpu, world=world)
-    built = build(prepared.resolved, prepared.state, device=cpu, world=world, place=place)
+
+    def make_plan(model: CtrModel) -> ShardingPlan:
+        return plan_for_run(model.layout, model.tower, config.train, lengths={}, device=cpu, world=world)
+
+    built = build(prepared.resolved, prepared.state, device=cpu, world=world, make_plan=make_plan)
     task = CtrTask(built.model, config.train, list(config.labels), world=world)
     exchange = Exchange(world, reader_group())
     reader: Reader[Batch] = Reader(

@@ -70,7 +70,7 @@ def main() -> None:
     seconds: list[list[float]] = [[], []]
     for index, rows in zip(range(options.steps + 10), batches(options.batch_size), strict=False):
         for which, (layout, model, optimizer) in enumerate(models):
-            counts = {name: torch.ones(1).expand(t.rows) for name, t in layout.physical.items()}
+            counts = {name: torch.ones(1).expand(t.rows) for name, t in layout.physical_tables.items()}
             batch = layout.collate(rows, row_counts=counts if options.lambda_ else None)
             took = step(model, optimizer, batch, options.lambda_)
             if index >= 10:

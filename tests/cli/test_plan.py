@@ -1,4 +1,4 @@
-"""`recsys plan`: what is said of machines that are not here."""
+"""`recsys plan`: sharding plans for machines that are not here."""
 
 import json
 import re
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from recsys.sharding import Placement
+from recsys.sharding import ShardingPlan
 from tests.cli.conftest import Recsys
 from tests.training.logs import write_config, write_log
 
@@ -52,14 +52,17 @@ def test_a_terabyte_of_clicks_is_planned_without_data_or_devices(world: int, rec
     lines = shown.out.splitlines()
     hosts = f" on {world // 8} hosts" if world > 8 else ""
     assert (
-        lines[0] == f"26 tables on {world} x H100 SXM{hosts}; 65,536 rows a step, {65_536 // world:,} on each; adagrad"
+        lines[0] == f"26 tables on {world} x H100 SXM{hosts}; batch size 65,536, {65_536 // world:,} on each; adagrad"
     )
     tables = [line for line in lines if re.match(r"t\d+ ", line)]
     assert len(tables) == 26
     assert "data_parallel" not in shown.out
     ranks = lines[next(i for i, line in enumerate(lines) if line.startswith("rank ")) + 1 :]
-    assert ranks[0].split()[0] == ("0" if world <= 16 else "least")
-    parts = [figure(shown.out, row) for row in ("lookups", "ids, vectors", "dense part", "dense gradients")]
+    assert ranks[0].split()[0] == ("0" if world <= 16 else "min")
+    parts = [
+        figure(shown.out, row)
+        for row in ("embedding lookup", "embedding exchange", "dense part", "gradient all-reduce")
+    ]
     assert figure(shown.out, "sum") == pytest.approx(sum(parts), rel=0.01)
     assert "estimated, not measured" in shown.out
     assert "fits: " in shown.out
@@ -76,8 +79,8 @@ def test_one_device_is_too_small_and_the_message_says_what_would_do(recsys: Recs
 
 def test_every_id_of_a_row_is_counted(recsys: Recsys) -> None:
     one, many = (recsys("plan", PIPELINE / name, "--world", 8).out for name in ("run.yaml", "multi_hot.yaml"))
-    assert figure(many, "lookups") > 4 * figure(one, "lookups")
-    assert "rows are taken to be full: max_len ids of C1, C2" in many
+    assert figure(many, "embedding lookup") > 4 * figure(one, "embedding lookup")
+    assert "rows are assumed to be full: max_len ids of C1, C2" in many
 
 
 def test_sizes_that_the_config_tells_need_no_data(config: Path, recsys: Recsys) -> None:
@@ -105,12 +108,13 @@ def test_the_plan_is_written_and_read_again(config: Path, recsys: Recsys) -> Non
     shown = recsys(
         "plan", config, "--world", 4, "--out", "plan.json", "--intra-bandwidth", "1GB", "--host-memory", "1TiB"
     )
-    carry_out = "recsys train run.yaml --devices 4 --plan plan.json"
-    assert shown.out.endswith(f"plan.json: the plan; carry it out with {carry_out}\n")
-    placement = Placement.from_json(Path("plan.json").read_text(), where="plan.json")
-    assert (placement.machine.world, placement.machine.intra, placement.machine.host_memory) == (4, 10**9, 2**40)
-    assert [table.rows for table in placement.tables] == [1_000_000, 4, 4, 25]
-    assert json.loads(Path("plan.json").read_text())["version"] == 1
+    command = "recsys train run.yaml --devices 4 --plan plan.json"
+    assert shown.out.endswith(f"plan.json: the sharding plan; train with it: {command}\n")
+    plan = ShardingPlan.from_json(Path("plan.json").read_text(), where="plan.json")
+    machine = plan.machine
+    assert (machine.world_size, machine.intra_bandwidth, machine.host_memory) == (4, 10**9, 2**40)
+    assert [table.rows for table in plan.tables] == [1_000_000, 4, 4, 25]
+    assert json.loads(Path("plan.json").read_text())["version"] == 2
     assert sorted(path.name for path in Path().iterdir()) == ["plan.json", "run.yaml"]
 
 

@@ -12,7 +12,7 @@ from recsys.embeddings import FeatureVocabulary, Layout
 from recsys.model import CtrModel
 from recsys.ranks import Exchange, World, current_world, rank_slice, sum_over_ranks
 from recsys.ranks.process_group import reader_group
-from recsys.sharding import Machine, place
+from recsys.sharding import Machine, make_sharding_plan
 from recsys.training.build import LoadedModel
 from recsys.training.progress import TrainProgress
 from recsys.training.schedule import ScheduleContext
@@ -115,7 +115,7 @@ def _train(case: dict[str, Any], world: World) -> Outcome:
     held = [
         name for name, value in built.model.state_dict().items() if ".embedding_bags." in name and value.local_shards()
     ]
-    return Outcome(losses, logits, dict(built.model.module.body.state_dict()), len(held))
+    return Outcome(losses, logits, dict(built.model.module.dense_arch.state_dict()), len(held))
 
 
 def _build(case: dict[str, Any], world: World) -> LoadedModel:
@@ -130,14 +130,14 @@ def _build(case: dict[str, Any], world: World) -> LoadedModel:
         jagged=resolved.config.model.uses_behaviours,
         regularized=train.regularization.rows > 0,
     )
-    placement = place(
+    plan = make_sharding_plan(
         layout,
-        machine=Machine.here(world.size, "cpu"),
+        machine=Machine.detect(world.size, "cpu"),
         batch_size=train.batch_size,
         optimizer=train.sparse_optimizer,
         lengths={"tags": 1.0, "clicks": 1.5},
-        dense_bytes=10_000,
+        dense_gradient_bytes=10_000,
     )
-    model = shard(CtrModel(resolved, layout), train.sparse_optimizer, device=CPU, placement=placement, seed=train.seed)
+    model = shard(CtrModel(resolved, layout), train.sparse_optimizer, device=CPU, plan=plan, seed=train.seed)
     torch.manual_seed(world.rank)  # dropout of other rows is drawn apart
     return LoadedModel(resolved, None, layout, model, world)  # type: ignore[arg-type]

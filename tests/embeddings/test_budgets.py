@@ -80,7 +80,7 @@ def cost(table: ResolvedTable, sizes: list[int], spec: Any) -> int:
 
 
 def filled(part: Scheme) -> dict[str, torch.Tensor]:
-    return {t.name: torch.randn(t.rows, t.dim) for t in part.physical()}
+    return {t.name: torch.randn(t.rows, t.dim) for t in part.physical_tables()}
 
 
 def test_every_scheme_with_a_budget_is_here() -> None:
@@ -268,9 +268,9 @@ def test_check_04_fields_no_larger_than_their_compressed_form_are_a_plain_table(
     (weight,) = filled(small).values()
     plain = Full("t", vocabularies(sizes)[1:], DIM, SCHEMES["full"](features=("f1",)))  # type: ignore[arg-type]
     ids = torch.tensor([0, 0])
-    served = small.serving({small.physical()[0].name: weight})(ids, 0)
+    served = small.serving({small.physical_tables()[0].name: weight})(ids, 0)
     assert torch.equal(served, plain.serving({"t_table": weight})(ids, 0))
-    assert (small.physical()[0].init, small.sums_bags) == (plain.physical()[0].init, plain.sums_bags)
+    assert (small.physical_tables()[0].init, small.sums_bags) == (plain.physical_tables()[0].init, plain.sums_bags)
 
 
 @pytest.mark.parametrize("case", sorted(REACHABLE))

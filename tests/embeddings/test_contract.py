@@ -46,7 +46,7 @@ def one_table(make_layout: Callable[..., Layout], spec: dict[str, Any]) -> Calla
 
 def served(layout: Layout, weights: dict[str, Tensor], field: str, ids: Tensor) -> Tensor:
     """Embed ids (V,) by the serving form of their scheme: the reference for every lookup."""
-    read = layout.reads[field]
+    read = layout.field_lookups[field]
     vectors: Tensor = layout.schemes[read.scheme].serving(weights).eval()(ids, read.feature_index)
     return vectors
 
@@ -55,7 +55,7 @@ def looked_up(model: DistributedModelParallel, layout: Layout, batch: Any) -> di
     """Return the combined vectors of every field, as the model makes them."""
     found = look_up(model, layout, batch)
     vectors = {}
-    for name, read in layout.reads.items():
+    for name, read in layout.field_lookups.items():
         ids = batch.ids[name][:0] if read.form == "bag" else batch.ids[name]
         vectors[name] = layout.schemes[read.scheme].combine(found[name], ids, read.feature_index)
     return vectors
@@ -98,7 +98,7 @@ def test_lookup_equals_the_serving_form(one_table: Callable[..., Layout], form: 
     with torch.no_grad():
         for name, got in looked_up(model, layout, batch).items():
             each = served(layout, weights, name, batch.ids[name])
-            if layout.reads[name].form == "bag":
+            if layout.field_lookups[name].form == "bag":
                 each = torch.stack([part.sum(dim=0) for part in each.split(batch.lengths[name].tolist())])
             torch.testing.assert_close(got, each, rtol=0, atol=1e-6)
 
@@ -107,7 +107,7 @@ def test_an_empty_bag_is_zero(one_table: Callable[..., Layout]) -> None:
     layout = one_table()
     batch = layout.collate(BATCH)
     vectors = looked_up(sharded(layout).eval(), layout, batch)["tags"]
-    if layout.reads["tags"].form == "bag":
+    if layout.field_lookups["tags"].form == "bag":
         assert torch.equal(vectors[0], torch.zeros_like(vectors[0]))
     else:
         assert len(vectors) == 5  # one vector an id, none for the empty bag
@@ -130,7 +130,7 @@ def test_the_gradient_of_a_row_is_the_sum_over_its_uses(one_table: Callable[...,
     before = {name: weight.clone().requires_grad_() for name, weight in table_weights(model).items()}
     batch = layout.collate(BATCH)
     plain = torch.zeros(())
-    for name, read in layout.reads.items():
+    for name, read in layout.field_lookups.items():
         scheme = layout.schemes[read.scheme]
         ids = batch.ids[name]
         tables = scheme.tables(read.feature_index)

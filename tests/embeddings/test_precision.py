@@ -42,7 +42,7 @@ def test_lookup_equals_the_serving_form(make_layout: Make, name: str, form: str)
     with torch.no_grad():
         for field, got in looked_up(model, layout, batch).items():
             each = served(layout, weights, field, batch.ids[field])
-            if layout.reads[field].form == "bag":
+            if layout.field_lookups[field].form == "bag":
                 each = torch.stack([part.sum(dim=0) for part in each.split(batch.lengths[field].tolist())])
             assert got.dtype == each.dtype == torch.float32
             torch.testing.assert_close(got, each, rtol=0, atol=1e-6)
@@ -93,4 +93,4 @@ def test_rows_of_16_bits_learn_what_rows_of_32_learn(make_layout: Make, optimize
 def test_small_parts_of_a_table_are_as_precise_as_it_is(make_layout: Make) -> None:
     layout = halved(make_layout, {"scheme": "unified", "rows": 11, "exact_below": 9})
     assert {request.precision for request in layout.requests.values()} == {"fp16"}
-    assert len(layout.physical) == 3  # one for the user's ids, one each for the small vocabularies
+    assert len(layout.physical_tables) == 3  # one for the user's ids, one each for the small vocabularies

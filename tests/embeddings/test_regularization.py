@@ -96,7 +96,9 @@ def test_rows_are_counted_over_all_fields_of_a_table(make_layout: Callable[..., 
 def test_a_row_read_by_two_fields_of_a_batch_is_penalised_once(make_layout: Callable[..., Layout]) -> None:
     layout = make_layout({}, regularized=True)
     data = rows(user=[1], item=[5], tags=[[]], clicks=[[5, 5]])
-    penalties = layout.collate(data, row_counts={name: torch.full((10,), 2.0) for name in layout.physical}).penalties
+    penalties = layout.collate(
+        data, row_counts={name: torch.full((10,), 2.0) for name in layout.physical_tables}
+    ).penalties
     total = float(penalties["item"].sum() + penalties["clicks"].sum())
     assert total == pytest.approx(1 / 2)
 

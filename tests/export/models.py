@@ -41,13 +41,15 @@ def make(text: str, train: pl.DataFrame, folder: Path) -> Made:
     path.write_text(text)
     resolved = resolve(load_config(path), train.columns)
     state = fit([train], resolved)
-    wiring = TowerInputMap.of(resolved)
-    layout = Layout(resolved, feature_vocabularies(resolved, state), jagged=bool(wiring.behaviours), regularized=False)
+    input_map = TowerInputMap.of(resolved)
+    layout = Layout(
+        resolved, feature_vocabularies(resolved, state), jagged=bool(input_map.behaviours), regularized=False
+    )
     torch.manual_seed(5)
-    tower = build_tower(tower_inputs(resolved, layout, wiring), resolved.config.model)
+    tower = build_tower(tower_inputs(resolved, layout, input_map), resolved.config.model)
     for parameter in tower.parameters():
         torch.nn.init.normal_(parameter, std=0.5)
-    weights = {name: torch.randn(table.rows, table.dim) for name, table in layout.physical.items()}
+    weights = {name: torch.randn(table.rows, table.dim) for name, table in layout.physical_tables.items()}
     return Made(resolved, state, layout, tower.eval(), weights)
 
 
@@ -73,12 +75,12 @@ def slow_scores(made: Made, frame: pl.DataFrame) -> np.ndarray:
 
 
 def _score_row(made: Made, row: dict[str, object]) -> np.ndarray:
-    wiring = TowerInputMap.of(made.resolved)
+    input_map = TowerInputMap.of(made.resolved)
     vectors = {f.name: _vectors(made, f.name, row[f.name]) for f in made.resolved.fields if f.kind != "number"}
-    fields = [_pooled(made.resolved.field(name).pooling, vectors[name]) for name in wiring.fields]
+    fields = [_pooled(made.resolved.field(name).pooling, vectors[name]) for name in input_map.fields]
     numbers = torch.tensor([[row[f.name] for f in made.resolved.fields if f.kind == "number"]], dtype=torch.float32)
     behaviours = []
-    for names in wiring.behaviours.values():
+    for names in input_map.behaviours.values():
         targets = [vectors[made.resolved.field(name).vocabulary] for name in names]
         history = torch.cat([vectors[name] for name in names], dim=1)
         behaviours.append(Behaviour(torch.cat(targets, dim=1), history, torch.tensor([len(history)])))
@@ -87,7 +89,7 @@ def _score_row(made: Made, row: dict[str, object]) -> np.ndarray:
 
 
 def _vectors(made: Made, field: str, value: object) -> Tensor:
-    read = made.layout.reads[field]
+    read = made.layout.field_lookups[field]
     scheme = made.layout.schemes[read.scheme]
     ids = torch.tensor(value if isinstance(value, list) else [value], dtype=torch.int64)
     rows = scheme.remap(ids, read.feature_index)

@@ -1,6 +1,5 @@
 """Train some steps without Lightning, on however many ranks there are, and say what came of it."""
 
-from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,11 +10,12 @@ from recsys.data.prepare import prepare
 from recsys.data.reader import Reader
 from recsys.data.rows import Rows
 from recsys.embeddings import Batch, count_rows
+from recsys.model import CtrModel
 from recsys.ranks import Exchange, broadcast, current_world, sum_over_ranks
 from recsys.ranks.process_group import reader_group
+from recsys.sharding import ShardingPlan, plan_for_run
 from recsys.training.build import LoadedModel, build, score_split
 from recsys.training.pipeline import TrainPipeline
-from recsys.training.sharding import place_tables
 from recsys.training.strategy import table_shards
 from recsys.training.task import CtrTask
 from tests.training.logs import make_config
@@ -50,8 +50,11 @@ def _train(log: Path, changes: dict[str, Any], scratch: Path, num_steps: int, *,
     world = current_world()
     prepared = prepare(make_config(scratch, **changes), log, log / "cache")
     train = prepared.resolved.config.train
-    place = partial(place_tables, train=train, lengths={}, device=torch.device("cpu"), world=world)
-    built = build(prepared.resolved, prepared.state, device=torch.device("cpu"), world=world, place=place)
+
+    def make_plan(model: CtrModel) -> ShardingPlan:
+        return plan_for_run(model.layout, model.tower, train, lengths={}, device=torch.device("cpu"), world=world)
+
+    built = build(prepared.resolved, prepared.state, device=torch.device("cpu"), world=world, make_plan=make_plan)
     task = CtrTask(built.model, train, ["label"], world=world)
     if overlap:
         task.pipeline = TrainPipeline(built.model, task.optimizer, task._loss, device=torch.device("cpu"), overlap=True)

@@ -74,7 +74,7 @@ def test_a_run_stopped_right_after_a_checkpoint_ends_as_if_it_had_not_been(
     for path in (folder, whole.folder):
         built = load_run(path, device=torch.device("cpu"))
         load_checkpoint(path / "checkpoints" / "last", built.model)
-        states.append(built.model.module.body.schemes.state_dict())
+        states.append(built.model.module.dense_arch.schemes.state_dict())
     assert set(states[0]) > {"users_table.codes", "items_table.scales", "items_table.optimizer.squares"}
     for name, value in states[0].items():
         assert torch.equal(value, states[1][name]), name

@@ -341,7 +341,7 @@ def test_a_checkpoint_inside_an_epoch_holds_the_second_pass_of_its_step(log: Pat
     seen: list[tuple[int, int]] = []
 
     def save(self: RunCheckpoints, task: CtrTask, *arguments: Any) -> None:
-        (table,) = (one for one in task.model.module.body.schemes.values() if isinstance(one, TwoPasses))
+        (table,) = (one for one in task.model.module.dense_arch.schemes.values() if isinstance(one, TwoPasses))
         seen.append((self.progress.step, int(table.passes)))
         original(self, task, *arguments)
 

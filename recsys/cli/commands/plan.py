@@ -43,7 +43,7 @@ def plan(
 
     Example: `recsys plan run.yaml --world 16 --per-host 8 --memory 80GiB`
     """
-    from recsys.cli.plan import Hardware, show_placement
+    from recsys.cli.plan import Hardware, plan_and_show
 
     hardware = Hardware(
         device=device,
@@ -56,4 +56,4 @@ def plan(
         inter_bandwidth=inter_bandwidth,
     )
     argv = shlex.join([str(config), *data_options(data_dir, cache_dir)])
-    show_placement(config, hardware, out=out, data_dir=data_dir, cache_dir=cache_dir, words=argv)
+    plan_and_show(config, hardware, out=out, data_dir=data_dir, cache_dir=cache_dir, argv=argv)

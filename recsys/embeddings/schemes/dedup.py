@@ -91,7 +91,7 @@ class Dedup(Scheme):
     def next_stage(self, weights: Mapping[str, Tensor]) -> None:
         """Merge the blocks; the rows of those that stay keep their values and their optimiser's state."""
         merged_B = merge(
-            weights[self.physical()[0].name].float().view(len(self.block_map), -1),
+            weights[self.physical_tables()[0].name].float().view(len(self.block_map), -1),
             keep=self.num_kept,
             tolerance=self.tolerance,
             similarity=self.similarity,
@@ -99,7 +99,7 @@ class Dedup(Scheme):
         self.block_map.copy_(merged_B)
 
     def serving(self, weights: Mapping[str, Tensor]) -> nn.Module:
-        return BlockReader(self, weights[self.physical()[0].name])
+        return BlockReader(self, weights[self.physical_tables()[0].name])
 
     def serving_bytes(self) -> int:
         return self.weight_bytes * self.num_kept * self.block_rows * self.dim + 4 * len(self.block_map)

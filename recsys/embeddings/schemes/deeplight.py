@@ -87,7 +87,7 @@ class DeepLight(Full):
     def after_step(self, place: StepPlace, weights: Mapping[str, Tensor]) -> None:
         if place.step % PRUNE_EVERY:
             return
-        weight_N = weights[self.physical()[0].name].view(-1)
+        weight_N = weights[self.physical_tables()[0].name].view(-1)
         num_left = self.num_entries
         if not self.is_last_stage:
             num_left = len(weight_N) - round(self.share_of_zeros(place) * len(weight_N))
@@ -98,7 +98,7 @@ class DeepLight(Full):
     @torch.no_grad()
     def before_validation(self, weights: Mapping[str, Tensor]) -> None:
         if self.is_last_stage:
-            weight_N = weights[self.physical()[0].name].view(-1)
+            weight_N = weights[self.physical_tables()[0].name].view(-1)
             weight_N.masked_fill_(~largest(weight_N, self.num_entries), 0.0)
 
     def next_stage(self, weights: Mapping[str, Tensor]) -> None:  # noqa: ARG002
@@ -106,7 +106,7 @@ class DeepLight(Full):
 
     def serving(self, weights: Mapping[str, Tensor]) -> nn.Module:
         kind = CompressedRows if self.has_pointers() else Coordinates
-        return kind(self.first_rows, weights[self.physical()[0].name], self.num_entries)
+        return kind(self.first_rows, weights[self.physical_tables()[0].name], self.num_entries)
 
     def has_pointers(self) -> bool:
         """Whether pointers to the rows (CSR) are smaller than the rows of all entries (COO).

@@ -37,7 +37,7 @@ class MultiHash(Scheme):
     Example:
         >>> spec = MultiHashTable(features=("item",), scheme="multi_hash", rows=100, hashes=3, importance_rows=50)
         >>> table = MultiHash("t", [FeatureVocabulary("item", None)], 8, spec)
-        >>> [(t.rows, t.dim) for t in table.physical()], table.remap(torch.tensor([7, 8]), 0).shape
+        >>> [(t.rows, t.dim) for t in table.physical_tables()], table.remap(torch.tensor([7, 8]), 0).shape
         ([(100, 8), (50, 4)], torch.Size([4, 2]))
     """
 

@@ -40,7 +40,7 @@ class Robe(Scheme):
     Example:
         >>> spec = RobeTable(features=("item",), scheme="robe", size=100, chunk=4)
         >>> table = Robe("t", [FeatureVocabulary("item", None)], 8, spec)
-        >>> [(t.rows, t.dim) for t in table.physical()], table.remap(torch.tensor([7, 8]), 0).shape
+        >>> [(t.rows, t.dim) for t in table.physical_tables()], table.remap(torch.tensor([7, 8]), 0).shape
         ([(25, 4)], torch.Size([4, 2]))
     """
 

@@ -239,11 +239,11 @@ def test_the_second_pass_leaves_the_dense_part_and_other_tables_alone(make_layou
     assert isinstance(schemes["a"], Alpt)
     gradients = {name: p.grad.clone() for name, p in task.model.module.named_parameters() if p.grad is not None}
     before = {name: value.clone() for name, value in task.model.module.named_buffers()}
-    assert float(before["body.tower.norm.running_mean"]) != 0
+    assert float(before["dense_arch.tower.norm.running_mean"]) != 0
     task.second_pass()
     changed = {name for name, value in task.model.module.named_buffers() if not torch.equal(value, before[name])}
     expected = ("codes", "draws", "scales", "scale_optimizer.squares")
-    assert changed == {f"body.schemes.a_table.{name}" for name in expected}
+    assert changed == {f"dense_arch.schemes.a_table.{name}" for name in expected}
     for name, gradient in gradients.items():
         assert torch.equal(task.model.module.get_parameter(name).grad, gradient)
 
@@ -252,7 +252,7 @@ def test_the_second_pass_leaves_the_dense_part_and_other_tables_alone(make_layou
 def test_the_second_pass_has_the_precision_of_the_first(make_layout: Callable[..., Layout], precision: str) -> None:
     layout = make_layout(TABLES)
     task = make_task(layout)
-    task.model.module.body.is_mixed = precision != "32"
+    task.model.module.dense_arch.is_mixed = precision != "32"
     seen: list[torch.dtype] = []
     last = next(module for module in reversed(list(task.model.module.tower.modules())) if hasattr(module, "weight"))
     last.register_forward_hook(lambda module, fed, output: seen.append(output.dtype))

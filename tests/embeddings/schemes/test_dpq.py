@@ -19,7 +19,7 @@ def make(num_ids: int = 40, *, dim: int = 8, **keys: Any) -> Dpq:
 
 
 def weights_of(scheme: Dpq, scale: float = 0.01) -> dict[str, Tensor]:
-    return {t.name: scale * torch.randn(t.rows, t.dim) for t in scheme.physical()}
+    return {t.name: scale * torch.randn(t.rows, t.dim) for t in scheme.physical_tables()}
 
 
 @pytest.mark.parametrize("bits", range(1, 9))

@@ -22,9 +22,9 @@ def test_check_06_with_a_row_for_each_id_it_is_a_plain_table() -> None:
 def test_separate_rows_are_dealt_in_proportion_to_the_vocabularies() -> None:
     spec = HashTable(features=("a",), scheme="hash", rows=100, per_feature=True)
     parts = Hash.build("t", vocabularies([600, 300, 99, 1]), 4, spec)
-    assert [(type(part), part.physical()[0].rows) for part in parts] == [(Hash, 60), (Hash, 30), (Hash, 9), (Full, 1)]
+    assert [(type(part), part.physical_tables()[0].rows) for part in parts] == [(Hash, 60), (Hash, 30), (Hash, 9), (Full, 1)]
     assert [part.name for part in parts] == [f"t/C{i}" for i in range(4)]
-    assert len({part.physical()[0].name for part in parts}) == 4
+    assert len({part.physical_tables()[0].name for part in parts}) == 4
 
 
 def test_an_open_vocabulary_counts_as_the_largest_known_one() -> None:
@@ -32,7 +32,7 @@ def test_an_open_vocabulary_counts_as_the_largest_known_one() -> None:
     parts = Hash.build(
         "t", [FeatureVocabulary("a", 10), FeatureVocabulary("b", None), FeatureVocabulary("c", 40)], 4, spec
     )
-    assert [part.physical()[0].rows for part in parts] == [10, 44, 40]
+    assert [part.physical_tables()[0].rows for part in parts] == [10, 44, 40]
 
 
 def test_check_04_separate_vocabularies_that_would_not_shrink_stay_plain() -> None:

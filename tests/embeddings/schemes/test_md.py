@@ -24,7 +24,7 @@ def test_check_07_embeddings_of_a_feature_have_at_most_the_rank_of_its_rows() ->
     torch.manual_seed(0)
     ranks = []
     for part, vocabulary in zip(parts(0.5), VOCABULARIES, strict=True):
-        weights = {t.name: torch.randn(t.rows, t.dim) for t in part.physical()}
+        weights = {t.name: torch.randn(t.rows, t.dim) for t in part.physical_tables()}
         vectors = part.serving(weights)(torch.arange(vocabulary.size), 0)
         assert vectors.shape[1] == 16
         ranks.append(int(torch.linalg.matrix_rank(vectors.double(), rtol=1e-5)))

@@ -25,7 +25,7 @@ def make(num_ids: int = 1000, *, ranks: Tensor | None = None, dim: int = 8, **ke
 
 
 def weights_of(scheme: Mgqe) -> dict[str, Tensor]:
-    return {t.name: 0.01 * torch.randn(t.rows, t.dim) for t in scheme.physical()}
+    return {t.name: 0.01 * torch.randn(t.rows, t.dim) for t in scheme.physical_tables()}
 
 
 def served(scheme: Mgqe, weights: dict[str, Tensor]) -> CodeReader:

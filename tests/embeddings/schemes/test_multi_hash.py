@@ -73,7 +73,7 @@ def test_only_unweighted_rows_are_summed_by_the_kernel(
 ) -> None:
     keys = {"scheme": "multi_hash", "rows": 9, "importance_rows": importance_rows, "exact_below": 0}
     layout = make_layout({"t": {"features": ["tags"], **keys}})
-    assert layout.reads["tags"].form == form
+    assert layout.field_lookups["tags"].form == form
 
 
 def test_new_features_change_no_rows_and_two_features_differ() -> None:
@@ -96,7 +96,7 @@ def test_two_ids_seldom_share_all_their_rows() -> None:
 def test_separate_rows_are_dealt_by_size_and_small_vocabularies_stay_plain() -> None:
     keys = spec(rows=1000, importance_rows=100, per_feature=True)
     parts = MultiHash.build("t", vocabularies([6000, 3990, 10, 5]), 4, keys)
-    assert [[t.rows for t in part.physical()] for part in parts] == [[600, 60], [399, 39], [1, 1], [5]]
+    assert [[t.rows for t in part.physical_tables()] for part in parts] == [[600, 60], [399, 39], [1, 1], [5]]
     assert [part.name for part in parts] == ["t/C0", "t/C1", "t/C2", "t/C3"]
 
 

@@ -61,8 +61,8 @@ def test_a_joint_table_that_would_not_be_smaller_is_plain() -> None:
 def test_fresh_vectors_have_the_usual_standard_deviation(operation: str) -> None:
     torch.manual_seed(0)
     table = make(10_000, 100, operation=operation)
-    weights = {t.name: torch.empty(t.rows, t.dim) for t in table.physical()}
-    for t in table.physical():
+    weights = {t.name: torch.empty(t.rows, t.dim) for t in table.physical_tables()}
+    for t in table.physical_tables():
         t.init(weights[t.name])
     vectors = table.serving(weights)(torch.arange(10_000), 0)
     assert float(vectors.std()) == pytest.approx(0.01, rel=0.1)

@@ -21,7 +21,7 @@ def stored(table: TtRec, cores: list[Tensor]) -> dict[str, Tensor]:
     """Lay cores (rows, any width) into the physical tables of a scheme."""
     weights = {}
     for i, core in enumerate(cores):
-        pieces = [t for t in table.physical() if f"_core{i}" in t.name]
+        pieces = [t for t in table.physical_tables() if f"_core{i}" in t.name]
         columns = sum(t.dim for t in pieces)
         physical = torch.zeros(pieces[0].rows * columns)
         physical[: core.numel()] = core.flatten()
@@ -83,8 +83,8 @@ def test_check_07_unfoldings_have_at_most_the_rank(rank: int) -> None:
 def test_fresh_vectors_have_the_usual_standard_deviation(rank: int) -> None:
     torch.manual_seed(0)
     table = make(50_000, rank)
-    weights = {t.name: torch.empty(t.rows, t.dim) for t in table.physical()}
-    for t in table.physical():
+    weights = {t.name: torch.empty(t.rows, t.dim) for t in table.physical_tables()}
+    for t in table.physical_tables():
         t.init(weights[t.name])
     vectors = table.serving(weights)(torch.arange(50_000), 0)
     assert float(vectors.std()) == pytest.approx(0.01, rel=0.25)

@@ -55,7 +55,7 @@ def table(sizes: dict[str, int | None], dim: int = 4, **keys: Any) -> Unified:
 
 def random_weights(scheme: Scheme) -> dict[str, Tensor]:
     generator = torch.Generator().manual_seed(1)
-    return {t.name: torch.randn(t.rows, t.dim, generator=generator) for t in scheme.physical()}
+    return {t.name: torch.randn(t.rows, t.dim, generator=generator) for t in scheme.physical_tables()}
 
 
 def colliding_pairs(row_V: Tensor) -> int:
@@ -272,7 +272,7 @@ def test_check_10_bytes_depend_on_neither_ids_nor_features() -> None:
         assert made.bytes("training", sparse="rowwise_adagrad", dense="adam") == 1000 * (8 + 1) * 4
         assert made.bytes("training", sparse="adagrad", dense="adam") == 1000 * (8 + 8) * 4
         assert not made.state_dict()
-        assert [(t.rows, t.dim) for t in made.physical()] == [(1000, 8)]
+        assert [(t.rows, t.dim) for t in made.physical_tables()] == [(1000, 8)]
 
 
 def test_check_10_small_vocabularies_keep_rows_of_their_own() -> None:
@@ -326,7 +326,7 @@ def test_check_12_a_run_of_another_version_of_the_hashes_is_refused(tmp_path: Pa
 def test_check_13_probes_keep_bytes_and_width() -> None:
     wide, narrow = (table({"a": 100, "b": 100}, dim=16, rows=50, lookups={"b": 2}, probes=k) for k in (1, 4))
     assert narrow.serving_bytes() == wide.serving_bytes() == 50 * 16 * 4
-    assert [(t.rows, t.dim) for t in narrow.physical()] == [(200, 4)]
+    assert [(t.rows, t.dim) for t in narrow.physical_tables()] == [(200, 4)]
     weights = random_weights(narrow)
     for feature_index in (0, 1):
         assert (
@@ -340,7 +340,7 @@ def test_check_13_probes_keep_bytes_and_width() -> None:
 @pytest.mark.parametrize("n", [1, 2, 4])
 def test_check_14_several_tables_have_the_bytes_of_one(n: int) -> None:
     made = table({f"C{i}": 1000 for i in range(20)}, rows=100, num_tables=n)
-    assert [t.rows for t in made.physical()] == [100 // n] * n
+    assert [t.rows for t in made.physical_tables()] == [100 // n] * n
     assert made.serving_bytes() == 100 * 4 * 4
     row_KV = torch.cat([made.remap(torch.arange(1000), feature_index) for feature_index in range(20)])
     assert int(row_KV.max()) == 100 // n - 1
@@ -374,7 +374,7 @@ def test_a_table_needs_no_more_rows_than_it_can_use() -> None:
     spec = UnifiedTable(features=("a", "b"), scheme="unified", budget="1GB", lookups={"a": 3})
     planned = ResolvedTable(name="t", fields=("a", "b"), dim=4, spec=spec)
     (hashed, exact) = build_schemes(planned, [FeatureVocabulary("a", 100), FeatureVocabulary("b", 5)])
-    assert [t.rows for t in hashed.physical()] == [300]
+    assert [t.rows for t in hashed.physical_tables()] == [300]
     assert exact.serving_bytes() == 80
 
 

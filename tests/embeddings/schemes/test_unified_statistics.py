@@ -71,7 +71,7 @@ class Reader(nn.Module):
         self.parts, self.kind = parts, kind
         places = {m.name: (part, i) for part in parts for i, m in enumerate(part.vocabularies)}
         self.fields = [places[f"f{t}"] for t in range(len(places))]
-        physical = {t.name: t for part in parts for t in part.physical()}
+        physical = {t.name: t for part in parts for t in part.physical_tables()}
         self.rows = nn.ParameterDict({name: 0.03 * torch.randn(t.rows, t.dim) for name, t in physical.items()})
         widths = [part.width(feature_index) for part, feature_index in self.fields]
         self.linear = nn.Linear(sum(widths), 1)

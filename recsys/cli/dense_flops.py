@@ -1,4 +1,4 @@
-"""What the dense part of a model costs: floating point operations, counted while a few rows pass through the tower."""
+"""FLOPs of the dense part of a model, counted while a few rows pass through its tower."""
 
 from collections.abc import Mapping
 
@@ -11,23 +11,23 @@ from recsys.embeddings import Layout
 from recsys.model import TowerInputMap, tower_inputs
 from recsys.towers import Behaviour, Tower, TowerInputs, build_tower
 
-__all__ = ["tower_of"]
+__all__ = ["tower_with_flops"]
 
 ROWS = 16
 
 
-def tower_of(resolved: ResolvedConfig, layout: Layout, lengths: Mapping[str, float]) -> tuple[Tower, float]:
-    """Return a plan's tower and the operations of one row's forward pass: two for each multiplication and addition.
+def tower_with_flops(resolved: ResolvedConfig, layout: Layout, lengths: Mapping[str, float]) -> tuple[Tower, float]:
+    """Return the configured tower and the FLOPs of one row's forward pass; a multiply-add counts as two.
 
     Args:
-        resolved: with the model.
-        layout: of its tables.
-        lengths: mean ids of a row, of fields that may have several.
+        resolved: The resolved configuration.
+        layout: Layout of its tables.
+        lengths: Mean number of ids in a row, for fields that may have several.
     """
-    wiring = TowerInputMap.of(resolved)
-    inputs = tower_inputs(resolved, layout, wiring)
+    input_map = TowerInputMap.of(resolved)
+    inputs = tower_inputs(resolved, layout, input_map)
     tower = build_tower(inputs, resolved.config.model)
-    entries = [round(lengths.get(names[0], 1.0)) for names in wiring.behaviours.values()]
+    entries = [round(lengths.get(names[0], 1.0)) for names in input_map.behaviours.values()]
     fields, numbers, behaviours = _rows(inputs, entries)
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
         tower(fields, numbers, behaviours)
@@ -35,7 +35,7 @@ def tower_of(resolved: ResolvedConfig, layout: Layout, lengths: Mapping[str, flo
 
 
 def _rows(inputs: TowerInputs, entries: list[int]) -> tuple[Tensor, Tensor, list[Behaviour]]:
-    """Return some rows for a tower, whose values do not matter; their histories have so many entries."""
+    """Return rows of zeros for a tower; `entries` are the lengths of the histories of each behaviour."""
     behaviours = [
         Behaviour(
             target=torch.zeros(ROWS, one.dim),
