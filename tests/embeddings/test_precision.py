@@ -92,5 +92,5 @@ def test_rows_of_16_bits_learn_what_rows_of_32_learn(make_layout: Make, optimize
 
 def test_small_parts_of_a_table_are_as_precise_as_it_is(make_layout: Make) -> None:
     layout = halved(make_layout, {"scheme": "unified", "rows": 11, "exact_below": 9})
-    assert {request.precision for request in layout.requests.values()} == {"fp16"}
+    assert {scheme.spec.precision for scheme in layout.schemes.values()} == {"fp16"}
     assert len(layout.physical_tables) == 3  # one for the user's ids, one each for the small vocabularies
