@@ -50,8 +50,9 @@ def _members(body: list[ast.stmt]) -> Iterator[Docstring]:
         elif isinstance(node, ast.Assign | ast.AnnAssign) and isinstance(following, ast.Expr):
             target = node.targets[0] if isinstance(node, ast.Assign) else node.target
             value = following.value
-            if isinstance(value, ast.Constant) and isinstance(value.value, str):
-                yield Docstring(following.lineno, ast.unparse(target), value.value, is_function=False)
+            name = ast.unparse(target)
+            if isinstance(value, ast.Constant) and isinstance(value.value, str) and not name.startswith("_"):
+                yield Docstring(following.lineno, name, value.value, is_function=False)
 
 
 def _definition(node: ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) -> Iterator[Docstring]:

@@ -1,4 +1,4 @@
-"""What is installed and what the machine can do: `recsys doctor`, and the environment.json of a run.
+"""The installed packages and the machine: the checks of `recsys doctor`, and the environment.json of a run.
 
 Nothing here imports torch: a misfit of torch and fbgemm can end the process that imports them.
 """

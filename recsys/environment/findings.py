@@ -34,13 +34,13 @@ _LITTLE_DISK = 10 * _GIB
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Finding:
-    """One line of the report."""
+    """One line of the report of `recsys doctor`."""
 
     level: Literal["ok", "warning", "error"]
     what: str
     detail: str
     remedy: str | None = None
-    """What to do about it: a line for the shell where there is one."""
+    """Advice that removes the problem: a line for the shell where there is one."""
 
 
 def check_environment(folder: Path = Path()) -> list[Finding]:

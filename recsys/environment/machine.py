@@ -14,16 +14,16 @@ _MEMORY_LIMIT = Path("/sys/fs/cgroup/memory.max")
 
 
 class Machine(NamedTuple):
-    """What there is to compute with."""
+    """The processor, memory and disk that this process can use."""
 
     system: str
     architecture: str
     cpu: str
     cpu_flags: frozenset[str]
     cores: int
-    """That this process may use."""
+    """Number of cores that this process may run on."""
     memory_bytes: int
-    """Of the machine, or of the container if that is less; 0 when unknown."""
+    """Memory of the machine, or the limit of the container if that is less; 0 when unknown."""
     disk_free_bytes: int
 
 

@@ -9,7 +9,7 @@ from typing import Any
 __all__ = ["STAGES", "Probe", "run_probe"]
 
 STAGES = ("torch", "fbgemm_gpu", "lookup", "torchrec")
-"""In this order; after the first that fails there are no more."""
+"""Stages in the order in which they run; the first that fails ends the process."""
 
 _SCRIPT = """
 import json, warnings
@@ -48,7 +48,7 @@ done("torchrec")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Probe:
-    """How far the process came."""
+    """The stages that the process passed, and why it ended."""
 
     stages: dict[str, dict[str, Any]] = field(default_factory=dict)
     """Facts of each stage that passed."""

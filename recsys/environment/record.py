@@ -1,4 +1,4 @@
-"""What a run writes down about where it ran."""
+"""The environment.json of a run: versions, machine, GPUs and source commit."""
 
 import platform
 import subprocess

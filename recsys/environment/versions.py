@@ -1,4 +1,4 @@
-"""Which releases of torch, torchrec and fbgemm fit together, and the pip line that installs them."""
+"""Releases of torch, torchrec and fbgemm that fit together, and the pip line that installs them."""
 
 from collections.abc import Iterable, Mapping
 from importlib import metadata
