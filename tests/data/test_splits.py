@@ -10,7 +10,7 @@ from recsys.errors import DataError
 from recsys.features.fingerprint import Keys
 from recsys.sources.location import RowLocation
 from recsys.sources.source import RowChunk
-from tests.features.plans import resolved
+from tests.features.configs import resolved
 
 
 @pytest.mark.parametrize("limit", [2, 10, 1000, 2**20])

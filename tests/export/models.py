@@ -99,3 +99,22 @@ def _vectors(made: Made, field: str, value: object) -> Tensor:
 
 def _pooled(pooling: str, vectors: Tensor) -> Tensor:
     return vectors.sum(dim=0) / (max(len(vectors), 1) if pooling == "mean" else 1)
+
+
+def ids_and_numbers(made: Made, frame: pl.DataFrame) -> tuple[dict[str, list[object]], np.ndarray]:
+    """Run the graph's entrance and encoders, as prepared columns: ids by field, lists as lists, numbers (B, N)."""
+    graph = made.export()
+    raw, lengths, num_rows = graph.inputs(made.inputs(frame))
+    ids: dict[str, Tensor] = {}
+    for encoder in graph.encoders:
+        encoder(raw, ids)
+    found: dict[str, list[object]] = {}
+    for field in made.resolved.fields:
+        if not field.has_ids:
+            continue
+        values = ids[field.name]
+        if not field.is_list:
+            found[field.name] = values.tolist()
+        else:
+            found[field.name] = [row.tolist() for row in values.split(lengths[field.name].tolist())]
+    return found, graph.numbers(raw, num_rows).numpy()

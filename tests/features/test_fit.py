@@ -20,7 +20,7 @@ from recsys.features.fit import Fitting, fit, key_kinds
 from recsys.features.moments import NumberState
 from recsys.features.state import TransformState
 from recsys.features.transform import canonicalize, encode
-from tests.features.plans import resolved
+from tests.features.configs import resolved
 
 SHOP = resolved(
     config={"tables": {"open": HashTable(features=("user",), scheme="hash", rows=10, dim=4)}},

@@ -18,7 +18,7 @@ from recsys.features.fit import key_kinds
 from recsys.features.state import TransformState
 from recsys.features.transform import canonicalize, input_columns
 from recsys.sources.location import RowLocation
-from tests.features.plans import resolved
+from tests.features.configs import resolved
 
 SHOP = resolved(
     item=IdFeature(type="id", column="item_id"),

@@ -23,6 +23,7 @@ __all__ = [
     "BucketFeature",
     "ColumnSection",
     "CrossFeature",
+    "CustomFeature",
     "DatetimeFeature",
     "DatetimePart",
     "Feature",

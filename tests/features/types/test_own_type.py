@@ -1,7 +1,6 @@
 """A feature type of the user's own is one file, and every command knows it."""
 
 import sys
-import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,73 +15,12 @@ from recsys.errors import ConfigError
 from recsys.features.fit import fit
 from recsys.features.state import TransformState
 from recsys.features.transform import canonicalize, encode
+from recsys.features.types import Offer
 from recsys.registry import load_object
+from recsys.suggest.suggest import suggest_for_file
+from tests.pages import page
 
-MODULO = '''
-"""`type: modulo`: an integer's remainder is its id."""
-
-from typing import Annotated, ClassVar, Literal
-
-import numpy as np
-import polars as pl
-import pyarrow as pa
-import torch
-from pydantic import Field as Limits
-
-from recsys.config import ColumnSection
-from recsys.export.types import ExportedFeature
-from recsys.features.fingerprint import NULL_KEY
-from recsys.features.types import FeatureHandler, Offer
-from recsys.features.values import to_keys
-
-
-class ModuloFeature(ColumnSection):
-    """An integer column, of which the model sees the remainder of a division."""
-
-    exported: ClassVar[str] = f"{__name__}:ExportedModulo"
-    has_keys: ClassVar[bool] = True
-
-    type: Literal["modulo"]
-    by: Annotated[int, Limits(ge=2)]
-    """The divisor."""
-
-    def num_ids(self, field):
-        return self.by + 1
-
-    def check(self):
-        if self.by % 2 == 0:
-            yield ("by",), f"must be odd, got {self.by}"
-
-
-class Modulo(FeatureHandler[ModuloFeature]):
-    section = ModuloFeature
-
-    def canonicalize(self, series, kind):
-        return to_keys(series, kind)
-
-    def encode(self, frame, field, state):
-        keys = self.values(frame)
-        return pa.array(np.where(keys == NULL_KEY, 0, keys % self.feature.by + 1).astype(np.int32))
-
-    @classmethod
-    def suggest(cls, column):
-        return Offer({"type": "modulo", "by": 7}, 0.95) if column.name == "number_of_days" else None
-
-
-class ExportedModulo(ExportedFeature[ModuloFeature]):
-    def encoder(self, field, state):
-        return ModuloEncoder(self.feature.by)
-
-
-class ModuloEncoder(torch.nn.Module):
-    def __init__(self, by: int) -> None:
-        super().__init__()
-        self.by = by
-        self.null_key = NULL_KEY
-
-    def forward(self, key_V: torch.Tensor) -> torch.Tensor:
-        return torch.where(key_V == self.null_key, 0, torch.remainder(key_V, self.by) + 1)
-'''
+PAGE = page("recsys/features/README.md")
 CENTRED = '''
 """`type: centred`: a number less the mean of the training split."""
 
@@ -167,8 +105,8 @@ train: {epochs: 1, batch_size: 64}
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """The current folder, with one module for each type, as a user would keep them."""
-    (tmp_path / "own_modulo.py").write_text(textwrap.dedent(MODULO))
-    (tmp_path / "own_centred.py").write_text(textwrap.dedent(CENTRED))
+    for name, text in {**PAGE.files(), "own_centred.py": CENTRED}.items():
+        (tmp_path / name).write_text(text)
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(str(tmp_path))
     entries = dict(FEATURE_TYPES._entries)
@@ -249,10 +187,11 @@ def test_a_registered_type_is_known_by_its_name_everywhere() -> None:
 
 
 @pytest.mark.usefixtures("folder")
-def test_init_suggests_a_registered_type() -> None:
-    register_feature_type(load_object("own_modulo:Modulo"))
-    from recsys.suggest.suggest import suggest_for_file
-
+def test_init_suggests_a_registered_type(monkeypatch: pytest.MonkeyPatch) -> None:
+    modulo = load_object("own_modulo:Modulo")
+    offer = Offer({"type": "modulo", "by": 7}, 0.95)
+    monkeypatch.setattr(modulo, "suggest", lambda column: offer if column.name == "number_of_days" else None)
+    register_feature_type(modulo)
     clicks(500, 1).write_parquet("clicks.parquet")
     assert "number_of_days: {type: modulo, by: 7}" in suggest_for_file(Path("clicks.parquet"), label="clicked")
 

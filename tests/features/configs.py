@@ -1,4 +1,4 @@
-"""Plans from keyword arguments."""
+"""Resolved configurations from keyword arguments."""
 
 from typing import Any
 
