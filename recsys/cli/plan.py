@@ -65,9 +65,10 @@ def plan_and_show(
     train = resolved.config.train
     with torch.device("meta"):  # the schemes of large vocabularies hold large tensors
         layout = layout_of(resolved, vocabularies)
+    is_bf16 = train.precision == "bf16-mixed" or (train.precision == "auto" and hardware.device == "cuda")
     tower, flops = tower_with_flops(resolved, layout, lengths)
     plan = plan_for_machine(machine, layout, tower, train, lengths)
-    show_sharding_plan(plan, flops, is_bf16=train.precision == "bf16-mixed")
+    show_sharding_plan(plan, flops, is_bf16=is_bf16)
     if assumed:
         print(f"without data, rows are assumed to be full: max_len ids of {', '.join(assumed)}")
     if out is not None:

@@ -44,7 +44,9 @@ def _precision(value: Any) -> Any:
 
 
 Precision = Annotated[
-    Literal["32", "bf16-mixed"], BeforeValidator(_precision), WithJsonSchema({"enum": [32, "32", "bf16-mixed"]})
+    Literal["auto", "32", "bf16-mixed"],
+    BeforeValidator(_precision),
+    WithJsonSchema({"enum": ["auto", 32, "32", "bf16-mixed"]}),
 ]
 
 
@@ -158,8 +160,9 @@ class TrainSection(Section):
     """Rows of one step, over all devices together."""
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 1
     """Of the initial parameters, the order of the rows and random splits."""
-    precision: Precision = "32"
-    """Of the dense layers; that of rows is `precision` of their table."""
+    precision: Precision = "auto"
+    """Precision of the dense layers; that of rows is `precision` of their table. auto is bf16-mixed on a device that
+    computes in it (CUDA since Ampere; CPUs with avx512_bf16 or AMX), else 32; a run keeps what it started with."""
     communication: Communication = "fp32"
     """Of looked-up vectors on the way between devices; their gradients are bf16 unless it is fp32."""
     loss: AnyLoss = LogLossSection()

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from recsys.environment.machine import Machine, read_machine
+from recsys.environment.machine import BF16_FLAGS, Machine, read_machine
 from recsys.environment.probe import Probe, run_probe
 from recsys.environment.versions import (
     NEWEST_PYTHON,
@@ -155,14 +155,14 @@ def check_machine(machine: Machine) -> Iterator[Finding]:
     cores = f"{machine.cpu}, {machine.cores} core{'s' * (machine.cores != 1)}"
     if is_x86 and machine.cpu_flags and "avx2" not in machine.cpu_flags:
         yield Finding(level="error", what="cpu", detail=f"{cores}; no AVX2, which fbgemm needs")
-    elif machine.cpu_flags & {"avx512_bf16", "amx_bf16", "bf16"}:
+    elif machine.cpu_flags & BF16_FLAGS:
         yield Finding(level="ok", what="cpu", detail=f"{cores}, computes in bf16")
     else:
         yield Finding(
             level="warning",
             what="cpu",
             detail=f"{cores}; no bf16 instructions, so that precision: bf16-mixed is slow on it",
-            remedy='leave train.precision at "32" on the CPU',
+            remedy="leave train.precision at auto",
         )
     little = 0 < machine.memory_bytes < _LITTLE_MEMORY
     yield Finding(

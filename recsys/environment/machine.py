@@ -6,7 +6,10 @@ import shutil
 from pathlib import Path
 from typing import NamedTuple
 
-__all__ = ["Machine", "read_machine"]
+__all__ = ["BF16_FLAGS", "Machine", "read_cpu_flags", "read_machine"]
+
+BF16_FLAGS = frozenset({"avx512_bf16", "amx_bf16", "bf16"})
+"""Instruction sets of CPUs that compute in bfloat16; the last one is ARM's."""
 
 _CPU_INFO = Path("/proc/cpuinfo")
 _MEMORY_INFO = Path("/proc/meminfo")
@@ -30,16 +33,21 @@ class Machine(NamedTuple):
 def read_machine(folder: Path) -> Machine:
     """Describe the machine, and the disk that holds `folder`."""
     info = _read_pairs(_CPU_INFO)
-    flags = info.get("flags", info.get("Features", ""))
     return Machine(
         system=platform.system(),
         architecture=platform.machine(),
         cpu=info.get("model name", platform.processor() or platform.machine()),
-        cpu_flags=frozenset(flags.split()),
+        cpu_flags=read_cpu_flags(),
         cores=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
         memory_bytes=_memory_bytes(),
         disk_free_bytes=shutil.disk_usage(folder).free,
     )
+
+
+def read_cpu_flags() -> frozenset[str]:
+    """Return the names of the CPU's instruction sets; none where /proc/cpuinfo does not tell."""
+    info = _read_pairs(_CPU_INFO)
+    return frozenset(info.get("flags", info.get("Features", "")).split())
 
 
 def _memory_bytes() -> int:

@@ -25,6 +25,7 @@ from recsys.training.allocator import keep_large_blocks
 from recsys.training.build import LoadedModel, build, score_split
 from recsys.training.fit import fit
 from recsys.training.memory import explaining_out_of_memory
+from recsys.training.precision import resolve_precision, slow_precision_warnings
 from recsys.training.progress import TrainProgress
 from recsys.training.schedule import ScheduleFactory
 from recsys.training.stages import StagedSchedule
@@ -92,9 +93,10 @@ def train(
         on_progress, log = no_progress, _ignore
     if plan is not None:
         read_plan(plan, world)  # before anything is written
+    config = resolve_precision(config, on_device, resumed=run if resume else None)
     prepared = prepare_in_turn(world, partial(prepare, config, data_dir, cache_dir, on_progress))
     check_splits(prepared)
-    for warning in warnings_of(prepared.resolved):
+    for warning in [*warnings_of(prepared.resolved), *slow_precision_warnings(config, on_device)]:
         log(f"warning: {warning}")
     if resume:
         check_same_run(run, prepared)

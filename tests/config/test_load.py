@@ -120,7 +120,7 @@ train:
         ("data: {split: {by: tmie}}", "data.split.by: must be one of fraction, time, got 'tmie'; did you mean 'time'?"),
         ("data: {split: {by: time}}", "data.split.column: is required"),
         ("data: {split: {valid: 0}}", "data.split.valid: must be greater than 0, got 0"),
-        ("train: {precision: 16}", "train.precision: must be one of 32, bf16-mixed, got 16"),
+        ("train: {precision: 16}", "train.precision: must be one of auto, 32, bf16-mixed, got 16"),
         ("train: {dense_optimizer: {lr: .inf}}", "train.dense_optimizer.lr: must be finite, got inf"),
         ("train: {dense_optimizer: {lr: fast}}", "train.dense_optimizer.lr: expected a number, got 'fast'"),
         ("train: {sparse_optimizer: {learn: 1}}", "train.sparse_optimizer.learn: unknown key$"),

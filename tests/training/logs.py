@@ -21,7 +21,7 @@ BASE: dict[str, Any] = {
     },
     "data": {"train": "train.parquet", "valid": "valid.parquet", "test": "test.parquet"},
     "model": {"tower": "mlp", "dim": 8, "mlp": [32, 16], "dropout": 0.2},
-    "train": {"epochs": 3, "batch_size": 128, "early_stopping": None, "dense_optimizer": {"lr": 0.01}},
+    "train": {"epochs": 3, "batch_size": 128, "early_stopping": None, "dense_optimizer": {"lr": 0.01}, "precision": 32},
 }
 
 
