@@ -1,4 +1,4 @@
-"""One cell: train, measure, delete what is large, write the result. Runs in a process of its own."""
+"""One cell: train, measure, delete large files, write the result. Runs in a process of its own."""
 
 import gc
 import shutil
@@ -15,7 +15,7 @@ from recsys.errors import RecsysError
 from recsys.run_folder import RunFolder
 from recsys.scheme_benchmark.grid import Cell
 from recsys.scheme_benchmark.latency import lookup_ms
-from recsys.scheme_benchmark.result import Result, run_folder, tidy, write_result
+from recsys.scheme_benchmark.result import Result, delete_large_files, run_folder, write_result
 from recsys.training.run import train
 
 __all__ = ["Job", "empty_result", "run_cell"]
@@ -23,37 +23,37 @@ __all__ = ["Job", "empty_result", "run_cell"]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Job:
-    """All that a worker needs to know of a cell."""
+    """Everything that a worker needs to train a cell."""
 
     cell: Cell
     config: Config
-    """To be trained, with the table and the seed of the cell."""
+    """The configuration with the table and the seed of the cell."""
     folder: Path
-    """Of the comparison."""
+    """Folder of the comparison."""
     data_dir: Path
     cache_dir: Path
     split: str
-    """Whose figures are reported."""
+    """The split whose figures are reported."""
     valid: PreparedSplit
-    """Whose first rows the time of a lookup is measured on."""
+    """The split on whose first rows the lookup time is measured."""
     full_bytes: int | None
 
 
 def run_cell(job: Job) -> None:
-    """Train a cell, or go on with it, and write its result; a failure is a result too."""
+    """Train a cell, or resume it, and write its result; a failure is a result too."""
     run = run_folder(job.folder, job.cell.name)
     try:
-        result = trained(job, run)
+        result = train_cell(job, run)
     except Exception as error:
         traceback.print_exc()
-        result = replace(empty_result(job), status="failed", reason=reason_of(error))
-    tidy(run, split=job.split)
+        result = replace(empty_result(job), status="failed", reason=describe_error(error))
+    delete_large_files(run, split=job.split)
     write_result(job.folder, result)
-    gc.collect()  # a model lives in cycles: its tables would stay beside those of the next cell
+    gc.collect()  # reference cycles would keep the tables of this cell in memory beside those of the next one
 
 
-def trained(job: Job, run: Path) -> Result:
-    """Return the figures of a cell."""
+def train_cell(job: Job, run: Path) -> Result:
+    """Train a cell, or resume it, and return its figures."""
     resume = find_checkpoint(RunFolder(run).last_checkpoint) is not None
     if not resume:
         shutil.rmtree(run, ignore_errors=True)
@@ -79,20 +79,20 @@ def trained(job: Job, run: Path) -> Result:
 
 
 def empty_result(job: Job) -> Result:
-    """Return a result that says which cell it is of."""
+    """Return a result without figures."""
     cell = job.cell
     return Result(
         cell=cell.name,
         scheme=cell.variant,
-        knob=cell.knob,
-        value=cell.value,
+        size_param=cell.size_param,
+        size_value=cell.size_value,
         seed=cell.seed,
         full_bytes=job.full_bytes,
     )
 
 
-def reason_of(error: Exception) -> str:
-    """Say in one line why a cell failed."""
+def describe_error(error: Exception) -> str:
+    """Return in one line why a cell failed."""
     text = " ".join(str(error).split("\n")[0].split())
     if isinstance(error, (MemoryError, torch.OutOfMemoryError)) or "can't allocate memory" in text:
         return f"out of memory: {text}".removesuffix(": ")

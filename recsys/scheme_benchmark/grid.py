@@ -1,4 +1,4 @@
-"""What is to be trained: which scheme reaches which budget, with which knob, and the cells that follow from it."""
+"""What is trained: which scheme reaches which budget, at which size, and the cells that follow from it."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -14,58 +14,61 @@ from recsys.errors import ConfigError
 from recsys.scheme_benchmark.variants import Variant
 from recsys.units import format_bytes
 
-__all__ = ["Cell", "Entry", "Grid", "make_grid", "with_fixed_split"]
+__all__ = ["Cell", "GridEntry", "Grid", "make_grid", "with_fixed_split"]
 
 TABLE = "all"
+"""Name of the one table that holds every feature."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Cell:
-    """One training."""
+    """One training: a scheme at a size, with a seed."""
 
     variant: str
+    """Name of the `Variant`."""
     spec: TableSection
-    """The section of the table, its budget solved."""
+    """The section of the table, with the size that was computed from the budget."""
     seed: int
 
     @property
-    def knob(self) -> str | None:
-        """The key that sets the size of the table."""
+    def size_param(self) -> str | None:
+        """The key of the section that sets the size of the table; None if the scheme has one size."""
         return self.spec.size_param
 
     @property
-    def value(self) -> float | None:
-        """Of the knob."""
-        return None if self.knob is None else getattr(self.spec, self.knob)
+    def size_value(self) -> float | None:
+        """The value of that key."""
+        return None if self.size_param is None else getattr(self.spec, self.size_param)
 
     @property
     def name(self) -> str:
-        """Name of its files: the knob and not the budget, since several budgets may come to the same training."""
-        knob = "" if self.knob is None else f"-{self.knob}-{self.value}"
-        return f"{self.variant.replace('/', '-')}{knob}-seed-{self.seed}"
+        """Name of its files; it has the size and not the budget, since several budgets may lead to one training."""
+        size = "" if self.size_param is None else f"-{self.size_param}-{self.size_value}"
+        return f"{self.variant.replace('/', '-')}{size}-seed-{self.seed}"
 
     def config(self, base: Config) -> Config:
-        """Return the configuration to be trained: `base` with every feature in one table, and this seed."""
+        """Return `base` with every feature in one table of this scheme, and this seed."""
         train = base.train.model_copy(update={"seed": self.seed})
         return base.from_source(base.source, tables={TABLE: self.spec}, train=train)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Entry:
-    """What became of one scheme at one budget."""
+class GridEntry:
+    """One scheme at one budget."""
 
     variant: str
+    """Name of the `Variant`."""
     budget: str | None
-    """As it is shown; None for the full table, which is held against all of them."""
+    """As the report shows it; None for the full table, which all others are compared with."""
     allowed: int | None
-    """Bytes of the budget."""
+    """The budget in bytes."""
     spec: TableSection | None = None
-    """None where the budget cannot be reached."""
+    """The section of the table; None if the scheme cannot be made as small as the budget."""
     reason: str = ""
     """Why it cannot."""
 
     def cells(self, seeds: Iterable[int]) -> list[Cell]:
-        """Return the trainings of this entry."""
+        """Return one training for each seed; none if the budget cannot be reached."""
         if self.spec is None:
             return []
         return [Cell(variant=self.variant, spec=self.spec, seed=seed) for seed in seeds]
@@ -73,21 +76,21 @@ class Entry:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Grid:
-    """All of them."""
+    """All schemes at all budgets, and the seeds."""
 
-    entries: list[Entry]
+    entries: list[GridEntry]
     seeds: list[int]
     full_bytes: int | None
-    """Of a row for each id; None with open vocabularies."""
+    """Bytes of a table with a row for each id; None if a vocabulary is open."""
 
     def cells(self) -> list[Cell]:
-        """Return every training once, one seed after the other: the first seed alone fills all tables."""
+        """Return every training once, seed by seed: the first seed alone fills all tables of the report."""
         cells = [cell for seed in self.seeds for entry in self.entries for cell in entry.cells([seed])]
         return list({cell.name: cell for cell in cells}.values())
 
 
 def with_fixed_split(config: Config) -> Config:
-    """Return the configuration with a split at random that does not follow the seeds of the cells."""
+    """Return the configuration with the seed of its random split fixed, so that all cells see the same split."""
     split = config.data.split or FractionSplit()
     if config.data.valid is not None or isinstance(split, TimeSplit) or split.seed is not None:
         return config
@@ -96,7 +99,13 @@ def with_fixed_split(config: Config) -> Config:
 
 
 def make_grid(prepared: Prepared, variants: Sequence[Variant], budgets: Sequence[str | float], *, seeds: int) -> Grid:
-    """Solve every budget for every scheme.
+    """Compute for every scheme the size that each budget allows.
+
+    Args:
+        prepared: the data; the configuration in it is the base of all cells.
+        variants: the schemes to compare.
+        budgets: bytes ("10MB"), or fractions of the full table.
+        seeds: number of seeds; the first is `train.seed`.
 
     Raises:
         ConfigError: there is nothing to compress, or a fraction is asked of vocabularies that are open.
@@ -117,37 +126,37 @@ def make_grid(prepared: Prepared, variants: Sequence[Variant], budgets: Sequence
     for budget in (None, *sorted(budgets, key=lambda one: -(budget_bytes(one, full) or 0))):
         for variant in variants:
             if (variant.scheme == "full") == (budget is None):
-                entries.append(_entry(resolved.config, vocabularies, variant, budget, full))
+                entries.append(_make_entry(resolved.config, vocabularies, variant, budget, full))
     first = resolved.config.train.seed
     return Grid(entries=entries, seeds=list(range(first, first + seeds)), full_bytes=full)
 
 
-def _entry(
+def _make_entry(
     base: Config,
     vocabularies: Sequence[FeatureVocabulary],
     variant: Variant,
     budget: str | float | None,
     full: int | None,
-) -> Entry:
+) -> GridEntry:
     shown = budget if budget is None or isinstance(budget, str) else f"{budget:g}"
     allowed = None if budget is None else budget_bytes(budget, full)
     try:
-        return Entry(
+        return GridEntry(
             variant=variant.name,
             budget=shown,
             allowed=allowed,
-            spec=_solved(base, vocabularies, variant.section(budget)),
+            spec=_solve_budget(base, vocabularies, variant.section(budget)),
         )
     except UnreachableError as error:
         share = f", {error.floor / full:.2g} of full" if full else ""
         reason = f"the least it can be is {format_bytes(error.floor)}{share}"
     except ConfigError as error:
         reason = str(error)
-    return Entry(variant=variant.name, budget=shown, allowed=allowed, reason=reason)
+    return GridEntry(variant=variant.name, budget=shown, allowed=allowed, reason=reason)
 
 
-def _solved(base: Config, vocabularies: Sequence[FeatureVocabulary], spec: TableSection) -> TableSection:
-    """Return the section with its knob in the place of its budget."""
+def _solve_budget(base: Config, vocabularies: Sequence[FeatureVocabulary], spec: TableSection) -> TableSection:
+    """Return the section with a size in the place of its budget."""
     is_open = next((vocabulary.name for vocabulary in vocabularies if vocabulary.num_ids is None), None)
     if is_open is not None and not spec.takes_open:
         raise ConfigError(f"it takes no open vocabulary, which {is_open!r} has")

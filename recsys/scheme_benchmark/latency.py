@@ -1,4 +1,4 @@
-"""How long the embeddings of one batch take at inference: the form that is exported, on one thread of the CPU."""
+"""The lookup time at inference: the exported form of the embeddings, for one batch, on one thread of the CPU."""
 
 import time
 from collections.abc import Mapping
@@ -20,15 +20,15 @@ __all__ = ["LOOKUP_ROWS", "lookup_ms"]
 
 LOOKUP_ROWS = 4096
 WARM_UP = 10
-"""Calls in which TorchScript compiles and the caches fill."""
-SECONDS = 1.0
-LEAST_CALLS = 9
+"""Calls that are not timed: TorchScript compiles, and caches fill."""
+MIN_SECONDS = 1.0
+MIN_CALLS = 9
 
 
 def lookup_ms(run: Path, split: PreparedSplit) -> float:
-    """Return the median milliseconds that the best epoch of a run takes to embed the first rows of a split.
+    """Return the median milliseconds that the best epoch of a run takes to embed `LOOKUP_ROWS` rows of a split.
 
-    One thread, so that the figure does not depend on how many cells are trained beside it.
+    It runs on one thread, so that the time does not depend on how many cells are trained at the same time.
     """
     built = load_run(run, device=torch.device("cpu"))
     reader: Reader[dict[str, Tensor]] = Reader(
@@ -40,20 +40,20 @@ def lookup_ms(run: Path, split: PreparedSplit) -> float:
     num_threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        return 1000 * median(times(tables, ids))
+        return 1000 * median(time_lookups(tables, ids))
     finally:
         torch.set_num_threads(num_threads)
 
 
 def scripted_tables(layout: Layout, weights: Mapping[str, Tensor]) -> list[torch.jit.ScriptModule]:
-    """Return the serving forms of all schemes as the bundle has them."""
+    """Return the exported forms of all schemes, as a bundle has them."""
     readers = table_readers(layout, weights)
     return [script(reader.cpu().eval().requires_grad_(requires_grad=False)) for reader in readers]
 
 
 @torch.no_grad()
-def times(tables: list[torch.jit.ScriptModule], ids: dict[str, Tensor]) -> list[float]:
-    """Return the seconds of each of many calls."""
+def time_lookups(tables: list[torch.jit.ScriptModule], ids: dict[str, Tensor]) -> list[float]:
+    """Return the seconds of each timed call: at least `MIN_CALLS`, and `MIN_SECONDS` in all."""
     found: list[float] = []
     for call in range(WARM_UP + 10**6):
         started = time.perf_counter()
@@ -62,6 +62,6 @@ def times(tables: list[torch.jit.ScriptModule], ids: dict[str, Tensor]) -> list[
             table(ids, vectors)
         if call >= WARM_UP:
             found.append(time.perf_counter() - started)
-        if len(found) >= LEAST_CALLS and sum(found) >= SECONDS:
+        if len(found) >= MIN_CALLS and sum(found) >= MIN_SECONDS:
             break
     return found

@@ -1,4 +1,4 @@
-"""report.md and results.csv."""
+"""report.md and results.csv: the result of a comparison for people and for programs."""
 
 import csv
 import io
@@ -7,19 +7,19 @@ from math import nan
 from typing import NamedTuple
 
 from recsys.config.schemes import SCHEMES
+from recsys.scheme_benchmark.comparison import Comparison, SchemeSummary
 from recsys.scheme_benchmark.plot import MISSING, can_draw
 from recsys.scheme_benchmark.result import Result
-from recsys.scheme_benchmark.statistics import NEAR, Candidate, Estimate, Recommendation, recommend
-from recsys.scheme_benchmark.table import Comparison, Line
+from recsys.scheme_benchmark.statistics import SIMILAR_RATE, Estimate, RankedScheme, Recommendation, recommend
 from recsys.scheme_benchmark.variants import all_variants
 from recsys.units import format_bytes, format_count
 
-__all__ = ["COLUMNS", "Facts", "advice", "report", "results_csv"]
+__all__ = ["COLUMNS", "ReportHeader", "advice", "report", "results_csv"]
 
 COLUMNS = ["cell", "budgets", *(field.name for field in fields(Result) if field.name != "cell")]
 HEADER = (
     "scheme",
-    "knob",
+    "size",
     "bytes",
     "of full",
     "AUC",
@@ -32,19 +32,19 @@ HEADER = (
 )
 
 
-class Facts(NamedTuple):
-    """What the report says about the comparison as a whole."""
+class ReportHeader(NamedTuple):
+    """What the report says about the comparison as a whole, in words."""
 
     title: str
     data: str
-    """Rows and positives of the split that is reported."""
+    """The reported split, its rows and positives."""
     model: str
     machine: str
     command: str
 
 
 def results_csv(comparison: Comparison) -> str:
-    """Return a line for each cell that has a result."""
+    """Return a CSV with a line for each cell that has a result."""
     text = io.StringIO()
     writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
     writer.writeheader()
@@ -56,10 +56,10 @@ def results_csv(comparison: Comparison) -> str:
     return text.getvalue()
 
 
-def report(comparison: Comparison, facts: Facts) -> str:
-    """Return the page as Markdown."""
+def report(comparison: Comparison, header: ReportHeader) -> str:
+    """Return the report as Markdown."""
     budgets = list(dict.fromkeys((e.budget, e.allowed) for e in comparison.grid.entries if e.budget is not None))
-    parts = [_head(comparison, facts)]
+    parts = [_head(comparison, header)]
     if not budgets and (full := comparison.full()) is not None:
         parts.append(_table(comparison, [full]))
     parts += [_budget(comparison, budget, allowed) for budget, allowed in budgets]
@@ -67,7 +67,7 @@ def report(comparison: Comparison, facts: Facts) -> str:
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def _head(comparison: Comparison, facts: Facts) -> str:
+def _head(comparison: Comparison, header: ReportHeader) -> str:
     cells = comparison.grid.cells()
     done = [comparison.results[cell.name].status for cell in cells if cell.name in comparison.results]
     missing = len(cells) - len(done)
@@ -77,14 +77,14 @@ def _head(comparison: Comparison, facts: Facts) -> str:
     seeds = f"seed{'s' if len(comparison.grid.seeds) > 1 else ''} {', '.join(map(str, comparison.grid.seeds))}"
     return "\n".join(
         [
-            f"# Schemes compared: {facts.title}",
+            f"# Schemes compared: {header.title}",
             "",
-            f"{state}. Figures are those of {facts.data}, for the epoch that was best on the validation split.",
+            f"{state}. Figures are those of {header.data}, for the epoch that was best on the validation split.",
             "",
-            f"- model: {facts.model}; all features with ids in one table, {seeds}",
+            f"- model: {header.model}; all features with ids in one table, {seeds}",
             f"- the full table: {format_bytes(comparison.grid.full_bytes)}",
-            f"- machine: {facts.machine}",
-            f"- made by `{facts.command}`",
+            f"- machine: {header.machine}",
+            f"- made by `{header.command}`",
             "",
             "![AUC against bytes](pareto.png)" if can_draw() else MISSING,
         ]
@@ -92,91 +92,93 @@ def _head(comparison: Comparison, facts: Facts) -> str:
 
 
 def _budget(comparison: Comparison, budget: str | None, allowed: int | None) -> str:
-    lines = comparison.lines(budget)
+    summaries = comparison.summaries(budget)
     full = comparison.full()
     size = f" ({format_bytes(allowed)})" if allowed is not None and budget != f"{allowed} B" else ""
     parts = [f"## Budget {budget}{size}"]
-    if lines:
-        parts += [advice(_recommended(comparison, lines)), _table(comparison, [full, *lines] if full else lines)]
+    if summaries:
+        parts += [
+            advice(_recommended(comparison, summaries)),
+            _table(comparison, [full, *summaries] if full else summaries),
+        ]
     unreachable = [e for e in comparison.grid.entries if e.budget == budget and e.spec is None]
-    if not lines and not unreachable:
+    if not summaries and not unreachable:
         parts.append("Nothing is trained yet.")
     if unreachable:
-        parts.append("Not run, since they cannot keep to it:")
+        parts.append("Not trained, because they cannot be made this small:")
         parts.append("\n".join(f"- {entry.variant}: {entry.reason}" for entry in unreachable))
     return "\n\n".join(parts)
 
 
-def _recommended(comparison: Comparison, lines: list[Line]) -> Recommendation:
-    by_name = {line.scheme: line for line in lines}
+def _recommended(comparison: Comparison, summaries: list[SchemeSummary]) -> Recommendation:
+    by_name = {summary.scheme: summary for summary in summaries}
 
     def difference(first: str, second: str) -> Estimate:
         one, other = by_name[first], by_name[second]
         return comparison.difference(one, other) or Estimate(one.auc.value - other.auc.value, nan)
 
-    return recommend([_candidate(line) for line in lines], difference)
+    return recommend([_rank(summary) for summary in summaries], difference)
 
 
-def _candidate(line: Line) -> Candidate:
-    stages = SCHEMES[all_variants()[line.scheme].scheme].num_stages
-    return Candidate(line.scheme, line.auc.value, stages, line.rows_per_second, line.lookup_ms)
+def _rank(summary: SchemeSummary) -> RankedScheme:
+    stages = SCHEMES[all_variants()[summary.scheme].scheme].num_stages
+    return RankedScheme(summary.scheme, summary.auc.value, stages, summary.rows_per_second, summary.lookup_ms)
 
 
 def advice(found: Recommendation) -> str:
-    """Return the recommendation in words."""
+    """Return the recommendation in words: what is recommended, the lead of the best scheme, and why."""
     best, choice = found.ranking[0], found.choice
-    text = [f"**Take {choice.name}** (AUC {choice.auc:.4f})."]
+    text = [f"**Recommended: {choice.name}** (AUC {choice.auc:.4f})."]
     if found.lead is None:
-        return f"{text[0]} It is the only one that was trained."
-    place = "inside the noise" if found.lead.is_noise else "outside the noise"
-    owner = "Its" if best is choice else f"The best AUC is {best.auc:.4f}, of {best.name}; its"
-    text.append(f"{owner} lead over {found.ranking[1].name}, the next, is {found.lead}: {place}.")
-    if len(found.equals) > 1:
-        names = ", ".join(one.name for one in found.equals)
-        text.append(f"These cannot be told from the best: {names}. {_why(found)}")
+        return f"{text[0]} It is the only scheme that was trained."
+    verdict = "significant" if found.lead.is_significant else "not significant"
+    owner = "Its" if best is choice else f"The best AUC is {best.auc:.4f} ({best.name}); its"
+    text.append(f"{owner} lead over the second, {found.ranking[1].name}, is {found.lead}: {verdict}.")
+    if len(found.contenders) > 1:
+        names = ", ".join(one.name for one in found.contenders)
+        text.append(f"Not significantly worse than the best: {names}. {_why(found)}")
     return " ".join(text)
 
 
 def _why(found: Recommendation) -> str:
     choice = found.choice
     return (
-        f"Of them {choice.name} is the simplest: {format_count(choice.stages, 'stage')} of training, "
-        f"{choice.rows_per_second:,.0f} rows/s, "
-        f"{choice.lookup_ms:.2f} ms a lookup."
+        f"Of them {choice.name} is the simplest: {format_count(choice.num_stages, 'stage')} of training, "
+        f"{choice.rows_per_second:,.0f} rows/s, {choice.lookup_ms:.2f} ms per lookup."
     )
 
 
-def _table(comparison: Comparison, lines: list[Line]) -> str:
+def _table(comparison: Comparison, summaries: list[SchemeSummary]) -> str:
     full = comparison.full()
-    rows = [HEADER, ("---",) * len(HEADER), *(_row(comparison, line, full) for line in lines)]
+    rows = [HEADER, ("---",) * len(HEADER), *(_row(comparison, summary, full) for summary in summaries)]
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 
-def _row(comparison: Comparison, line: Line, full: Line | None) -> tuple[str, ...]:
-    first = line.results[0]
-    is_full = full is not None and line.scheme == full.scheme
-    difference = comparison.difference(line, full) if full is not None and not is_full else None
-    of_full = line.serving_bytes / comparison.grid.full_bytes if comparison.grid.full_bytes else None
-    rate = f"{line.rows_per_second:,.0f}"
+def _row(comparison: Comparison, summary: SchemeSummary, full: SchemeSummary | None) -> tuple[str, ...]:
+    first = summary.results[0]
+    is_full = full is not None and summary.scheme == full.scheme
+    difference = comparison.difference(summary, full) if full is not None and not is_full else None
+    of_full = summary.serving_bytes / comparison.grid.full_bytes if comparison.grid.full_bytes else None
+    rate = f"{summary.rows_per_second:,.0f}"
     if full is not None and not is_full:
-        rate += f" ({line.rows_per_second / full.rows_per_second:.2f} x full)"
+        rate += f" ({summary.rows_per_second / full.rows_per_second:.2f} x full)"
     return (
-        f"{line.scheme} (reference)" if is_full else line.scheme,
-        "" if first.knob is None else f"{first.knob} {shown(first.value or 0)}",
-        format_bytes(round(line.serving_bytes)),
+        f"{summary.scheme} (reference)" if is_full else summary.scheme,
+        "" if first.size_param is None else f"{first.size_param} {shown(first.size_value or 0)}",
+        format_bytes(round(summary.serving_bytes)),
         "" if of_full is None else f"{of_full:.3g}",
-        f"{line.auc}".removeprefix("+"),
+        f"{summary.auc}".removeprefix("+"),
         "" if difference is None else str(difference),
-        f"{line.logloss:.4f}",
+        f"{summary.logloss:.4f}",
         rate,
-        f"{line.lookup_ms:.2f}",
-        f"{line.best_epoch:.3g}",
-        f"{len(line.results)} of {len(comparison.grid.seeds)}",
+        f"{summary.lookup_ms:.2f}",
+        f"{summary.best_epoch:.3g}",
+        f"{len(summary.results)} of {len(comparison.grid.seeds)}",
     )
 
 
 def shown(value: float) -> str:
-    """Write the value of a knob.
+    """Return the value of a size for people.
 
     >>> shown(12345), shown(0.18382352941)
     ('12,345', '0.1838')
@@ -194,27 +196,27 @@ def _failed(comparison: Comparison) -> str:
     failed = [result for result in cells if result is not None and result.status == "failed"]
     if not failed:
         return ""
-    lines = [f"- {result.cell}: {result.reason}" for result in failed]
+    summaries = [f"- {result.cell}: {result.reason}" for result in failed]
     head = "## What failed\n\nDelete cells/NAME.json to train one again; what it printed is in cells/NAME/log.txt.\n\n"
-    return head + "\n".join(lines)
+    return head + "\n".join(summaries)
 
 
 def _method(comparison: Comparison) -> str:
     seeds = len(comparison.grid.seeds)
     spread = (
-        "and the spread of the seeds over the root of their number, added as variances (Student's t)"
+        "and the standard error over the seeds, added as variances (Student's t)"
         if seeds > 1
-        else "alone, since with one seed the spread of trainings is not known: real intervals are wider"
+        else "alone, since one seed does not show the variance of training: real intervals are wider"
     )
-    valid = " The validation split also chose the best epoch, so its AUCs are a little too good."
+    valid = " The validation split also chose the best epoch, so its AUCs are slightly too good."
     return (
         "## How to read it\n\n"
-        "+- is half of a 95 % interval: the error that comes from the sample of rows (DeLong's; paired for "
-        f"differences, which are therefore far surer than the AUCs) {spread}. Each interval is for one comparison: of "
-        f"many schemes the best one is also a little lucky.{valid if comparison.split == 'valid' else ''}\n\n"
-        "A difference is inside the noise if its interval holds 0. The recommendation is, of the schemes whose "
-        "distance to the best is inside the noise, the simplest: the fewest stages of training; of these, those that "
-        f"train at {NEAR:.0%} of the fastest one's rate or more; of these, the lowest lookup time. Bytes are those of "
-        "the form that is exported; a lookup is that form for the ids of 4,096 rows on one thread. Rates and times "
-        "hold for this machine and whatever else it did meanwhile."
+        "+- is half the width of a 95 % interval: the sampling error of the rows (DeLong; paired for differences, "
+        f"which are therefore far more precise than the AUCs) {spread}. Each interval is for one comparison: the best "
+        f"of many schemes is also slightly lucky.{valid if comparison.split == 'valid' else ''}\n\n"
+        "A difference is significant if its interval excludes 0. The recommended scheme is the simplest of those that "
+        "are not significantly worse than the best: the fewest stages of training; of these, those that train at "
+        f"{SIMILAR_RATE:.0%} of the fastest one's rate or more; of these, the lowest lookup time. Bytes are those of "
+        "the exported form; a lookup is that form for the ids of 4,096 rows on one thread. Rates and times are those "
+        "of this machine, with whatever else it was doing."
     )

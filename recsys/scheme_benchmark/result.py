@@ -1,4 +1,4 @@
-"""What is known of one cell: cells/NAME.json. That the file is there says that the cell is done."""
+"""The result of one cell, cells/NAME.json; a cell is done if and only if this file exists."""
 
 import json
 import shutil
@@ -8,10 +8,13 @@ from typing import Literal
 
 from recsys.files import write_json
 
-__all__ = ["Result", "cell_log", "read_result", "result_path", "run_folder", "tidy", "write_result"]
+__all__ = ["Result", "cell_log", "read_result", "result_path", "run_folder", "delete_large_files", "write_result"]
 
 KEPT = ("config.yaml", "data.json", "environment.json", "metrics.json", "metrics.jsonl", "predictions")
-"""Of a run folder; what is deleted is large, and is made again by training."""
+"""What is kept of a run folder; the rest is large, and training makes it again."""
+
+FORMER_KEYS = {"knob": "size_param", "value": "size_value"}
+"""Keys of result files of former versions."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -21,67 +24,69 @@ class Result:
     cell: str
     scheme: str
     """Name of the variant."""
-    knob: str | None
-    """Key that sets the size of the table."""
-    value: float | None
-    """Of the knob, as solved from the budget."""
+    size_param: str | None
+    """Key of the table's section that sets its size; None if the scheme has one size."""
+    size_value: float | None
+    """Value of that key, computed from the budget."""
     seed: int
     status: Literal["done", "failed"] = "done"
     reason: str | None = None
     """Why it failed."""
     auc: float | None = None
-    """Of the epoch that was best on the validation split, on the split that the comparison reports."""
+    """AUC on the reported split, of the epoch that was best on the validation split."""
     auc_low: float | None = None
-    """The ends of the 95 % interval by DeLong's method, where rows have no weights."""
+    """Lower end of the 95 % interval by DeLong's method; None if rows have weights."""
     auc_high: float | None = None
     logloss: float | None = None
     best_epoch: int | None = None
     epochs: int | None = None
     training_bytes: int | None = None
-    """Of weights, codes and maps with the optimiser's state."""
+    """Bytes of weights, codes and maps, with the optimizer's state."""
     checkpoint_bytes: int | None = None
     serving_bytes: int | None = None
-    """Of the form that is exported, which the budget is compared with."""
+    """Bytes of the exported form, to which the budget applies."""
     full_bytes: int | None = None
-    """Of a row for each id."""
+    """Bytes of a table with a row for each id."""
     rows_per_second: float | None = None
-    """While training."""
+    """Training rate."""
     seconds: float | None = None
-    """Of training."""
+    """Duration of the training."""
     lookup_ms: float | None = None
-    """Median time of the serving form for the ids of 4,096 rows, on one thread."""
+    """Median milliseconds of the exported form for the ids of 4,096 rows, on one thread."""
 
 
 def run_folder(folder: Path, cell: str) -> Path:
-    """Return where a cell of a comparison is trained."""
+    """Return the run folder of a cell."""
     return folder / "cells" / cell / "run"
 
 
 def cell_log(folder: Path, cell: str) -> Path:
-    """Return where everything goes that a cell prints."""
+    """Return the file with everything that a cell prints."""
     return folder / "cells" / cell / "log.txt"
 
 
 def result_path(folder: Path, cell: str) -> Path:
-    """Return where the result of a cell is."""
+    """Return the file with the result of a cell."""
     return folder / "cells" / f"{cell}.json"
 
 
 def read_result(folder: Path, cell: str) -> Result | None:
-    """Return the result of a cell; None where it was not finished."""
+    """Return the result of a cell, None if the cell is not done; files with former names of keys are read too."""
     path = result_path(folder, cell)
-    return Result(**json.loads(path.read_text())) if path.exists() else None
+    if not path.exists():
+        return None
+    return Result(**{FORMER_KEYS.get(key, key): value for key, value in json.loads(path.read_text()).items()})
 
 
 def write_result(folder: Path, result: Result) -> None:
-    """Write a result, whole or not at all."""
+    """Write the result of a cell, whole or not at all."""
     path = result_path(folder, result.cell)
     path.parent.mkdir(parents=True, exist_ok=True)
     write_json(path, asdict(result))
 
 
-def tidy(run: Path, *, split: str) -> None:
-    """Delete what is large in a run folder: checkpoints, vocabularies, predictions for other splits than `split`."""
+def delete_large_files(run: Path, *, split: str) -> None:
+    """Delete what is large in a run folder: checkpoints, vocabularies, predictions of other splits than `split`."""
     if not run.exists():
         return
     for path in (*run.iterdir(), *run.glob("predictions/*")):

@@ -1,4 +1,4 @@
-"""The story of a comparison: prepare once, solve the budgets, train what is missing, write it all down."""
+"""A comparison from beginning to end: prepare the data once, compute sizes, train missing cells, write the report."""
 
 import fcntl
 import json
@@ -17,11 +17,11 @@ from recsys.errors import ConfigError, DataError
 from recsys.files import write_atomic, write_json
 from recsys.progress import OnProgress, no_progress
 from recsys.scheme_benchmark.cell import Job, empty_result
+from recsys.scheme_benchmark.comparison import Comparison
 from recsys.scheme_benchmark.grid import Cell, make_grid, with_fixed_split
 from recsys.scheme_benchmark.plot import can_draw, draw
-from recsys.scheme_benchmark.report import Facts, report, results_csv
-from recsys.scheme_benchmark.result import Result, read_result, run_folder, tidy, write_result
-from recsys.scheme_benchmark.table import Comparison
+from recsys.scheme_benchmark.report import ReportHeader, report, results_csv
+from recsys.scheme_benchmark.result import Result, delete_large_files, read_result, run_folder, write_result
 from recsys.scheme_benchmark.variants import choose_variants, parse_budgets
 from recsys.scheme_benchmark.workers import run_jobs
 from recsys.training.start import check_splits
@@ -32,13 +32,13 @@ __all__ = ["Outcome", "compare"]
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a comparison ended with."""
+    """What a call of `compare` did."""
 
     folder: Path
     trained: int
-    """Cells that this call trained, or failed to."""
+    """Number of cells that this call trained, or failed to train."""
     failed: list[Result]
-    """Cells of the comparison that have no figures, of this call and of earlier ones."""
+    """Failed cells of this call and of earlier ones."""
 
 
 def compare(
@@ -55,24 +55,24 @@ def compare(
     on_progress: OnProgress = no_progress,
     log: Callable[[str], None] = print,
 ) -> Outcome:
-    """Train every scheme at every budget with every seed, all but those that the folder has results of.
+    """Train every scheme at every budget with every seed, except the cells that the folder has results of.
 
     Args:
         config: the checked configuration; its tables are replaced.
         schemes: "all", or names of variants with commas between them.
-        budgets: fractions of the full table or sizes, with commas between them.
-        seeds: how many; the first is `train.seed`.
+        budgets: fractions of the full table or bytes, with commas between them, e.g. "0.1,10MB".
+        seeds: number of seeds; the first is `train.seed`.
         data_dir: what the paths in `data` are relative to.
         cache_dir: where prepared data is kept.
-        folder: of the comparison; one that was begun with the same configuration is gone on with.
-        processes: cells that are trained at a time.
-        command: that made this, for the report.
+        folder: folder of the comparison; one that was started with the same configuration is continued.
+        processes: number of cells that are trained at a time.
+        command: the command line, for the report.
         on_progress: called as the data is prepared (rows), and with the stage "cells" when a cell ends.
         log: called with one line for each cell.
 
     Raises:
-        ConfigError: a scheme or budget is not one, or the folder holds something else.
-        DataError: the data is not what the configuration promised, or has changed since the folder was begun.
+        ConfigError: a scheme or budget is not valid, or the folder holds something else.
+        DataError: the data does not fit the configuration, or has changed since the comparison was started.
     """
     variants, sizes = choose_variants(schemes), parse_budgets(budgets)
     config = with_fixed_split(config)
@@ -101,18 +101,18 @@ def compare(
             if cell.name not in results
         ]
         try:
-            run_jobs(jobs, processes=processes, threads=threads, ended=_CellLog(comparison, on_progress, log).take)
+            run_jobs(jobs, processes=processes, threads=threads, on_end=_CellLog(comparison, on_progress, log).take)
         finally:
-            facts = _facts(folder, prepared, split, processes, threads, command)
+            header = _report_header(folder, prepared, split, processes, threads, command)
             write_atomic(folder / "results.csv", results_csv(comparison))
-            write_atomic(folder / "report.md", report(comparison, facts))
+            write_atomic(folder / "report.md", report(comparison, header))
             if can_draw():
                 draw(comparison, folder / "pareto.png")
     return Outcome(folder, len(jobs), [result for result in results.values() if result.status == "failed"])
 
 
 def reported_split(prepared: Prepared) -> str:
-    """Return the split whose figures are compared: test if it has rows of both classes."""
+    """Return the split whose figures are reported: "test" if it has rows of both classes, else "valid"."""
     test = prepared.splits.get("test")
     if test is None or any(positives in (0, test.num_rows) for positives in test.positives.values()):
         return "valid"
@@ -120,7 +120,7 @@ def reported_split(prepared: Prepared) -> str:
 
 
 class _CellLog:
-    """Takes the results as cells end, and reports them."""
+    """Takes the results as cells end, and reports progress."""
 
     def __init__(self, comparison: Comparison, on_progress: OnProgress, log: Callable[[str], None]) -> None:
         self.comparison = comparison
@@ -130,24 +130,24 @@ class _CellLog:
         self._report()
 
     def take(self, job: Job, death: str | None) -> None:
-        """Take the result of a cell, or make one of how its process died."""
+        """Take the result of a cell, or make one from the description of how its process died."""
         if death is not None:
-            tidy(run_folder(job.folder, job.cell.name), split=job.split)
+            delete_large_files(run_folder(job.folder, job.cell.name), split=job.split)
             write_result(job.folder, replace(empty_result(job), status="failed", reason=death))
         result = read_result(job.folder, job.cell.name)
         assert result is not None, "a worker that answers has written it"
         results = self.comparison.results
         results[job.cell.name] = result
         write_atomic(job.folder / "results.csv", results_csv(self.comparison))
-        self.log(f"cell {len(results)} of {self.num_cells}: {line_of(job.cell, result, self.comparison.split)}")
+        self.log(f"cell {len(results)} of {self.num_cells}: {describe_result(job.cell, result, self.comparison.split)}")
         self._report()
 
     def _report(self) -> None:
         self.on_progress("cells", len(self.comparison.results), self.num_cells)
 
 
-def line_of(cell: Cell, result: Result, split: str) -> str:
-    """Return a cell's figures in one line."""
+def describe_result(cell: Cell, result: Result, split: str) -> str:
+    """Return the figures of a cell in one line."""
     if result.status == "failed":
         return f"{cell.name} failed: {result.reason}"
     return (
@@ -158,40 +158,40 @@ def line_of(cell: Cell, result: Result, split: str) -> str:
 
 @contextmanager
 def _locked(folder: Path) -> Iterator[None]:
-    """Keep other comparisons out of a folder."""
+    """Lock the folder against other processes for the time of a block."""
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / ".lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise ConfigError(f"{folder}: another comparison is at work in this folder") from None
+            raise ConfigError(f"{folder}: another process is working on this comparison") from None
         yield
 
 
 def _check_same_comparison(folder: Path, config: Config, prepared: Prepared) -> None:
-    """Begin a folder, or refuse to go on with one whose cells were trained on something else."""
+    """Start a folder, or refuse one whose cells were trained with another configuration or on other data."""
     path = folder / "comparison.json"
     compared = dump(config.from_source(config.source, tables={}))
     if not path.exists():
         others = sorted(file.name for file in folder.iterdir() if file.name != ".lock")
         if others:
-            raise ConfigError(f"{folder}: is no comparison (it holds {others[0]}); name a new folder with --out")
+            raise ConfigError(f"{folder}: is not a comparison (it holds {others[0]}); name a new folder with --out")
         facts: dict[str, Any] = {"prepared": prepared.folder.name, "config": compared}
         write_json(path, facts | {"environment": environment_record()})
         return
-    begun = json.loads(path.read_text())
-    if begun["config"] != compared:
-        lines = _first_difference(begun["config"], compared)
+    started = json.loads(path.read_text())
+    if started["config"] != compared:
+        lines = _first_difference(started["config"], compared)
         raise ConfigError(
-            f"{folder}: was begun with another configuration ({lines}), and its cells could not be compared with new "
-            "ones; name a new folder with --out"
+            f"{folder}: was started with another configuration ({lines}), so new cells could not be compared with "
+            "its own; name a new folder with --out"
         )
-    if begun["prepared"] != prepared.folder.name:
-        raise DataError(f"{folder}: the data files have changed since it was begun; name a new folder with --out")
+    if started["prepared"] != prepared.folder.name:
+        raise DataError(f"{folder}: the data files have changed since it was started; name a new folder with --out")
 
 
 def _first_difference(before: str, after: str) -> str:
-    r"""Return the first line of each of two texts that the other has not.
+    r"""Return the first line of each of two texts that is not in the other.
 
     >>> _first_difference("a: 1\nb: 2", "a: 1\nb: 3")
     "'b: 2', now 'b: 3'"
@@ -201,13 +201,15 @@ def _first_difference(before: str, after: str) -> str:
     return f"{(gone or ['nothing'])[0]!r}, now {(come or ['nothing'])[0]!r}"
 
 
-def _facts(folder: Path, prepared: Prepared, split: str, processes: int, threads: int, command: str) -> Facts:
+def _report_header(
+    folder: Path, prepared: Prepared, split: str, processes: int, threads: int, command: str
+) -> ReportHeader:
     machine = environment_record()
     cpu, rows = machine["cpu"], prepared.splits["valid" if split == "valid" else "test"]
     positives = fmean(rows.positives.values())
     devices = "".join(f", {gpu}" for gpu in machine["gpus"])
     config = prepared.resolved.config
-    return Facts(
+    return ReportHeader(
         title=folder.name,
         data=f"the {split} split ({rows.num_rows:,} rows, {positives:,.0f} positive)",
         model=f"{config.model.tower}, dim {config.model.dim}, batches of {config.train.batch_size:,} rows",

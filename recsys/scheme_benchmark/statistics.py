@@ -1,10 +1,11 @@
-"""How sure a mean over seeds is, and which of several schemes to take. Pure functions.
+"""The uncertainty of a mean over seeds, and which of several schemes to recommend. Pure functions.
 
-Two things make an AUC uncertain. The test rows are a sample: DeLong's method says how much that matters, and as all
-seeds are judged by the same rows, more seeds do not make it less. Training is random: the spread of the seeds says how
-much that matters, and it does get less with more of them. The two variances are added; as few seeds tell their spread
+An AUC is uncertain for two reasons. The test rows are a sample: DeLong's method estimates that variance, which more
+seeds do not reduce, because all seeds are evaluated on the same rows. Training is random: the variance between seeds
+estimates that part, which more seeds do reduce. The two variances are added. Because few seeds estimate a variance
 only roughly, Student's t takes the place of the normal distribution, with the degrees of freedom of Welch and
-Satterthwaite: nearly those of the seeds where their spread dominates, nearly infinitely many where the rows do.
+Satterthwaite: nearly those of the seeds where their variance dominates, nearly infinitely many where that of the rows
+does.
 """
 
 from collections.abc import Callable, Sequence
@@ -14,7 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-__all__ = ["Z95", "Candidate", "Estimate", "Recommendation", "estimate", "recommend", "t_quantile"]
+__all__ = ["Z95", "RankedScheme", "Estimate", "Recommendation", "estimate", "recommend", "t_quantile"]
 
 Z95 = 1.959963984540054
 _T95 = {
@@ -34,29 +35,30 @@ _T95 = {
     60: 2.000,
     120: 1.980,
 }
-"""97.5 % quantiles of Student's t by degrees of freedom (any table has them)."""
-NEAR = 0.9
-"""A scheme that trains at this share of the fastest one's rate trains as fast: repeated runs differ by that much."""
+"""97.5 % quantiles of Student's t by degrees of freedom, as in any table."""
+SIMILAR_RATE = 0.9
+"""A scheme at this fraction of the fastest one's training rate counts as equally fast: repeated runs differ so much."""
 
 
 class Estimate(NamedTuple):
-    """A value and half of its 95 % interval; the half is NaN where nothing is known of its spread."""
+    """A value with its 95 % interval."""
 
     value: float
-    half: float
+    half_width: float
+    """Half of the interval's width; NaN if the variance is not known."""
 
     @property
-    def is_noise(self) -> bool:
-        """Whether 0 is in the interval, or nobody can say that it is not."""
-        return not abs(self.value) > self.half
+    def is_significant(self) -> bool:
+        """Whether the interval is known and excludes 0."""
+        return abs(self.value) > self.half_width
 
     def __str__(self) -> str:
-        """Write it for people.
+        """Return the value and the half width, to four digits.
 
         >>> str(Estimate(-0.00123, 0.0005)), str(Estimate(0.1, nan))
         ('-0.0012 +- 0.0005', '+0.1000')
         """
-        half = "" if isnan(self.half) else f" +- {self.half:.4f}"
+        half = "" if isnan(self.half_width) else f" +- {self.half_width:.4f}"
         return f"{self.value:+.4f}{half}"
 
 
@@ -65,14 +67,14 @@ def estimate(values: Sequence[float], sampling: Sequence[float] | None) -> Estim
 
     Args:
         values: one for each seed, at least one.
-        sampling: variance of each that comes from the test rows, where it is known.
+        sampling: the variance of each value that comes from the sample of test rows; None if it is not known.
     """
-    of_rows = fmean(sampling) if sampling is not None else 0.0
-    of_seeds = variance(values) / len(values) if len(values) > 1 else 0.0
+    row_variance = fmean(sampling) if sampling is not None else 0.0
+    seed_variance = variance(values) / len(values) if len(values) > 1 else 0.0
     if len(values) == 1 and sampling is None:
         return Estimate(values[0], nan)
-    total = of_rows + of_seeds
-    freedom = (len(values) - 1) * (total / of_seeds) ** 2 if of_seeds > 0 else float("inf")
+    total = row_variance + seed_variance
+    freedom = (len(values) - 1) * (total / seed_variance) ** 2 if seed_variance > 0 else float("inf")
     return Estimate(fmean(values), t_quantile(freedom) * sqrt(total))
 
 
@@ -82,50 +84,51 @@ def t_quantile(freedom: float) -> float:
     >>> round(t_quantile(2), 3), round(t_quantile(9), 2), round(t_quantile(float("inf")), 2)
     (4.303, 2.26, 1.96)
     """
-    places = sorted((1 / degrees, value) for degrees, value in _T95.items())
-    inverse, quantiles = zip((0.0, Z95), *places, strict=True)
+    points = sorted((1 / degrees, value) for degrees, value in _T95.items())
+    inverse, quantiles = zip((0.0, Z95), *points, strict=True)
     return float(np.interp(1 / freedom, inverse, quantiles))
 
 
-class Candidate(NamedTuple):
-    """A scheme that keeps to a budget, its figures means over seeds."""
+class RankedScheme(NamedTuple):
+    """A scheme that keeps to a budget, with the figures that the recommendation depends on: means over seeds."""
 
     name: str
     auc: float
-    stages: int
-    """Stages of training."""
+    num_stages: int
+    """Stages of its training."""
     rows_per_second: float
     lookup_ms: float
 
 
 class Recommendation(NamedTuple):
-    """Which scheme to take at a budget."""
+    """The scheme that is recommended at a budget, and why."""
 
-    choice: Candidate
-    ranking: list[Candidate]
-    """All candidates, the best AUC first."""
+    choice: RankedScheme
+    """The recommended scheme."""
+    ranking: list[RankedScheme]
+    """All schemes, the best AUC first."""
     lead: Estimate | None
-    """Of the best over the next one; None where there is no other."""
-    equals: list[Candidate]
-    """Those that the best is not surely better than, and the best itself."""
+    """AUC of the best minus that of the second; None if there is no second."""
+    contenders: list[RankedScheme]
+    """The best scheme, and those that are not significantly worse."""
 
 
-def recommend(candidates: Sequence[Candidate], difference: Callable[[str, str], Estimate]) -> Recommendation:
-    """Choose among the schemes that cannot be told from the best one.
+def recommend(candidates: Sequence[RankedScheme], difference: Callable[[str, str], Estimate]) -> Recommendation:
+    """Choose among the schemes that are not significantly worse than the best one.
 
-    The rule: fewest stages of training; of these, those that train at `NEAR` of the fastest one's rate or more; of
-    these, the lowest lookup time at inference.
+    The rule: the fewest stages of training; of these, those that train at `SIMILAR_RATE` of the fastest one's rate or
+    more; of these, the lowest lookup time at inference.
 
     Args:
-        candidates: at least one.
-        difference: AUC of a scheme minus that of another.
+        candidates: the schemes, at least one.
+        difference: given two names, returns the AUC of the first minus that of the second.
     """
     ranking = sorted(candidates, key=lambda one: (-one.auc, one.name))
     best, *others = ranking
     lead = difference(best.name, others[0].name) if others else None
-    equals = [best, *(other for other in others if difference(best.name, other.name).is_noise)]
-    fewest = min(one.stages for one in equals)
-    simple = [one for one in equals if one.stages == fewest]
+    contenders = [best, *(other for other in others if not difference(best.name, other.name).is_significant)]
+    fewest = min(one.num_stages for one in contenders)
+    simple = [one for one in contenders if one.num_stages == fewest]
     fastest = max(one.rows_per_second for one in simple)
-    fast = [one for one in simple if one.rows_per_second >= NEAR * fastest]
-    return Recommendation(min(fast, key=lambda one: one.lookup_ms), ranking, lead, equals)
+    fast = [one for one in simple if one.rows_per_second >= SIMILAR_RATE * fastest]
+    return Recommendation(min(fast, key=lambda one: one.lookup_ms), ranking, lead, contenders)

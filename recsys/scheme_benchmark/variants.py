@@ -1,4 +1,4 @@
-"""The schemes that can be compared, by the names the command line knows them by."""
+"""The schemes that can be compared, by their names on the command line."""
 
 from typing import Any, NamedTuple
 
@@ -11,9 +11,10 @@ __all__ = ["Variant", "all_variants", "choose_variants", "parse_budgets"]
 
 
 class Variant(NamedTuple):
-    """A scheme with some of its keys set."""
+    """A scheme with some keys of its section set."""
 
     name: str
+    """E.g. "hash/per_feature"."""
     scheme: str
     keys: dict[str, Any]
 

@@ -1,4 +1,4 @@
-"""Processes that train cells, so that one which dies takes no other with it. Imports torch only in them."""
+"""Worker processes that train cells, so that the death of one cell ends no other. Only workers import torch."""
 
 import os
 import signal
@@ -22,15 +22,15 @@ __all__ = ["run_jobs"]
 
 
 def run_jobs(
-    jobs: "Sequence[Job]", *, processes: int, threads: int, ended: "Callable[[Job, str | None], None]"
+    jobs: "Sequence[Job]", *, processes: int, threads: int, on_end: "Callable[[Job, str | None], None]"
 ) -> None:
-    """Run all jobs; however this is left, no process stays behind.
+    """Run all jobs; no process is left when this returns or raises.
 
     Args:
-        jobs: in the order in which they are begun.
-        processes: that work at a time.
-        threads: of each.
-        ended: told of each job when its result is written, or how its process died instead.
+        jobs: the cells, in the order in which they are started.
+        processes: number of workers.
+        threads: number of threads of each worker.
+        on_end: called for each job with None when its result is written, or with how its process died.
     """
     waiting = list(reversed(jobs))
     busy: dict[Connection, tuple[_Worker, Job]] = {}
@@ -44,13 +44,13 @@ def run_jobs(
             for connection in wait(list(busy)):
                 assert isinstance(connection, Connection)
                 worker, job = busy.pop(connection)
-                death = answer_of(worker)
+                death = wait_for_answer(worker)
                 if death is None:
                     idle.append(worker)
-                ended(job, death)
+                on_end(job, death)
     finally:
         for worker in [*idle, *(worker for worker, _ in busy.values())]:
-            worker.process.kill()  # at any moment: checkpoints and results appear whole or not at all
+            worker.process.kill()  # allowed at any moment: checkpoints and results are written atomically
             worker.process.join()
 
 
@@ -60,17 +60,17 @@ class _Worker(NamedTuple):
 
 
 def start_worker(threads: int) -> _Worker:
-    """Start a process that waits for jobs. It is spawned: torch's threads do not survive a fork."""
+    """Start a process that waits for jobs; it is spawned, because torch's threads do not survive a fork."""
     context = get_context("spawn")
     here, there = context.Pipe()
-    process = context.Process(target=work, args=(there, threads), daemon=True)
+    process = context.Process(target=run_worker, args=(there, threads), daemon=True)
     process.start()
-    there.close()  # else the death of the process would go unnoticed
+    there.close()  # else the connection would not break when the process dies
     return _Worker(process, here)
 
 
-def answer_of(worker: _Worker) -> str | None:
-    """Return how a worker died; None if it is ready for the next job."""
+def wait_for_answer(worker: _Worker) -> str | None:
+    """Wait until a worker has done its job; return None, or how it died."""
     try:
         worker.connection.recv()
     except (EOFError, OSError):
@@ -79,12 +79,12 @@ def answer_of(worker: _Worker) -> str | None:
     return None
 
 
-def work(connection: Connection, threads: int) -> None:
-    """Run jobs until there are no more; the first thing a worker does, before anything imports torch."""
+def run_worker(connection: Connection, threads: int) -> None:
+    """Run jobs until the connection closes; this is the first code of a worker, before anything imports torch."""
     os.environ["OMP_NUM_THREADS"] = str(threads)  # torch.set_num_threads would not reach the threads of the kernels
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's, which ends its workers
-    warnings.filterwarnings("ignore")  # those of the packages below us, in the log of every cell
-    threading.Thread(target=die_with_parent, daemon=True).start()
+    warnings.filterwarnings("ignore")  # those of other packages, which would fill the log of every cell
+    threading.Thread(target=exit_with_parent, daemon=True).start()
     from recsys.scheme_benchmark.cell import run_cell
 
     while True:
@@ -92,21 +92,21 @@ def work(connection: Connection, threads: int) -> None:
             job = connection.recv()
         except EOFError:
             return
-        write_to(cell_log(job.folder, job.cell.name))
+        redirect_output(cell_log(job.folder, job.cell.name))
         run_cell(job)
         connection.send(job.cell.name)
 
 
-def die_with_parent() -> None:
-    """End this process when the one that started it is gone, so that none trains what another may begin again."""
+def exit_with_parent() -> None:
+    """Exit when the parent process is gone, so that no orphan trains a cell that a later call starts again."""
     parent = parent_process()
     assert parent is not None
     parent.join()
     os._exit(1)
 
 
-def write_to(path: Path) -> None:
-    """Send everything that this process prints, and what kernels print as they crash, to a file."""
+def redirect_output(path: Path) -> None:
+    """Redirect everything that this process prints to a file, also what kernels print as they crash."""
     path.parent.mkdir(parents=True, exist_ok=True)
     file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
     os.dup2(file, 1)

@@ -1,4 +1,4 @@
-"""`recsys compare-schemes` on the command line; comparisons themselves are tested in tests/compare."""
+"""`recsys compare-schemes` on the command line; comparisons themselves are tested in tests/scheme_benchmark."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -15,10 +15,10 @@ from tests.training.logs import write_config, write_log
 WORDS = ("compare-schemes", "run.yaml", "--schemes", "full,hash", "--budgets", "0.5", "--seeds", "1")
 
 
-def run_here(jobs: Sequence[Job], *, ended: Callable[[Job, str | None], None], **_: Any) -> None:
+def run_here(jobs: Sequence[Job], *, on_end: Callable[[Job, str | None], None], **_: Any) -> None:
     for job in jobs:
         run_cell(job)
-        ended(job, None)
+        on_end(job, None)
 
 
 @pytest.fixture

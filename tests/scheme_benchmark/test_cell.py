@@ -10,7 +10,7 @@ from recsys.config import HashTable
 from recsys.data.prepare import prepare
 from recsys.errors import ConfigError
 from recsys.scheme_benchmark import cell as cell_module
-from recsys.scheme_benchmark.cell import Job, reason_of, run_cell
+from recsys.scheme_benchmark.cell import Job, describe_error, run_cell
 from recsys.scheme_benchmark.grid import Cell
 from recsys.scheme_benchmark.result import Result, read_result, run_folder
 from recsys.training import run as training_run
@@ -47,7 +47,7 @@ def run(job: Job) -> Result:
 def test_a_cell_ends_with_its_figures_and_without_what_is_large(job: Callable[..., Job]) -> None:
     made = job(train={"epochs": 2})
     found = run(made)
-    assert (found.status, found.reason, found.scheme, found.knob, found.value, found.seed) == (
+    assert (found.status, found.reason, found.scheme, found.size_param, found.size_value, found.seed) == (
         "done",
         None,
         "hash",
@@ -131,8 +131,8 @@ def test_any_exception_is_one(job: Callable[..., Job], monkeypatch: pytest.Monke
     ],
 )
 def test_reasons_are_one_line(error: Exception, reason: str) -> None:
-    assert reason_of(error).startswith(reason)
-    assert "\n" not in reason_of(error)
+    assert describe_error(error).startswith(reason)
+    assert "\n" not in describe_error(error)
 
 
 def epochs_of(job: Job) -> list[dict[str, Any]]:

@@ -17,13 +17,13 @@ DIM = 8
 
 
 class Quarter(Full):
-    """Has no knob, and a quarter of the bytes of the full table."""
+    """Has one size, a quarter of the bytes of the full table."""
 
     def serving_bytes(self) -> int:
         return super().serving_bytes() // 4
 
 
-def made(log: Path, folder: Path, schemes: str, budgets: str, seeds: int = 1, **changes: Any) -> Grid:
+def grid_of(log: Path, folder: Path, schemes: str, budgets: str, seeds: int = 1, **changes: Any) -> Grid:
     prepared = prepare(make_config(folder, **changes), log, log / "cache")
     return make_grid(prepared, choose_variants(schemes), parse_budgets(budgets), seeds=seeds)
 
@@ -33,7 +33,7 @@ def names(grid: Grid) -> list[str]:
 
 
 def test_each_seed_has_a_cell_for_full_and_for_each_budget_the_largest_first(log: Path, tmp_path: Path) -> None:
-    found = made(log, tmp_path, "full,hash,hash/per_feature", "0.25,0.5", seeds=2)
+    found = grid_of(log, tmp_path, "full,hash,hash/per_feature", "0.25,0.5", seeds=2)
     first = ["full-seed-1", "hash-rows-17", "hash-per_feature-rows-18", "hash-rows-8", "hash-per_feature-rows-9"]
     assert [name.removesuffix("-seed-1") for name in names(found)[1:5]] == first[1:]
     assert names(found)[0] == "full-seed-1"
@@ -43,7 +43,7 @@ def test_each_seed_has_a_cell_for_full_and_for_each_budget_the_largest_first(log
 
 def test_a_cell_is_a_valid_config_with_one_table(log: Path, tmp_path: Path) -> None:
     base = make_config(tmp_path, tables={"users": {"features": ["user"], "scheme": "hash", "rows": 3}})
-    cell = made(log, tmp_path, "hash/per_feature", "0.5", seeds=2).cells()[1]
+    cell = grid_of(log, tmp_path, "hash/per_feature", "0.5", seeds=2).cells()[1]
     resolved = resolve(cell.config(base), [])
     assert [(table.fields, table.dim) for table in resolved.tables] == [(("user", "item", "seen"), DIM)]
     assert resolved.config.train.seed == 2
@@ -51,21 +51,21 @@ def test_a_cell_is_a_valid_config_with_one_table(log: Path, tmp_path: Path) -> N
 
 
 def test_budgets_that_come_to_the_same_training_share_its_cell(log: Path, tmp_path: Path) -> None:
-    assert names(made(log, tmp_path, "hash", "0.5,0.501,544B")) == ["hash-rows-17-seed-1"]
+    assert names(grid_of(log, tmp_path, "hash", "0.5,0.501,544B")) == ["hash-rows-17-seed-1"]
 
 
-def test_a_scheme_without_a_knob_is_run_once_and_listed_where_it_fits(
+def test_a_scheme_of_one_size_is_run_once_and_listed_where_it_fits(
     log: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Int8Table, "implementation", Quarter)
-    found = made(log, tmp_path, "int8", "0.5,0.25,0.1")
+    found = grid_of(log, tmp_path, "int8", "0.5,0.25,0.1")
     assert names(found) == ["int8-seed-1"]
     assert [entry.budget for entry in found.entries if entry.spec] == ["0.5", "0.25"]
     assert found.entries[2].reason == "the least it can be is 272 B, 0.25 of full"
 
 
 def test_a_budget_out_of_reach_is_listed_with_the_floor_and_not_run(log: Path, tmp_path: Path) -> None:
-    found = made(log, tmp_path, "hash,hash/per_feature", "40B")
+    found = grid_of(log, tmp_path, "hash,hash/per_feature", "40B")
     assert names(found) == ["hash-rows-1-seed-1"]
     assert found.entries[1].reason == "the least it can be is 64 B, 0.059 of full"
 
@@ -73,21 +73,21 @@ def test_a_budget_out_of_reach_is_listed_with_the_floor_and_not_run(log: Path, t
 def test_open_vocabularies_have_no_full_table_and_no_fractions(log: Path, tmp_path: Path) -> None:
     features = {"user": {"type": "id", "vocabulary": "open"}, "item": {"type": "id"}}
     tables = {"all": {"features": ["user"], "scheme": "hash", "rows": 9}}
-    found = made(log, tmp_path, "full,hash", "1kB", features=features, tables=tables)
+    found = grid_of(log, tmp_path, "full,hash", "1kB", features=features, tables=tables)
     assert names(found) == ["hash-rows-31-seed-1"]
     assert found.entries[0].reason == "it takes no open vocabulary, which 'user' has"
     with pytest.raises(ConfigError, match=r"'user' has an open vocabulary, of which no fraction \(0.5\) can be taken"):
-        made(log, tmp_path, "hash", "1kB,0.5", features=features, tables=tables)
+        grid_of(log, tmp_path, "hash", "1kB,0.5", features=features, tables=tables)
 
 
 def test_without_ids_there_is_nothing_to_compress(log: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="none has ids"):
-        made(log, tmp_path, "hash", "0.5", features={"price": {"type": "number"}})
+        grid_of(log, tmp_path, "hash", "0.5", features={"price": {"type": "number"}})
 
 
 def test_every_seed_sees_the_same_rows_where_they_are_dealt_at_random(log: Path, tmp_path: Path) -> None:
     base = with_fixed_split(make_config(tmp_path, data={"train": "train.parquet"}))
-    cells = made(log, tmp_path, "full,hash", "0.5", seeds=2).cells()
+    cells = grid_of(log, tmp_path, "full,hash", "0.5", seeds=2).cells()
     folders = {prepare(cell.config(base), log, log / "cache").folder for cell in cells}
     assert len(folders) == 1
     assert folders == {prepare(make_config(tmp_path, data={"train": "train.parquet"}), log, log / "cache").folder}

@@ -8,22 +8,24 @@ import polars as pl
 import pytest
 
 from recsys.evaluation import auc_difference
+from recsys.scheme_benchmark.comparison import Comparison
 from recsys.scheme_benchmark.grid import Cell
 from recsys.scheme_benchmark.plot import draw
-from recsys.scheme_benchmark.report import COLUMNS, Facts, report, results_csv
+from recsys.scheme_benchmark.report import COLUMNS, ReportHeader, report, results_csv
 from recsys.scheme_benchmark.result import Result
-from recsys.scheme_benchmark.table import Comparison
-from tests.scheme_benchmark.made import comparison, grid, result, write_predictions
+from tests.scheme_benchmark.fake_results import comparison, grid, result, write_predictions
 
-FACTS = Facts("shop", "the test split (2,000 rows, 1,000 positive)", "mlp, dim 8", "a CPU", "recsys compare-schemes x")
+HEADER = ReportHeader(
+    "shop", "the test split (2,000 rows, 1,000 positive)", "mlp, dim 8", "a CPU", "recsys compare-schemes x"
+)
 
 
 def cells() -> dict[str, list[Cell]]:
     return {entry.variant: entry.cells([1, 2]) for entry in grid().entries}
 
 
-def made(folder: Path, *, hash_auc: float = 0.7, noise: float = 1.0) -> Comparison:
-    """Two seeds of each; the predictions of hash are as noisy as told."""
+def finished_comparison(folder: Path, *, hash_auc: float = 0.7, noise: float = 1.0) -> Comparison:
+    """Return two seeds of each scheme; `noise` is that of the scores of hash."""
     results: dict[str, Result] = {}
     aucs = {"full": 0.75, "hash": hash_auc, "hash/per_feature": 0.65, "qr": 0.0}
     for variant, both in cells().items():
@@ -38,8 +40,8 @@ def table_rows(text: str) -> list[list[str]]:
 
 
 def test_a_budget_has_a_table_with_full_and_the_best_first(tmp_path: Path) -> None:
-    header, _, *rows = table_rows(report(made(tmp_path), FACTS))
-    assert header[:6] == ["scheme", "knob", "bytes", "of full", "AUC", "difference to full"]
+    header, _, *rows = table_rows(report(finished_comparison(tmp_path), HEADER))
+    assert header[:6] == ["scheme", "size", "bytes", "of full", "AUC", "difference to full"]
     assert [row[:4] for row in rows] == [
         ["full (reference)", "", "400 B", "0.1"],
         ["hash", "rows 10", "400 B", "0.1"],
@@ -49,28 +51,28 @@ def test_a_budget_has_a_table_with_full_and_the_best_first(tmp_path: Path) -> No
     assert rows[1][-1] == "2 of 2"
 
 
-def test_a_lead_outside_the_noise_is_recommended(tmp_path: Path) -> None:
-    text = report(made(tmp_path), FACTS)
-    assert "**Take hash** (AUC 0.7001). Its lead over hash/per_feature, the next, is +0.0500 +- 0.0" in text
-    assert ": outside the noise." in text
-    assert "cannot be told" not in text
+def test_a_significant_lead_is_recommended(tmp_path: Path) -> None:
+    text = report(finished_comparison(tmp_path), HEADER)
+    assert "**Recommended: hash** (AUC 0.7001). Its lead over the second, hash/per_feature, is +0.0500 +- 0.0" in text
+    assert ": significant." in text
+    assert "Not significantly worse" not in text
 
 
-def test_a_lead_inside_the_noise_is_called_that_and_the_cheaper_one_taken(tmp_path: Path) -> None:
-    found = made(tmp_path, hash_auc=0.6505)
+def test_a_lead_that_is_not_significant_is_called_that_and_the_cheaper_scheme_recommended(tmp_path: Path) -> None:
+    found = finished_comparison(tmp_path, hash_auc=0.6505)
     for cell in cells()["hash/per_feature"]:
         found.results[cell.name] = replace(found.results[cell.name], rows_per_second=2000.0)
-    text = report(found, FACTS)
+    text = report(found, HEADER)
     assert (
-        "**Take hash/per_feature** (AUC 0.6501). The best AUC is 0.6506, of hash; its lead over hash/per_feature"
+        "**Recommended: hash/per_feature** (AUC 0.6501). The best AUC is 0.6506 (hash); its lead over the second, "
         in text
     )
-    assert ": inside the noise. These cannot be told from the best: hash, hash/per_feature." in text
-    assert "Of them hash/per_feature is the simplest: 1 stage of training, 2,000 rows/s, 1.00 ms a lookup." in text
+    assert ": not significant. Not significantly worse than the best: hash, hash/per_feature." in text
+    assert "Of them hash/per_feature is the simplest: 1 stage of training, 2,000 rows/s, 1.00 ms per lookup." in text
 
 
 def test_the_interval_of_a_difference_is_delongs_paired_one_where_the_seeds_agree(tmp_path: Path) -> None:
-    found = made(tmp_path)
+    found = finished_comparison(tmp_path)
     label = [0, 0, 1, 1, 0, 1] * 100
     scores = [[0.1 * (i % 7) for i in range(600)], [0.1 * (i % 5) for i in range(600)]]
     for variant, score in zip(("full", "hash"), scores, strict=True):
@@ -78,28 +80,28 @@ def test_the_interval_of_a_difference_is_delongs_paired_one_where_the_seeds_agre
             path = tmp_path / "cells" / cell.name / "run" / "predictions" / "test.parquet"
             pl.DataFrame({"label": label, "score": score}).write_parquet(path)
             found.results[cell.name] = replace(found.results[cell.name], auc=0.7)
-    lines = {line.scheme: line for line in [*found.lines(None), *found.lines("0.1")]}
+    lines = {line.scheme: line for line in [*found.summaries(None), *found.summaries("0.1")]}
     difference = found.difference(lines["hash"], lines["full"])
     expected = auc_difference(scores[1], scores[0], label)
     assert difference is not None
-    assert difference.half == pytest.approx((expected.high - expected.low) / 2)
+    assert difference.half_width == pytest.approx((expected.high - expected.low) / 2)
 
 
 def test_weighted_rows_leave_the_spread_of_the_seeds(tmp_path: Path) -> None:
-    found = made(tmp_path)
+    found = finished_comparison(tmp_path)
     for path in tmp_path.rglob("test.parquet"):
         pl.read_parquet(path).with_columns(weight=1.0).write_parquet(path)
-    lines = {line.scheme: line for line in [*found.lines(None), *found.lines("0.1")]}
+    lines = {line.scheme: line for line in [*found.summaries(None), *found.summaries("0.1")]}
     difference = found.difference(lines["hash"], lines["full"])
     assert difference is not None
-    assert difference.half == pytest.approx(0.0, abs=1e-6)
+    assert difference.half_width == pytest.approx(0.0, abs=1e-6)
 
 
 def test_what_cannot_be_reached_and_what_failed_are_listed_with_the_reason(tmp_path: Path) -> None:
-    found = made(tmp_path)
+    found = finished_comparison(tmp_path)
     failed = cells()["hash"][1]
     found.results[failed.name] = replace(result(failed), status="failed", reason="training diverged", auc=None)
-    text = report(found, FACTS)
+    text = report(found, HEADER)
     assert "- qr: the least it can be is 900 B, 0.22 of full" in text
     assert "- hash-rows-10-seed-2: training diverged" in text
     assert "All 6 cells are done, 1 failed." in text
@@ -107,42 +109,42 @@ def test_what_cannot_be_reached_and_what_failed_are_listed_with_the_reason(tmp_p
 
 
 def test_a_comparison_that_is_not_finished_says_so(tmp_path: Path) -> None:
-    found = made(tmp_path)
+    found = finished_comparison(tmp_path)
     for both in cells().values():
         for cell in both:
             if cell.variant != "full":
                 del found.results[cell.name]
-    text = report(found, FACTS)
+    text = report(found, HEADER)
     assert "2 of 6 cells are trained." in text
     draw(found, tmp_path / "pareto.png")
 
 
 def test_the_report_says_what_was_measured_where_and_how_to_repeat_it(tmp_path: Path) -> None:
-    text = report(made(tmp_path), FACTS)
+    text = report(finished_comparison(tmp_path), HEADER)
     assert text.startswith("# Schemes compared: shop\n")
     for part in ("a CPU", "`recsys compare-schemes x`", "2,000 rows", "4.0 kB", "90% of the fastest"):
         assert part in text
 
 
 def test_the_csv_has_a_line_for_each_cell_with_all_figures(tmp_path: Path) -> None:
-    rows = list(csv.DictReader(io.StringIO(results_csv(made(tmp_path)))))
+    rows = list(csv.DictReader(io.StringIO(results_csv(finished_comparison(tmp_path)))))
     assert list(rows[0]) == COLUMNS
     assert [row["cell"] for row in rows] == [cell.name for cell in grid().cells()]
     assert [row["budgets"] for row in rows[:3]] == ["", "0.1", "0.1"]
-    assert (rows[1]["knob"], rows[1]["value"], rows[1]["serving_bytes"]) == ("rows", "10", "400")
+    assert (rows[1]["size_param"], rows[1]["size_value"], rows[1]["serving_bytes"]) == ("rows", "10", "400")
 
 
 def test_without_matplotlib_the_report_names_the_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    found = made(tmp_path)
-    assert "](pareto.png)" in report(found, FACTS)
+    found = finished_comparison(tmp_path)
+    assert "](pareto.png)" in report(found, HEADER)
     monkeypatch.setitem(sys.modules, "matplotlib", None)
-    text = report(found, FACTS)
+    text = report(found, HEADER)
     assert "](pareto.png)" not in text
     assert "pip install 'recsys[plots]'" in text
 
 
 def test_the_picture_is_drawn_with_and_without_the_full_table(tmp_path: Path) -> None:
-    found = made(tmp_path)
+    found = finished_comparison(tmp_path)
     draw(found, tmp_path / "pareto.png")
     first = (tmp_path / "pareto.png").read_bytes()
     assert first.startswith(b"\x89PNG")

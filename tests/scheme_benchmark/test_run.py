@@ -36,10 +36,10 @@ def run(folder: Path, data_dir: Path, **changes: Any) -> Outcome:
     )
 
 
-def run_here(jobs: Sequence[Job], *, processes: int, threads: int, ended: Callable[[Job, str | None], None]) -> None:
+def run_here(jobs: Sequence[Job], *, processes: int, threads: int, on_end: Callable[[Job, str | None], None]) -> None:
     for job in jobs:
         run_cell(job)
-        ended(job, None)
+        on_end(job, None)
 
 
 @pytest.fixture
@@ -63,7 +63,7 @@ def test_a_comparison_leaves_a_line_for_each_cell_a_report_and_a_picture(done: P
     assert [row["cell"] for row in rows] == [
         "full-seed-1",
         "hash-rows-17-seed-1",
-        "hash-separate-rows-18-seed-1",
+        "hash-per_feature-rows-18-seed-1",
         "hash-rows-1-seed-1",
     ]
     assert all(row["status"] == "done" for row in rows)
@@ -114,14 +114,14 @@ def test_other_tables_in_the_configuration_make_no_difference(done: Path, log: P
 
 
 def test_other_data_is_refused_in_the_same_folder(done: Path, tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="the data files have changed since it was begun"):
+    with pytest.raises(DataError, match="the data files have changed since it was started"):
         run(done, write_log(tmp_path / "log"))
 
 
 def test_a_folder_that_holds_something_else_is_refused(tmp_path: Path, log: Path) -> None:
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "thesis.tex").write_text("")
-    with pytest.raises(ConfigError, match=r"is no comparison \(it holds thesis.tex\)"):
+    with pytest.raises(ConfigError, match=r"is not a comparison \(it holds thesis.tex\)"):
         run(tmp_path, log)
 
 
@@ -133,7 +133,7 @@ def test_data_that_teaches_nothing_is_refused_before_anything_is_trained(tmp_pat
 
 
 def test_a_process_that_dies_takes_no_other_cell_with_it(tmp_path: Path, log: Path) -> None:
-    model = {"tower": "tests.scheme_benchmark.deadly:Deadly", "dim": 8}
+    model = {"tower": "tests.scheme_benchmark.killing_tower:KillingTower", "dim": 8}
     config = make_config(tmp_path / "config", model=model, train={"epochs": 1, "seed": 2})
     outcome = run(tmp_path, log, config=config, schemes="full", budgets="0.5", seeds=2)
     assert [(result.cell, result.reason) for result in outcome.failed] == [

@@ -1,4 +1,4 @@
-"""From results of cells to lines of the report: means over seeds, and differences between schemes.
+"""From results of cells to figures of schemes: means over seeds, and differences between schemes.
 
 Dimension key: B rows of the split that is reported.
 """
@@ -14,19 +14,20 @@ import polars as pl
 
 from recsys.evaluation import AucDifference, auc_difference
 from recsys.run_folder import RunFolder
-from recsys.scheme_benchmark.grid import Entry, Grid
+from recsys.scheme_benchmark.grid import Grid, GridEntry
 from recsys.scheme_benchmark.result import Result, run_folder
 from recsys.scheme_benchmark.statistics import Z95, Estimate, estimate
 
-__all__ = ["Comparison", "Line"]
+__all__ = ["Comparison", "SchemeSummary"]
 
 
-class Line(NamedTuple):
-    """One trained scheme: the means over its seeds."""
+class SchemeSummary(NamedTuple):
+    """The figures of one scheme at one size: means over its seeds."""
 
     scheme: str
+    """Name of the `Variant`."""
     results: list[Result]
-    """Of the seeds that are done."""
+    """One for each seed that is done."""
     auc: Estimate
     logloss: float
     serving_bytes: float
@@ -36,13 +37,13 @@ class Line(NamedTuple):
 
 
 class Comparison:
-    """The results of a grid, as far as there are any.
+    """The results of a grid, complete or not.
 
     Args:
-        folder: of the comparison.
-        grid: what it is made of.
-        results: by the name of the cell.
-        split: whose predictions are held against each other.
+        folder: folder of the comparison.
+        grid: the schemes, budgets and seeds.
+        results: results by the name of the cell; missing ones may be added later.
+        split: the split whose predictions are compared.
     """
 
     def __init__(self, folder: Path, grid: Grid, results: dict[str, Result], *, split: str) -> None:
@@ -50,19 +51,19 @@ class Comparison:
         self.grid = grid
         self.results = results
         self.split = split
-        self._paired = cache(self._pair)
+        self._paired = cache(self._paired_variance)
 
-    def of(self, entry: Entry) -> list[Result]:
-        """Return the results of an entry that ended well, by seed."""
+    def results_of(self, entry: GridEntry) -> list[Result]:
+        """Return the results of the seeds that did not fail."""
         found = [self.results.get(cell.name) for cell in entry.cells(self.grid.seeds)]
         return [result for result in found if result is not None and result.status == "done"]
 
-    def line(self, entry: Entry) -> Line | None:
-        """Return the means of an entry; None where no seed is done."""
-        results = self.of(entry)
+    def summarize(self, entry: GridEntry) -> SchemeSummary | None:
+        """Return the means over seeds; None if no seed is done."""
+        results = self.results_of(entry)
         if not results:
             return None
-        return Line(
+        return SchemeSummary(
             scheme=entry.variant,
             results=results,
             auc=estimate(given(r.auc for r in results), sampling_of_auc(results)),
@@ -73,17 +74,17 @@ class Comparison:
             best_epoch=fmean(given(r.best_epoch for r in results)),
         )
 
-    def lines(self, budget: str | None) -> list[Line]:
-        """Return what was trained for a budget, the best AUC first."""
-        found = [self.line(entry) for entry in self.grid.entries if entry.budget == budget]
-        return sorted((line for line in found if line is not None), key=lambda line: -line.auc.value)
+    def summaries(self, budget: str | None) -> list[SchemeSummary]:
+        """Return the schemes that were trained for a budget, the best AUC first."""
+        found = [self.summarize(entry) for entry in self.grid.entries if entry.budget == budget]
+        return sorted((summary for summary in found if summary is not None), key=lambda summary: -summary.auc.value)
 
-    def full(self) -> Line | None:
-        """Return the full table; None where it is not part of the comparison, or not done."""
-        return next(iter(self.lines(None)), None)
+    def full(self) -> SchemeSummary | None:
+        """Return the full table; None if it is not part of the comparison, or not done."""
+        return next(iter(self.summaries(None)), None)
 
-    def difference(self, first: Line, second: Line) -> Estimate | None:
-        """Return the AUC of one line minus that of another over the seeds of both; None if they have none together."""
+    def difference(self, first: SchemeSummary, second: SchemeSummary) -> Estimate | None:
+        """Return the AUC of one scheme minus that of another, paired by seed; None if they have no seed in common."""
         if first.scheme == second.scheme:
             return None
         pairs = [(a, b) for a in first.results for b in second.results if a.seed == b.seed]
@@ -93,8 +94,8 @@ class Comparison:
         paired = [self._paired(a.cell, b.cell) for a, b in pairs]
         return estimate(values, [one for one in paired if one is not None] if None not in paired else None)
 
-    def _pair(self, first: str, second: str) -> float | None:
-        """Return the sampling variance of the difference of two cells; None where rows are weighted."""
+    def _paired_variance(self, first: str, second: str) -> float | None:
+        """Return the sampling variance of the difference of two cells; None if rows are weighted."""
         tables = [
             pl.read_parquet(RunFolder(run_folder(self.folder, cell)).predictions(self.split))
             for cell in (first, second)
@@ -103,16 +104,22 @@ class Comparison:
 
 
 def sampling_of_auc(results: Sequence[Result]) -> list[float] | None:
-    """Return the variance of each AUC by its interval; None where there are none."""
+    """Return the variance of each AUC, computed from its interval; None if a result has no interval."""
     ends = [(r.auc_low, r.auc_high) for r in results if r.auc_low is not None and r.auc_high is not None]
     return [((high - low) / 2 / Z95) ** 2 for low, high in ends] if len(ends) == len(results) else None
 
 
 def sampling_of_difference(first: pl.DataFrame, second: pl.DataFrame) -> float | None:
-    """Return the variance of the difference of the AUCs of two models' predictions (B rows) by DeLong's paired test.
+    """Return the variance of the difference between the AUCs of two models by DeLong's paired test.
 
-    That of a mean over tasks is at most the square of the mean standard error, which is what several tasks get.
-    None where DeLong's method does not apply: weighted rows, labels between 0 and 1, fewer than two rows of a class.
+    With several tasks, the result is the square of the mean standard error, an upper bound for a mean over tasks.
+
+    Args:
+        first: predictions of one model for the B rows of the split.
+        second: those of the other model for the same rows.
+
+    Returns:
+        None if DeLong's method does not apply: weighted rows, labels between 0 and 1, fewer than two rows of a class.
     """
     if "weight" in first.columns:
         return None
@@ -128,10 +135,10 @@ def sampling_of_difference(first: pl.DataFrame, second: pl.DataFrame) -> float |
 
 
 def standard_error(found: AucDifference) -> float:
-    """Return the standard error that an interval was made of; DeLong's are cut at 1 and -1, which none here reaches."""
+    """Return the standard error of an interval; intervals are cut at 1 and -1, which differences here do not reach."""
     return (found.high - found.low) / 2 / Z95
 
 
 def given(values: Iterable[float | None]) -> list[float]:
-    """Return the values of results that ended well, which all have them."""
+    """Return the values that are not None; results that did not fail have all of them."""
     return [value for value in values if value is not None]

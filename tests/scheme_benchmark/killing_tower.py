@@ -10,7 +10,7 @@ from torch import Tensor
 from recsys.towers import Tower
 
 
-class Deadly(Tower):
+class KillingTower(Tower):
     def __init__(self, inputs: Any, config: Any) -> None:
         super().__init__()
         if torch.initial_seed() == 2:

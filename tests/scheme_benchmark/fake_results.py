@@ -7,9 +7,9 @@ import numpy as np
 import polars as pl
 
 from recsys.config import FullTable, HashTable
-from recsys.scheme_benchmark.grid import Cell, Entry, Grid
+from recsys.scheme_benchmark.comparison import Comparison
+from recsys.scheme_benchmark.grid import Cell, Grid, GridEntry
 from recsys.scheme_benchmark.result import Result, run_folder
-from recsys.scheme_benchmark.table import Comparison
 
 ROWS = 2000
 FULL = FullTable(features=("*",))
@@ -23,10 +23,10 @@ def grid(seeds: int = 2) -> Grid:
     """Return full, and at one budget hash, hash/per_feature and a scheme that does not reach it."""
     at = {"budget": "0.1", "allowed": 400}
     entries = [
-        Entry(variant="full", budget=None, allowed=None, spec=FULL),
-        Entry(variant="hash", **at, spec=hashed(10)),
-        Entry(variant="hash/per_feature", **at, spec=hashed(9)),
-        Entry(variant="qr", **at, reason="the least it can be is 900 B, 0.22 of full"),
+        GridEntry(variant="full", budget=None, allowed=None, spec=FULL),
+        GridEntry(variant="hash", **at, spec=hashed(10)),
+        GridEntry(variant="hash/per_feature", **at, spec=hashed(9)),
+        GridEntry(variant="qr", **at, reason="the least it can be is 900 B, 0.22 of full"),
     ]
     return Grid(entries=entries, seeds=list(range(1, seeds + 1)), full_bytes=4000)
 
@@ -47,7 +47,13 @@ def result(cell: Cell, **changes: Any) -> Result:
         "seconds": 1.0,
         "lookup_ms": 1.0,
     }
-    named = {"cell": cell.name, "scheme": cell.variant, "knob": cell.knob, "value": cell.value, "seed": cell.seed}
+    named = {
+        "cell": cell.name,
+        "scheme": cell.variant,
+        "size_param": cell.size_param,
+        "size_value": cell.size_value,
+        "seed": cell.seed,
+    }
     return Result(**(named | figures | changes))
 
 
