@@ -13,8 +13,8 @@ from recsys.checkpoint.snapshot import tensors_of
 from recsys.checkpoint.tensor_names import former_name
 from recsys.config import SparseOptimizer
 from recsys.model import CtrModel
+from recsys.testing.tiny_tables import make_layout
 from recsys.training.strategy import shard, table_weights
-from tests.embeddings.tiny_tables import make_layout
 
 
 def make_model(seed: int) -> DistributedModelParallel:

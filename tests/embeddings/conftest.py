@@ -5,8 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from recsys.embeddings import Layout
-
-from . import tiny_tables
+from recsys.testing import tiny_tables
 
 
 @pytest.fixture

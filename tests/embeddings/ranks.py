@@ -13,14 +13,13 @@ from recsys.model import CtrModel
 from recsys.ranks import Exchange, World, current_world, rank_slice, sum_over_ranks
 from recsys.ranks.process_group import reader_group
 from recsys.sharding import Machine, make_sharding_plan
+from recsys.testing.tiny_tables import FEATURES, NUM_IDS, rows
 from recsys.training.build import LoadedModel
 from recsys.training.progress import TrainProgress
 from recsys.training.schedule import ScheduleContext
 from recsys.training.stages import StagedSchedule
 from recsys.training.strategy import shard
 from recsys.training.task import CtrTask
-
-from .tiny_tables import FEATURES, NUM_IDS, rows
 
 CPU = torch.device("cpu")
 SIZES = [9, 8, 1, 7, 12, 9, 1, 8, 8, 5]

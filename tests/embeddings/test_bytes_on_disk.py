@@ -11,8 +11,7 @@ from recsys.checkpoint import saver
 from recsys.config.schemes import SCHEMES
 from recsys.embeddings import Layout
 from recsys.export.torchscript import save, script, with_own_storage
-
-from .tiny_tables import final_weights, sharded
+from recsys.testing.tiny_tables import final_weights, sharded
 
 NUM_IDS = {"user": 150_000, "item": 40_000, "tags": 10_000}
 HEADER = 4_000

@@ -7,10 +7,10 @@ import torch
 from torch import Tensor
 
 from recsys.config.schemes import SCHEMES
+from recsys.testing import scheme_cases
 from tests.ranks.run_on_ranks import run_on_ranks
 
 from .ranks import SIZES, Outcome, train_cases
-from .test_contract import CASES
 
 TOWERS: dict[str, dict[str, Any]] = {
     "mlp": {"tower": "mlp", "dim": 4, "mlp": [8], "batch_norm": True},
@@ -38,7 +38,7 @@ def case(spec: dict[str, Any], tower: str) -> dict[str, Any]:
     }
 
 
-ALL = {f"{name}, {tower}": case(spec, tower) for name, spec in CASES.items() for tower in TOWERS}
+ALL = {f"{name}, {tower}": case(spec, tower) for name, spec in scheme_cases().items() for tower in TOWERS}
 ROUNDED = ("int8", "int16", "alpt")
 
 

@@ -10,14 +10,13 @@ import torch
 from recsys.config.schemes import SCHEMES
 from recsys.embeddings import Layout
 from recsys.export.torchscript import save, script, with_own_storage
+from recsys.testing.schemes import BATCH, FORMS, looked_up, scheme_cases, served
+from recsys.testing.tiny_tables import final_weights, sharded
 from recsys.training.strategy import table_weights
-
-from .test_contract import BATCH, CASES, FORMS, looked_up, served
-from .tiny_tables import final_weights, sharded
 
 HALVED = {
     name: case
-    for name, case in CASES.items()
+    for name, case in scheme_cases().items()
     if SCHEMES[case["scheme"]].has_rows and SCHEMES[case["scheme"]].takes_fp16
 }
 NUM_IDS = {"user": 15_000, "item": 4_000, "tags": 1_000}

@@ -7,9 +7,8 @@ import torch
 
 from recsys.data.rows import Rows
 from recsys.embeddings import Layout, count_rows
+from recsys.testing.tiny_tables import look_up, rows, sharded
 from recsys.training.strategy import table_weights
-
-from .tiny_tables import look_up, rows, sharded
 
 ONE = {"user": {"type": "id"}}
 

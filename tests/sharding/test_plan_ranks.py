@@ -13,7 +13,7 @@ from torchrec.distributed.types import ShardingEnv
 from recsys.config import SparseOptimizer
 from recsys.embeddings import Lookup, fuse_optimizer
 from recsys.sharding import GPUS
-from tests.embeddings.tiny_tables import rows
+from recsys.testing.tiny_tables import rows
 from tests.ranks.together import together
 from tests.sharding.plans import SMALL, cpus, make_layout, make_plan
 

@@ -14,10 +14,10 @@ from recsys.embeddings import Layout
 from recsys.embeddings.scheme import FeatureVocabulary, tensor_bytes
 from recsys.embeddings.schemes.alpt import Alpt, LearntStep
 from recsys.model import CtrModel
+from recsys.testing.tiny_tables import rows
 from recsys.towers.layers import BatchNorm
 from recsys.training.strategy import shard
 from recsys.training.task import CtrTask
-from tests.embeddings.tiny_tables import rows
 
 NUM_IDS = 10
 TABLES = {"all": {"features": ["user", "item", "tags"], "scheme": "alpt", "scale_lr": 0.01}}

@@ -22,11 +22,11 @@ from recsys.embeddings.schemes.row_optimizer import RowOptimizer
 from recsys.errors import ConfigError
 from recsys.losses import Sigmoid
 from recsys.model import CtrModel
+from recsys.testing.schemes import looked_up
+from recsys.testing.tiny_tables import Tables, rows
 from recsys.training.scoring import score
 from recsys.training.strategy import shard, table_weights
 from recsys.training.task import CtrTask
-from tests.embeddings.test_contract import looked_up
-from tests.embeddings.tiny_tables import Tables, rows
 
 SHARED = {"all": {"features": ["user", "item", "tags"]}}
 BATCH = rows(user=[0, 9, 9, 3], item=[1, 6, 0, 2], tags=[[], [4], [1, 1, 2], [0]], clicks=[[], [6, 1], [3], [2, 2]])

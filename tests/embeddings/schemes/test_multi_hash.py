@@ -12,8 +12,8 @@ from recsys.config.schemes.multi_hash import MultiHashTable
 from recsys.embeddings import FeatureVocabulary, Layout, build_schemes
 from recsys.embeddings.schemes.multi_hash import MultiHash
 from recsys.errors import ConfigError
+from recsys.testing.tiny_tables import look_up, rows, sharded
 from recsys.training.strategy import table_weights
-from tests.embeddings.tiny_tables import look_up, rows, sharded
 
 CRITEO = [1460, 583, 10131227, 2202608, 305, 24, 12517, 633, 3, 93145, 5683, 8351593, 3194, 27, 14992, 5461306, 10]
 CRITEO += [5652, 2173, 4, 7046547, 18, 15, 286181, 105, 142572]

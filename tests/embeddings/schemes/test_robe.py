@@ -14,8 +14,8 @@ from recsys.embeddings import FeatureVocabulary, Layout, build_schemes
 from recsys.embeddings.hashing import mix64, name_salt
 from recsys.embeddings.schemes.robe import Robe
 from recsys.errors import ConfigError
+from recsys.testing.tiny_tables import look_up, rows, sharded
 from recsys.training.strategy import table_weights
-from tests.embeddings.tiny_tables import look_up, rows, sharded
 
 from .test_multi_hash import AVAZU, CRITEO, vocabularies
 

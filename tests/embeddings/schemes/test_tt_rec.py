@@ -7,8 +7,8 @@ from torch import Tensor
 from recsys.config.schemes.tt_rec import TtRecTable
 from recsys.embeddings import FeatureVocabulary, Full, Layout
 from recsys.embeddings.schemes.tt_rec import TtRec, most_rank
+from recsys.testing.tiny_tables import look_up, rows, sharded
 from recsys.training.strategy import table_weights
-from tests.embeddings.tiny_tables import look_up, rows, sharded
 
 
 def make(size: int, rank: int, dim: int = 16) -> TtRec:

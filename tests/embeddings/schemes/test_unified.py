@@ -27,8 +27,8 @@ from recsys.errors import ConfigError, DataError
 from recsys.export import script
 from recsys.features.fingerprint import HASH_VERSION, xxhash64_keys
 from recsys.features.state import TransformState
+from recsys.testing.tiny_tables import MANY, look_up, rows, sharded
 from recsys.training.strategy import table_weights
-from tests.embeddings.tiny_tables import MANY, look_up, rows, sharded
 
 GOLDEN_IDS = [*range(15), -1, -(2**63), 2**31, 2**63 - 1, -1205034819632174695]
 GOLDEN_ROWS = {

@@ -1,6 +1,6 @@
 """Layouts and rows small enough to compute by hand, and what trains them for a few steps."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -41,6 +41,7 @@ def rows(user: list[int], item: list[int], tags: list[list[int]], clicks: list[l
 
 
 def jagged(lists: list[list[int]]) -> Jagged:
+    """Lay the lists of all rows end to end."""
     flat = torch.tensor([value for one in lists for value in one], dtype=torch.int64)
     return Jagged(flat, torch.tensor([len(one) for one in lists], dtype=torch.int32))
 
@@ -50,7 +51,7 @@ def make_layout(
     *,
     jagged: bool = False,
     regularized: bool = False,
-    num_ids: dict[str, int | None] = NUM_IDS,
+    num_ids: Mapping[str, int | None] = NUM_IDS,
     features: dict[str, Any] = FEATURES,
 ) -> Layout:
     """Return the layout of a configuration with these tables, of the four fields above unless others are given."""
@@ -76,13 +77,15 @@ class Tables(torch.nn.Module):
 
 
 def sharded(layout: Layout, *, optimizer: str = "sgd", lr: float = 1.0) -> DistributedModelParallel:
+    """Shard the tables of a layout on one process, with rows drawn from seed 0."""
     torch.manual_seed(0)
     return shard(Tables(layout), SparseOptimizer(name=optimizer, lr=lr), device=torch.device("cpu"))  # type: ignore
 
 
 def look_up(model: DistributedModelParallel, layout: Layout, batch: Batch) -> dict[str, list[Tensor]]:
     """Return the rows of each lookup of every field."""
-    return unpack_lookups(layout, *model.module.lookup(batch), batch)
+    pooled, unpooled = model.module.lookup(batch)
+    return unpack_lookups(layout, pooled, unpooled, batch)
 
 
 def final_weights(model: DistributedModelParallel, layout: Layout) -> dict[str, Tensor]:

@@ -1,0 +1,20 @@
+"""Contract suites: what every scheme, tower and loss must do, as mixins of pytest for your own classes.
+
+Example, in a test file of yours::
+
+    from recsys.testing import TowerContract, tower_cases
+    from mine import Gate
+
+    class TestGate(TowerContract):
+        cases = tower_cases(Gate.section)
+"""
+
+import pytest
+
+pytest.register_assert_rewrite("recsys.testing.losses", "recsys.testing.schemes", "recsys.testing.towers")
+
+from recsys.testing.losses import LossContract, loss_cases  # noqa: E402
+from recsys.testing.schemes import SchemeContract, scheme_cases  # noqa: E402
+from recsys.testing.towers import TowerContract, tower_cases  # noqa: E402
+
+__all__ = ["LossContract", "SchemeContract", "TowerContract", "loss_cases", "scheme_cases", "tower_cases"]

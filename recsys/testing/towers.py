@@ -1,0 +1,267 @@
+"""What every tower promises: a suite that runs on any tower, of this package or of your own.
+
+    class TestMyTower(TowerContract):
+        cases = cases_of(MyTower.section)
+
+Dimension key: B rows of a batch.
+"""
+
+import io
+from collections.abc import Collection, Mapping
+from typing import ClassVar
+
+import pytest
+import torch
+from torch import Tensor
+
+from recsys.config.towers import TOWERS, TowerSection
+from recsys.towers import Behaviour, BehaviourInputs, Tower, TowerInputs, build_tower
+
+__all__ = ["INPUTS", "TowerContract", "draw_batch", "row_of", "tower_cases"]
+
+INPUTS = TowerInputs(
+    dims=[8, 8, 8],
+    num_numbers=2,
+    behaviours=[BehaviourInputs(target_fields=[1, 2], dim=16), BehaviourInputs(target_fields=[0], dim=8)],
+    num_tasks=1,
+)
+
+"""What the towers under test are built for: three fields, two numbers, two histories."""
+Batch = tuple[Tensor, Tensor, list[Behaviour]]
+
+
+def draw_batch(inputs: TowerInputs, num_rows: int, *, seed: int = 0, lengths: list[int] | None = None) -> Batch:
+    """Draw the arguments of `Tower.forward`; histories have the given lengths or cycle through 2, 0, 1, 3."""
+    draw = torch.Generator().manual_seed(seed)
+    lengths = [[2, 0, 1, 3][i % 4] for i in range(num_rows)] if lengths is None else lengths
+    return (
+        torch.randn(num_rows, sum(inputs.dims), generator=draw),
+        torch.randn(num_rows, inputs.num_numbers, generator=draw),
+        [
+            Behaviour(
+                target=torch.randn(num_rows, behaviour.dim, generator=draw),
+                history=torch.randn(sum(lengths), behaviour.dim, generator=draw),
+                lengths=torch.tensor(lengths, dtype=torch.int32),
+            )
+            for behaviour in inputs.behaviours
+        ],
+    )
+
+
+def row_of(arguments: Batch, index: int) -> Batch:
+    """Cut one row out of a batch."""
+    fields, numbers, behaviours = arguments
+    return fields[index : index + 1], numbers[index : index + 1], [_row(b, index) for b in behaviours]
+
+
+def _row(behaviour: Behaviour, index: int) -> Behaviour:
+    end = int(behaviour.lengths[: index + 1].sum())
+    start = end - int(behaviour.lengths[index])
+    return Behaviour(
+        behaviour.target[index : index + 1], behaviour.history[start:end], behaviour.lengths[index : index + 1]
+    )
+
+
+def tower_cases(*sections: type[TowerSection]) -> dict[str, TowerSection]:
+    """Return the examples of sections by a name for each; without sections, those of all registered towers."""
+    return {
+        f"{name} {example}".rstrip(): section.model_validate({"tower": name, **keys})
+        for name, section in TOWERS.items()
+        if not sections or section in sections
+        for example, keys in section.examples.items()
+    }
+
+
+class TowerContract:
+    """Mixin of tests of towers. Name your subclass Test..., and say in `cases` which towers it tests.
+
+    Attributes:
+        cases: what to build, by a name for each; the examples of all registered towers by default.
+    """
+
+    pytestmark = pytest.mark.filterwarnings("ignore:`torch.jit.*` is (deprecated|not supported):DeprecationWarning")
+    cases: ClassVar[Mapping[str, TowerSection]] = {}
+
+    def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
+        """Run each test that takes `model` once for each case."""
+        if "model" in metafunc.fixturenames:
+            cases = self.cases or tower_cases()
+            metafunc.parametrize("model", cases.values(), ids=cases.keys())
+
+    def parameters_without_effect(self, model: TowerSection) -> Collection[str]:  # noqa: ARG002
+        """Return names of parameters that change no logit, such as a bias in front of a softmax; override it."""
+        return ()
+
+    @pytest.fixture(autouse=True)
+    def _seed(self) -> None:
+        torch.manual_seed(0)
+
+    @pytest.mark.parametrize("num_tasks", [1, 2])
+    @pytest.mark.parametrize("num_rows", [1, 5])
+    def test_there_is_one_finite_logit_for_each_row_and_task(
+        self, model: TowerSection, num_tasks: int, num_rows: int
+    ) -> None:
+        inputs = INPUTS._replace(num_tasks=num_tasks)
+        tower = build_tower(inputs, model)
+        for mode in (True, False):
+            logits = tower.train(mode)(*draw_batch(inputs, num_rows))
+            assert logits.shape == (num_rows, num_tasks)
+            assert logits.isfinite().all()
+
+    def test_each_task_has_a_logit_of_its_own(self, model: TowerSection) -> None:
+        inputs = INPUTS._replace(num_tasks=2)
+        torch.manual_seed(0)
+        logits = build_tower(inputs, model)(*draw_batch(inputs, 5))
+        assert not torch.allclose(logits[:, 0], logits[:, 1])
+
+    def test_the_gradient_reaches_every_parameter_and_every_input(self, model: TowerSection) -> None:
+        tower = trained(model)
+        fields, numbers, behaviours = draw_batch(INPUTS, 16)
+        inputs = [fields.requires_grad_(), numbers.requires_grad_()]
+        if tower.section.uses_behaviours:
+            inputs += [tensor.requires_grad_() for b in behaviours for tensor in (b.target, b.history)]
+        tower.zero_grad()
+        tower(fields, numbers, behaviours).square().sum().backward()
+        parameters = dict(tower.named_parameters())
+        for name in self.parameters_without_effect(model):
+            del parameters[name]
+        for name, tensor in [*parameters.items(), *((f"input {i}", tensor) for i, tensor in enumerate(inputs))]:
+            assert tensor.grad is not None, name
+            assert tensor.grad.isfinite().all(), name
+            assert tensor.grad.abs().sum() > 0, name
+
+    def test_every_row_depends_on_all_that_belongs_to_it(self, model: TowerSection) -> None:
+        tower = trained(model).eval()
+        fields, numbers, behaviours = draw_batch(INPUTS, 100)
+
+        def change(*arguments: object) -> Tensor:
+            changed: Tensor = (tower(*arguments) - tower(fields, numbers, behaviours)).squeeze(1).abs() > 1e-6
+            return changed
+
+        # Not every row: a small network with ReLU is flat in places.
+        assert change(fields + 1, numbers, behaviours).float().mean() > 0.7
+        assert change(fields, numbers + 1, behaviours).float().mean() > 0.7
+        if tower.section.uses_behaviours:
+            differs = change(fields, numbers, [b._replace(history=b.history + 1) for b in behaviours])
+            empty = behaviours[0].lengths == 0
+            assert differs[~empty].float().mean() > 0.7
+            assert not differs[empty].any()
+
+    def test_there_need_be_no_numbers(self, model: TowerSection) -> None:
+        inputs = INPUTS._replace(num_numbers=0)
+        tower = build_tower(inputs, model)
+        assert tower(*draw_batch(inputs, 3)).shape == (3, 1)
+        assert all(parameter.numel() > 0 for parameter in tower.parameters())
+
+    def test_there_need_be_no_fields(self, model: TowerSection) -> None:
+        inputs = INPUTS._replace(dims=[])
+        tower = build_tower(inputs, model)
+        assert tower(*draw_batch(inputs, 3)).shape == (3, 1)
+
+    def test_a_script_gives_the_same_logits_also_after_it_was_saved(self, model: TowerSection) -> None:
+        tower = trained(model).eval()
+        file = io.BytesIO()
+        torch.jit.save(torch.jit.script(tower), file)
+        file.seek(0)
+        script = torch.jit.load(file)  # type: ignore[no-untyped-call]
+        for num_rows in (5, 1):
+            arguments = draw_batch(INPUTS, num_rows, seed=7)
+            torch.testing.assert_close(script(*arguments), tower(*arguments), rtol=0, atol=1e-6)
+
+    def test_a_symbolic_trace_gives_the_same_logits(self, model: TowerSection) -> None:
+        tower = trained(model).eval()
+        graph = torch.fx.symbolic_trace(tower)
+        for num_rows in (5, 1):
+            arguments = draw_batch(INPUTS, num_rows, seed=7)
+            assert torch.equal(graph(*arguments), tower(*arguments))
+
+    def test_a_tower_that_was_saved_and_loaded_gives_the_same_logits(self, model: TowerSection) -> None:
+        tower = trained(model).eval()
+        file = io.BytesIO()
+        torch.save(tower.state_dict(), file)
+        file.seek(0)
+        loaded = build_tower(INPUTS, model).eval()
+        loaded.load_state_dict(torch.load(file, weights_only=True))
+        arguments = draw_batch(INPUTS, 5, seed=7)
+        assert torch.equal(loaded(*arguments), tower(*arguments))
+
+    def test_the_same_seed_gives_the_same_tower_to_the_last_bit(self, model: TowerSection) -> None:
+        first, second = trained(model, seed=3), trained(model, seed=3)
+        assert all(torch.equal(tensor, second.state_dict()[name]) for name, tensor in first.state_dict().items())
+        arguments = draw_batch(INPUTS, 5)
+        assert torch.equal(first.eval()(*arguments), second.eval()(*arguments))
+
+    def test_in_eval_mode_a_row_does_not_depend_on_its_batch(self, model: TowerSection) -> None:
+        tower = trained(model).eval()
+        arguments = draw_batch(INPUTS, 9)
+        alone = torch.cat([tower(*row_of(arguments, i)) for i in range(9)])
+        torch.testing.assert_close(tower(*arguments), alone, rtol=0, atol=1e-5)
+
+    def test_in_eval_mode_nothing_is_learnt(self, model: TowerSection) -> None:
+        tower = trained(model).eval()
+        before = {name: tensor.clone() for name, tensor in tower.state_dict().items()}
+        tower(*draw_batch(INPUTS, 9))
+        assert all(torch.equal(before[name], tensor) for name, tensor in tower.state_dict().items())
+
+    @pytest.mark.parametrize("lengths", [[0, 0, 0, 0], [0], [0, 1, 0], [1]])
+    def test_empty_histories_give_finite_logits_gradients_and_averages(
+        self, model: TowerSection, lengths: list[int]
+    ) -> None:
+        tower = trained(model)
+        tower.zero_grad()
+        tower(*draw_batch(INPUTS, len(lengths), lengths=lengths)).sum().backward()
+        state = tower.state_dict().items()
+        gradients = [
+            (name, parameter.grad) for name, parameter in tower.named_parameters() if parameter.grad is not None
+        ]
+        assert [name for name, tensor in [*state, *gradients] if not tensor.isfinite().all()] == []
+
+    @pytest.mark.parametrize("is_mixed", [False, True])
+    def test_a_batch_of_no_rows_gives_every_parameter_and_input_a_gradient_of_zeros(
+        self, model: TowerSection, is_mixed: bool
+    ) -> None:
+        """A rank may have no part of a batch, and the others wait for its gradients."""
+        tower = trained(model)
+        tower.zero_grad()
+        state = {name: tensor.clone() for name, tensor in tower.state_dict().items()}
+        fields, numbers, behaviours = draw_batch(INPUTS, 0)
+        inputs = [fields.requires_grad_(), *(t.requires_grad_() for b in behaviours for t in (b.target, b.history))]
+        with torch.autocast("cpu", torch.bfloat16, enabled=is_mixed):
+            logits = tower(fields, numbers, behaviours)
+        assert logits.shape == (0, 1)
+        logits.float().sum().backward()
+        for name, parameter in tower.named_parameters():
+            assert parameter.grad is not None, name
+            assert not parameter.grad.any(), name
+        assert all(tensor.grad is not None for tensor in inputs[: None if tower.section.uses_behaviours else 1])
+        assert all(torch.equal(tensor, state[name]) for name, tensor in tower.state_dict().items())
+
+    def test_bfloat16_autocast_gives_nearly_the_same_logits_and_finite_gradients(self, model: TowerSection) -> None:
+        tower = trained(model).eval()
+        arguments = draw_batch(INPUTS, 16)
+        expected = tower(*arguments).detach()
+        with torch.autocast("cpu", torch.bfloat16):
+            logits = tower(*arguments)
+        torch.testing.assert_close(logits.float(), expected, rtol=0.05, atol=0.05 * float(expected.abs().max()))
+        tower.train()
+        with torch.autocast("cpu", torch.bfloat16):
+            tower(*arguments).float().sum().backward()
+        assert all(p.grad is not None and p.grad.isfinite().all() for p in tower.parameters())
+
+    def test_arguments_are_not_changed(self, model: TowerSection) -> None:
+        tower = build_tower(INPUTS, model)
+        arguments, copy = draw_batch(INPUTS, 5), draw_batch(INPUTS, 5)
+        tower(*arguments).sum().backward()
+        torch.testing.assert_close(arguments, copy, rtol=0, atol=0)
+
+
+def trained(model: TowerSection, *, seed: int = 0) -> Tower:
+    """Build a tower whose parameters and moving averages are no longer those it was born with."""
+    torch.manual_seed(seed)
+    tower = build_tower(INPUTS, model)
+    optimizer = torch.optim.Adam(tower.parameters(), lr=0.05)
+    for step in range(3):
+        optimizer.zero_grad()
+        tower(*draw_batch(INPUTS, 16, seed=step)).square().mean().backward()
+        optimizer.step()
+    return tower
