@@ -1,6 +1,6 @@
 """`recsys check`: what a config makes of each column, before anything is trained.
 
-Needs torch only when sizes are known, and imports it then: most mistakes are reported at once.
+Needs torch only for the sizes of compressed tables, and imports it then: most answers come at once.
 """
 
 from collections.abc import Callable, Mapping
@@ -11,7 +11,15 @@ from typing import NamedTuple
 
 from rich.table import Table
 
-from recsys.config import Config, ResolvedConfig, TimeSplit, load_config, missing_columns, resolve, warnings_of
+from recsys.config import (
+    Config,
+    ResolvedConfig,
+    ResolvedTable,
+    TimeSplit,
+    missing_columns,
+    resolve,
+    warnings_of,
+)
 from recsys.config.globs import is_glob
 from recsys.console import log, print_table
 from recsys.data.prepare import find_prepared
@@ -49,14 +57,13 @@ class Size(NamedTuple):
         return "?" if self.num_ids is None else f"{self.bound}{self.num_ids:,}"
 
 
-def show_plan(path: Path, *, data_dir: Path, cache_dir: Path) -> None:
-    """Load a config, hold it against its data where that is there, and print a table of features.
+def show_plan(config: Config, *, data_dir: Path, cache_dir: Path) -> None:
+    """Hold a config against its data where that is there, and print a table of features.
 
     Raises:
-        ConfigError: all problems of the file at once.
+        ConfigError: the config does not fit the columns of the data.
         DataError: the data is there and lacks a column, or its first rows do not hold what the config promises.
     """
-    config = load_config(path)
     if config.data.train is None:
         _say_unresolved(config, "it names no training data (data.train)")
         return
@@ -173,22 +180,33 @@ def _table_bytes(resolved: ResolvedConfig, state: TransformState, *, is_bound: b
     Raises:
         ConfigError: a table cannot be built as the config says.
     """
+    found: dict[str, int | None] = {}
+    for table in resolved.tables:
+        num_ids = [state.num_ids(resolved.field(owner)) for owner in resolved.vocabularies_in(table)]
+        known = (
+            None if None in num_ids else table.spec.known_bytes([ids for ids in num_ids if ids is not None], table.dim)
+        )
+        found[table.name] = _built_bytes(resolved, state, table, is_bound=is_bound) if known is None else known
+    return found
+
+
+def _built_bytes(
+    resolved: ResolvedConfig, state: TransformState, table: ResolvedTable, *, is_bound: bool
+) -> int | None:
+    """Return the bytes of a table whose scheme must be built to know them, which takes torch."""
     import torch
 
     from recsys.embeddings.build import UnreachableError, build_schemes
     from recsys.embeddings.vocabularies import vocabularies_by_table
 
-    found: dict[str, int | None] = {}
-    vocabularies = vocabularies_by_table(resolved, state)
-    for table in resolved.tables:
-        try:
-            with torch.device("meta"):
-                found[table.name] = sum(part.serving_bytes() for part in build_schemes(table, vocabularies[table.name]))
-        except ConfigError as error:
-            if not (is_bound and isinstance(error.__cause__, UnreachableError)):
-                raise
-            found[table.name] = None
-    return found
+    try:
+        with torch.device("meta"):
+            schemes = build_schemes(table, vocabularies_by_table(resolved, state)[table.name])
+            return sum(scheme.serving_bytes() for scheme in schemes)
+    except ConfigError as error:
+        if not (is_bound and isinstance(error.__cause__, UnreachableError)):
+            raise
+        return None
 
 
 def _features(resolved: ResolvedConfig, sizes: Mapping[str, Size], table_bytes: Mapping[str, str]) -> Table:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.markup import escape
 from rich.table import Table
@@ -12,13 +13,15 @@ from recsys.config.budget import read_budget
 from recsys.console import print_table
 from recsys.data.prepare import prepare
 from recsys.data.prepared import Prepared
-from recsys.embeddings.report import Part, Use, WhatIf, report, what_if
-from recsys.embeddings.scheme import Phase
 from recsys.units import format_bytes
+
+if TYPE_CHECKING:
+    from recsys.embeddings.report import Part, Use, WhatIf
+    from recsys.embeddings.scheme import Phase
 
 __all__ = ["show_tables", "show_what_if"]
 
-PHASES: tuple[Phase, ...] = ("training", "checkpoint", "serving")
+PHASES: "tuple[Phase, ...]" = ("training", "checkpoint", "serving")
 SHARING = """\
 sharing: ids that share all of their rows with another id of the feature, so that they are one to the model;
   - where the vocabulary is open, or training decides which ids become alike"""
@@ -40,6 +43,8 @@ def show_tables(path: Path, *, data_dir: Path, cache_dir: Path, argv: str) -> No
         DataError: as in preparing.
     """
     prepared = _prepared(load_config(path), data_dir, cache_dir)
+    from recsys.embeddings.report import report  # not at the top: most mistakes are found without torch
+
     parts, uses = report(prepared.resolved, prepared.state)
     print_table(_sizes(parts))
     print()
@@ -66,6 +71,8 @@ def show_what_if(path: Path, budget: str, *, data_dir: Path, cache_dir: Path, ar
     """
     allowed = read_budget(budget, where="--what-if")
     prepared = _prepared(load_config(path), data_dir, cache_dir)
+    from recsys.embeddings.report import what_if
+
     found = what_if(prepared.resolved, prepared.state, allowed)
     ids = sum(vocabulary.num_ids or 0 for vocabulary in found.vocabularies)
     size = f"full {format_bytes(found.full)}" if found.full is not None else "some are open"
@@ -92,7 +99,7 @@ def _prepared(config: Config, data_dir: Path, cache_dir: Path) -> Prepared:
         return prepare(config, data_dir, cache_dir, on_progress)
 
 
-def _sizes(parts: list[Part]) -> Table:
+def _sizes(parts: "list[Part]") -> Table:
     """Show a line for each table, its parts below it, and all of them."""
     shown = _table("table", "scheme", "rows x dim", right=(*PHASES, "of full"))
     for name in dict.fromkeys(part.table for part in parts):
@@ -108,13 +115,13 @@ def _sizes(parts: list[Part]) -> Table:
     return shown
 
 
-def _bytes(parts: list[Part]) -> list[str]:
+def _bytes(parts: "list[Part]") -> list[str]:
     full = None if any(part.full is None for part in parts) else sum(part.full or 0 for part in parts)
     sums = {phase: sum(part.bytes[phase] for part in parts) for phase in PHASES}
     return [*(format_bytes(sums[phase]) for phase in PHASES), _share(sums["serving"], full)]
 
 
-def _uses(uses: list[Use]) -> Table:
+def _uses(uses: "list[Use]") -> Table:
     """Show a line for each vocabulary."""
     shown = _table("feature", "scheme", right=("width", "ids", "sharing", "expected", "of uses"))
     for use in uses:
@@ -135,7 +142,7 @@ def _names(sequences: tuple[str, ...]) -> str:
     return sequences[0] if len(sequences) == 1 else f"{len(sequences)} sequences"
 
 
-def _candidates(found: WhatIf, ids: int) -> Table:
+def _candidates(found: "WhatIf", ids: int) -> Table:
     """Show a line for each scheme."""
     shown = _table("scheme", "setting", right=("serving", "of full", "training", "sharing"), last="note")
     for one in found.candidates:

@@ -249,7 +249,7 @@ class Scheme(nn.Module, ABC):
     @torch.jit.unused
     def weight_bytes(self) -> int:
         """Bytes of one weight of a row; the optimiser's state is of 32-bit floats."""
-        return 2 if self.spec.precision == "fp16" else 4
+        return self.spec.weight_bytes
 
     def physical_tables(self) -> list[PhysicalTable]:
         """Return the physical tables, each once."""

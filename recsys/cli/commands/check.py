@@ -17,6 +17,9 @@ def check(
 
     Example: `recsys check feature_configs/mine.yaml`
     """
-    from recsys.cli.check import show_plan
+    from recsys.api.config import load_config
 
-    show_plan(config, data_dir=data_dir, cache_dir=cache_dir)
+    loaded = load_config(config)
+    from recsys.cli.check import show_plan  # after the config, most of whose mistakes are found without polars
+
+    show_plan(loaded, data_dir=data_dir, cache_dir=cache_dir)

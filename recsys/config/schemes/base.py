@@ -1,6 +1,6 @@
 """What the sections of all schemes share: the keys of a table, and the facts that others ask about a scheme."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import ConfigDict, Field, model_validator
@@ -65,6 +65,20 @@ class TableSection(Section):
     def rows_are_shared(self) -> bool:
         """Whether features read the same rows in a table with these keys."""
         return self.shares_rows and not getattr(self, "per_feature", False)
+
+    @property
+    def weight_bytes(self) -> int:
+        """Bytes of one weight of the rows."""
+        return 2 if self.precision == "fp16" else 4
+
+    def known_bytes(self, num_ids: Sequence[int | None], dim: int) -> int | None:  # noqa: ARG002
+        """Return the bytes of the served table where that takes no more than arithmetic, else None.
+
+        Args:
+            num_ids: sizes of the vocabularies that the table holds; None for an open one.
+            dim: width of an embedding.
+        """
+        return None
 
     def check_dim(self, dim: int) -> Iterator[tuple[KeyPath, str]]:  # noqa: ARG002
         """Yield what is wrong with the keys of a table whose width is `dim`: the path in the section and the rule."""

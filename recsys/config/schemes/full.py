@@ -1,5 +1,6 @@
 """The section of a full table."""
 
+from collections.abc import Sequence
 from typing import ClassVar, Literal
 
 from recsys.config.schemes.base import TableSection
@@ -13,3 +14,6 @@ class FullTable(TableSection):
     implementation: ClassVar[str | type] = "recsys.embeddings.schemes.full:Full"
 
     scheme: Literal["full"] = "full"
+
+    def known_bytes(self, num_ids: Sequence[int | None], dim: int) -> int | None:
+        return None if None in num_ids else self.weight_bytes * dim * sum(ids or 0 for ids in num_ids)
