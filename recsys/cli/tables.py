@@ -1,4 +1,4 @@
-"""`recsys tables`: what the tables of a config cost, or would cost under every scheme, before anything is trained."""
+"""`recsys tables`: what the tables of a configuration cost, or would cost with every scheme, before training."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -16,80 +16,80 @@ from recsys.data.prepared import Prepared
 from recsys.units import format_bytes
 
 if TYPE_CHECKING:
-    from recsys.embeddings.report import Part, Use, WhatIf
+    from recsys.embeddings.costs import BudgetComparison, SchemeCost, VocabularyCost
     from recsys.embeddings.scheme import Phase
 
 __all__ = ["show_tables", "show_what_if"]
 
 PHASES: "tuple[Phase, ...]" = ("training", "checkpoint", "serving")
-SHARING = """\
-sharing: ids that share all of their rows with another id of the feature, so that they are one to the model;
-  - where the vocabulary is open, or training decides which ids become alike"""
+COLLISIONS = """\
+collisions: ids all of whose rows are also those of another id of the feature, so that the model cannot tell them apart;
+  - if the vocabulary is open, or training decides which ids become equal"""
 PROPOSED = ("unified", "multi_hash", "hash")
-"""Schemes to begin with: the first of these that can be built."""
+"""Schemes to begin with; the first of them within the budget is proposed."""
 
 
 def show_tables(path: Path, *, data_dir: Path, cache_dir: Path, argv: str) -> None:
-    """Prepare the data if it is not, and print the bytes of every table and which ids share their rows.
+    """Print the bytes of every table and the collisions of every feature; the data is prepared if it is not.
 
     Args:
-        path: of the config.
-        data_dir: what its paths are relative to.
-        cache_dir: where prepared data is kept.
-        argv: config and options as they were typed, for the command that is proposed at the end.
+        path: File of the configuration.
+        data_dir: Folder that its paths are relative to.
+        cache_dir: Folder of prepared data.
+        argv: Configuration and options as they were typed, for the command that is proposed at the end.
 
     Raises:
-        ConfigError: the config is not valid, or a table cannot be built as it says.
-        DataError: as in preparing.
+        ConfigError: The configuration is not valid, or a table cannot be built as configured.
+        DataError: The data cannot be prepared.
     """
     prepared = _prepared(load_config(path), data_dir, cache_dir)
-    from recsys.embeddings.report import report  # not at the top: most mistakes are found without torch
+    from recsys.embeddings.costs import table_costs  # not at the top: most mistakes are found without torch
 
-    parts, uses = report(prepared.resolved, prepared.state)
-    print_table(_sizes(parts))
+    costs, by_vocabulary = table_costs(prepared.resolved, prepared.state)
+    print_table(_sizes(costs))
     print()
-    print_table(_uses(uses))
-    print(f"\n{SHARING}\n  expected: by the laws of chance; of uses: of the feature's values in the training rows")
-    is_open = any(part.full is None for part in parts)
-    tenth = f"{sum(part.bytes['serving'] for part in parts) // 10}B" if is_open else "0.1"
+    print_table(_collisions(by_vocabulary))
+    print(f"\n{COLLISIONS}\n  expected: over random hashes; of values: fraction of the values in the training rows")
+    is_open = any(cost.full_bytes is None for cost in costs)
+    tenth = f"{sum(cost.bytes['serving'] for cost in costs) // 10}B" if is_open else "0.1"
     print(f"\nall schemes at a tenth of the bytes: recsys tables {argv} --what-if {tenth}")
 
 
 def show_what_if(path: Path, budget: str, *, data_dir: Path, cache_dir: Path, argv: str) -> None:
-    """Print what each scheme makes of a budget for all ids of a config in one table, and one to begin with.
+    """Print what each scheme makes of a budget for all ids of a configuration in one table, and propose one.
 
     Args:
-        path: of the config.
+        path: File of the configuration.
         budget: "0.1" or "10MB".
-        data_dir: what the config's paths are relative to.
-        cache_dir: where prepared data is kept.
-        argv: config and options as they were typed, for the commands that are proposed at the end.
+        data_dir: Folder that the configuration's paths are relative to.
+        cache_dir: Folder of prepared data.
+        argv: Configuration and options as they were typed, for the commands that are proposed at the end.
 
     Raises:
-        ConfigError: the config or the budget is not valid.
-        DataError: as in preparing.
+        ConfigError: The configuration or the budget is not valid.
+        DataError: The data cannot be prepared.
     """
     allowed = read_budget(budget, where="--what-if")
     prepared = _prepared(load_config(path), data_dir, cache_dir)
-    from recsys.embeddings.report import what_if
+    from recsys.embeddings.costs import compare_at_budget
 
-    found = what_if(prepared.resolved, prepared.state, allowed)
+    found = compare_at_budget(prepared.resolved, prepared.state, allowed)
     ids = sum(vocabulary.num_ids or 0 for vocabulary in found.vocabularies)
-    size = f"full {format_bytes(found.full)}" if found.full is not None else "some are open"
+    size = f"full {format_bytes(found.full_bytes)}" if found.full_bytes is not None else "some are open"
     print(
         f"all ids in one table: {len(found.vocabularies)} vocabularies of {ids:,} ids, dim {found.dim}; "
         f"{size}, budget {format_bytes(found.budget)}\n"
     )
-    print_table(_candidates(found, ids))
-    print(f"\n{SHARING}\n  (expected; `recsys tables` without --what-if counts them)")
-    able = {one.scheme for one in found.candidates if one.bytes}
+    print_table(_schemes(found, ids))
+    print(f"\n{COLLISIONS}\n  (expected; `recsys tables` without --what-if counts them)")
+    able = {one.scheme for one in found.schemes if one.bytes}
     scheme = next((name for name in PROPOSED if name in able), None)
     if scheme is None:
         return
-    print(f"\nTo begin with, put this in the place of the section `tables` of {path}:\n")
+    print(f"\nTo begin with, replace the section `tables` with this in {path}:\n")
     keys = f"scheme: {scheme}, budget: {budget}"
     if scheme == "unified" and found.dim % 8 == 0:
-        keys += ", probes: 2"  # the same bytes, and hardly an id that shares both of its rows
+        keys += ", probes: 2"  # the same bytes, and hardly any collisions
     print(f'tables:\n  all: {{features: ["*"], {keys}}}\n')
     print(f"recsys tables {argv}    # what it costs, feature by feature\nrecsys train {argv}")
 
@@ -99,37 +99,38 @@ def _prepared(config: Config, data_dir: Path, cache_dir: Path) -> Prepared:
         return prepare(config, data_dir, cache_dir, on_progress)
 
 
-def _sizes(parts: "list[Part]") -> Table:
-    """Show a line for each table, its parts below it, and all of them."""
+def _sizes(costs: "list[SchemeCost]") -> Table:
+    """Show a line for each table, for each of its schemes if there are several, and the total."""
     shown = _table("table", "scheme", "rows x dim", right=(*PHASES, "of full"))
-    for name in dict.fromkeys(part.table for part in parts):
-        own = [part for part in parts if part.table == name]
+    for name in dict.fromkeys(cost.table for cost in costs):
+        own = [cost for cost in costs if cost.table == name]
         if len(own) == 1:
             shown.add_row(escape(name), own[0].scheme, own[0].rows, *_bytes(own))
             continue
         shown.add_row(escape(name), "", f"{len(own)} parts:", *_bytes(own))
-        for part in own:
-            label = "(shared)" if part.name == name else part.name.removeprefix(f"{name}/")
-            shown.add_row(f"  {escape(label)}", part.scheme, part.rows, *_bytes([part]))
-    shown.add_row("total", "", "", *_bytes(parts))
+        for cost in own:
+            label = "(shared)" if cost.name == name else cost.name.removeprefix(f"{name}/")
+            shown.add_row(f"  {escape(label)}", cost.scheme, cost.rows, *_bytes([cost]))
+    shown.add_row("total", "", "", *_bytes(costs))
     return shown
 
 
-def _bytes(parts: "list[Part]") -> list[str]:
-    full = None if any(part.full is None for part in parts) else sum(part.full or 0 for part in parts)
-    sums = {phase: sum(part.bytes[phase] for part in parts) for phase in PHASES}
-    return [*(format_bytes(sums[phase]) for phase in PHASES), _share(sums["serving"], full)]
+def _bytes(costs: "list[SchemeCost]") -> list[str]:
+    is_open = any(cost.full_bytes is None for cost in costs)
+    full = None if is_open else sum(cost.full_bytes or 0 for cost in costs)
+    sums = {phase: sum(cost.bytes[phase] for cost in costs) for phase in PHASES}
+    return [*(format_bytes(sums[phase]) for phase in PHASES), _percent(sums["serving"], full)]
 
 
-def _uses(uses: "list[Use]") -> Table:
+def _collisions(costs: "list[VocabularyCost]") -> Table:
     """Show a line for each vocabulary."""
-    shown = _table("feature", "scheme", right=("width", "ids", "sharing", "expected", "of uses"))
-    for use in uses:
-        ids, found = use.num_ids, use.sharing
+    shown = _table("feature", "scheme", right=("width", "ids", "collisions", "expected", "of values"))
+    for cost in costs:
+        ids, found = cost.num_ids, cost.collisions
         shown.add_row(
-            escape(use.name + (f" (and {_names(use.sequences)})" if use.sequences else "")),
-            use.scheme,
-            str(use.width),
+            escape(cost.name + (f" (and {_names(cost.sequences)})" if cost.sequences else "")),
+            cost.scheme,
+            str(cost.width),
             "any" if ids is None else f"{ids:,}",
             _ids(found.ids, ids),
             _ids(found.expected, ids),
@@ -142,18 +143,18 @@ def _names(sequences: tuple[str, ...]) -> str:
     return sequences[0] if len(sequences) == 1 else f"{len(sequences)} sequences"
 
 
-def _candidates(found: "WhatIf", ids: int) -> Table:
+def _schemes(found: "BudgetComparison", ids: int) -> Table:
     """Show a line for each scheme."""
-    shown = _table("scheme", "setting", right=("serving", "of full", "training", "sharing"), last="note")
-    for one in found.candidates:
+    shown = _table("scheme", "size", right=("serving", "of full", "training", "collisions"), last="note")
+    for one in found.schemes:
         serving = one.bytes.get("serving", one.floor)
         shown.add_row(
             one.scheme,
-            one.knob or "-",
+            one.size or "-",
             ("" if one.bytes else ">= ") + format_bytes(serving) if serving is not None else "-",
-            _share(serving, found.full),
+            _percent(serving, found.full_bytes),
             format_bytes(one.bytes["training"]) if one.bytes else "-",
-            _ids(one.expected, ids),
+            _ids(one.expected_collisions, ids),
             one.note,
         )
     return shown
@@ -174,5 +175,5 @@ def _ids(count: float | None, ids: int | None) -> str:
     return f"{count:,.0f} ({count / ids:.1%})" if round(count) else "0"
 
 
-def _share(size: int | None, full: int | None) -> str:
+def _percent(size: int | None, full: int | None) -> str:
     return "-" if size is None or not full else f"{size / full:.1%}"

@@ -1,4 +1,4 @@
-"""Hashing of 64-bit keys in ATen, bit for bit what `recsys.features.fingerprint` does in numpy.
+"""Hashing of 64-bit keys with PyTorch, bit-identical to `recsys.features.fingerprint`, which uses numpy.
 
 Dimension key: V keys.
 """
@@ -13,9 +13,9 @@ __all__ = ["expected_collisions", "modulo_collisions", "mix64", "name_salt", "sa
 
 
 def mix64(key_V: Tensor) -> Tensor:
-    """Scramble int64 keys (splitmix64 finaliser), a bijection whose low bits depend on all bits of the key.
+    """Mix the bits of int64 keys by splitmix64's finalizer, a bijection whose low bits depend on all bits of the key.
 
-    Torch has no logical shift for int64: the bits that an arithmetic shift smears in are masked away.
+    PyTorch has no logical shift of int64; the sign bits that an arithmetic shift fills in are masked.
 
     Shape: (V,) int64 -> (V,) int64.
     """
@@ -25,7 +25,7 @@ def mix64(key_V: Tensor) -> Tensor:
 
 
 def name_salt(name: str) -> int:
-    """Return an int64 that depends on nothing but the feature's name, so that adding features re-hashes none.
+    """Return an int64 that depends on the name alone, so that other features do not change a feature's hashes.
 
     >>> name_salt("user_id") == name_salt("user_id") != name_salt("item_id")
     True
@@ -34,25 +34,25 @@ def name_salt(name: str) -> int:
 
 
 def salted(key_V: Tensor, salt: int) -> Tensor:
-    """Return keys scrambled under `salt`: (V,) int64 -> (V,) int64."""
+    """Return keys that are hashed with a salt: (V,) int64 -> (V,) int64."""
     return mix64(key_V ^ torch.full((1,), salt, dtype=torch.int64, device=key_V.device))
 
 
-def expected_collisions(num_ids: int, log_places: float) -> float:
-    """Return how many ids have a place with another, when each gets one of exp(log_places) at random.
+def expected_collisions(num_ids: int, log_buckets: float) -> float:
+    """Return the expected number of ids that are not alone in their bucket, of exp(`log_buckets`) random buckets.
 
     >>> round(expected_collisions(2, math.log(4)), 9)
     0.5
     """
     if num_ids < 2:
         return 0.0
-    if log_places <= 0:
+    if log_buckets <= 0:
         return float(num_ids)
-    return num_ids * -math.expm1((num_ids - 1) * math.log1p(-math.exp(-log_places)))
+    return num_ids * -math.expm1((num_ids - 1) * math.log1p(-math.exp(-log_buckets)))
 
 
 def modulo_collisions(num_ids: int, rows: int) -> float:
-    """Return how many of `num_ids` consecutive ids agree with another modulo `rows`.
+    """Return how many of `num_ids` consecutive ids are equal to another modulo `rows`.
 
     >>> modulo_collisions(12, 10), modulo_collisions(30, 10)
     (4.0, 30.0)

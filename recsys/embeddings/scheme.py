@@ -1,11 +1,11 @@
-"""The contract of an embedding scheme: how ids become rows of physical tables, and rows become a vector.
+"""The contract of an embedding scheme: how ids become rows of physical tables, and rows become embeddings.
 
-    ids --remap--> row indices --look up (TorchRec)--> rows --combine--> vectors
-                       training form | `serving` gives the form that is exported: codes, cores, packed integers
+    ids --remap--> row indices --TorchRec's lookup--> rows --combine--> embeddings
 
-`remap` has no parameters and runs in the reader's thread; the exported graph runs the same code. Everything that
-is differentiable and not a row belongs to `combine`. A scheme whose parameters are no rows of floats (an MLP, integer
-codes) has no physical tables: its `combine` gets the ids and reads its own parameters and buffers.
+`remap` has no parameters and runs in the reader's thread; the exported graph runs the same code. Everything that is
+differentiable and not a row belongs to `combine`. A scheme whose parameters are not rows of floats (an MLP, integer
+codes) has no physical tables: its `combine` gets the ids and reads its own parameters and buffers. `serving` returns
+the exported form, whose parameters may be others than those that are trained: codes, cores, packed integers.
 
 Dimension key: V ids, K physical lookups, D width of the embedding.
 """
@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from recsys.config import SparseOptimizer, TrainSection
 from recsys.config.schemes import CustomTable, TableSection
 from recsys.embeddings.hashing import expected_collisions
+from recsys.embeddings.serving import RowReader
 
 __all__ = [
     "Init",
@@ -29,7 +30,7 @@ __all__ = [
     "PhysicalTable",
     "Scheme",
     "Sizes",
-    "StepPlace",
+    "StageStep",
     "bytes_by_phase",
     "tensor_bytes",
 ]
@@ -72,18 +73,20 @@ class PhysicalTable(NamedTuple):
     name: str
     rows: int
     dim: int
+    """Width of a row, in floats."""
     init: Init = Init()
+    """Distribution of the initial rows."""
 
 
 class FeatureVocabulary(NamedTuple):
     """A vocabulary whose ids a logical table holds."""
 
     name: str
-    """The field that owns the vocabulary."""
+    """Name of the field that owns the vocabulary."""
     num_ids: int | None
-    """Ids are 0 .. num_ids - 1, 0 is unknown; None: any int64 key (open vocabulary)."""
+    """Number of ids 0 .. num_ids - 1, of which 0 is unknown; None for an open vocabulary (any int64 key)."""
     ranks: Tensor | None = None
-    """(num_ids,) int64, place of each id by falling training frequency; None where ids are in that order already."""
+    """Rank of each id by training frequency, (num_ids,) int64; None if ids are in that order already."""
 
     @property
     def size(self) -> int:
@@ -92,26 +95,26 @@ class FeatureVocabulary(NamedTuple):
         return self.num_ids
 
 
-class StepPlace(NamedTuple):
-    """Where in its stage a training step is."""
+class StageStep(NamedTuple):
+    """A training step's position in its stage."""
 
     step: int
-    """Steps of the stage that are done, from 1."""
+    """Number of steps of the stage that are done, from 1."""
     num_steps: int
-    """Steps the stage may have at most."""
+    """Most steps that the stage may have."""
 
 
 Sizes = Sequence[int] | Sequence[float]
 
 
 class Scheme(nn.Module, ABC):
-    """One logical table, or the part of one that is stored by itself.
+    """A table of the configuration, or a part of one that is stored separately.
 
     Args:
-        name: unique in the model; physical tables are named after it.
-        vocabularies: the vocabularies it holds, in order.
-        dim: width of the embedding, in floats.
-        spec: the table's section of the configuration, with its size parameter set.
+        name: Name, unique in the model, which the names of physical tables begin with.
+        vocabularies: Vocabularies of the features that it embeds.
+        dim: Width of the embeddings, in floats.
+        spec: Section of the table in the configuration, with its size parameter set.
     """
 
     sums_bags: bool = False
@@ -183,13 +186,13 @@ class Scheme(nn.Module, ABC):
         return self.spec.embedding_dim(self.vocabularies[feature_index].name, self.dim)
 
     def lookup_positions(self, id_V: Tensor, feature_index: int) -> Tensor:
-        """Return where ids are read, (K, V), if ids collide by hashing: equal columns are one embedding."""
+        """Return what decides whether ids collide, (K, V) int64: ids with equal columns have one embedding."""
         return self.remap(id_V, feature_index)
 
     def expected_id_collisions(self, feature_index: int) -> float:
         """Return how many ids of a vocabulary collide in all of their rows, on average over hash functions."""
-        log_places = sum(math.log(table.rows) for table in self.tables(feature_index))
-        return expected_collisions(self.vocabularies[feature_index].size, log_places)
+        log_buckets = sum(math.log(table.rows) for table in self.tables(feature_index))
+        return expected_collisions(self.vocabularies[feature_index].size, log_buckets)
 
     # --- training -------------------------------------------------------------------------------------------------
 
@@ -217,7 +220,7 @@ class Scheme(nn.Module, ABC):
     def finish_step(self, gradients: list[Tensor], num_rows: int) -> None:
         """Take the gradients of the second pass's leaves, summed over ranks; the whole batch had so many rows."""
 
-    def after_step(self, place: StepPlace, weights: Mapping[str, Tensor]) -> None:
+    def after_step(self, step: StageStep, weights: Mapping[str, Tensor]) -> None:
         """Change the weights of the physical tables (name -> (rows, dim)) in place after a step.
 
         Tables that do not lie whole on this rank are left out. If the scheme needs whole tables, this, `next_stage` and
@@ -234,21 +237,20 @@ class Scheme(nn.Module, ABC):
     # --- serving --------------------------------------------------------------------------------------------------
 
     def serving(self, weights: Mapping[str, Tensor]) -> nn.Module:
-        """Return the form that is exported: a scriptable module, (id_V (V,) int64, feature_index) -> (V, D).
+        """Return the exported form: a module that can be scripted, (id_V (V,) int64, feature_index) -> (V, D).
 
         Args:
-            weights: trained physical tables, name -> (rows, dim); shared, not copied.
+            weights: Trained rows of the physical tables, name -> (rows, dim); shared, not copied.
         """
-        from recsys.embeddings.serving import RowReader  # it needs this contract
-
-        return RowReader(self, weights)
+        features = range(len(self.vocabularies))
+        return RowReader(self, [[table.name for table in self.tables(i)] for i in features], weights)
 
     # --- bytes ----------------------------------------------------------------------------------------------------
 
     @property
     @torch.jit.unused
     def weight_bytes(self) -> int:
-        """Bytes of one weight of a row; the optimiser's state is of 32-bit floats."""
+        """Bytes of one weight of a row; the optimizer's state is always of 32-bit floats."""
         return self.spec.weight_bytes
 
     def physical_tables(self) -> list[PhysicalTable]:
@@ -259,16 +261,16 @@ class Scheme(nn.Module, ABC):
         return list(found.values())
 
     def serving_bytes(self) -> int:
-        """Bytes of the tensors of the serving form, maps and indices included."""
+        """Return the bytes of the tensors of the exported form, maps and indices included."""
         return self.weight_bytes * sum(table.rows * table.dim for table in self.physical_tables()) + tensor_bytes(self)
 
     def bytes(self, phase: Phase, *, sparse: str, dense: str) -> int:
-        """Bytes of weights, codes and maps; while training and in a checkpoint of the optimisers' state too.
+        """Return the bytes of weights, codes and maps, with the optimizers' state in training and in checkpoints.
 
         Args:
-            phase: of the model's life.
-            sparse: name of the optimiser of the tables.
-            dense: name of the optimiser of the other parameters.
+            phase: Phase of the model's life.
+            sparse: Name of the optimizer of the tables.
+            dense: Name of the optimizer of the other parameters.
         """
         if phase == "serving":
             return self.serving_bytes()
@@ -286,12 +288,12 @@ class Scheme(nn.Module, ABC):
 
     @classmethod
     def for_feature(cls, name: str, vocabulary: FeatureVocabulary, dim: int, spec: TableSection) -> Self:
-        """Return the scheme of one vocabulary of a table whose vocabularies are stored apart."""
+        """Return the scheme of one feature of a table whose features are stored separately."""
         return cls(f"{name}/{vocabulary.name}", [vocabulary], dim, spec)
 
 
 def bytes_by_phase(schemes: Iterable[Scheme], train: TrainSection) -> dict[Phase, int]:
-    """Return the bytes of some schemes in each phase, under the optimisers of a training section."""
+    """Return the bytes of schemes in each phase, with the optimizers of a training section."""
     sparse, dense = train.sparse_optimizer.name, train.dense_optimizer.name
     phases: tuple[Phase, ...] = get_args(Phase)
     known = list(schemes)
@@ -299,11 +301,11 @@ def bytes_by_phase(schemes: Iterable[Scheme], train: TrainSection) -> dict[Phase
 
 
 def physical_name(name: str, suffix: str) -> str:
-    """Return a table's name as torch takes it: without dots, and never that of a method such as `items`."""
+    """Return the name of a physical table, which contains no dot and is no name of a method such as `items`."""
     return f"{name.replace('.', '/')}_table{suffix}"
 
 
 def tensor_bytes(module: nn.Module) -> int:
-    """Return the bytes of a module's parameters and buffers, tensors that it holds twice counted once."""
+    """Return the bytes of a module's parameters and buffers, each tensor counted once."""
     tensors = {id(tensor): tensor for tensor in (*module.parameters(), *module.buffers())}
     return sum(tensor.numel() * tensor.element_size() for tensor in tensors.values())

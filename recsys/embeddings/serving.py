@@ -1,23 +1,30 @@
-"""The serving form of schemes whose trained rows are served as they are.
+"""The exported form of schemes whose trained rows are served as they are.
 
 Dimension key: V ids, K physical lookups, D width of the embedding.
 """
 
 import copy
-from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import Protocol
 
 from torch import Tensor, nn
 from torch.nn import functional
 
-if TYPE_CHECKING:
-    from recsys.embeddings.scheme import Scheme
-
 __all__ = ["RowReader"]
 
 
+class Remapper(Protocol):
+    """The part of a scheme that its exported form contains."""
+
+    def remap(self, id_V: Tensor, feature_index: int) -> Tensor:
+        """Map ids (V,) to row indices (K, V)."""
+
+    def combine(self, rows: list[Tensor], id_V: Tensor, feature_index: int) -> Tensor:
+        """Join the K rows (V, dim_k) of each id to an embedding (V, D)."""
+
+
 class PhysicalRows(nn.Module):
-    """One physical table, and which lookups of each vocabulary read it."""
+    """The rows of one physical table, and which lookups of each feature read them."""
 
     lookups: list[list[int]]
 
@@ -27,34 +34,37 @@ class PhysicalRows(nn.Module):
         self.lookups = lookups
 
     def forward(self, row_KV: Tensor, feature_index: int, found: list[Tensor]) -> None:
-        """Put rows (V, d) in the places of `found` (K of them) that this table fills."""
+        """Replace the entries of `found` (K of them) that this table has by their rows (V, dim_k)."""
         for k in self.lookups[feature_index]:
             found[k] = functional.embedding(row_KV[k], self.weight).float()
 
 
 class RowReader(nn.Module):
-    """The scheme's own `remap` and `combine` around plain indexing: (id_V, feature_index) -> (V, D)."""
+    """A scheme's `remap` and `combine` around an embedding lookup: (id_V, feature_index) -> (V, D).
+
+    Args:
+        scheme: The scheme, which is copied.
+        table_names: For each feature, the name of the physical table that each of its K lookups reads.
+        weights: Rows of the physical tables, name -> (rows, dim); shared, not copied.
+    """
 
     num_lookups: list[int]
 
-    def __init__(self, scheme: "Scheme", weights: Mapping[str, Tensor]) -> None:
+    def __init__(self, scheme: Remapper, table_names: Sequence[Sequence[str]], weights: Mapping[str, Tensor]) -> None:
         super().__init__()
         self.scheme = copy.deepcopy(scheme)
-        by_feature = [
-            [table.name for table in scheme.tables(feature_index)] for feature_index in range(len(scheme.vocabularies))
-        ]
-        self.num_lookups = [len(names) for names in by_feature]
+        self.num_lookups = [len(names) for names in table_names]
         self.physical = nn.ModuleList(
             PhysicalRows(
-                weights[t.name], [[k for k, name in enumerate(names) if name == t.name] for names in by_feature]
+                weights[table], [[k for k, name in enumerate(names) if name == table] for names in table_names]
             )
-            for t in scheme.physical_tables()
+            for table in dict.fromkeys(name for names in table_names for name in names)
         )
 
     def forward(self, id_V: Tensor, feature_index: int) -> Tensor:
+        """Return the embeddings of a feature's ids, (V,) int64 -> (V, D)."""
         row_KV = self.scheme.remap(id_V, feature_index)
         found = [row_KV for _ in range(self.num_lookups[feature_index])]
         for table in self.physical:
             table(row_KV, feature_index, found)
-        combined: Tensor = self.scheme.combine(found, id_V, feature_index)
-        return combined
+        return self.scheme.combine(found, id_V, feature_index)

@@ -13,7 +13,7 @@ import math
 import torch
 from torch import distributed
 
-from recsys.embeddings.scheme import Scheme, StepPlace
+from recsys.embeddings.scheme import Scheme, StageStep
 from recsys.ranks import all_gather_rows, current_world
 from recsys.training.schedule import Schedule, ScheduleContext
 from recsys.training.strategy import table_weights
@@ -70,7 +70,7 @@ class StagedSchedule(Schedule):
         """Train tables and dense part on the next batch, then let each scheme change its tables."""
         super().train_step()
         num_steps = self._stage_epochs() * self.context.steps_per_epoch
-        position = StepPlace(self.context.progress.stage_step + 1, num_steps)
+        position = StageStep(self.context.progress.stage_step + 1, num_steps)
         for scheme in self._schemes_here():
             scheme.after_step(position, self.weights)
 

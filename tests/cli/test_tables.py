@@ -46,7 +46,7 @@ def test_full_tables_are_shown_with_their_bytes(recsys: Recsys, own: Path) -> No
     assert shown.out.endswith("recsys tables run.yaml --what-if 0.1\n")
 
 
-def test_ids_that_share_a_row_are_counted_with_their_uses(recsys: Recsys, own: Path) -> None:
+def test_collisions_are_counted_with_the_values_they_affect(recsys: Recsys, own: Path) -> None:
     write_config(own / "run.yaml", features={"user": {"type": "id"}}, **one_table(scheme="hash", rows=15))
     shown = recsys("tables", "run.yaml")
     counts = pl.read_parquet("train.parquet")["user"].value_counts(sort=True)["count"].to_list()

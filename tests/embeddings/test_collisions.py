@@ -1,4 +1,4 @@
-"""Which ids share all of their rows: counted by hand, by chance, and by looking at the rows themselves."""
+"""Collisions: counted by hand, expected over random hashes, and counted by comparing rows."""
 
 from collections import Counter
 from typing import Any
@@ -10,7 +10,7 @@ import torch
 from recsys.config import ResolvedTable
 from recsys.config.schemes import SCHEMES
 from recsys.embeddings import FeatureVocabulary, build_schemes
-from recsys.embeddings.collisions import expected_sharing, ids_that_share, sharing
+from recsys.embeddings.collisions import colliding_ids, collisions_of, expected_colliding_ids
 from recsys.embeddings.scheme import Scheme
 
 
@@ -24,34 +24,34 @@ def built(num_ids: int | None, **spec: Any) -> Scheme:
 
 def test_ids_that_agree_modulo_the_rows_share_them() -> None:
     hashed = built(10, scheme="hash", rows=7)
-    assert ids_that_share(hashed, 0).tolist() == [True] * 3 + [False] * 4 + [True] * 3
+    assert colliding_ids(hashed, 0).tolist() == [True] * 3 + [False] * 4 + [True] * 3
     counts = np.array([0, 60, 20, 10, 5, 1, 1, 1, 1, 1])
-    assert sharing(hashed, 0, counts=counts) == (6.0, 6, 0.83)
+    assert collisions_of(hashed, 0, counts=counts) == (6.0, 6, 0.83)
 
 
 def test_what_is_never_shared_is_not_looked_at() -> None:
-    assert sharing(built(10, scheme="qr", divisor=4), 0, counts=np.ones(10, np.int64)) == (0.0, 0, 0.0)
-    assert sharing(built(10, scheme="md", alpha=0.4), 0) == (0.0, 0, 0.0)
+    assert collisions_of(built(10, scheme="qr", divisor=4), 0, counts=np.ones(10, np.int64)) == (0.0, 0, 0.0)
+    assert collisions_of(built(10, scheme="md", alpha=0.4), 0) == (0.0, 0, 0.0)
 
 
 @pytest.mark.parametrize("spec", [{"scheme": "dpq", "parts": 2, "choices": 2}, {"scheme": "deeplight", "density": 0.1}])
 def test_what_training_decides_is_not_claimed(spec: dict[str, Any]) -> None:
-    assert sharing(built(1000, **spec), 0) == (None, None, None)
+    assert collisions_of(built(1000, **spec), 0) == (None, None, None)
 
 
 def test_nothing_is_known_of_open_vocabularies() -> None:
-    assert sharing(built(None, scheme="hash", rows=7), 0) == (None, None, None)
+    assert collisions_of(built(None, scheme="hash", rows=7), 0) == (None, None, None)
 
 
 def test_one_row_is_shared_by_all() -> None:
-    assert sharing(built(50, scheme="unified", rows=1), 0) == (50.0, 50, None)
+    assert collisions_of(built(50, scheme="unified", rows=1), 0) == (50.0, 50, None)
 
 
 @pytest.mark.parametrize("rows", [1, 3, 50, 59, 60, 61, 99])
 @pytest.mark.parametrize("spec", [{"scheme": "hash"}, {"scheme": "adaptemb"}])
 def test_without_chance_the_formula_is_exact(rows: int, spec: dict[str, Any]) -> None:
     scheme = built(100, **spec, **({"rows": rows} if spec["scheme"] == "hash" else {"rate": rows / 100}))
-    found = sharing(scheme, 0)
+    found = collisions_of(scheme, 0)
     assert found.expected == found.ids
 
 
@@ -68,7 +68,7 @@ CHANCE: list[dict[str, Any]] = [
 @pytest.mark.parametrize("spec", CHANCE, ids=lambda spec: spec["scheme"])
 def test_chance_gives_what_is_expected(spec: dict[str, Any]) -> None:
     """Colliding pairs are nearly independent, so their number has about the variance of a Poisson draw."""
-    found = sharing(built(3000, **spec), 0)
+    found = collisions_of(built(3000, **spec), 0)
     assert found.ids is not None
     assert found.expected == pytest.approx(found.ids, abs=5 * (2 * found.ids) ** 0.5)
     assert found.ids > 100
@@ -78,14 +78,14 @@ def test_the_order_of_rows_counts_unless_they_are_summed() -> None:
     summed = built(400, scheme="multi_hash", rows=20)
     rows = [tuple(sorted(row)) for row in summed.remap(torch.arange(400), 0).T.tolist()]
     times = Counter(rows)
-    assert ids_that_share(summed, 0).tolist() == [times[row] > 1 for row in rows]
+    assert colliding_ids(summed, 0).tolist() == [times[row] > 1 for row in rows]
     beside = built(400, scheme="unified", rows=20, lookups=2)
     rows = [tuple(row) for row in beside.remap(torch.arange(400), 0).T.tolist()]
     times = Counter(rows)
-    assert ids_that_share(beside, 0).tolist() == [times[row] > 1 for row in rows]
+    assert colliding_ids(beside, 0).tolist() == [times[row] > 1 for row in rows]
 
 
 def test_a_vocabulary_too_large_to_look_at_has_the_formula(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("recsys.embeddings.collisions.MOST_IDS", 99)
+    monkeypatch.setattr("recsys.embeddings.collisions.MAX_IDS", 99)
     hashed = built(100, scheme="hash", rows=80)
-    assert sharing(hashed, 0) == (expected_sharing(hashed, 0), None, None) == (40.0, None, None)
+    assert collisions_of(hashed, 0) == (expected_colliding_ids(hashed, 0), None, None) == (40.0, None, None)

@@ -16,7 +16,7 @@ from recsys.checkpoint.load import load_checkpoint
 from recsys.config import Config, load_config
 from recsys.config.schemes import CustomTable, TableSection
 from recsys.embeddings import Scheme
-from recsys.embeddings.scheme import StepPlace
+from recsys.embeddings.scheme import StageStep
 from recsys.embeddings.schemes.dedup import Dedup
 from recsys.embeddings.schemes.deeplight import DeepLight
 from recsys.embeddings.schemes.full import Full
@@ -271,7 +271,7 @@ class ThreeStages(Full):
     section = ThreeStagesTable
     told: list[Any] = []  # noqa: RUF012
 
-    def after_step(self, place: StepPlace, weights: Any) -> None:
+    def after_step(self, place: StageStep, weights: Any) -> None:
         self.told.append(place)
 
     def before_validation(self, weights: Any) -> None:
@@ -304,7 +304,7 @@ def test_every_stage_gets_half_of_what_is_left_and_an_epoch_at_least(
     for i, stage in enumerate(expected):
         first = expected.index(stage)
         at_most = expected.count(stage) * STEPS
-        steps += [StepPlace((i - first) * STEPS + step, at_most) for step in range(1, STEPS + 1)]
+        steps += [StageStep((i - first) * STEPS + step, at_most) for step in range(1, STEPS + 1)]
         steps += ["validation"] + ["next"] * (expected[i + 1 : i + 2] == [stage + 1])
     assert told == steps
 
@@ -359,6 +359,6 @@ class OneStage(ThreeStages):
 def test_schemes_of_one_stage_are_called_too(told: list[Any], log: Path, tmp_path: Path) -> None:
     run(log, tmp_path / "run", custom(tmp_path, OneStage, epochs=2))
     assert told.count("validation") == 2
-    assert told[STEPS - 1] == StepPlace(STEPS, 2 * STEPS)
+    assert told[STEPS - 1] == StageStep(STEPS, 2 * STEPS)
     assert "next" not in told
     assert "stage" not in epochs(tmp_path / "run")[0]

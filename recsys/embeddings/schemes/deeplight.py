@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from recsys.config.schemes import TableSection
 from recsys.config.schemes.deeplight import DeepLightTable
-from recsys.embeddings.scheme import FeatureVocabulary, Scheme, Sizes, StepPlace
+from recsys.embeddings.scheme import FeatureVocabulary, Scheme, Sizes, StageStep
 from recsys.embeddings.schemes.full import Full
 from recsys.embeddings.schemes.per_feature import full_if_smaller
 from recsys.errors import ConfigError
@@ -77,21 +77,21 @@ class DeepLight(Full):
     def size_candidates(cls, vocabularies: Sequence[FeatureVocabulary], dim: int, spec: TableSection) -> Sizes:  # noqa: ARG003
         return Densities(dim * sum(vocabulary.size for vocabulary in vocabularies))
 
-    def share_of_zeros(self, place: StepPlace) -> float:
+    def share_of_zeros(self, step: StageStep) -> float:
         """Return the share of zeros that pruning leaves at a step of the first stage."""
-        ramp = self.ramp or place.num_steps * math.log(0.99) / math.log(1 - RAMP_END)
+        ramp = self.ramp or step.num_steps * math.log(0.99) / math.log(1 - RAMP_END)
         goal = 1 - self.num_entries / (self.num_rows * self.dim)
-        return float(goal * (1 - 0.99 ** (place.step / ramp)))
+        return float(goal * (1 - 0.99 ** (step.step / ramp)))
 
     @torch.no_grad()
-    def after_step(self, place: StepPlace, weights: Mapping[str, Tensor]) -> None:
-        if place.step % PRUNE_EVERY:
+    def after_step(self, step: StageStep, weights: Mapping[str, Tensor]) -> None:
+        if step.step % PRUNE_EVERY:
             return
         weight_N = weights[self.physical_tables()[0].name].view(-1)
         num_left = self.num_entries
         if not self.is_last_stage:
-            num_left = len(weight_N) - round(self.share_of_zeros(place) * len(weight_N))
-        limit = estimated_limit(weight_N, num_left, seed=place.step)
+            num_left = len(weight_N) - round(self.share_of_zeros(step) * len(weight_N))
+        limit = estimated_limit(weight_N, num_left, seed=step.step)
         for part in pieces(weight_N):
             part.masked_fill_(part.abs() < limit, 0.0)
 

@@ -94,8 +94,8 @@ class MultiHash(Scheme):
 
     def expected_id_collisions(self, feature_index: int) -> float:
         orders = 0.0 if self.importance_rows else math.lgamma(self.hashes + 1)
-        log_places = sum(math.log(table.rows) for table in self.tables(feature_index)) - orders
-        return expected_collisions(self.vocabularies[feature_index].size, log_places)
+        log_buckets = sum(math.log(table.rows) for table in self.tables(feature_index)) - orders
+        return expected_collisions(self.vocabularies[feature_index].size, log_buckets)
 
     def combine(self, rows: list[Tensor], id_V: Tensor, feature_index: int) -> Tensor:  # noqa: ARG002
         """Sum J rows (V, D), weighted by the importance row (V, 4) that follows them if there is one."""

@@ -92,8 +92,8 @@ class Robe(Scheme):
         return self._offsets(id_V, feature_index)  # slices of one row may begin at different floats
 
     def expected_id_collisions(self, feature_index: int) -> float:
-        log_places = len(self.salts[feature_index]) * math.log(self.rows * self.chunk)
-        return expected_collisions(self.vocabularies[feature_index].size, log_places)
+        log_buckets = len(self.salts[feature_index]) * math.log(self.rows * self.chunk)
+        return expected_collisions(self.vocabularies[feature_index].size, log_buckets)
 
     def combine(self, rows: list[Tensor], id_V: Tensor, feature_index: int) -> Tensor:
         """Cut each chunk out of its two rows (V, Z), lay the chunks side by side and give floats their signs."""

@@ -9,7 +9,7 @@ from recsys.config import ResolvedTable
 from recsys.config.schemes.deeplight import DeepLightTable
 from recsys.config.schemes.full import FullTable
 from recsys.embeddings.build import build_schemes, full_bytes, solve
-from recsys.embeddings.scheme import StepPlace, tensor_bytes
+from recsys.embeddings.scheme import StageStep, tensor_bytes
 from recsys.embeddings.schemes import deeplight
 from recsys.embeddings.schemes.deeplight import CompressedRows, Coordinates, DeepLight, largest, limit_of
 from recsys.embeddings.schemes.full import Full
@@ -104,9 +104,9 @@ def test_check_06_at_density_1_it_is_a_plain_table() -> None:
     table, weights = make(1.0), normal()
     before = weights["t_table"].clone()
     for step in range(1, 41):
-        table.after_step(StepPlace(step, 40), weights)
+        table.after_step(StageStep(step, 40), weights)
     table.next_stage(weights)
-    table.after_step(StepPlace(10, 40), weights)
+    table.after_step(StageStep(10, 40), weights)
     table.before_validation(weights)
     assert torch.equal(weights["t_table"], before)
     full = Full("t", vocabularies([NUM_IDS]), DIM, FullTable(features=("*",)))
@@ -117,13 +117,13 @@ def test_check_06_at_density_1_it_is_a_plain_table() -> None:
 @pytest.mark.parametrize(("step", "reached"), [(0, 0.0), (100, 0.01), (1000, 1 - 0.99**10), (10**9, 1.0)])
 def test_check_16_the_schedule(step: int, reached: float) -> None:
     goal = 1 - 0.25
-    assert make(0.25, ramp=100).share_of_zeros(StepPlace(step, 7)) == pytest.approx(reached * goal, abs=1e-12)
+    assert make(0.25, ramp=100).share_of_zeros(StageStep(step, 7)) == pytest.approx(reached * goal, abs=1e-12)
 
 
 def test_check_16_by_default_the_first_stage_all_but_reaches_the_goal() -> None:
     table = make(0.25)
-    assert table.share_of_zeros(StepPlace(500, 500)) == pytest.approx(0.999 * 0.75)
-    assert table.share_of_zeros(StepPlace(50, 500)) == pytest.approx(0.75 * (1 - math.sqrt(math.sqrt(1e-3) ** 0.4)))
+    assert table.share_of_zeros(StageStep(500, 500)) == pytest.approx(0.999 * 0.75)
+    assert table.share_of_zeros(StageStep(50, 500)) == pytest.approx(0.75 * (1 - math.sqrt(math.sqrt(1e-3) ** 0.4)))
 
 
 @pytest.mark.parametrize("sample", [2**22, 2**20], ids=["all", "sample"])
@@ -132,12 +132,12 @@ def test_check_16_zeros_after_a_pruning(sample: int, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(deeplight, "PIECE", 2**18)
     table, weights = make(0.25, sizes=[80_000], ramp=100), normal(80_000)
     for step in (990, 991, 1000):
-        table.after_step(StepPlace(step, 7), weights)
+        table.after_step(StageStep(step, 7), weights)
     expected = 0.75 * (1 - 0.99**10)
     tolerance = 1e-3 if sample < 80_000 * DIM else 1e-6
     assert share_of_zeros(weights) == pytest.approx(expected, abs=tolerance)
     table.next_stage(weights)
-    table.after_step(StepPlace(10, 7), weights)
+    table.after_step(StageStep(10, 7), weights)
     assert share_of_zeros(weights) == pytest.approx(0.75, abs=tolerance)
     weights = normal(80_000)
     table.before_validation(weights)
@@ -147,18 +147,18 @@ def test_check_16_zeros_after_a_pruning(sample: int, monkeypatch: pytest.MonkeyP
 def test_check_16_pruning_comes_every_ten_steps_and_weights_grow_again_between() -> None:
     table, weights = make(0.25, ramp=1), normal()
     weight = weights["t_table"]
-    table.after_step(StepPlace(9, 7), weights)
+    table.after_step(StageStep(9, 7), weights)
     assert share_of_zeros(weights) == 0
-    table.after_step(StepPlace(100, 7), weights)
+    table.after_step(StageStep(100, 7), weights)
     was_zero = weight == 0
     weight[::2] += 5.0  # a step of the optimiser
-    table.after_step(StepPlace(101, 7), weights)
+    table.after_step(StageStep(101, 7), weights)
     assert share_of_zeros(weights) == pytest.approx(float(was_zero[1::2].float().mean()) / 2)
-    table.after_step(StepPlace(110, 7), weights)
+    table.after_step(StageStep(110, 7), weights)
     regrown = int((was_zero & (weight != 0)).sum())
     print(f"{regrown} of {int(was_zero.sum())} pruned weights have grown again")
     assert regrown > 1000
-    assert share_of_zeros(weights) == pytest.approx(table.share_of_zeros(StepPlace(110, 7)), abs=2e-4)
+    assert share_of_zeros(weights) == pytest.approx(table.share_of_zeros(StageStep(110, 7)), abs=2e-4)
 
 
 def test_what_is_pruned_is_the_smallest_and_of_equal_ones_the_last() -> None:
@@ -229,7 +229,7 @@ def test_pruning_fifty_million_rows() -> None:
     table, weights = make(0.1, sizes=[50_000_000], dim=4), normal(50_000_000, dim=4)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     start = time.perf_counter()
-    table.after_step(StepPlace(1000, 1000), weights)
+    table.after_step(StageStep(1000, 1000), weights)
     step = time.perf_counter()
     assert share_of_zeros(weights) == pytest.approx(0.999 * 0.9, abs=1e-3)
     table.next_stage(weights)
