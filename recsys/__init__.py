@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from recsys.api.init import demo_data, init
     from recsys.api.run import Run
     from recsys.api.train import train
-    from recsys.config import Config
+    from recsys.config import Config, register_feature_type
     from recsys.errors import ConfigError, DataError, ExportError, Preempted, RecsysError
 
 __all__ = [
@@ -33,6 +33,7 @@ __all__ = [
     "demo_data",
     "init",
     "load_config",
+    "register_feature_type",
     "train",
 ]
 
@@ -50,6 +51,7 @@ _ORIGINS = {
     "demo_data": "recsys.api.init",
     "init": "recsys.api.init",
     "load_config": "recsys.api.config",
+    "register_feature_type": "recsys.config",
     "train": "recsys.api.train",
 }
 """The module of each name that is imported when it is first used."""

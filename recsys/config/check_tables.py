@@ -2,9 +2,9 @@
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
+from recsys.config.feature_types import Field
 from recsys.config.globs import is_glob, overlaps
 from recsys.config.problems import KeyPath, Problem, did_you_mean
-from recsys.config.resolved import Field
 from recsys.config.run import Config
 from recsys.config.schemes import SCHEMES, TableSection
 

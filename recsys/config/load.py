@@ -10,7 +10,7 @@ from recsys.config.check import check
 from recsys.config.document import Document, parse_yaml
 from recsys.config.include import read_document
 from recsys.config.messages import explain
-from recsys.config.problems import KeyPath, Problem, Source, config_error
+from recsys.config.problems import KeyPath, Problem, SourceMap, config_error
 from recsys.config.run import Config
 
 __all__ = ["load_config", "parse_config", "parse_text"]
@@ -29,7 +29,7 @@ def parse_text(text: str, name: str = "<text>") -> Config:
     """Read a configuration from YAML text, which includes no files.
 
     Args:
-        text: what a file would hold.
+        text: content of the file.
         name: that problems give instead of a file's.
 
     Raises:
@@ -49,14 +49,14 @@ def parse_config(values: Mapping[str, Any]) -> Config:
     """
     config, problems = _validate(values)
     if config is None or problems:
-        raise Source().error(problems)
+        raise SourceMap().error(problems)
     return config
 
 
 def _checked(document: Document) -> Config:
     if document.root is None:
         raise config_error(document.problems)
-    source = Source(document.root.locations())
+    source = SourceMap(document.root.locations())
     config, problems = _validate(document.root.plain())
     if config is None or problems or document.problems:
         raise config_error([*document.problems, *map(source.locate, problems)])

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from recsys.errors import ConfigError
 from recsys.registry import did_you_mean
 
-__all__ = ["KeyPath", "Located", "YamlLocation", "Problem", "Source", "config_error", "did_you_mean", "spell"]
+__all__ = ["KeyPath", "Located", "YamlLocation", "Problem", "SourceMap", "config_error", "did_you_mean", "spell"]
 
 KeyPath = tuple[str | int, ...]
 """Way to a value: ("tables", "items", "features", 0)."""
@@ -55,7 +55,7 @@ def spell(path: KeyPath) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class SourceMap:
     """The line on which each key of a configuration is written; empty for one that was built in Python.
 
     Any two are equal, since a location is no part of what a configuration says.
@@ -83,7 +83,7 @@ class Source:
         """Return one error with a line for each problem, by file and line."""
         return config_error(map(self.locate, problems))
 
-    def aliased(self, names: Mapping[str, str]) -> "Source":
+    def aliased(self, names: Mapping[str, str]) -> "SourceMap":
         """Return a source in which feature NEW is written where feature OLD is, for each NEW: OLD of `names`."""
         by_feature: dict[str | int, dict[KeyPath, YamlLocation]] = {}
         for path, location in self.locations.items():
@@ -94,4 +94,4 @@ class Source:
             for new, old in names.items()
             for rest, location in by_feature.get(old, {}).items()
         }
-        return Source({**self.locations, **copies})
+        return SourceMap({**self.locations, **copies})

@@ -7,7 +7,7 @@ from recsys.config.feature_types import FeatureSection, Field, Kind
 from recsys.config.run import Config
 from recsys.config.schemes import TableSection
 
-__all__ = ["Field", "ResolvedConfig", "ResolvedTable", "fields_of"]
+__all__ = ["ResolvedConfig", "ResolvedTable", "fields_of"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

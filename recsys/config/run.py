@@ -7,7 +7,7 @@ from pydantic import BeforeValidator, Field, PrivateAttr, WithJsonSchema
 from recsys.config.feature_types import Feature
 from recsys.config.losses import AnyLoss
 from recsys.config.losses.logloss import LogLossSection
-from recsys.config.problems import Source
+from recsys.config.problems import SourceMap
 from recsys.config.schemes import Table
 from recsys.config.section import BY_SHAPE, Section, chosen_by, shape_tag, tag
 from recsys.config.towers import Model
@@ -182,7 +182,7 @@ class TrainSection(Section):
 class Config(Section):
     """One file, its includes merged in and checked. Globs are still globs: `resolve` expands them."""
 
-    _source: Source = PrivateAttr(default_factory=Source)
+    _source: SourceMap = PrivateAttr(default_factory=SourceMap)
 
     label: Labels
     """Column with 0 and 1, or several tasks as {task: column}."""
@@ -204,7 +204,7 @@ class Config(Section):
         return {"label": self.label} if isinstance(self.label, str) else self.label
 
     @property
-    def source(self) -> Source:
+    def source(self) -> SourceMap:
         """Files and lines this was read from."""
         return self._source
 
@@ -212,7 +212,7 @@ class Config(Section):
         """Return "FILE:LINE: features.price" for `where("features", "price")`, for the beginning of an error."""
         return self._source.where(path)
 
-    def from_source(self, source: Source, **changes: Any) -> "Config":
+    def from_source(self, source: SourceMap, **changes: Any) -> "Config":
         """Return a copy that remembers its source; `changes` replace sections and are not checked."""
         copy = self.model_copy(update=changes)
         copy._source = source

@@ -11,7 +11,7 @@ def find_misalignment(aligned: list[list[str]], lengths: dict[str, Tensor]) -> s
     Runs in TorchScript, too: training and exported models check alike.
 
     Args:
-        aligned: of each behaviour, its sequences.
+        aligned: the sequences of each behaviour.
         lengths: sequence -> entries of each row, (B,).
 
     Example:

@@ -39,7 +39,7 @@ class _Job:
     files: dict[SplitName, tuple[Path, ...]]
     split: FractionSplit | TimeSplit | None
     shares: tuple[float, float]
-    """Of the training files' rows that go to valid and to test."""
+    """Shares of the training files' rows that go to valid and to test."""
 
 
 def prepare(config: Config, data_dir: Path, cache_dir: Path, on_progress: OnProgress = no_progress) -> Prepared:

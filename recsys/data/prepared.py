@@ -46,7 +46,7 @@ class Prepared:
         resolved: resolved for the columns of the data.
         state: fitted on the training split.
         splits: "train" always; "valid" and "test" if there are such files or they were cut from the training files.
-        folder: where it lies.
+        folder: the prepared folder.
     """
 
     resolved: ResolvedConfig

@@ -138,7 +138,7 @@ def exact_order_statistics(
 
     Args:
         chunks: starts a pass over all values.
-        shares: of the values at or below the wanted one, in (0, 1].
+        shares: for each result, the share of the values at or below it, in (0, 1].
         limit: cells counted at a time.
 
     Returns:

@@ -47,7 +47,7 @@ def write_bundle(
     """Write a bundle, score its golden rows in a fresh process, and only then give it its name.
 
     Args:
-        folder: where the bundle is to lie; a bundle that lies there is replaced.
+        folder: folder of the bundle; a former bundle is replaced.
         resolved: fields and tables.
         state: the fitted vocabularies, buckets and number scales.
         layout: its schemes hold their trained parameters.

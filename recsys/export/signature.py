@@ -21,7 +21,7 @@ def signature(
 
     Args:
         resolved: the configuration of the model.
-        state: gives the kind of key of each column.
+        state: the fitted state, which knows the kind of key of each column.
         metrics: figures of the training, copied.
         sha256: checksum of the scripted model, in hexadecimal.
     """

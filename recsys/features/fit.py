@@ -79,7 +79,7 @@ class Fitting:
         """Return the fitted state.
 
         Args:
-            kinds: as `key_kinds` returned them.
+            kinds: the result of `key_kinds` for the training files.
 
         Raises:
             DataError: there were no rows, or a listed vocabulary has a value that its column cannot have.

@@ -30,7 +30,7 @@ class TransformState:
         fixed_sizes: field whose number of ids follows from the configuration, such as a datetime part -> that number.
         extras: feature -> whatever JSON can hold and the user's own type of the feature has learnt.
         num_rows: rows of the training split.
-        hash_version: of the functions in `recsys.features.fingerprint`.
+        hash_version: version of the functions in `recsys.features.fingerprint`.
     """
 
     key_kinds: dict[str, KeyKind] = field(default_factory=dict)

@@ -32,9 +32,9 @@ def canonicalize(
 
     Args:
         frame: raw rows.
-        resolved: says what the columns mean.
-        state: only `key_kinds` is used.
-        location: where the rows come from, for messages.
+        resolved: the configuration, which tells what the columns mean.
+        state: a state of which only `key_kinds` is used.
+        location: source of the rows, for messages.
 
     Returns:
         One column for each feature that reads one, as many rows as `frame`. No nulls anywhere; see the module.

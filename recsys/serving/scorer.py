@@ -35,7 +35,7 @@ class Scorer:
 
     Args:
         bundle: folder that export wrote.
-        device: where the model runs, as torch names it.
+        device: name of the torch device on which the model runs.
 
     Raises:
         DataError: it is not a bundle, is damaged, or was made by an incompatible release.
@@ -65,7 +65,7 @@ class Scorer:
 
         Args:
             frame: the columns that training read (labels not needed), in any order; others are ignored.
-            location: where the rows come from, for messages.
+            location: source of the rows, for messages.
 
         Raises:
             DataError: a column is missing, or a value is not what the model was trained on.

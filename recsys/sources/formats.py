@@ -83,8 +83,8 @@ class CsvFile:
         path: the file.
         separator: one character.
         quoted: whether a field may stand in quotes.
-        names: of the columns; None if the first line has them.
-        optional: those of `names` that the file may lack, all of them at once.
+        names: names of the columns; None if the first line has them.
+        optional: columns that the file may lack, all of them at once.
     """
 
     def __init__(

@@ -119,7 +119,7 @@ def find_files(patterns: Paths, folder: Path, where: str) -> tuple[Path, ...]:
     Args:
         patterns: one path or glob, or several; relative ones start at `folder`.
         folder: the data folder.
-        where: what the message begins with, such as "data.train".
+        where: beginning of the message, such as "data.train".
 
     Raises:
         DataError: a file is missing, or a glob matches nothing.

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from recsys.config.feature_types import FEATURE_TYPES
+from recsys.config.feature_types import FEATURE_TYPES, FeatureSection
 from recsys.features.column_profile import ColumnProfile
 from recsys.features.types import Offer, handler_class
 
@@ -31,6 +31,11 @@ class Suggestion:
     """Reason for the suggestion, where it is not plain."""
     left_out: bool = False
 
+    @property
+    def section(self) -> type[FeatureSection]:
+        """Section of the suggested type; that of no type in particular if there is no suggestion."""
+        return FEATURE_TYPES[str(self.spec["type"])] if self.spec else FeatureSection
+
 
 def suggest_column(column: ColumnProfile, *, leak: float | None = None) -> Suggestion:
     """Suggest a feature for one column: that of the type which is most confident.
@@ -38,7 +43,7 @@ def suggest_column(column: ColumnProfile, *, leak: float | None = None) -> Sugge
     Lists become ids, for it takes other columns to see what they are histories of (`recsys.suggest.sequences`).
 
     Args:
-        column: what is known.
+        column: profile of the column.
         leak: AUC of this column alone, if known.
     """
     offer = _best_offer(column)

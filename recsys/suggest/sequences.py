@@ -21,7 +21,7 @@ def as_sequences(suggestions: Sequence[Suggestion]) -> list[Suggestion]:
     `hist_item_ids` and `clicked_items` are histories of `item_id`. Histories with rows of equal lengths are one
     behaviour.
     """
-    targets = [one for one in suggestions if one.spec.get("type") == "id" and not one.left_out]
+    targets = [one for one in suggestions if one.section.can_be_referenced and not one.left_out]
     found = [_as_sequence(one, targets) if one.spec.get("type") == "ids" else one for one in suggestions]
     return _aligned(found)
 
@@ -45,7 +45,7 @@ def _aligned(suggestions: Sequence[Suggestion]) -> list[Suggestion]:
     """Name one behaviour for sequences of different features whose lists have the same lengths."""
     by_length: dict[tuple[float | None, int | None], list[Suggestion]] = {}
     for one in suggestions:
-        if one.spec.get("type") == "sequence" and one.column.is_list and not one.left_out:
+        if one.section.kind == "sequence" and one.column.is_list and not one.left_out:
             by_length.setdefault((one.column.mean_length, one.column.p95_length), []).append(one)
     behaviour_of: dict[str, Suggestion] = {}
     for together in by_length.values():

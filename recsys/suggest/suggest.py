@@ -40,9 +40,9 @@ def suggest_for_file(
     Args:
         path: a parquet, csv, tsv or Arrow file.
         label: column with 0 and 1; in a file without a header `col_1` is the first column.
-        separator: of a csv file, where its format does not tell.
+        separator: character between the fields of a csv file, where its format does not tell.
         header: whether the first line of a csv file names its columns.
-        paths: of the training files, as they are to stand in the config; by default `path`.
+        paths: paths of the training files, as the configuration is to name them; by default `path`.
 
     Raises:
         DataError: the file cannot be read, there is no such column, or it does not hold 0 and 1.
@@ -74,11 +74,11 @@ def suggest_config(
     """Return the YAML of a config that can be trained, with what was seen of each column beside it.
 
     Args:
-        profiles: of all columns of the data, in their order.
+        profiles: profiles of all columns of the data, in order.
         label: name of the column with 0 and 1.
-        paths: of the training files, as they are to stand in the config.
-        data: how csv files are to be read. Without a header the columns are named anew: `label`, I1.. for numbers and
-            C1.. for the others.
+        paths: paths of the training files, as the configuration is to name them.
+        data: section that tells how csv files are read. Without a header the columns get new names:
+            `label`, I1.. for numbers and C1.. for the others.
         leaks: AUC of single columns on the label; those near 1 are left out.
 
     Raises:
@@ -182,7 +182,7 @@ def _renamed(found: Sequence[Suggestion], data: DataSection, label: str) -> tupl
     counts = {"I": 0, "C": 0}
     new_names = {label: "label"}
     for one in found:
-        letter = "I" if one.spec.get("type") == "number" else "C"
+        letter = "I" if one.section.kind == "number" else "C"
         counts[letter] += 1
         new_names[one.column.name] = f"{letter}{counts[letter]}"
     renamed = [replace(one, name=new_names[one.column.name]) for one in found]

@@ -61,7 +61,7 @@ def _tail(lines: Sequence[Line], paths: Sequence[str], data: DataSection) -> Ite
         yield f"  train: {_value(paths[0] if len(paths) == 1 else list(paths))}"
     else:
         yield "# data: {train: FILES}  # or hand the rows to recsys.train"
-    time = next((line.name for line in lines if line.spec["type"] == "datetime"), None)
+    time = next((line.name for line in lines if line.members[0].section.reads_time), None)
     yield "  # Without `valid` and `test` the rows are split 80/10/10 at random."
     if time is not None:
         yield f"  # split: {{by: time, column: {_text(time)}}}  # the latest rows are for valid and test"
@@ -72,7 +72,7 @@ def _tail(lines: Sequence[Line], paths: Sequence[str], data: DataSection) -> Ite
     if not data.header:
         yield "  header: false"
         yield f"  columns: {_value(list(data.columns or ()))}"
-    if any(line.spec["type"] == "sequence" for line in lines):
+    if any(line.members[0].section.kind == "sequence" for line in lines):
         yield "model: {tower: din}  # reads histories by attention; mlp takes their mean"
 
 

@@ -38,8 +38,8 @@ def make_behaviours(
     """Put the sequences of each behaviour side by side, and the fields that they are histories of.
 
     Args:
-        sequences: of each behaviour, its fields; entry i of all of them is one event.
-        targets: of each behaviour, the fields whose values the sequences hold.
+        sequences: the sequences of each behaviour; entry i of all of them is one event.
+        targets: for each behaviour, the fields whose values its sequences hold.
         vectors: field -> (B, D) of a target, (V, D) of a sequence.
         lengths: sequence -> entries of each row, (B,).
     """

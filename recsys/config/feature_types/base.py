@@ -100,7 +100,7 @@ class FeatureSection(Section):
         """Yield the fields of the feature called `name`, in order.
 
         Args:
-            name: of this feature, or its glob.
+            name: name or glob of this feature.
             features: all features, in case a field depends on another one.
         """
         del features

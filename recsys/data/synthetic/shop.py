@@ -230,8 +230,8 @@ def generate(
 
     Args:
         folder: new or empty.
-        rows: of all splits together; the latest tenth is the test split, the tenth before it the validation split.
-        seed: of everything; the same arguments give the same rows.
+        rows: number of rows in all; the latest tenth is the test split, the tenth before it the validation split.
+        seed: seed of all random numbers; the same arguments give the same rows.
         num_users: size of the vocabulary of users.
         num_items: size of the vocabulary of items, at least as large as `num_categories`.
         num_categories: size of the vocabulary of categories.

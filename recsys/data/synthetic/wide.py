@@ -115,8 +115,8 @@ def generate_wide(folder: Path, *, rows: int, seed: int = 1, on_progress: OnProg
 
     Args:
         folder: new or empty.
-        rows: of all splits together; the last tenth is the test split, the tenth before it the validation split.
-        seed: of everything; the same arguments give the same rows.
+        rows: number of rows in all; the last tenth is the test split, the tenth before it the validation split.
+        seed: seed of all random numbers; the same arguments give the same rows.
         on_progress: called after each chunk of rows.
 
     Raises:

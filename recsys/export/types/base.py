@@ -24,8 +24,8 @@ class ExportedFeature(Generic[S]):
     """One feature of a type in the exported graph.
 
     Args:
-        name: of the feature.
-        section: its section of the file.
+        name: name of the feature.
+        section: section of the feature in the file.
     """
 
     def __init__(self, name: str, section: S) -> None:
@@ -37,7 +37,7 @@ class ExportedFeature(Generic[S]):
 
         Args:
             field: one of the feature's fields, which owns its vocabulary if it has one.
-            state: what was learnt.
+            state: the fitted state.
 
         Shape:
             values: (V,) int64 keys or seconds, or (B,) float64.
@@ -59,8 +59,8 @@ class ExportedFeature(Generic[S]):
         Its `forward` takes the canonical inputs by name and gives (B, N) float32, in the order of `features`.
 
         Args:
-            features: of this type, by the name of their field.
-            state: what was learnt.
+            features: features of this type, by the names of their fields.
+            state: the fitted state.
         """
         encoders = {}
         for name, feature in features.items():

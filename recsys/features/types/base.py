@@ -40,8 +40,8 @@ class FixedFit(Fit):
     """The fit of a feature that learns nothing: how many ids its fields have follows from the configuration.
 
     Args:
-        name: of the feature.
-        section: its section, whose `num_ids` tells the number of ids of each field.
+        name: name of the feature.
+        section: section of the feature, whose `num_ids` tells the number of ids of each field.
     """
 
     def __init__(self, name: str, section: FeatureSection) -> None:
@@ -81,8 +81,8 @@ class FeatureHandler(Generic[S]):
     """One feature of a type.
 
     Args:
-        name: of the feature.
-        section: its section of the file.
+        name: name of the feature.
+        section: section of the feature in the file.
     """
 
     section: ClassVar[type[FeatureSection]]
@@ -97,7 +97,7 @@ class FeatureHandler(Generic[S]):
 
         Args:
             series: the column, of whatever type the file has.
-            kind: how values become keys, for types with `has_keys`.
+            kind: way in which values become keys, for types with `has_keys`.
 
         Returns:
             A series of the same length without nulls: a missing value is `NULL_KEY`, NaN or the empty list.
@@ -122,7 +122,7 @@ class FeatureHandler(Generic[S]):
         Args:
             frame: canonical rows.
             field: one of the feature's fields.
-            state: what was learnt.
+            state: the fitted state.
 
         Returns:
             (rows,) of the type `arrow_type(field)`, without nulls. Id 0 stands for unknown or missing values.

@@ -23,8 +23,8 @@ class VocabularyFit(Fit):
     """Counts the keys of a feature, those of its histories included.
 
     Args:
-        name: of the feature.
-        feature: says which keys the vocabulary keeps.
+        name: name of the feature.
+        feature: section of the feature, which limits the vocabulary.
     """
 
     def __init__(self, name: str, feature: IdFeature | IdsFeature | CrossFeature) -> None:

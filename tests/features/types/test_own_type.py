@@ -8,8 +8,9 @@ import numpy as np
 import polars as pl
 import pytest
 
+import recsys
 from recsys.cli import main
-from recsys.config import ResolvedConfig, json_schema, load_config, register_feature_type, resolve
+from recsys.config import ResolvedConfig, json_schema, load_config, resolve
 from recsys.config.feature_types import FEATURE_TYPES
 from recsys.errors import ConfigError
 from recsys.features.fit import fit
@@ -178,8 +179,8 @@ def test_own_types_go_through_check_train_evaluate_export_and_predict(
 
 @pytest.mark.usefixtures("folder")
 def test_a_registered_type_is_known_by_its_name_everywhere() -> None:
-    register_feature_type(load_object("own_modulo:Modulo"))
-    register_feature_type(load_object("own_centred:Centred"))
+    recsys.register_feature_type(load_object("own_modulo:Modulo"))
+    recsys.register_feature_type(load_object("own_centred:Centred"))
     shop = resolved(CONFIG.format(modulo="modulo", centred="centred"), clicks(9, 1))
     assert shop.field("days").kind == "id"
     assert shop.field("price").kind == "number"
@@ -191,7 +192,7 @@ def test_init_suggests_a_registered_type(monkeypatch: pytest.MonkeyPatch) -> Non
     modulo = load_object("own_modulo:Modulo")
     offer = Offer({"type": "modulo", "by": 7}, 0.95)
     monkeypatch.setattr(modulo, "suggest", lambda column: offer if column.name == "number_of_days" else None)
-    register_feature_type(modulo)
+    recsys.register_feature_type(modulo)
     clicks(500, 1).write_parquet("clicks.parquet")
     assert "number_of_days: {type: modulo, by: 7}" in suggest_for_file(Path("clicks.parquet"), label="clicked")
 
@@ -219,4 +220,4 @@ def test_mistakes_in_features_of_own_types_are_located(line: str, message: str) 
 
 def test_a_handler_without_a_section_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"str must have a section of its own"):
-        register_feature_type(str)
+        recsys.register_feature_type(str)
