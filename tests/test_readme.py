@@ -215,6 +215,30 @@ def test_every_path_in_the_text_exists(page: Page) -> None:
             assert list(ROOT.glob(code.rstrip("/"))), f"{page}: {code} does not exist"
 
 
+@all_pages
+def test_every_dotted_name_can_be_imported(page: Page) -> None:
+    for name in page.code:
+        if re.fullmatch(r"recsys(\.\w+)+(\(.*\))?", name):
+            load(name.partition("(")[0])
+
+
+def load(name: str) -> Any:
+    """Return a module, or what a module holds."""
+    module, _, attribute = name.rpartition(".")
+    if not module:
+        return importlib.import_module(name)
+    parent = load(module)
+    return getattr(parent, attribute) if hasattr(parent, attribute) else importlib.import_module(name)
+
+
+@all_pages
+def test_every_name_said_to_be_in_a_file_is_there(page: Page) -> None:
+    for name, path in re.findall(r"`(\w[\w.]*)`(?: \w+)? in `(recsys/[\w/]+\.py)`", page.prose):
+        text = (ROOT / path).read_text()
+        for part in name.split("."):
+            assert re.search(rf"^\s*(?:class|def) {part}\b", text, re.M), f"{path} has no {name}"
+
+
 def test_the_readme_is_short() -> None:
     assert len(README.text.encode()) < 9000
 
