@@ -18,6 +18,8 @@ from recsys.run_folder import RunFolder
 
 __all__ = ["LoadedBundle", "open_bundle"]
 
+EXPORT_AGAIN = "export the run again with this release"
+
 
 @dataclass(frozen=True, slots=True)
 class LoadedBundle:
@@ -43,7 +45,10 @@ def open_bundle(folder: Path, *, device: torch.device) -> LoadedBundle:
         config = Config.model_validate_json(json.dumps(signature["config"]))
         key_kinds, sha256 = signature["key_kinds"], signature["sha256"]["model.pt"]
         tasks = [output["task"] for output in signature["outputs"]]
-    except (KeyError, TypeError, ValidationError) as error:
+    except ValidationError as error:
+        rule = f"config: {'.'.join(map(str, error.errors()[0]['loc']))}: {error.errors()[0]['msg']}"
+        raise DataError(f"{files.signature}: {rule}; if an earlier release made it, {EXPORT_AGAIN}") from error
+    except (KeyError, TypeError) as error:
         raise DataError(f"{files.signature}: is damaged ({error!r})") from error
     model = _model(files.model, sha256, device)
     return LoadedBundle(model, resolve(config, []), TransformState(key_kinds=key_kinds), tasks)
@@ -68,9 +73,7 @@ def _signature(path: Path) -> dict[str, Any]:
 def _check_versions(path: Path, signature: dict[str, Any]) -> None:
     for name, expected in [("format", FORMAT), ("hash", HASH)]:
         if signature.get(name) != expected:
-            raise DataError(
-                f"{path}: {name} must be {expected}, got {signature.get(name)}: export the run again with this release"
-            )
+            raise DataError(f"{path}: {name} must be {expected}, got {signature.get(name)}: {EXPORT_AGAIN}")
 
 
 def _model(path: Path, sha256: str, device: torch.device) -> torch.jit.ScriptModule:

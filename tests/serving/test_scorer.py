@@ -215,7 +215,7 @@ def test_scores_do_not_go_where_they_do_harm(bundle: Path, tmp_path: Path, out: 
         ("hash", "xxhash64/2", "signature.json: hash must be xxhash64/1, got xxhash64/2: export the run again"),
         ("format", 9, "signature.json: format must be 1, got 9"),
         ("outputs", None, "signature.json: is damaged"),
-        ("config", {"label": 3}, "signature.json: is damaged"),
+        ("config", {"label": 3}, "signature.json: config: .*export the run again with this release"),
         ("sha256", {"model.pt": "0"}, "model.pt: is not the file that was exported"),
     ],
 )
