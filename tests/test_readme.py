@@ -212,7 +212,7 @@ def test_every_link_leads_somewhere(page: Page) -> None:
 def test_every_path_in_the_text_exists(page: Page) -> None:
     for code in page.code:
         if re.fullmatch(r"(recsys|tests|pipelines|feature_configs|notebooks)/[\w./*-]+", code):
-            assert list(ROOT.glob(code.rstrip("/"))), f"{page}: {code} does not exist"
+            assert list(ROOT.glob(code.replace("NAME", "*").rstrip("/"))), f"{page}: {code} does not exist"
 
 
 @all_pages
@@ -248,6 +248,13 @@ def test_trees_name_every_folder_of_the_package() -> None:
     for shown in (README, page("recsys/README.md")):
         tree = next(block.text for block in shown.blocks if "recsys/" in block.text and not block.language)
         assert folders <= set(re.findall(r"(\w+)/", tree)), f"{shown}: the tree lacks a folder"
+
+
+def test_the_way_of_a_value_is_listed_alike_in_both_places() -> None:
+    pages = [page(name).prose for name in ("recsys/README.md", "recsys/features/README.md")]
+    files = [re.findall(r"^\d+\. `(recsys/[\w./]+)`", text, re.M) for text in pages]
+    assert files[0] == files[1]
+    assert len(files[0]) == 12
 
 
 # --- tables -----------------------------------------------------------------------------------------------------------
