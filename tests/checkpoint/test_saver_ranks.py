@@ -22,6 +22,8 @@ from recsys.ranks.process_group import init_process_group
 from tests.checkpoint.small_model import dense_adam, make, small_chunks, train, whole
 from tests.ranks.run_on_ranks import run_on_ranks
 
+pytestmark = pytest.mark.ranks
+
 FULL = OSError(errno.ENOSPC, "No space left on device")
 
 

@@ -26,6 +26,9 @@ NAN, INF = float("nan"), float("inf")
 T0 = "model.lookup.embedding_bags.t0.weight"
 
 
+pytestmark = pytest.mark.ranks
+
+
 def save(folder: Path, model: DistributedModelParallel, dense: torch.optim.Optimizer, extra: dict[str, Any]) -> None:
     saver = AsyncCheckpointer()
     with small_chunks():

@@ -1,54 +1,5 @@
-"""The command line, called as `python -m recsys` calls it, but in this process."""
+"""Registers the fixtures of command_line.py."""
 
-import sys
-import warnings
-from collections.abc import Callable
-from pathlib import Path
-from typing import NamedTuple
+from tests.cli.command_line import recsys, refused
 
-import pytest
-
-from recsys.cli import main
-
-
-class Ended(NamedTuple):
-    code: int
-    out: str
-    err: str
-
-
-Recsys = Callable[..., Ended]
-
-
-@pytest.fixture
-def recsys(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Recsys:
-    """Run one command; whatever ends otherwise than by an exit code is a failure of the test."""
-
-    def call(*arguments: str | Path) -> Ended:
-        monkeypatch.setattr(sys, "argv", ["recsys", *map(str, arguments)])
-        capfd.readouterr()
-        code = 0
-        with warnings.catch_warnings():
-            try:
-                main()
-            except SystemExit as stop:
-                code = stop.code if isinstance(stop.code, int) else int(stop.code is not None)
-        return Ended(code, *capfd.readouterr())
-
-    return call
-
-
-@pytest.fixture
-def refused(recsys: Recsys) -> Callable[..., str]:
-    """Run a command that the user must mend: exit code 2, nothing on stdout, one message and no traceback."""
-
-    def call(*arguments: str | Path) -> str:
-        ended = recsys(*arguments)
-        assert ended.code == 2
-        assert ended.out == ""
-        assert "Traceback" not in ended.err
-        messages = [line for line in ended.err.splitlines() if line.startswith("error: ")]
-        assert len(messages) == 1
-        return ended.err[ended.err.index("error: ") :].removeprefix("error: ").rstrip("\n")
-
-    return call
+__all__ = ["recsys", "refused"]

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from recsys import __version__
 from recsys.cli.app import app
 from recsys.config import json_schema
-from tests.cli.conftest import Recsys
+from tests.cli.command_line import Recsys
 from tests.training.logs import clicks, predictions, write_config, write_log
 
 COMMANDS = [

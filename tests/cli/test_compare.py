@@ -9,7 +9,7 @@ import pytest
 from recsys.cli import progress
 from recsys.scheme_benchmark import run as compare_run
 from recsys.scheme_benchmark.cell import Job, run_cell
-from tests.cli.conftest import Recsys
+from tests.cli.command_line import Recsys
 from tests.training.logs import write_config, write_log
 
 WORDS = ("compare-schemes", "run.yaml", "--schemes", "full,hash", "--budgets", "0.5", "--seeds", "1")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from recsys.sharding import ShardingPlan
-from tests.cli.conftest import Recsys
+from tests.cli.command_line import Recsys
 from tests.training.logs import write_config, write_log
 
 Refused = Callable[..., str]

@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 from ruamel.yaml import YAML
 
-from tests.cli.conftest import Recsys
+from tests.cli.command_line import Recsys
 from tests.training.logs import BASE, clicks, write_config, write_log
 
 Refused = Callable[..., str]

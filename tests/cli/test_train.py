@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.cli.conftest import Recsys
+from tests.cli.command_line import Recsys
 from tests.training.logs import write_config, write_log
 
 COMMAND = [sys.executable, "-m", "recsys", "train", "run.yaml", "--name", "one", "--device", "cpu"]

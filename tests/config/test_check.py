@@ -1,7 +1,7 @@
 import pytest
 
 from recsys.config import resolve, warnings_of
-from tests.config.conftest import Load, Problems
+from tests.config.loading import Load, Problems
 
 HEAD = """\
 label: clicked

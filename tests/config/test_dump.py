@@ -1,7 +1,7 @@
 import pytest
 
 from recsys.config import Config, dump
-from tests.config.conftest import Load
+from tests.config.loading import Load
 
 EVERYTHING = r"""
 label: {click: clicked, "NO": bought}

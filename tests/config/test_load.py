@@ -17,7 +17,7 @@ from recsys.config import (
     load_config,
 )
 from recsys.errors import ConfigError
-from tests.config.conftest import Load, Problems
+from tests.config.loading import Load, Problems
 
 SHOP = """\
 label: clicked

@@ -3,7 +3,7 @@ import pytest
 from recsys.config import dump
 from recsys.config.losses import CustomLoss
 from recsys.config.losses.logloss import LogLossSection
-from tests.config.conftest import Load, Problems
+from tests.config.loading import Load, Problems
 
 HEAD = "label: y\nfeatures: {a: {type: id}}\n"
 

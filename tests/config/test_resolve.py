@@ -2,7 +2,7 @@ import pytest
 
 from recsys.config import Field, FullTable, ResolvedConfig, dump, missing_columns, resolve
 from recsys.errors import ConfigError
-from tests.config.conftest import Load
+from tests.config.loading import Load
 
 SHOP = """\
 label: clicked

@@ -19,7 +19,7 @@ from recsys.embeddings.schemes.qr import Qr
 from recsys.embeddings.schemes.tt_rec import TtRec
 from recsys.errors import ConfigError
 from recsys.export import script
-from tests.config.conftest import Problems, folder, load, problems  # noqa: F401 - fixtures
+from tests.config.loading import Problems, folder, load, problems  # noqa: F401 - fixtures
 
 # fmt: off
 CRITEO = [

@@ -1,6 +1,5 @@
 """However one process fails, all are over soon, and the last lines say why."""
 
-import os
 import re
 import signal
 import time
@@ -11,19 +10,20 @@ from recsys.launch.failure import Failure
 from recsys.launch.launcher import Outcome, WorkerExit, find_outcome
 from tests.launch.processes import children_of, is_running, launched, read_pid, run_fake_workers, wait_for_end
 
-pytestmark = pytest.mark.ranks
 
-
+@pytest.mark.ranks
 def test_all_that_goes_well_says_nothing() -> None:
     assert run_fake_workers("0:0", "1:0.5")[:2] == (0, [])
 
 
+@pytest.mark.ranks
 def test_ranks_may_end_at_different_times() -> None:
     code, lines, seconds = run_fake_workers("0:join", "1:join,9")
     assert (code, lines) == (0, [])
     assert seconds > 9
 
 
+@pytest.mark.ranks
 def test_a_killed_rank_ends_those_that_wait_for_it() -> None:
     code, lines, seconds = run_fake_workers("0:join,barriers", "1:join,1,kill")
     assert code == 1
@@ -34,6 +34,7 @@ def test_a_killed_rank_ends_those_that_wait_for_it() -> None:
     assert seconds < 30
 
 
+@pytest.mark.ranks
 def test_a_killed_first_rank_ends_the_others() -> None:
     code, lines, seconds = run_fake_workers("0:join,1,kill", "1:join,barriers", "2:join,60")
     assert code == 1
@@ -41,12 +42,14 @@ def test_a_killed_first_rank_ends_the_others() -> None:
     assert seconds < 30
 
 
+@pytest.mark.ranks
 def test_a_rank_that_is_killed_before_it_joins_is_not_waited_for() -> None:
     code, lines, seconds = run_fake_workers("0:join", "1:kill")
     assert (code, lines[-2][:45]) == (1, "error: rank 1: the process was killed (SIGKIL")
     assert seconds < 30
 
 
+@pytest.mark.ranks
 @pytest.mark.parametrize("waiting", ["barriers", "60", pytest.param("hold-gil,barriers", marks=pytest.mark.proof)])
 def test_what_a_rank_refuses_is_said_once(waiting: str) -> None:
     code, lines, seconds = run_fake_workers(f"0:join,{waiting}", "1:join,1,user-error")
@@ -55,6 +58,7 @@ def test_what_a_rank_refuses_is_said_once(waiting: str) -> None:
     assert seconds < 30
 
 
+@pytest.mark.ranks
 def test_what_the_first_rank_refuses_is_said_once() -> None:
     assert run_fake_workers("0:join,1,user-error", "1:join,barriers")[:2] == (
         2,
@@ -62,6 +66,7 @@ def test_what_the_first_rank_refuses_is_said_once() -> None:
     )
 
 
+@pytest.mark.ranks
 def test_what_all_ranks_refuse_is_said_once() -> None:
     code, lines, _ = run_fake_workers("0:user-error", "1:user-error")
     assert code == 2
@@ -69,6 +74,7 @@ def test_what_all_ranks_refuse_is_said_once() -> None:
     assert lines[1:] == ["to go on: again 2"]
 
 
+@pytest.mark.ranks
 def test_a_fault_of_the_program_shows_the_traceback_of_its_rank_alone() -> None:
     code, lines, _ = run_fake_workers("0:join,barriers", "1:join,1,fault")
     assert code == 1
@@ -77,6 +83,7 @@ def test_a_fault_of_the_program_shows_the_traceback_of_its_rank_alone() -> None:
     assert lines[-2:] == ["error: rank 1: ValueError: a fault of the program", "to go on: again 1"]
 
 
+@pytest.mark.ranks
 def test_a_rank_without_a_reason_shows_the_end_of_its_log() -> None:
     code, lines, seconds = run_fake_workers("0:60", "1:exit-3")
     assert code == 1
@@ -84,6 +91,7 @@ def test_a_rank_without_a_reason_shows_the_end_of_its_log() -> None:
     assert seconds < 30
 
 
+@pytest.mark.ranks
 def test_sigterm_lets_all_save() -> None:
     with launched("0:join,1,print-pid,save-on-sigterm", "1:join,save-on-sigterm") as process:
         read_pid(process)
@@ -99,6 +107,7 @@ def test_sigterm_lets_all_save() -> None:
     ]
 
 
+@pytest.mark.ranks
 @pytest.mark.parametrize("doing", ["60", "barriers"])
 def test_sigterm_ends_at_once_what_cannot_be_saved(doing: str) -> None:
     with launched(f"0:join,print-pid,{doing}", "1:join,60") as process:
@@ -110,6 +119,7 @@ def test_sigterm_ends_at_once_what_cannot_be_saved(doing: str) -> None:
     assert seconds < 10
 
 
+@pytest.mark.ranks
 def test_ctrl_c_ends_ranks_that_do_not_listen() -> None:
     with launched("0:ignore-signals,print-pid,60", "1:60") as process:
         pid = read_pid(process)
@@ -121,6 +131,7 @@ def test_ctrl_c_ends_ranks_that_do_not_listen() -> None:
     assert not is_running(pid)
 
 
+@pytest.mark.ranks
 def test_workers_do_not_outlive_the_process_that_started_them() -> None:
     with launched("0:ignore-signals,print-pid,60", "1:ignore-signals,60") as process:
         pids = {read_pid(process), *children_of(process.pid)}
@@ -131,14 +142,6 @@ def test_workers_do_not_outlive_the_process_that_started_them() -> None:
         while any(map(is_running, pids)) and time.monotonic() < deadline:
             time.sleep(0.05)
         assert not any(map(is_running, pids))
-
-
-def test_ranks_share_the_cores(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
-    expected = max(1, len(os.sched_getaffinity(0)) // 2)
-    assert run_fake_workers("0:print-threads", "1:0").lines == [f"threads {expected}"]
-    monkeypatch.setenv("OMP_NUM_THREADS", "7")
-    assert run_fake_workers("0:print-threads", "1:0").lines == ["threads 7"]
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,8 @@ from recsys.ranks import current_world
 from recsys.ranks.batch_norm import BatchNorm
 from tests.ranks.run_on_ranks import run_on_ranks
 
+pytestmark = pytest.mark.ranks
+
 SPLITS = {
     "even": [4, 4],
     "uneven": [7, 2],

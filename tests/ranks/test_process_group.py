@@ -36,10 +36,12 @@ def groups_of_a_rank() -> tuple[World, int]:
     return world, len(set(groups))
 
 
+@pytest.mark.ranks
 def test_ranks_that_have_a_group_already_get_those_beside_it() -> None:
     assert run_on_ranks(groups_of_a_rank) == [(World(0, 2, 0, 2), 3), (World(1, 2, 1, 2), 3)]
 
 
+@pytest.mark.ranks
 def test_a_rank_that_never_comes_is_named() -> None:
     with started("0:join-soon", "2:join-soon", size=3) as ranks:
         code, lines = wait_for_end(ranks[0], within=60)
@@ -48,6 +50,7 @@ def test_a_rank_that_never_comes_is_named() -> None:
     assert lines[-1].endswith(" within 5 s; missing: 1; see what they and their hosts say")
 
 
+@pytest.mark.ranks
 def test_the_first_rank_never_coming_is_said_too() -> None:
     with started("1:join-soon", size=2) as ranks:
         code, lines = wait_for_end(ranks[0], within=60)
@@ -66,6 +69,7 @@ def test_more_ranks_than_devices_are_refused(monkeypatch: pytest.MonkeyPatch) ->
         _set_device(RankInfo(0, 4, 0, 4, "", 0))
 
 
+@pytest.mark.ranks
 def test_a_rank_that_fails_while_joining_ends_all() -> None:
     code, lines, seconds = run_fake_workers("0:join,barriers", "1:user-error")
     assert (code, lines[0]) == (2, "error: log.csv: is not there")

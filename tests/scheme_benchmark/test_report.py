@@ -4,35 +4,15 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-import polars as pl
 import pytest
 
-from recsys.evaluation import auc_difference
-from recsys.scheme_benchmark.comparison import Comparison
-from recsys.scheme_benchmark.grid import Cell
 from recsys.scheme_benchmark.plot import draw
 from recsys.scheme_benchmark.report import COLUMNS, ReportHeader, report, results_csv
-from recsys.scheme_benchmark.result import Result
-from tests.scheme_benchmark.fake_results import comparison, grid, result, write_predictions
+from tests.scheme_benchmark.fake_results import cells, finished_comparison, grid, result
 
 HEADER = ReportHeader(
     "shop", "the test split (2,000 rows, 1,000 positive)", "mlp, dim 8", "a CPU", "recsys compare-schemes x"
 )
-
-
-def cells() -> dict[str, list[Cell]]:
-    return {entry.variant: entry.cells([1, 2]) for entry in grid().entries}
-
-
-def finished_comparison(folder: Path, *, hash_auc: float = 0.7, noise: float = 1.0) -> Comparison:
-    """Return two seeds of each scheme; `noise` is that of the scores of hash."""
-    results: dict[str, Result] = {}
-    aucs = {"full": 0.75, "hash": hash_auc, "hash/per_feature": 0.65, "qr": 0.0}
-    for variant, both in cells().items():
-        for cell in both:
-            results[cell.name] = result(cell, auc=aucs[variant] + 0.0002 * (cell.seed - 1))
-            write_predictions(folder, cell, noise if variant == "hash" else 1.0)
-    return comparison(folder, results)
 
 
 def table_rows(text: str) -> list[list[str]]:
@@ -69,32 +49,6 @@ def test_a_lead_that_is_not_significant_is_called_that_and_the_cheaper_scheme_re
     )
     assert ": not significant. Not significantly worse than the best: hash, hash/per_feature." in text
     assert "Of them hash/per_feature is the simplest: 1 stage of training, 2,000 rows/s, 1.00 ms per lookup." in text
-
-
-def test_the_interval_of_a_difference_is_delongs_paired_one_where_the_seeds_agree(tmp_path: Path) -> None:
-    found = finished_comparison(tmp_path)
-    label = [0, 0, 1, 1, 0, 1] * 100
-    scores = [[0.1 * (i % 7) for i in range(600)], [0.1 * (i % 5) for i in range(600)]]
-    for variant, score in zip(("full", "hash"), scores, strict=True):
-        for cell in cells()[variant]:
-            path = tmp_path / "cells" / cell.name / "run" / "predictions" / "test.parquet"
-            pl.DataFrame({"label": label, "score": score}).write_parquet(path)
-            found.results[cell.name] = replace(found.results[cell.name], auc=0.7)
-    lines = {line.scheme: line for line in [*found.summaries(None), *found.summaries("0.1")]}
-    difference = found.difference(lines["hash"], lines["full"])
-    expected = auc_difference(scores[1], scores[0], label)
-    assert difference is not None
-    assert difference.half_width == pytest.approx((expected.high - expected.low) / 2)
-
-
-def test_weighted_rows_leave_the_spread_of_the_seeds(tmp_path: Path) -> None:
-    found = finished_comparison(tmp_path)
-    for path in tmp_path.rglob("test.parquet"):
-        pl.read_parquet(path).with_columns(weight=1.0).write_parquet(path)
-    lines = {line.scheme: line for line in [*found.summaries(None), *found.summaries("0.1")]}
-    difference = found.difference(lines["hash"], lines["full"])
-    assert difference is not None
-    assert difference.half_width == pytest.approx(0.0, abs=1e-6)
 
 
 def test_what_cannot_be_reached_and_what_failed_are_listed_with_the_reason(tmp_path: Path) -> None:

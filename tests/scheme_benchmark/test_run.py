@@ -1,12 +1,8 @@
-"""Whole comparisons. Starting a worker takes seconds, so all but the tests of workers train in this process."""
+"""Whole comparisons, whose cells are trained in this process: to start a worker takes seconds."""
 
 import csv
 import io
 import json
-import signal
-import subprocess
-import sys
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,22 +14,8 @@ from recsys.errors import ConfigError, DataError
 from recsys.scheme_benchmark import run as compare_run
 from recsys.scheme_benchmark.cell import Job, run_cell
 from recsys.scheme_benchmark.result import read_result
-from recsys.scheme_benchmark.run import Outcome, compare
-from tests.training.logs import clicks, make_config, write_config, write_log
-
-SCHEMES = "full,hash,hash/per_feature"
-
-
-def run(folder: Path, data_dir: Path, **changes: Any) -> Outcome:
-    options: dict[str, Any] = {"schemes": SCHEMES, "budgets": "0.5,40B", "seeds": 1, "folder": folder / "out"}
-    config = changes.pop("config", None) or make_config(folder / "config", train={"epochs": 1})
-    options |= {"log": lambda line: None} | changes
-    return compare(
-        config,
-        data_dir=data_dir,
-        cache_dir=data_dir / "cache",
-        **options,
-    )
+from tests.scheme_benchmark.small_comparison import run
+from tests.training.logs import clicks, make_config, write_log
 
 
 def run_here(jobs: Sequence[Job], *, processes: int, threads: int, on_end: Callable[[Job, str | None], None]) -> None:
@@ -130,44 +112,3 @@ def test_data_that_teaches_nothing_is_refused_before_anything_is_trained(tmp_pat
     clicks(400, seed=1).with_columns(click=1).write_parquet(folder / "valid.parquet")
     with pytest.raises(DataError, match="AUC needs both classes"):
         run(tmp_path, folder)
-
-
-def test_a_process_that_dies_takes_no_other_cell_with_it(tmp_path: Path, log: Path) -> None:
-    model = {"tower": "tests.scheme_benchmark.killing_tower:KillingTower", "dim": 8}
-    config = make_config(tmp_path / "config", model=model, train={"epochs": 1, "seed": 2})
-    outcome = run(tmp_path, log, config=config, schemes="full", budgets="0.5", seeds=2)
-    assert [(result.cell, result.reason) for result in outcome.failed] == [
-        ("full-seed-2", "the process was killed (SIGKILL), as the system does when memory runs out")
-    ]
-    result = read_result(tmp_path / "out", "full-seed-3")
-    assert result is not None
-    assert result.status == "done"
-    assert "## What failed" in (tmp_path / "out" / "report.md").read_text()
-
-
-@pytest.mark.proof
-def test_ctrl_c_leaves_no_process_and_says_how_to_go_on(tmp_path: Path) -> None:
-    write_config(write_log(tmp_path) / "run.yaml", train={"epochs": 100_000})
-    process = subprocess.Popen(
-        [sys.executable, "-m", "recsys", "compare-schemes", "run.yaml", "--schemes", "full", "--out", "out"],
-        cwd=tmp_path,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
-    while not (tmp_path / "out" / "cells" / "full-seed-1" / "run" / "metrics.jsonl").exists():
-        assert process.poll() is None
-        time.sleep(0.05)
-    process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=60)
-    assert (process.returncode, out) == (130, "")
-    assert err.splitlines()[-1].startswith("interrupted; to go on: recsys compare-schemes run.yaml --schemes full")
-    assert (tmp_path / "out" / "report.md").exists()
-    while processes_of_session(process.pid):  # or the test's time runs out
-        time.sleep(0.05)
-
-
-def processes_of_session(session: int) -> list[str]:
-    listed = subprocess.run(["ps", "-s", str(session), "-o", "pid="], capture_output=True, text=True)
-    return listed.stdout.split()

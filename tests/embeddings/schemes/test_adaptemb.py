@@ -9,7 +9,7 @@ from recsys.config.schemes.adaptemb import AdaptEmbTable
 from recsys.embeddings import FeatureVocabulary, Full
 from recsys.embeddings.schemes.adaptemb import AdaptEmb
 from recsys.export import script
-from tests.config.conftest import Problems, folder, load, problems  # noqa: F401 - fixtures
+from tests.config.loading import Problems, folder, load, problems  # noqa: F401 - fixtures
 
 
 def make(size: int, ranks: torch.Tensor | None = None, **keys: Any) -> AdaptEmb:

@@ -12,7 +12,7 @@ from recsys.checkpoint.saver import AsyncCheckpointer
 from recsys.ranks.process_group import init_process_group
 from recsys.training.progress import TrainProgress
 from tests.checkpoint.small_model import dense_adam, make
-from tests.cli.conftest import Recsys
+from tests.cli.command_line import Recsys
 
 Refused = Callable[..., str]
 

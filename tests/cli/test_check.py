@@ -1,0 +1,80 @@
+"""What `recsys check` promises is what training finds."""
+
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from recsys.cli import check
+from recsys.config import load_config
+from recsys.data.prepare import prepare
+from tests.cli.command_line import Recsys
+from tests.cli.small_log import ROWS, write_config, write_log_and_config
+
+
+@pytest.fixture(autouse=True)
+def _log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make a folder with run.yaml and log.csv the current one."""
+    monkeypatch.chdir(tmp_path)
+    write_log_and_config()
+
+
+def ids(out: str) -> dict[str, str]:
+    """Return the column `ids` of what check printed."""
+    header, *lines = out.splitlines()
+    start, end = header.index("ids"), header.index("table")
+    return {line.split()[0]: line[start:end].strip() for line in lines if " (" in line}
+
+
+def test_check_counts_as_training_will(recsys: Recsys) -> None:
+    write_config(data={"train": "log.csv", "valid": "log.csv"})
+    code, out, err = recsys("check", "run.yaml")
+    assert (code, err) == (0, "")
+    assert ids(out) == {"user": "21", "item": "4", "price": "5", "ts.hour": "25", "pair": "81"}
+    prepared = prepare(load_config(Path("run.yaml")), Path(), Path(".recsys-cache"))
+    assert {f.name: str(prepared.state.num_ids(f)) for f in prepared.resolved.fields} == ids(out)
+    assert recsys("check", "run.yaml") == (0, out, "")
+
+
+def test_check_says_at_most_where_rows_are_dealt_to_other_splits(recsys: Recsys) -> None:
+    _, out, err = recsys("check", "run.yaml")
+    assert ids(out) == {"user": "<= 21", "item": "<= 4", "price": "<= 5", "ts.hour": "25", "pair": "<= 81"}
+    assert err == "Vocabularies were counted on all 80 rows; training counts what is left of them after the split.\n"
+
+
+def test_check_says_at_least_where_rows_are_left_to_read(recsys: Recsys, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(check, "SAMPLE_ROWS", 30)
+    _, out, err = recsys("check", "run.yaml")
+    assert ids(out)["user"] == ">= 16"
+    assert err == "Vocabularies were counted on the first 30 rows; training counts all training rows.\n"
+
+
+def test_check_reports_the_first_problem_of_each_column(recsys: Recsys) -> None:
+    ROWS.with_columns(click=pl.lit(7), price=pl.lit("cheap"), ts=pl.lit("soon")).write_csv("log.csv")
+    write_config(data={"train": "log.csv", "split": {"by": "time", "column": "user"}})
+    code, out, err = recsys("check", "run.yaml")
+    assert (code, out) == (2, "")
+    assert [line.removeprefix("error: ").split(": ")[:2] for line in err.splitlines()] == [
+        ["log.csv", f"column {name}"] for name in ("click", "user", "price", "ts")
+    ]
+
+
+@pytest.mark.parametrize("train", ["log.csv", "nothing.csv"])
+def test_check_warns_of_rows_that_a_tower_cannot_tell_apart(train: str, recsys: Recsys) -> None:
+    table = {"features": ["user", "item"], "scheme": "unified", "rows": 9}
+    write_config(tables={"both": table}, model={"tower": "lr"}, data={"train": train})
+    code, _, err = recsys("check", "run.yaml")
+    assert code == 0
+    assert err.startswith("warning: run.yaml:1: tables.both: its features share rows (scheme unified), and tower lr ")
+    write_config(tables={"both": table}, data={"train": train})
+    assert "warning" not in recsys("check", "run.yaml")[2]
+
+
+def test_check_of_a_file_without_rows_says_so(recsys: Recsys) -> None:
+    ROWS.clear().write_csv("log.csv")
+    assert recsys("check", "run.yaml")[::2] == (2, "error: data.train: no training rows in log.csv\n")
+
+
+def test_a_single_field_is_counted_in_the_singular(recsys: Recsys) -> None:
+    write_config(features={"user": {"type": "id"}})
+    assert "\n1 field, 1 table, " in recsys("check", "run.yaml")[1]

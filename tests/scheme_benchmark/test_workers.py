@@ -1,0 +1,54 @@
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from recsys.scheme_benchmark.result import read_result
+from tests.scheme_benchmark.small_comparison import run
+from tests.training.logs import make_config, write_config, write_log
+
+pytestmark = pytest.mark.slow
+
+
+def test_a_process_that_dies_takes_no_other_cell_with_it(tmp_path: Path, log: Path) -> None:
+    model = {"tower": "tests.scheme_benchmark.killing_tower:KillingTower", "dim": 8}
+    config = make_config(tmp_path / "config", model=model, train={"epochs": 1, "seed": 2})
+    outcome = run(tmp_path, log, config=config, schemes="full", budgets="0.5", seeds=2)
+    assert [(result.cell, result.reason) for result in outcome.failed] == [
+        ("full-seed-2", "the process was killed (SIGKILL), as the system does when memory runs out")
+    ]
+    result = read_result(tmp_path / "out", "full-seed-3")
+    assert result is not None
+    assert result.status == "done"
+    assert "## What failed" in (tmp_path / "out" / "report.md").read_text()
+
+
+@pytest.mark.proof
+def test_ctrl_c_leaves_no_process_and_says_how_to_go_on(tmp_path: Path) -> None:
+    write_config(write_log(tmp_path) / "run.yaml", train={"epochs": 100_000})
+    process = subprocess.Popen(
+        [sys.executable, "-m", "recsys", "compare-schemes", "run.yaml", "--schemes", "full", "--out", "out"],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    while not (tmp_path / "out" / "cells" / "full-seed-1" / "run" / "metrics.jsonl").exists():
+        assert process.poll() is None
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, out) == (130, "")
+    assert err.splitlines()[-1].startswith("interrupted; to go on: recsys compare-schemes run.yaml --schemes full")
+    assert (tmp_path / "out" / "report.md").exists()
+    while processes_of_session(process.pid):  # or the test's time runs out
+        time.sleep(0.05)
+
+
+def processes_of_session(session: int) -> list[str]:
+    listed = subprocess.run(["ps", "-s", str(session), "-o", "pid="], capture_output=True, text=True)
+    return listed.stdout.split()
