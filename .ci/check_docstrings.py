@@ -58,9 +58,9 @@ def _members(body: list[ast.stmt]) -> Iterator[Docstring]:
 def _definition(node: ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) -> Iterator[Docstring]:
     text = ast.get_docstring(node)
     is_property = any("property" in ast.unparse(decorator) for decorator in node.decorator_list)
-    is_function = not isinstance(node, ast.ClassDef) and not is_property
+    is_described = isinstance(node, ast.ClassDef) or is_property or node.name.startswith("test_")
     if text:
-        yield Docstring(node.lineno, node.name, text, is_function=is_function)
+        yield Docstring(node.lineno, node.name, text, is_function=not is_described)
     if isinstance(node, ast.ClassDef):
         yield from _members(node.body)
 
