@@ -51,12 +51,13 @@ coverage: $(VENV)/.ready-dev
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 
-## make check      ruff, mypy, import-linter
+## make check      ruff, mypy, import contracts, docstrings
 check: $(VENV)/.ready-dev
 	$(BIN)/ruff check $(CHECKED)
 	$(BIN)/ruff format --check $(CHECKED)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python .ci/check_docstrings.py
 
 ## make format     let ruff mend what `make check` finds, where it can
 format: $(VENV)/.ready-dev

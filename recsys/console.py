@@ -1,4 +1,4 @@
-"""What commands write to the terminal: results to stdout, everything else to stderr, so that results can be piped."""
+"""The output of commands on the terminal: results go to stdout, all else to stderr, so that results can be piped."""
 
 from rich.console import Console
 from rich.table import Table
@@ -6,7 +6,7 @@ from rich.table import Table
 __all__ = ["console", "log", "print_table"]
 
 console = Console(stderr=True, highlight=False, soft_wrap=True)
-"""For what is not a result; lines are not wrapped."""
+"""Console for messages, which are not results; lines are not wrapped."""
 
 
 def log(text: str, *, style: str | None = None) -> None:

@@ -36,7 +36,7 @@ class Output(NamedTuple):
 
 
 class TowerBatch(NamedTuple):
-    """What the tower is called with for one batch."""
+    """The inputs of the tower for one batch."""
 
     fields: Tensor
     """Vectors of the fields side by side, (B, C), in the order of `TowerInputMap.fields`."""
@@ -46,7 +46,7 @@ class TowerBatch(NamedTuple):
 
 
 class TowerInputMap(NamedTuple):
-    """Which fields are which inputs of the tower, in the order that the tower was built for."""
+    """The fields behind each input of the tower, in the order that the tower was built for."""
 
     fields: list[str]
     behaviours: dict[str, list[str]]
@@ -103,7 +103,7 @@ class CtrModel(nn.Module):
 
     @property
     def input_map(self) -> TowerInputMap:
-        """Which fields are which inputs of the tower."""
+        """The fields behind each input of the tower."""
         return self.dense_arch.input_map
 
 

@@ -1,4 +1,4 @@
-"""How long work reports its progress: one type of callable for all of it."""
+"""The progress of long work: one type of callable for all of it."""
 
 from typing import Protocol
 

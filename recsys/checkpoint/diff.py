@@ -1,4 +1,4 @@
-"""How two checkpoints differ, tensor by tensor; both are read chunk by chunk."""
+"""The differences of two checkpoints, tensor by tensor; both are read chunk by chunk."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

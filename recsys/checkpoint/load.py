@@ -22,12 +22,12 @@ MOST_PROBLEMS = 8
 
 
 class LoadedState(NamedTuple):
-    """What a checkpoint holds beside the tensors that the model and the optimizer took."""
+    """The contents of a checkpoint beside the tensors that the model and the optimizer took."""
 
     extra: dict[str, Any]
-    """What all ranks share."""
+    """State that all ranks share."""
     ranks: list[dict[str, Any]]
-    """What each rank had of its own when it was saved; one entry a rank of that time."""
+    """State that each rank had of its own when it was saved; one entry a rank of that time."""
 
 
 def load_checkpoint(folder: Path, model: DistributedModelParallel, optimizer: Optimizer | None = None) -> LoadedState:

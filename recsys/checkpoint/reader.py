@@ -20,12 +20,12 @@ DENSE = "dense optimiser: "
 
 
 class ChunkRef(NamedTuple):
-    """Where a chunk of a tensor is: in the tensor, and on the disk."""
+    """The place of a chunk of a tensor: in the tensor, and on the disk."""
 
     offsets: tuple[int, ...]
     """Index of its first value in the whole tensor, by dimension."""
     sizes: tuple[int, ...]
-    """Its shape."""
+    """Shape of the chunk."""
     file: str
     """Name of the file in the checkpoint's folder."""
     start: int

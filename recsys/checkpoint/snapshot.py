@@ -1,4 +1,4 @@
-"""What one rank writes into a checkpoint: chunks of tensors, copied to CPU memory so that training can go on.
+"""The part of a checkpoint that one rank writes: chunks of tensors, copied to CPU memory so that training can go on.
 
 A chunk is a run of rows of a table's shard, or of a tensor that all ranks hold alike, with its offsets in the whole
 tensor. No chunk is larger than `CHUNK_BYTES`: a rank that later reads some rows, at another world size or with another

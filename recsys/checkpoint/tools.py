@@ -38,21 +38,21 @@ class TensorInfo:
     is_state: bool
     """Whether it is state of the tables' optimizer."""
     size: tuple[int, ...]
-    """Its shape."""
+    """Shape of the tensor."""
     dtype: str
-    """Its type, such as "float32"."""
+    """Type of the tensor, such as "float32"."""
     bytes: int
     """Size of its values in bytes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """What is in a checkpoint."""
+    """The tensors of a checkpoint, its defects and its progress."""
 
     folder: Path
     """Folder of the checkpoint."""
     defects: list[str]
-    """Why it is not complete, one sentence a file; [] if it is."""
+    """Reasons why the checkpoint is not complete, one sentence a file; [] if it is."""
     files: int
     """Number of files."""
     bytes: int
@@ -60,7 +60,7 @@ class Contents:
     world_size: int | None = None
     """Number of ranks that wrote it; None if that is not known."""
     progress: dict[str, Any] = field(default_factory=dict)
-    """How far training was; the fields of `training.progress.Progress` by name."""
+    """The progress of training at that time: the fields of `TrainProgress` by name."""
     tensors: list[TensorInfo] = field(default_factory=list)
     """Tensors of the model and of the tables' optimizer, sorted by name."""
 

@@ -38,7 +38,7 @@ SAMPLE_ROWS = 200_000
 
 
 class Sample(NamedTuple):
-    """What was learnt of the first rows."""
+    """The transform fitted on the first rows."""
 
     state: TransformState
     whole: bool
@@ -51,7 +51,7 @@ class Size(NamedTuple):
     num_ids: int | None
     """None: open, or nobody has looked."""
     bound: str = ""
-    """Before the number, where training may find another: ">= " or "<= "."""
+    """Sign before a number of which training may find another: ">= " or "<= "."""
 
     def __str__(self) -> str:
         return "?" if self.num_ids is None else f"{self.bound}{self.num_ids:,}"

@@ -17,7 +17,7 @@ LOG_SECONDS = 15.0
 """Least time between two lines of a log."""
 
 UNITS = {"cells": ""}
-"""What is counted, where it is not rows."""
+"""Unit of each phase that does not count rows."""
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""What a type cannot say about tables: features that a scheme cannot hold, and widths that do not fit."""
+"""Checks of tables that types cannot express: features that a scheme cannot hold, and widths that do not fit."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 

@@ -84,7 +84,7 @@ Split = Annotated[
 
 
 class DataSection(Section):
-    """Where the rows are. Paths may be globs and are relative to --data-dir (the current folder when not given)."""
+    """Files of the rows. Paths may be globs and are relative to --data-dir (the current folder when not given)."""
 
     train: Paths | None = None
     """Rows to learn from; vocabularies and statistics come from these alone."""
@@ -95,9 +95,9 @@ class DataSection(Section):
     split: Split | None = None
     """Cut `train` into three; used when `valid` is not given (by default 80/10/10 at random)."""
     format: Literal["parquet", "csv", "tsv", "arrow"] | None = None
-    """By the file's suffix when not given (.txt is tsv)."""
+    """File format; follows from the file's suffix when not given (.txt is tsv)."""
     separator: Annotated[str, Field(min_length=1, max_length=1)] | None = None
-    """Of a csv file: by its format when not given."""
+    """Separator of a csv file; follows from the format when not given."""
     header: bool = True
     """Whether the first line of a csv file names the columns; if not, `columns` must."""
     columns: Annotated[tuple[Name, ...], Field(min_length=1)] | None = None
@@ -116,7 +116,7 @@ class SparseOptimizer(Section):
 
 
 class DenseOptimizer(Section):
-    """For all that is not a table."""
+    """Optimizer of all parameters that are not in a table."""
 
     name: Literal["adam", "adamw", "adagrad", "sgd"] = "adam"
     """adamw decays weights apart from the gradient, adam through it."""
@@ -146,27 +146,27 @@ class LrReduction(Section):
     """Multiply both learning rates by `factor` after `patience` epochs without improvement."""
 
     factor: Annotated[float, Field(gt=0, lt=1)] = 0.1
-    """Of both learning rates."""
+    """Factor by which both learning rates are multiplied."""
     patience: Annotated[int, Field(ge=1)] = 1
     """Epochs without improvement; fewer than those of early stopping."""
 
 
 class TrainSection(Section):
-    """How the model is fitted."""
+    """Settings of training."""
 
     epochs: Annotated[int, Field(ge=1)] = 10
     """Most passes over the training rows."""
     batch_size: Annotated[int, Field(ge=1)] = 4096
     """Rows of one step, over all devices together."""
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 1
-    """Of the initial parameters, the order of the rows and random splits."""
+    """Seed of the initial parameters, the order of the rows and random splits."""
     precision: Precision = "auto"
     """Precision of the dense layers; that of rows is `precision` of their table. auto is bf16-mixed on a device that
     computes in it (CUDA since Ampere; CPUs with avx512_bf16 or AMX), else 32; a run keeps what it started with."""
     communication: Communication = "fp32"
-    """Of looked-up vectors on the way between devices; their gradients are bf16 unless it is fp32."""
+    """Precision of looked-up vectors on the way between devices; their gradients are bf16 unless it is fp32."""
     loss: AnyLoss = LogLossSection()
-    """What is minimized: a name, or a mapping with the keys of a loss."""
+    """The loss that is minimized: a name, or a mapping with the keys of a loss."""
     sparse_optimizer: SparseOptimizer = SparseOptimizer()
     dense_optimizer: DenseOptimizer = DenseOptimizer()
     regularization: Regularization = Regularization()
@@ -187,7 +187,7 @@ class Config(Section):
     label: Labels
     """Column with 0 and 1, or several tasks as {task: column}."""
     features: Annotated[dict[Name, Feature], Field(min_length=1)]
-    """What the columns mean, by name. A name with * or ? stands for all columns of the data that match it."""
+    """The meaning of the columns, by name. A name with * or ? stands for all columns of the data that match it."""
     group: Name | None = None
     """GAUC is computed within each value of this column."""
     weight: Name | None = None

@@ -50,7 +50,7 @@ class Batch(Pipelineable):  # type: ignore[misc]
     total_weight: float
     """Sum of the weights of the whole batch; its number of rows if they have no weights."""
     signals: StepSignals = field(default_factory=StepSignals)
-    """What all ranks do after this batch."""
+    """Actions of all ranks after this batch."""
 
     def to(self, device: torch.device, non_blocking: bool = False) -> "Batch":
         """Return the batch on `device`."""

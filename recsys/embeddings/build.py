@@ -1,4 +1,4 @@
-"""From a table of the plan to its schemes, a budget solved on the way. Needs torch, but not torchrec."""
+"""Builds the schemes of a table of the configuration, computing sizes from budgets. Needs torch, but not torchrec."""
 
 from collections.abc import Sequence
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""Where ids become rows: from the fields of the data to row indices of physical tables, and to a batch of lookups.
+"""The place where ids become rows: fields of the data, row indices of physical tables, and a batch of lookups.
 
     ids of a field --Scheme.remap--> rows of physical tables --+-- `pooled`:   one key per (field, lookup), B bags each
                                                                +-- `unpooled`: one key per table, all bags end to end
@@ -37,7 +37,7 @@ Form = Literal["single", "bag", "jagged"]
 
 @dataclass(frozen=True, slots=True)
 class FieldLookup:
-    """How the ids of one field are looked up."""
+    """The lookup of the ids of one field."""
 
     field: Field
     scheme: str

@@ -1,4 +1,4 @@
-"""From the fitted transform to what tables hold. Needs torch, but not torchrec."""
+"""The vocabularies that tables hold, read from the fitted transform. Needs torch, but not torchrec."""
 
 import numpy as np
 import torch

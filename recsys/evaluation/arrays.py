@@ -1,4 +1,4 @@
-"""What the metrics take: one-dimensional arrays of equal length, checked once."""
+"""The arguments of the metrics: one-dimensional arrays of equal length, checked once."""
 
 from dataclasses import dataclass
 from typing import Any

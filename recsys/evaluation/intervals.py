@@ -1,4 +1,4 @@
-"""How sure an AUC is, and whether two runs really differ.
+"""Confidence intervals of an AUC, and of the difference between two runs.
 
 Paper: DeLong et al., "Comparing the Areas under Two or More Correlated ROC Curves", 1988; computed from tied ranks in
 O(B log B) as in Sun and Xu, "Fast Implementation of DeLong's Algorithm", 2014, section III.

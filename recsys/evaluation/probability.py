@@ -1,4 +1,4 @@
-"""How good the probabilities themselves are: log loss, normalised entropy, calibration."""
+"""Metrics of the probabilities themselves: log loss, normalised entropy, calibration."""
 
 from typing import Any, NamedTuple
 

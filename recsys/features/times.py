@@ -79,7 +79,7 @@ def _strptime(texts: pl.Series, pattern: str) -> pl.Series:
 
 
 def part_ids(seconds: Keys, part: DatetimePart) -> NDArray[np.int32]:
-    """Number a part of each time.
+    """Return the id of a part of each time.
 
     >>> part_ids(np.array([1413867600, NULL_KEY]), "hour").tolist()  # 2014-10-21 05:00
     [6, 0]

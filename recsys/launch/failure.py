@@ -1,4 +1,4 @@
-"""Why a training of several processes ended, reported once however many of them fail.
+"""The reason why a training of several processes ended, reported once however many of them fail.
 
 The process that starts the others (launcher.py) gives them the name of a file. The first one that fails writes its
 reason there, and the launcher prints it on the last lines.
@@ -18,7 +18,7 @@ FAILURE_FILE = "RECSYS_FAILURE_FILE"
 
 
 class Failure(NamedTuple):
-    """Why a training ends."""
+    """The reason why a training ends."""
 
     rank: int
     """The rank that failed."""

@@ -33,22 +33,22 @@ _EXPECTED_CODES = (0, Preempted.EXIT_CODE)
 
 
 class WorkerExit(NamedTuple):
-    """How one worker process ended."""
+    """The end of one worker process."""
 
     rank: int
     code: int
-    """As `subprocess` has it: -9 after SIGKILL."""
+    """Return code as in `subprocess`: -9 after SIGKILL."""
     killed_by_launcher: bool = False
     """Whether it was killed here, because another one had failed."""
 
 
 class Outcome(NamedTuple):
-    """How the whole training ended."""
+    """The end of the whole training."""
 
     code: int
     """Exit code of the launcher."""
     message: str | None = None
-    """What is printed; None: nothing."""
+    """Message that is printed; None: nothing."""
     show_log_of: int | None = None
     """The rank whose last log lines explain it."""
 

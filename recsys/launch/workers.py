@@ -15,7 +15,7 @@ from recsys.launch.torchrun import LISTENER
 __all__ = ["failure_path", "log_path", "start_workers"]
 
 PROGRAM = (sys.executable, "-m", "recsys")
-"""What each process runs."""
+"""Program that each process runs."""
 
 _PR_SET_PDEATHSIG = 1
 

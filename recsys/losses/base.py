@@ -31,7 +31,7 @@ class Sigmoid(nn.Module):
 
 
 class Loss(nn.Module, ABC):
-    """What is minimized, and the link from logits to probabilities that belongs to it.
+    """A function that is minimized, and the link from logits to probabilities that belongs to it.
 
     A subclass is built as `Loss(config)`, where `config` is the section `train.loss`.
 

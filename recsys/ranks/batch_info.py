@@ -1,4 +1,4 @@
-"""What the ranks tell each other about every batch while they make it, in the readers' threads.
+"""The facts that ranks exchange about every batch while they make it, in the readers' threads.
 
 A training step cannot wait for a vote: on CUDA that would stall the device. Batches are made some steps ahead, so what
 all ranks must know of one (its weight on all ranks, how many unpooled lookups the largest part has, whether a rank
@@ -20,7 +20,7 @@ __all__ = ["BatchInfo", "Exchange", "StepSignals"]
 
 
 class StepSignals(NamedTuple):
-    """What all ranks do after a batch."""
+    """Actions of all ranks after a batch."""
 
     save: bool = False
     """Write a checkpoint."""
@@ -29,14 +29,14 @@ class StepSignals(NamedTuple):
 
 
 class BatchInfo(NamedTuple):
-    """What is known of a batch on all ranks together."""
+    """Facts of a batch on all ranks together."""
 
     total_weight: float
     """Sum of the weights of its rows."""
     max_unpooled: int
     """Unpooled lookups (bags of one id) in the part that has most of them."""
     signals: StepSignals
-    """What at least one rank asks for."""
+    """Actions that at least one rank asks for."""
 
 
 class Exchange:

@@ -43,7 +43,7 @@ def stop_requested() -> bool:
 
 @contextmanager
 def stopping_on_sigterm(before_exit: Callable[[], None] | None = None) -> Iterator[None]:
-    """On SIGTERM, end the process at once with code 75; inside a `saving_on_sigterm` block, let it save first.
+    """End the process at once with code 75 on SIGTERM; inside a `saving_on_sigterm` block, let it save first.
 
     Does nothing outside the main thread, where Python sets no handlers.
 

@@ -12,7 +12,7 @@ class World:
     """The position of a process among those that train together; ranks are numbered from 0."""
 
     rank: int = 0
-    """Over all hosts."""
+    """Number of this process over all hosts."""
     size: int = 1
     """Number of ranks on all hosts (torchrun's WORLD_SIZE)."""
     local_rank: int = 0

@@ -1,4 +1,4 @@
-"""From results of cells to figures of schemes: means over seeds, and differences between schemes.
+"""Figures of schemes, computed from the results of cells: means over seeds, and differences between schemes.
 
 Dimension key: B rows of the split that is reported.
 """

@@ -1,4 +1,4 @@
-"""What is trained: which scheme reaches which budget, at which size, and the cells that follow from it."""
+"""The grid of trainings: which scheme reaches which budget, at which size, and the cells that follow from it."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -59,13 +59,13 @@ class GridEntry:
     variant: str
     """Name of the `Variant`."""
     budget: str | None
-    """As the report shows it; None for the full table, which all others are compared with."""
+    """Budget as the report shows it; None for the full table, which all others are compared with."""
     allowed: int | None
     """The budget in bytes."""
     spec: TableSection | None = None
     """The section of the table; None if the scheme cannot be made as small as the budget."""
     reason: str = ""
-    """Why it cannot."""
+    """Reason why it cannot."""
 
     def cells(self, seeds: Iterable[int]) -> list[Cell]:
         """Return one training for each seed; none if the budget cannot be reached."""

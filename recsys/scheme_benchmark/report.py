@@ -33,7 +33,7 @@ HEADER = (
 
 
 class ReportHeader(NamedTuple):
-    """What the report says about the comparison as a whole, in words."""
+    """Facts about the comparison as a whole, in words."""
 
     title: str
     data: str

@@ -11,7 +11,7 @@ from recsys.files import write_json
 __all__ = ["Result", "cell_log", "read_result", "result_path", "run_folder", "delete_large_files", "write_result"]
 
 KEPT = ("config.yaml", "data.json", "environment.json", "metrics.json", "metrics.jsonl", "predictions")
-"""What is kept of a run folder; the rest is large, and training makes it again."""
+"""Files of a run folder that are kept; the rest is large, and training makes it again."""
 
 FORMER_KEYS = {"knob": "size_param", "value": "size_value"}
 """Keys of result files of former versions."""
@@ -31,7 +31,7 @@ class Result:
     seed: int
     status: Literal["done", "failed"] = "done"
     reason: str | None = None
-    """Why it failed."""
+    """Reason why it failed."""
     auc: float | None = None
     """AUC on the reported split, of the epoch that was best on the validation split."""
     auc_low: float | None = None

@@ -32,7 +32,7 @@ __all__ = ["Outcome", "compare"]
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a call of `compare` did."""
+    """The result of a call of `compare`."""
 
     folder: Path
     trained: int

@@ -13,14 +13,14 @@ __all__ = ["Candidates", "candidates"]
 
 @dataclass(frozen=True, slots=True)
 class Candidates:
-    """What the planner may choose from for one table."""
+    """The options of the planner for one table."""
 
     sharding_types: tuple[Sharding, ...]
     kernel: Kernel
     width: int | None
     """Columns of a shard, where a table is sharded by columns."""
     reason: str
-    """Why there is no choice; "" if there is one."""
+    """Reason why there is no choice; "" if there is one."""
 
 
 def candidates(load: TableLoad, machine: Machine) -> Candidates:

@@ -1,4 +1,4 @@
-"""What the configuration asks of each physical table: its sharding, the memory it is read from, its precision."""
+"""Requirements of the configuration on each physical table: its sharding, the memory it is read from, its precision."""
 
 from typing import NamedTuple
 
@@ -9,7 +9,7 @@ __all__ = ["TableConstraints", "table_constraints"]
 
 
 class TableConstraints(NamedTuple):
-    """What the configuration asks of one physical table."""
+    """Requirements of the configuration on one physical table."""
 
     sharding: Sharding | None = None
     """Sharding type that is asked for; None lets the planner choose."""

@@ -58,7 +58,7 @@ class RankCost:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShardingPlan:
-    """How all tables are sharded, and what each rank holds and does."""
+    """The sharding of all tables, and what each rank holds and does."""
 
     machine: Machine
     batch_size: int

@@ -1,4 +1,4 @@
-"""What each physical table costs the devices that hold it: bytes, ids that are read, vectors that are returned.
+"""The cost of each physical table for the devices that hold it: bytes, ids that are read, vectors that are returned.
 
 All counts are means over rows of the data. A *bag* is one vector that the lookup returns: that of a field, or that of
 an id where ids are not pooled by the kernel.

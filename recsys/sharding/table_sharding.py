@@ -1,4 +1,4 @@
-"""How one physical table is sharded: its sharding type, its compute kernel, and which rank holds which shard."""
+"""The sharding of one physical table: its sharding type, its compute kernel, and which rank holds which shard."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -27,7 +27,7 @@ class TableShard:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TableSharding:
-    """How a physical table is sharded over the ranks."""
+    """The sharding of a physical table over the ranks."""
 
     name: str
     table: str
@@ -45,7 +45,7 @@ class TableSharding:
     state_bytes: int
     """Bytes of the sparse optimizer's state, over all ranks."""
     reason: str
-    """Why this sharding type was chosen, for people."""
+    """Reason why this sharding type was chosen, for people."""
 
     @property
     def ranks(self) -> list[int]:

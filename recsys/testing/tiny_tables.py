@@ -27,7 +27,7 @@ MANY = 10**11
 
 
 def rows(user: list[int], item: list[int], tags: list[list[int]], clicks: list[list[int]]) -> Rows:
-    """Rows of the four fields above, labels all 0."""
+    """Return rows of the four fields above, labels all 0."""
     return Rows(
         single={"user": torch.tensor(user), "item": torch.tensor(item)},
         lists={"tags": jagged(tags), "clicks": jagged(clicks)},

@@ -1,4 +1,4 @@
-"""What every tower promises: a suite that runs on any tower, of this package or of your own.
+"""The contract of every tower: a suite that runs on any tower, of this package or of your own.
 
     class TestMyTower(TowerContract):
         cases = cases_of(MyTower.section)
@@ -26,7 +26,7 @@ INPUTS = TowerInputs(
     num_tasks=1,
 )
 
-"""What the towers under test are built for: three fields, two numbers, two histories."""
+"""Inputs for which the towers under test are built: three fields, two numbers, two histories."""
 Batch = tuple[Tensor, Tensor, list[Behaviour]]
 
 

@@ -1,4 +1,4 @@
-"""What goes into a tower and what comes out: the one contract all towers keep.
+"""The inputs and outputs of a tower: the one contract all towers keep.
 
 Dimension key: B rows of a batch, C floats of all fields of a row, N numbers, T tasks, E width of a history's entries,
 V entries of all histories of a batch, laid end to end.
@@ -15,7 +15,7 @@ __all__ = ["Behaviour", "BehaviourInputs", "Tower", "TowerInputs"]
 
 
 class BehaviourInputs(NamedTuple):
-    """What a tower must know of one behaviour when it is built."""
+    """The facts about one behaviour that a tower needs when it is built."""
 
     target_fields: list[int]
     """Fields that describe the candidate, as indices into `TowerInputs.dims`."""
@@ -40,9 +40,9 @@ class Behaviour(NamedTuple):
     target: Tensor
     """The candidate, (B, E)."""
     history: Tensor
-    """What was done before, (V, E); the entries of a row follow each other."""
+    """Embeddings of the history, (V, E); the entries of a row follow each other."""
     lengths: Tensor
-    """How many entries belong to each row, (B,); 0 is allowed."""
+    """Number of entries of each row, (B,); 0 is allowed."""
 
 
 class Tower(nn.Module, ABC):

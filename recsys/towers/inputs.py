@@ -1,4 +1,4 @@
-"""From vectors of ids to what a tower is fed, in training and in the exported graph alike (all of it scripts).
+"""The inputs of a tower, made from vectors of ids, in training and in the exported graph alike (all of it scripts).
 
 Dimension key: B rows, V ids of one field in the batch, D width of its vectors.
 """

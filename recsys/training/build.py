@@ -1,4 +1,4 @@
-"""From a plan to a model that can be trained or asked for scores, and from a run folder back to its model."""
+"""Builds a model that can be trained or asked for scores, from a configuration or from a run folder."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What a run tells of each epoch: one line of metrics.jsonl, and one line for the console."""
+"""The log of each epoch: one line of metrics.jsonl, and one line for the console."""
 
 import json
 from collections.abc import Mapping

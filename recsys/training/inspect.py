@@ -1,4 +1,4 @@
-"""What the attention of a trained model looks at, over the rows of a split.
+"""The attention weights of a trained model over the rows of a split.
 
 Dimension key: R rows of the split, V entries of all its histories laid end to end, L layers, H heads, M fields and
 numbers of a row.

@@ -1,4 +1,4 @@
-"""Out of memory: which tables hold most of it, and what in the configuration makes them smaller."""
+"""Errors for memory that ran out: which tables hold most of it, and what in the configuration makes them smaller."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager

@@ -1,4 +1,4 @@
-"""How far a run is: counters that all ranks hold alike, and that every checkpoint saves."""
+"""The progress of a run: counters that all ranks hold alike, and that every checkpoint saves."""
 
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -8,7 +8,7 @@ __all__ = ["TrainProgress"]
 
 @dataclass
 class TrainProgress:
-    """How far a run is; every rank holds the same."""
+    """The progress of a run; every rank holds the same."""
 
     epoch: int = 0
     """Number of finished epochs."""

@@ -40,7 +40,7 @@ __all__ = ["TrainResult", "train"]
 
 @dataclass(frozen=True, slots=True)
 class TrainResult:
-    """What a run ended with."""
+    """The result of a run."""
 
     folder: Path
     """The folder of the run."""

@@ -15,14 +15,14 @@ __all__ = ["Schedule", "ScheduleContext", "ScheduleFactory"]
 
 
 class ScheduleContext(NamedTuple):
-    """What a schedule works with; made once in a session, after a checkpoint was restored."""
+    """The objects that a schedule works with; made once in a session, after a checkpoint was restored."""
 
     loaded: LoadedModel
     """The sharded model, its configuration and its vocabularies."""
     task: CtrTask
     """Training steps, gradients and learning rates."""
     progress: TrainProgress
-    """How far the run is; a schedule sets `num_stages` and may start stages, and else only reads it."""
+    """Progress of the run; a schedule sets `num_stages` and may start stages, and else only reads it."""
     checkpoints: RunCheckpoints
     """Checkpoints of the run, for a stage that starts from the best epoch of the one before."""
     steps_per_epoch: int

@@ -1,4 +1,4 @@
-"""What the sections of all losses share."""
+"""The base of the sections of all losses."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar

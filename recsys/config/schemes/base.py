@@ -1,4 +1,4 @@
-"""What the sections of all schemes share: the keys of a table, and the facts that others ask about a scheme."""
+"""The base of the sections of all schemes: the keys of a table, and the facts that others ask about a scheme."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
@@ -14,8 +14,9 @@ __all__ = ["Count", "CustomTable", "RowPlace", "RowPrecision", "Share", "Shardin
 Count = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(gt=0, lt=1)]
 Sharding = Literal["table_wise", "row_wise", "column_wise", "table_row_wise", "grid"]
-"""How devices share a table. table_wise: one device holds it; row_wise: all devices, by rows; column_wise: several
-devices, by columns; table_row_wise: the devices of one host, by rows; grid: hosts by columns, their devices by rows."""
+"""The way in which devices share a table. table_wise: one device holds it; row_wise: all devices, by rows; column_wise:
+several devices, by columns; table_row_wise: the devices of one host, by rows; grid: hosts by columns, their devices by
+rows."""
 RowPlace = Literal["hbm", "uvm", "uvm_caching"]
 RowPrecision = Literal["fp32", "fp16"]
 
@@ -55,9 +56,9 @@ class TableSection(Section):
     dim: Dim | None = None
     """Width of one embedding, in floats; `model.dim` when not given. FBGEMM reads multiples of 4."""
     sharding: Sharding | None = None
-    """How devices share the rows; what is estimated to be fastest when not given. One device has all of them."""
+    """Division of the rows among devices; the one estimated to be fastest when not given. One device has all."""
     placement: RowPlace | None = None
-    """Where a CUDA device keeps its rows: in its memory, the host's, or the host's with a cache; hbm when not given."""
+    """Memory in which a CUDA device keeps rows: its own, the host's, or the host's with a cache; hbm when not given."""
     precision: RowPrecision = "fp32"
     """Precision of the rows; fp16 halves them, while all computation and the optimizer's state stay fp32."""
 

@@ -25,7 +25,7 @@ class HashTable(SizedTable):
     rows: Count | None = None
     """Rows of the table, whatever the size of the vocabulary."""
     hashing: Literal["modulo", "random"] = "modulo"
-    """How ids of a vocabulary are hashed: modulo spreads them evenly, random scrambles them. Keys of an open vocabulary
+    """Hash of the ids of a vocabulary: modulo spreads them evenly, random scrambles them. Keys of an open vocabulary
     are always scrambled."""
     per_feature: bool = False
     """Give each feature rows of its own, in proportion to its vocabulary, instead of sharing all rows."""

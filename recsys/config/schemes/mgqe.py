@@ -25,7 +25,7 @@ class MgqeTable(SizedTable):
     choices: Annotated[int, Field(ge=2, le=256)] = 256
     """Centroids of a part."""
     cold_choices: Annotated[int, Field(ge=2, le=256)] = 64
-    """How many of the centroids ids may choose from that are not hot: the first ones."""
+    """Number of centroids, the first ones, from which ids that are not hot may choose."""
     hot: Share = 0.1
     """Share of the ids, by falling training frequency, that may choose all."""
 

@@ -25,6 +25,6 @@ class QrTable(SizedTable):
     divisor: Count | None = None
     """Rows of the remainder table; the quotient table has ceil(ids / divisor)."""
     operation: Literal["mul", "add"] = "mul"
-    """How the two rows become one vector."""
+    """Operation that makes one vector of the two rows."""
     per_feature: bool = False
     """Two tables for each feature with one divisor, instead of two for all their ids laid end to end."""

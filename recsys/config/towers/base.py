@@ -1,4 +1,4 @@
-"""What the sections of all towers share: the width of embeddings, and the facts that others ask about a tower."""
+"""The base of the sections of all towers: the width of embeddings, and the facts that others ask about a tower."""
 
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
@@ -46,7 +46,7 @@ class MlpSection(TowerSection):
     mlp: tuple[Width, ...] = (400, 400, 400)
     """Hidden layers, input first; the output layer is added."""
     activation: Activation = "relu"
-    """After each hidden layer."""
+    """Activation after each hidden layer."""
     dropout: Rate = 0.0
     """Share of the hidden units that a training step leaves out."""
     batch_norm: bool = False

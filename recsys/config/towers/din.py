@@ -25,7 +25,7 @@ class DinModel(MlpSection):
     mlp: tuple[Width, ...] = (200, 80)
     """Hidden layers, input first; the output layer is added."""
     activation: Activation = "dice"
-    """After each hidden layer."""
+    """Activation after each hidden layer."""
     attention: tuple[Width, ...] = (80, 40)
     """Hidden layers of the activation unit."""
     attention_activation: Activation = "sigmoid"

@@ -109,7 +109,7 @@ class DeepLight(Full):
         return kind(self.first_rows, weights[self.physical_tables()[0].name], self.num_entries)
 
     def has_pointers(self) -> bool:
-        """Whether pointers to the rows (CSR) are smaller than the rows of all entries (COO).
+        """Say whether pointers to the rows (CSR) are smaller than the rows of all entries (COO).
 
         The benchmark chooses by the budget, cr * d >= 3, which is the same: both then hold one entry a row.
         """
@@ -134,7 +134,7 @@ class Densities(Sequence[float]):
 
 
 class SparseRows(nn.Module):
-    """What both formats share: entries by row, the value and the column of each."""
+    """The base of both formats: entries by row, the value and the column of each."""
 
     first_rows: list[int]
     value: Tensor

@@ -12,7 +12,7 @@ from recsys.config import SparseOptimizer
 __all__ = ["RowOptimizer"]
 
 MEAN_DECAY, SQUARE_DECAY = 0.9, 0.999
-"""Of Adam, as TorchRec has them."""
+"""Decay rates of Adam, as in TorchRec."""
 
 
 class RowOptimizer(nn.Module):

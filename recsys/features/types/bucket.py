@@ -63,6 +63,6 @@ class Bucket(FeatureHandler[BucketFeature]):
 
 
 def bucket_ids(numbers: Numbers, boundaries: Numbers) -> NDArray[np.int32]:
-    """Number the buckets of numbers, (rows,): 0 is missing, else 1 + the number of boundaries at or below x."""
+    """Return the bucket of each number, (rows,): 0 if missing, else 1 + the number of boundaries at or below it."""
     ids = np.searchsorted(boundaries, numbers, side="right") + 1
     return np.where(np.isnan(numbers), 0, ids).astype(np.int32)
