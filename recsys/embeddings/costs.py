@@ -1,4 +1,4 @@
-"""What the tables of a configuration cost before anything is trained: bytes in each phase, and ids that collide."""
+"""The cost of the tables of a configuration before training: bytes in each phase, and ids that collide."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -44,7 +44,7 @@ class SchemeCost:
 
 @dataclass(frozen=True, slots=True)
 class VocabularyCost:
-    """Where the embeddings of one vocabulary are stored, and how many of its ids collide."""
+    """The place of the embeddings of one vocabulary, and how many of its ids collide."""
 
     name: str
     """Field that owns the vocabulary."""
@@ -71,7 +71,7 @@ class SchemeAtBudget:
     expected_collisions: float | None
     """Expected number of colliding ids in all closed vocabularies; None if training decides."""
     note: str
-    """Why it cannot be built, or in how many stages it trains."""
+    """Reason why it cannot be built, or in how many stages it trains."""
     floor: int | None = None
     """Least bytes that the scheme can have, if the budget is out of reach."""
 

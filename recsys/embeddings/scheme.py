@@ -123,7 +123,7 @@ class Scheme(nn.Module, ABC):
     section: ClassVar[type[TableSection]] = CustomTable
     """The section of its tables, which states what others must know of the scheme: stages, open vocabularies, ..."""
     id_collisions: ClassVar[CollisionCause] = "by_hashing"
-    """How two ids of a vocabulary may come to have one embedding: never, by chance of a hash, or through training."""
+    """The cause by which two ids of a vocabulary may have one embedding: none, the chance of a hash, or training."""
     ends_stage_early: ClassVar[bool] = False
     """Whether a stage before the last also ends when early stopping would end it; the next starts at its best epoch."""
 
