@@ -3,9 +3,11 @@
 The names below are all that notebooks and scripts need. Each is imported when it is first used, so that `import recsys`
 loads neither torch nor polars.
 
-    run = recsys.train("run.yaml", data_dir="data")      # or a dict, with data frames as train=, valid=, test=
-    run.metrics["test.auc"], run.predictions("test")
-    run.export("bundle/").predict(frame)["score"]
+```python
+run = recsys.train("run.yaml", data_dir="data")  # or a dict, with data frames as train=, valid=, test=
+run.metrics["test.auc"], run.predictions("test")
+run.export("bundle").predict(frame)["score"]
+```
 """
 
 from importlib import import_module
@@ -18,7 +20,10 @@ if TYPE_CHECKING:
     from recsys.api.run import Run
     from recsys.api.train import train
     from recsys.config import Config, register_feature_type
+    from recsys.embeddings.build import register_scheme
     from recsys.errors import ConfigError, DataError, ExportError, Preempted, RecsysError
+    from recsys.losses import register_loss
+    from recsys.towers import register_tower
 
 __all__ = [
     "Bundle",
@@ -34,6 +39,9 @@ __all__ = [
     "init",
     "load_config",
     "register_feature_type",
+    "register_loss",
+    "register_scheme",
+    "register_tower",
     "train",
 ]
 
@@ -52,6 +60,9 @@ _ORIGINS = {
     "init": "recsys.api.init",
     "load_config": "recsys.api.config",
     "register_feature_type": "recsys.config",
+    "register_loss": "recsys.losses",
+    "register_scheme": "recsys.embeddings.build",
+    "register_tower": "recsys.towers",
     "train": "recsys.api.train",
 }
 """The module of each name that is imported when it is first used."""

@@ -30,7 +30,8 @@ class Bundle:
     Example:
         ```python
         bundle = recsys.Bundle("bundle/")
-        bundle.predict({"user": ["u1", "u2"], "item": ["i7", "i8"]})["score"]
+        bundle.predict(frame)["score"]
+        bundle.predict({"user": [1, 2], "item": ["i7", "i8"], "price": [9.5, 8.0], "seen": [[], ["i7"]]})
         bundle.predict(frame, keep=["user"])
         ```
     """

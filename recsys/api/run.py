@@ -44,7 +44,7 @@ class Run:
         run.metrics["test.auc"]
         run.predictions("test")  # a Polars frame: label, score, ...
         run.evaluate("data/other.parquet")["auc"]
-        bundle = run.export("bundle/")
+        bundle = run.export("bundles/shop")
         ```
     """
 

@@ -132,11 +132,13 @@ def notebook(folder: Path, devices: int) -> str:
     return subprocess.run(script, capture_output=True, text=True, check=True).stdout.strip().splitlines()[-1]
 
 
+@pytest.mark.slow
 def test_a_class_of_a_notebook_trains_in_its_process_and_is_missed_in_others(tmp_path: Path) -> None:
     assert notebook(tmp_path, 1) == "True"
     with pytest.raises(ConfigError, match=r"model.tower: .*'Mine'.*notebook or script"):
         Run(tmp_path / "mine").export(tmp_path / "bundle")
 
 
+@pytest.mark.slow
 def test_a_class_of_a_notebook_is_refused_by_several_processes(tmp_path: Path) -> None:
     assert notebook(tmp_path, 2).startswith("__main__:Mine is defined in a notebook or script, from which 2 new proc")

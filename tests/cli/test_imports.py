@@ -44,6 +44,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return log
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("argv", "allowed"),
     [
@@ -65,6 +66,7 @@ def test_a_command_imports_what_it_uses(argv: str, allowed: set[str], folder: Pa
     assert started.packages - allowed == set()
 
 
+@pytest.mark.slow
 def test_training_imports_no_more_than_its_frameworks_do(folder: Path) -> None:
     started = start(["train", "run.yaml", "--device", "cpu"], folder)
     assert started.code == 0
