@@ -98,7 +98,7 @@ class Page:
         for line in lines[start + 2 :]:
             if not line.startswith("|"):
                 break
-            rows.append([cell.strip() for cell in line.strip("|").split(" | ")])
+            rows.append([cell.strip() for cell in line.strip("|").split("|")])
         return rows
 
 

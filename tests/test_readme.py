@@ -265,6 +265,15 @@ def test_every_scheme_and_tower_is_named(shown: Page) -> None:
     assert {*SCHEMES, *TOWERS} <= set(shown.code)
 
 
+def test_the_manual_states_the_facts_of_every_scheme() -> None:
+    shown = [(cells[0], cells[2], cells[3]) for cells in MANUAL.table("scheme")]
+    facts = [
+        (f"`{name}`", f"`{section.size_param}`" if section.size_param else "", "yes" if section.takes_open else "no")
+        for name, section in SCHEMES.items()
+    ]
+    assert shown == facts
+
+
 def test_the_manual_lists_every_feature_type() -> None:
     assert [cells[0].strip("`") for cells in MANUAL.table("type")] == list(FEATURE_TYPES)
 
