@@ -196,7 +196,8 @@ def _built_bytes(
     """Return the bytes of a table whose scheme must be built to know them, which takes torch."""
     import torch
 
-    from recsys.embeddings.build import UnreachableError, build_schemes
+    from recsys.embeddings.budget import UnreachableError
+    from recsys.embeddings.build import build_schemes
     from recsys.embeddings.vocabularies import vocabularies_by_table
 
     try:

@@ -9,7 +9,8 @@ import torch
 from recsys.config import FullTable, ResolvedConfig, ResolvedTable
 from recsys.config.budget import budget_bytes
 from recsys.config.schemes import SCHEMES, TableSection
-from recsys.embeddings.build import UnreachableError, build_schemes, full_bytes, scheme_class, solve
+from recsys.embeddings.budget import UnreachableError, full_bytes, scheme_class, solve_budget
+from recsys.embeddings.build import build_schemes
 from recsys.embeddings.collisions import Collisions, collisions_of, expected_colliding_ids, is_countable
 from recsys.embeddings.scheme import FeatureVocabulary, Phase, Scheme, bytes_by_phase
 from recsys.embeddings.vocabularies import feature_vocabularies, vocabularies_by_table
@@ -138,7 +139,7 @@ def _at_budget(
     if not table.spec.takes_open and any(vocabulary.num_ids is None for vocabulary in vocabularies):
         return SchemeAtBudget(name, "", {}, None, "takes no open vocabulary")
     try:
-        spec = solve(table, vocabularies)
+        spec = solve_budget(table, vocabularies)
     except UnreachableError as error:
         return SchemeAtBudget(name, "", {}, None, "cannot be made smaller", error.floor)
     with torch.device("meta"):

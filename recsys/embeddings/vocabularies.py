@@ -1,4 +1,4 @@
-"""The vocabularies that tables hold, read from the fitted transform. Needs torch, but not torchrec."""
+"""The vocabularies whose ids the tables hold, as fitted to data or as configured. Needs torch, but not torchrec."""
 
 import numpy as np
 import torch
@@ -11,13 +11,16 @@ __all__ = ["feature_vocabularies", "vocabularies_by_table", "vocabularies_withou
 
 
 def feature_vocabularies(resolved: ResolvedConfig, state: TransformState) -> dict[str, FeatureVocabulary]:
-    """Return each vocabulary of a plan, by the field that owns it."""
+    """Return each vocabulary of a configuration, as fitted to the training data, by the field that owns it."""
     owners = {resolved.vocabulary_of(field): field for field in resolved.fields if field.has_ids}
     return {owner: _vocabulary(owner, field, state) for owner, field in owners.items()}
 
 
 def vocabularies_without_data(resolved: ResolvedConfig) -> dict[str, FeatureVocabulary] | None:
-    """Return each vocabulary of a plan if none is learnt from data: open or listed ones, buckets, parts of times."""
+    """Return each vocabulary of a configuration, by the field that owns it; None if any is learnt from data.
+
+    Known without data are open and listed vocabularies, buckets with given boundaries and parts of times.
+    """
     found: dict[str, FeatureVocabulary] = {}
     for owner in {resolved.vocabulary_of(field): None for field in resolved.fields if field.has_ids}:
         field = resolved.field(owner)
@@ -29,13 +32,13 @@ def vocabularies_without_data(resolved: ResolvedConfig) -> dict[str, FeatureVoca
 
 
 def vocabularies_by_table(resolved: ResolvedConfig, state: TransformState) -> dict[str, list[FeatureVocabulary]]:
-    """Return the vocabularies that each table of a plan holds, in order, by the table's name."""
+    """Return the vocabularies whose ids each table of a configuration holds, by the table's name."""
     known = feature_vocabularies(resolved, state)
     return {table.name: [known[owner] for owner in resolved.vocabularies_in(table)] for table in resolved.tables}
 
 
 def _vocabulary(owner: str, field: Field, state: TransformState) -> FeatureVocabulary:
-    """Return one vocabulary, with the ranks of its ids where they are not in the order of frequency."""
+    """Return one vocabulary, with the ranks of its ids if they are not in order of frequency."""
     ranks = None
     if owner in state.vocabularies:
         counts = state.vocabularies[owner].counts[1:]  # id 0 is unknown, and is ranked first

@@ -8,7 +8,7 @@ from recsys.config.budget import budget_bytes
 from recsys.config.schemes import TableSection
 from recsys.data.prepared import Prepared
 from recsys.embeddings import FeatureVocabulary
-from recsys.embeddings.build import UnreachableError, full_bytes, solve
+from recsys.embeddings.budget import UnreachableError, full_bytes, solve_budget
 from recsys.embeddings.vocabularies import feature_vocabularies
 from recsys.errors import ConfigError
 from recsys.scheme_benchmark.variants import Variant
@@ -161,5 +161,5 @@ def _solve_budget(base: Config, vocabularies: Sequence[FeatureVocabulary], spec:
     if is_open is not None and not spec.takes_open:
         raise ConfigError(f"it takes no open vocabulary, which {is_open!r} has")
     table = resolve(base.from_source(base.source, tables={TABLE: spec}), []).tables[0]  # its globs are expanded
-    solved = solve(table, vocabularies)
+    solved = solve_budget(table, vocabularies)
     return solved.model_copy(update={"budget": None}) if hasattr(solved, "budget") else solved

@@ -11,7 +11,8 @@ import torch
 from recsys.config import ResolvedTable
 from recsys.config.schemes import SCHEMES
 from recsys.embeddings import FeatureVocabulary, Full
-from recsys.embeddings.build import build_schemes, scheme_class, solve
+from recsys.embeddings.budget import scheme_class, solve_budget
+from recsys.embeddings.build import build_schemes
 from recsys.embeddings.scheme import Scheme, tensor_bytes
 from recsys.embeddings.schemes.adaptemb import AdaptEmb
 from recsys.embeddings.schemes.md import row_widths
@@ -95,7 +96,7 @@ def test_check_01_the_solved_size_keeps_to_the_budget_and_the_next_larger_one_do
     sizes = FIELDS[data]
     table = planned(case, sizes, budget=budget, **REACHABLE[case][0])
     began = time.perf_counter()
-    spec: Any = solve(table, vocabularies(sizes))
+    spec: Any = solve_budget(table, vocabularies(sizes))
     seconds = time.perf_counter() - began
     full = 4 * DIM * sum(sizes)
     found = cost(table, sizes, spec)
@@ -129,7 +130,7 @@ def test_check_01_the_solved_size_keeps_to_the_budget_and_the_next_larger_one_do
 def test_check_01_golden_divisors(data: str, budget: float, divisor: int, rows: int, num_compressed: int) -> None:
     sizes = FIELDS[data]
     table = planned("qr", sizes, budget=budget, per_feature=True)
-    spec: Any = solve(table, vocabularies(sizes))
+    spec: Any = solve_budget(table, vocabularies(sizes))
     assert spec.divisor == divisor
     assert cost(table, sizes, spec) == 4 * DIM * rows
     assert sum(isinstance(part, Qr) for part in Qr.build("t", vocabularies(sizes), DIM, spec)) == num_compressed
@@ -290,13 +291,13 @@ def test_check_05_training_takes_at_least_the_memory_of_serving(case: str) -> No
 
 def test_a_budget_in_bytes_is_solved() -> None:
     table = planned("hash", CRITEO, budget="10MB")
-    spec: Any = solve(table, vocabularies(CRITEO))
+    spec: Any = solve_budget(table, vocabularies(CRITEO))
     assert (spec.rows, spec.budget) == (10_000_000 // (4 * DIM), None)
 
 
 def test_a_knob_is_left_alone() -> None:
     table = planned("qr", CRITEO, divisor=7)
-    assert solve(table, vocabularies(CRITEO)) is table.spec
+    assert solve_budget(table, vocabularies(CRITEO)) is table.spec
 
 
 def test_bytes_are_a_budget_for_an_open_vocabulary_and_a_fraction_is_none() -> None:
@@ -329,7 +330,9 @@ def test_divisors_are_the_smallest_that_do() -> None:
     for budget in range(min(rows), sum(sizes), 10):
         smallest = 1 + next(i for i, needed in enumerate(rows) if needed <= budget)
         spec: Any = table.spec.model_copy(update={"budget": f"{4 * DIM * budget} B"})
-        solved: Any = solve(ResolvedTable(name="t", fields=table.fields, dim=DIM, spec=spec), vocabularies(sizes))
+        solved: Any = solve_budget(
+            ResolvedTable(name="t", fields=table.fields, dim=DIM, spec=spec), vocabularies(sizes)
+        )
         assert solved.divisor == smallest
 
 

@@ -14,7 +14,7 @@ from recsys.config import SparseOptimizer
 from recsys.embeddings import Lookup, fuse_optimizer
 from recsys.sharding import GPUS
 from recsys.testing.tiny_tables import rows
-from tests.ranks.together import together
+from tests.ranks.run_on_ranks import run_on_ranks
 from tests.sharding.plans import SMALL, cpus, make_layout, make_plan
 
 BATCH = rows(user=[0, 39, 7, 3], item=[1, 6, 0, 2], tags=[[], [4], [1, 1, 2], [0]], clicks=[[], [6, 1], [3], [2, 2]])
@@ -93,13 +93,13 @@ def train_all() -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def one() -> dict[str, Any]:
-    (found,) = together(train_all, size=1)
+    (found,) = run_on_ranks(train_all, size=1)
     return found
 
 
 @pytest.fixture(scope="module")
 def both() -> list[dict[str, Any]]:
-    return together(train_all)
+    return run_on_ranks(train_all)
 
 
 @pytest.mark.parametrize("sharding", SHARDINGS)

@@ -9,7 +9,8 @@ from recsys.config import ResolvedTable
 from recsys.config.schemes.dedup import DedupTable
 from recsys.config.schemes.full import FullTable
 from recsys.embeddings import FeatureVocabulary, Layout
-from recsys.embeddings.build import build_schemes, full_bytes, solve
+from recsys.embeddings.budget import full_bytes, solve_budget
+from recsys.embeddings.build import build_schemes
 from recsys.embeddings.scheme import tensor_bytes
 from recsys.embeddings.schemes.dedup import Dedup, merge
 from recsys.embeddings.schemes.full import Full
@@ -49,7 +50,7 @@ def blocks(count: int, *, copies: list[int], size: int = 40) -> Tensor:
 def test_check_01_the_largest_number_of_blocks_that_keeps_to_the_budget_is_taken(
     sizes: list[int], budget: float
 ) -> None:
-    spec = solve(planned(budget=budget), vocabularies(sizes))
+    spec = solve_budget(planned(budget=budget), vocabularies(sizes))
     assert isinstance(spec, DedupTable)
     assert spec.blocks is not None
     allowed = (full_bytes(vocabularies(sizes), 16) or 0) * budget

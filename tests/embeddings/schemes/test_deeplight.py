@@ -8,7 +8,8 @@ from torch import Tensor
 from recsys.config import ResolvedTable
 from recsys.config.schemes.deeplight import DeepLightTable
 from recsys.config.schemes.full import FullTable
-from recsys.embeddings.build import build_schemes, full_bytes, solve
+from recsys.embeddings.budget import full_bytes, solve_budget
+from recsys.embeddings.build import build_schemes
 from recsys.embeddings.scheme import StageStep, tensor_bytes
 from recsys.embeddings.schemes import deeplight
 from recsys.embeddings.schemes.deeplight import CompressedRows, Coordinates, DeepLight, largest, limit_of
@@ -43,7 +44,7 @@ def share_of_zeros(weights: dict[str, Tensor]) -> float:
 @pytest.mark.parametrize("sizes", [CRITEO, AVAZU], ids=["criteo", "avazu"])
 @pytest.mark.parametrize(("budget", "density"), [(0.5, 0.21875), (0.25, 0.09375), (0.1, 0.03333), (0.01, 0.00333)])
 def test_check_01_densities_are_those_of_the_benchmark(sizes: list[int], budget: float, density: float) -> None:
-    spec = solve(planned(budget=budget), vocabularies(sizes))
+    spec = solve_budget(planned(budget=budget), vocabularies(sizes))
     assert isinstance(spec, DeepLightTable)
     assert spec.density == pytest.approx(density, abs=1e-5)
     allowed = (full_bytes(vocabularies(sizes), DIM) or 0) * budget
@@ -63,7 +64,7 @@ def test_check_02_a_budget_below_one_weight_names_the_floor() -> None:
 def test_more_weights_than_pointers_can_count_are_refused() -> None:
     with pytest.raises(ConfigError, match=r"tables\.t: scheme deeplight keeps at most 2,147,483,647 weights"):
         build_schemes(planned(density=0.4), vocabularies([10**10]))
-    spec = solve(planned(budget=0.4), vocabularies([10**10]))
+    spec = solve_budget(planned(budget=0.4), vocabularies([10**10]))
     assert isinstance(spec, DeepLightTable)
     assert round((spec.density or 0) * 16 * 10**10) == 2**31 - 1
 
@@ -194,7 +195,7 @@ def test_before_the_last_stage_validation_changes_nothing() -> None:
 @pytest.mark.parametrize("sizes", [[NUM_IDS], CRITEO], ids=["500", "criteo"])
 @pytest.mark.parametrize(("times", "kind"), [(2.9, Coordinates), (3.1, CompressedRows)])
 def test_check_19_the_format_changes_at_three_words_a_row(sizes: list[int], times: float, kind: type) -> None:
-    spec = solve(planned(budget=times / DIM), vocabularies(sizes))
+    spec = solve_budget(planned(budget=times / DIM), vocabularies(sizes))
     (table,) = DeepLight.build("t", vocabularies(sizes), DIM, spec)
     assert isinstance(table, DeepLight)
     num_rows, num_entries = sum(sizes), table.num_entries

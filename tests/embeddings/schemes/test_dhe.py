@@ -6,7 +6,7 @@ from torch import Tensor
 
 from recsys.config.schemes.dhe import DheTable
 from recsys.embeddings import FeatureVocabulary, Full
-from recsys.embeddings.build import solve
+from recsys.embeddings.budget import solve_budget
 from recsys.embeddings.hashing import name_salt
 from recsys.embeddings.schemes.dhe import Dhe, counted_floats, encode
 from recsys.export import script
@@ -44,7 +44,7 @@ def trained(**keys: Any) -> Dhe:
     ],
 )
 def test_check_01_golden_widths(data: str, budget: float, width: int, num_compressed: int | None) -> None:
-    spec = solve(planned("dhe", FIELDS[data], budget=budget), vocabularies(FIELDS[data]))
+    spec = solve_budget(planned("dhe", FIELDS[data], budget=budget), vocabularies(FIELDS[data]))
     assert isinstance(spec, DheTable)
     assert spec.width == width
     assert counted_floats(DIM, spec) == 1025 * width + 4 * width * (width + 1) + 17 * width + 10 * width

@@ -13,7 +13,8 @@ from recsys.config.schemes.int8 import Int8Table
 from recsys.config.schemes.int16 import Int16Table
 from recsys.data.rows import Rows
 from recsys.embeddings import Batch, Layout
-from recsys.embeddings.build import build_schemes, full_bytes
+from recsys.embeddings.budget import full_bytes
+from recsys.embeddings.build import build_schemes
 from recsys.embeddings.scheme import FeatureVocabulary, tensor_bytes
 from recsys.embeddings.schemes import integer_table
 from recsys.embeddings.schemes.integer import Integer
