@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from recsys.config import Config, register_feature_type
     from recsys.embeddings.build import register_scheme
     from recsys.errors import ConfigError, DataError, ExportError, Preempted, RecsysError
+    from recsys.evaluation.metrics import Metric, register_metric
     from recsys.losses import register_loss
     from recsys.towers import register_tower
 
@@ -31,6 +32,7 @@ __all__ = [
     "ConfigError",
     "DataError",
     "ExportError",
+    "Metric",
     "Preempted",
     "RecsysError",
     "Run",
@@ -42,6 +44,7 @@ __all__ = [
     "register_loss",
     "register_scheme",
     "register_tower",
+    "register_metric",
     "train",
 ]
 
@@ -53,6 +56,7 @@ _ORIGINS = {
     "ConfigError": "recsys.errors",
     "DataError": "recsys.errors",
     "ExportError": "recsys.errors",
+    "Metric": "recsys.evaluation.metrics",
     "Preempted": "recsys.errors",
     "RecsysError": "recsys.errors",
     "Run": "recsys.api.run",
@@ -63,6 +67,7 @@ _ORIGINS = {
     "register_loss": "recsys.losses",
     "register_scheme": "recsys.embeddings.build",
     "register_tower": "recsys.towers",
+    "register_metric": "recsys.evaluation.metrics",
     "train": "recsys.api.train",
 }
 """The module of each name that is imported when it is first used."""

@@ -12,6 +12,7 @@ from recsys.cli.progress import progress_reports
 from recsys.config import Config
 from recsys.console import log
 from recsys.errors import Preempted
+from recsys.evaluation.metrics import describe_metrics
 from recsys.launch.failure import is_launched
 from recsys.launch.torchrun import rank_info
 from recsys.run_folder import RunFolder
@@ -113,10 +114,4 @@ def command_to_go_on(argv: list[str], folder: Path | None) -> str | None:
 
 def figures(metrics: dict[str, float], split: str) -> str:
     """Return the metrics of a split in one line."""
-    interval = ""
-    if f"{split}.auc_low" in metrics:
-        interval = f" (95 % interval {metrics[f'{split}.auc_low']:.5f} to {metrics[f'{split}.auc_high']:.5f})"
-    shown = [f"{split} AUC {metrics[f'{split}.auc']:.5f}{interval}", f"logloss {metrics[f'{split}.logloss']:.5f}"]
-    if f"{split}.gauc" in metrics:
-        shown.append(f"GAUC {metrics[f'{split}.gauc']:.5f}")
-    return ", ".join(shown)
+    return f"{split} {describe_metrics(metrics, f'{split}.', with_intervals=True)}"

@@ -9,6 +9,7 @@ from recsys.config.globs import is_glob
 from recsys.config.problems import KeyPath, Problem
 from recsys.config.resolved import fields_of
 from recsys.config.run import Config, DataSection, TimeSplit
+from recsys.evaluation.metrics import METRICS, resolve_metric
 
 __all__ = ["check"]
 
@@ -83,8 +84,11 @@ def _data(data: DataSection) -> Iterator[Problem]:
 
 def _training(config: Config, broken: Collection[KeyPath]) -> Iterator[Problem]:
     stopping, reduction = config.train.early_stopping, config.train.lr_reduction
-    if stopping and stopping.metric == "gauc" and config.group is None and ("group",) not in broken:
-        yield Problem(("train", "early_stopping", "metric"), "gauc needs `group`, the column to group rows by")
+    if stopping and config.group is None and ("group",) not in broken:
+        name = resolve_metric(stopping.metric)
+        if METRICS[name].needs_group:
+            text = f"{name} needs `group`, the column to group rows by"
+            yield Problem(("train", "early_stopping", "metric"), text)
     if stopping and reduction and reduction.patience >= stopping.patience:
         text = f"must be less than early_stopping.patience ({stopping.patience}), got {reduction.patience}"
         yield Problem(("train", "lr_reduction", "patience"), f"{text}: training would stop first")

@@ -2,16 +2,17 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, PrivateAttr, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, Field, PrivateAttr, WithJsonSchema
 
 from recsys.config.feature_types import Feature
 from recsys.config.losses import AnyLoss
 from recsys.config.losses.logloss import LogLossSection
 from recsys.config.problems import SourceMap
 from recsys.config.schemes import Table
-from recsys.config.section import BY_SHAPE, Section, chosen_by, shape_tag, tag
+from recsys.config.section import BY_SHAPE, CLASS_PATH, Section, chosen_by, shape_tag, tag
 from recsys.config.towers import Model
 from recsys.config.towers.mlp import MlpModel
+from recsys.evaluation.metrics import METRICS, resolve_metric
 
 __all__ = [
     "Communication",
@@ -49,6 +50,18 @@ Precision = Annotated[
     WithJsonSchema({"enum": ["auto", 32, "32", "bf16-mixed"]}),
 ]
 
+
+def _check_metric(name: str) -> str:
+    resolve_metric(name)
+    return name
+
+
+def _list_metrics(schema: dict[str, Any]) -> None:
+    names = [name for name, metric in METRICS.items() if metric.higher_is_better is not None]
+    schema["anyOf"] = [{"enum": names}, {"pattern": CLASS_PATH}]
+
+
+MetricName = Annotated[str, AfterValidator(_check_metric), Field(json_schema_extra=_list_metrics)]
 
 Communication = Literal["fp32", "fp16", "bf16"]
 
@@ -136,8 +149,8 @@ class Regularization(Section):
 class EarlyStopping(Section):
     """Stop when the metric on the validation split has not improved for `patience` epochs."""
 
-    metric: Literal["auc", "gauc", "logloss"] = "auc"
-    """gauc needs `group`."""
+    metric: MetricName = "auc"
+    """The metric by which epochs are compared: a name, or the import path of your own metric; gauc needs `group`."""
     patience: Annotated[int, Field(ge=1)] = 2
     """Epochs without improvement."""
 

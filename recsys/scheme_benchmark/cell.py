@@ -12,6 +12,7 @@ from recsys.checkpoint.folder import find_checkpoint
 from recsys.config import Config
 from recsys.data.prepared import PreparedSplit
 from recsys.errors import RecsysError
+from recsys.evaluation.metrics import headlines
 from recsys.run_folder import RunFolder
 from recsys.scheme_benchmark.grid import Cell
 from recsys.scheme_benchmark.latency import lookup_ms
@@ -67,6 +68,7 @@ def train_cell(job: Job, run: Path) -> Result:
         auc_low=metrics.get(f"{job.split}.auc_low"),
         auc_high=metrics.get(f"{job.split}.auc_high"),
         logloss=metrics[f"{job.split}.logloss"],
+        other_metrics=_other_metrics(metrics, f"{job.split}."),
         best_epoch=int(metrics["best_epoch"]),
         epochs=int(metrics["epochs"]),
         training_bytes=int(metrics["embedding_bytes.training"]),
@@ -76,6 +78,11 @@ def train_cell(job: Job, run: Path) -> Result:
         seconds=metrics["seconds"],
         lookup_ms=lookup_ms(run, job.valid),
     )
+
+
+def _other_metrics(metrics: dict[str, float], prefix: str) -> dict[str, float]:
+    """Return the metrics that reports show, except those that have a field of their own."""
+    return {name: value for name, value in headlines(metrics, prefix).items() if name not in ("auc", "logloss")}
 
 
 def empty_result(job: Job) -> Result:

@@ -30,6 +30,8 @@ class SchemeSummary(NamedTuple):
     """One for each seed that is done."""
     auc: Estimate
     logloss: float
+    other_metrics: dict[str, float]
+    """The other metrics that reports show, by name."""
     serving_bytes: float
     rows_per_second: float
     lookup_ms: float
@@ -68,6 +70,9 @@ class Comparison:
             results=results,
             auc=estimate(given(r.auc for r in results), sampling_of_auc(results)),
             logloss=fmean(given(r.logloss for r in results)),
+            other_metrics={
+                name: fmean(given(r.other_metrics.get(name) for r in results)) for name in results[0].other_metrics
+            },
             serving_bytes=fmean(given(r.serving_bytes for r in results)),
             rows_per_second=fmean(given(r.rows_per_second for r in results)),
             lookup_ms=fmean(given(r.lookup_ms for r in results)),

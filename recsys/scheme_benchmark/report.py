@@ -2,11 +2,13 @@
 
 import csv
 import io
+from collections.abc import Iterable
 from dataclasses import asdict, fields
 from math import nan
 from typing import NamedTuple
 
 from recsys.config.schemes import SCHEMES
+from recsys.evaluation.metrics import metric_label
 from recsys.scheme_benchmark.comparison import Comparison, SchemeSummary
 from recsys.scheme_benchmark.plot import MISSING, can_draw
 from recsys.scheme_benchmark.result import Result
@@ -16,7 +18,7 @@ from recsys.units import format_bytes, format_count
 
 __all__ = ["COLUMNS", "ReportHeader", "advice", "report", "results_csv"]
 
-COLUMNS = ["cell", "budgets", *(field.name for field in fields(Result) if field.name != "cell")]
+COLUMNS = ["cell", "budgets", *(field.name for field in fields(Result) if field.name not in ("cell", "other_metrics"))]
 HEADER = (
     "scheme",
     "size",
@@ -46,14 +48,21 @@ class ReportHeader(NamedTuple):
 def results_csv(comparison: Comparison) -> str:
     """Return a CSV with a line for each cell that has a result."""
     text = io.StringIO()
-    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+    others = _other_metrics(comparison.results.values())
+    writer = csv.DictWriter(text, [*COLUMNS, *others], lineterminator="\n")
     writer.writeheader()
     for cell in comparison.grid.cells():
         result = comparison.results.get(cell.name)
         if result is not None:
             at = [e.budget for e in comparison.grid.entries if e.budget and cell in e.cells([cell.seed])]
-            writer.writerow({**asdict(result), "budgets": ";".join(at)})
+            figures = asdict(result)
+            writer.writerow(figures.pop("other_metrics") | figures | {"budgets": ";".join(at)})
     return text.getvalue()
+
+
+def _other_metrics(results: Iterable[Result | SchemeSummary]) -> list[str]:
+    """Return the names of the metrics, other than AUC and log loss, that results have."""
+    return list(dict.fromkeys(name for result in results for name in result.other_metrics))
 
 
 def report(comparison: Comparison, header: ReportHeader) -> str:
@@ -150,11 +159,16 @@ def _why(found: Recommendation) -> str:
 
 def _table(comparison: Comparison, summaries: list[SchemeSummary]) -> str:
     full = comparison.full()
-    rows = [HEADER, ("---",) * len(HEADER), *(_row(comparison, summary, full) for summary in summaries)]
+    others = _other_metrics(summaries)
+    at = HEADER.index("logloss") + 1
+    header = (*HEADER[:at], *(metric_label(name) for name in others), *HEADER[at:])
+    rows = [header, ("---",) * len(header), *(_row(comparison, summary, full, others) for summary in summaries)]
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 
-def _row(comparison: Comparison, summary: SchemeSummary, full: SchemeSummary | None) -> tuple[str, ...]:
+def _row(
+    comparison: Comparison, summary: SchemeSummary, full: SchemeSummary | None, others: list[str]
+) -> tuple[str, ...]:
     first = summary.results[0]
     is_full = full is not None and summary.scheme == full.scheme
     difference = comparison.difference(summary, full) if full is not None and not is_full else None
@@ -170,6 +184,7 @@ def _row(comparison: Comparison, summary: SchemeSummary, full: SchemeSummary | N
         f"{summary.auc}".removeprefix("+"),
         "" if difference is None else str(difference),
         f"{summary.logloss:.4f}",
+        *(f"{summary.other_metrics[name]:.4f}" if name in summary.other_metrics else "" for name in others),
         rate,
         f"{summary.lookup_ms:.2f}",
         f"{summary.best_epoch:.3g}",

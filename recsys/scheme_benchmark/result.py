@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -38,6 +38,8 @@ class Result:
     """Lower end of the 95 % interval by DeLong's method; None if rows have weights."""
     auc_high: float | None = None
     logloss: float | None = None
+    other_metrics: dict[str, float] = field(default_factory=dict)
+    """The other metrics that reports show, by name."""
     best_epoch: int | None = None
     epochs: int | None = None
     training_bytes: int | None = None

@@ -1,4 +1,4 @@
-"""Contract suites: what every scheme, tower and loss must do, as mixins of pytest for your own classes.
+"""Contract suites: what every scheme, tower, loss and metric must do, as mixins of pytest for your own classes.
 
 Example, in a test file of yours::
 
@@ -11,10 +11,21 @@ Example, in a test file of yours::
 
 import pytest
 
-pytest.register_assert_rewrite("recsys.testing.losses", "recsys.testing.schemes", "recsys.testing.towers")
+pytest.register_assert_rewrite(
+    "recsys.testing.losses", "recsys.testing.metrics", "recsys.testing.schemes", "recsys.testing.towers"
+)
 
 from recsys.testing.losses import LossContract, loss_cases  # noqa: E402
+from recsys.testing.metrics import MetricContract  # noqa: E402
 from recsys.testing.schemes import SchemeContract, scheme_cases  # noqa: E402
 from recsys.testing.towers import TowerContract, tower_cases  # noqa: E402
 
-__all__ = ["LossContract", "SchemeContract", "TowerContract", "loss_cases", "scheme_cases", "tower_cases"]
+__all__ = [
+    "LossContract",
+    "MetricContract",
+    "SchemeContract",
+    "TowerContract",
+    "loss_cases",
+    "scheme_cases",
+    "tower_cases",
+]

@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
+from recsys.evaluation.metrics import describe_metrics
 from recsys.files import write_atomic
 from recsys.training.progress import TrainProgress
 
@@ -64,9 +65,8 @@ def describe_epoch(figures: Mapping[str, float], *, is_best: bool) -> str:
     >>> describe_epoch(figures, is_best=True)
     'epoch 2: training loss 0.50000, valid AUC 0.75000, logloss 0.50000, 10,000 rows/s (best)'
     """
-    gauc = f", GAUC {figures['valid.gauc']:.5f}" if "valid.gauc" in figures else ""
     best = " (best)" if is_best else ""
     return (
-        f"epoch {figures['epoch']}: training loss {figures['train.loss']:.5f}, valid AUC {figures['valid.auc']:.5f}, "
-        f"logloss {figures['valid.logloss']:.5f}{gauc}, {figures['rows_per_second']:,.0f} rows/s{best}"
+        f"epoch {figures['epoch']}: training loss {figures['train.loss']:.5f}, "
+        f"valid {describe_metrics(figures, 'valid.')}, {figures['rows_per_second']:,.0f} rows/s{best}"
     )

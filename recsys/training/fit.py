@@ -13,6 +13,7 @@ from lightning.pytorch.loggers import Logger
 from recsys.checkpoint.folder import find_checkpoint
 from recsys.config import EarlyStopping
 from recsys.data.prepared import Prepared
+from recsys.evaluation.metrics import resolve_metric
 from recsys.progress import OnProgress
 from recsys.ranks import StepSignals, on_rank_zero
 from recsys.ranks.signals import Preempted, saving_on_sigterm, stop_requested
@@ -85,7 +86,7 @@ def fit(
     context = ScheduleContext(loaded, task, progress, checkpoints, train_batches.reader.num_batches, log)
     made = schedule(context)
     made.load_state_dict(schedule_state)
-    watched = (config.early_stopping or EarlyStopping()).metric
+    metric = resolve_metric((config.early_stopping or EarlyStopping()).metric)
     loop = TrainLoop(
         task,
         made,
@@ -93,8 +94,7 @@ def fit(
         progress=progress,
         checkpoints=checkpoints,
         epoch_log=epoch_log,
-        metric=watched,
-        higher_is_better=watched != "logloss",
+        metric=metric,
         num_rows=train_batches.reader.num_rows,
         on_progress=on_progress,
         log=log,

@@ -13,6 +13,7 @@ from torch.optim import Optimizer
 
 from recsys.config import TrainSection
 from recsys.embeddings import Batch
+from recsys.evaluation.metrics import METRICS
 from recsys.progress import OnProgress, no_progress
 from recsys.ranks import sum_over_ranks
 from recsys.ranks.signals import reinstall_handler
@@ -38,8 +39,7 @@ class TrainLoop(LightningModule):
         progress: How far the run is.
         checkpoints: Saves the run.
         epoch_log: Keeps the line of each epoch.
-        metric: Name of the validation metric by which epochs are compared.
-        higher_is_better: Whether larger values of the metric are better.
+        metric: Registered name of the validation metric by which epochs are compared.
         num_rows: Rows of the training split, for `on_progress`.
         on_progress: Called with the rows of the epoch that are trained.
         log: Called with one line an epoch.
@@ -59,7 +59,6 @@ class TrainLoop(LightningModule):
         checkpoints: RunCheckpoints,
         epoch_log: EpochLog,
         metric: str,
-        higher_is_better: bool,
         num_rows: int,
         on_progress: OnProgress = no_progress,
         log: Callable[[str], None] = print,
@@ -74,7 +73,6 @@ class TrainLoop(LightningModule):
         self.checkpoints = checkpoints
         self.epoch_log = epoch_log
         self.metric = metric
-        self.higher_is_better = higher_is_better
         self.num_rows = num_rows
         self.on_progress = on_progress
         self.log_line = log
@@ -152,7 +150,7 @@ class TrainLoop(LightningModule):
             metrics: What the validation of the epoch has just given.
         """
         self.progress.count_epoch()
-        self.progress.update_best(metrics[self.metric], higher_is_better=self.higher_is_better)
+        self.progress.update_best(metrics[self.metric], higher_is_better=bool(METRICS[self.metric].higher_is_better))
         self._report_epoch(metrics)
         self._reduce_learning_rates()
         if self.schedule.is_stage_over():

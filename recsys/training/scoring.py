@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from recsys.embeddings import Batch
 from recsys.errors import DataError
-from recsys.evaluation import evaluate
+from recsys.evaluation.summary import evaluate
 from recsys.files import atomic_path
 from recsys.progress import OnProgress, no_progress
 from recsys.ranks import gather_rows_to_rank_zero, rank_slice

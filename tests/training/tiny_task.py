@@ -104,7 +104,6 @@ def make_loop(
         checkpoints=checkpoints,
         epoch_log=EpochLog(folder / "metrics.jsonl"),
         metric=metric,
-        higher_is_better=metric == "auc",
         num_rows=10 * BATCHES,
         log=log,
     )

@@ -1,0 +1,5 @@
+from recsys.testing.metrics import MetricContract
+
+
+class TestEveryMetric(MetricContract):
+    pass
