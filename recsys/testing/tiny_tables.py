@@ -15,6 +15,20 @@ from recsys.model import CtrModel
 from recsys.training.strategy import shard, table_weights
 from recsys.training.task import CtrTask
 
+__all__ = [
+    "FEATURES",
+    "MANY",
+    "NUM_IDS",
+    "Tables",
+    "final_weights",
+    "jagged",
+    "look_up",
+    "make_layout",
+    "rows",
+    "sharded",
+    "train_steps",
+]
+
 FEATURES = {
     "user": {"type": "id"},
     "item": {"type": "id"},

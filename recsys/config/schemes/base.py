@@ -9,7 +9,17 @@ from recsys.config.budget import Budget
 from recsys.config.problems import KeyPath
 from recsys.config.section import CLASS_PATH, Dim, Section
 
-__all__ = ["Count", "CustomTable", "RowPlace", "RowPrecision", "Share", "Sharding", "SizedTable", "TableSection"]
+__all__ = [
+    "Count",
+    "CustomTable",
+    "IntegerSection",
+    "RowPlace",
+    "RowPrecision",
+    "Share",
+    "Sharding",
+    "SizedTable",
+    "TableSection",
+]
 
 Count = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(gt=0, lt=1)]
@@ -118,6 +128,18 @@ class SizedTable(TableSection):
                     f"needs either {self.size_param} or budget (such as 10MB, or 0.1 of the full table), got {got}"
                 )
         return self
+
+
+class IntegerSection(SizedTable):
+    """Base of the sections of tables of integers with one fixed scale, whose size follows from their bits."""
+
+    implementation: ClassVar[str | type] = "recsys.embeddings.schemes.integer:Integer"
+    has_rows: ClassVar[bool] = False
+    bits: ClassVar[Literal[8, 16]]
+    """Bits of one integer."""
+
+    if TYPE_CHECKING:
+        scale: float
 
 
 class CustomTable(TableSection):

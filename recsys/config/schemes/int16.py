@@ -4,16 +4,15 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from recsys.config.schemes.base import SizedTable
+from recsys.config.schemes.base import IntegerSection
 
 __all__ = ["Int16Table"]
 
 
-class Int16Table(SizedTable):
+class Int16Table(IntegerSection):
     """Rows of 16-bit integers from the first step on, with stochastic rounding."""
 
-    implementation: ClassVar[str | type] = "recsys.embeddings.schemes.integer:Integer"
-    has_rows: ClassVar[bool] = False
+    bits: ClassVar[Literal[8, 16]] = 16
 
     scheme: Literal["int16"]
     scale: Annotated[float, Field(gt=0)] = 0.0001

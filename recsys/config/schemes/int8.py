@@ -4,16 +4,15 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from recsys.config.schemes.base import SizedTable
+from recsys.config.schemes.base import IntegerSection
 
 __all__ = ["Int8Table"]
 
 
-class Int8Table(SizedTable):
+class Int8Table(IntegerSection):
     """Rows of 8-bit integers from the first step on, with stochastic rounding."""
 
-    implementation: ClassVar[str | type] = "recsys.embeddings.schemes.integer:Integer"
-    has_rows: ClassVar[bool] = False
+    bits: ClassVar[Literal[8, 16]] = 8
 
     scheme: Literal["int8"]
     scale: Annotated[float, Field(gt=0)] = 0.01

@@ -54,6 +54,7 @@ class DeepLight(Full):
         ([0.0, 9.0, 10.0, 11.0], 36)
     """
 
+    section = DeepLightTable
     id_collisions = "by_training"
 
     is_last_stage: Tensor

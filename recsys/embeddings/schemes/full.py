@@ -24,7 +24,7 @@ class Full(Scheme):
         [[10, 14]]
     """
 
-    section = FullTable
+    section: ClassVar[type[TableSection]] = FullTable
     sums_bags = True
     id_collisions: ClassVar[CollisionCause] = "never"
 

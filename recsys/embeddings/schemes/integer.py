@@ -13,8 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from recsys.config.schemes import TableSection
-from recsys.config.schemes.int8 import Int8Table
-from recsys.config.schemes.int16 import Int16Table
+from recsys.config.schemes.base import IntegerSection
 from recsys.embeddings.scheme import FeatureVocabulary
 from recsys.embeddings.schemes.integer_table import IntegerTable
 
@@ -30,14 +29,17 @@ class Integer(IntegerTable):
     DIFF: rows are drawn from N(0, 0.01) as those of all schemes, instead of U(+-sqrt(1 / largest vocabulary)).
 
     Example:
+        >>> from recsys.config.schemes.int8 import Int8Table
         >>> table = Integer("t", [FeatureVocabulary("item", 1000)], 4, Int8Table(features=("item",), scheme="int8"))
         >>> table.codes.dtype, table.codes.shape, table.serving_bytes()
         (torch.int8, torch.Size([1000, 4]), 4000)
     """
 
+    section = IntegerSection
+
     def __init__(self, name: str, vocabularies: Sequence[FeatureVocabulary], dim: int, spec: TableSection) -> None:
-        assert isinstance(spec, (Int8Table, Int16Table))
-        super().__init__(name, vocabularies, dim, spec, bits=8 if isinstance(spec, Int8Table) else 16, scale=spec.scale)
+        assert isinstance(spec, IntegerSection)
+        super().__init__(name, vocabularies, dim, spec, bits=spec.bits, scale=spec.scale)
         self.scale = spec.scale
 
     def read(self, row_V: Tensor) -> Tensor:
