@@ -47,7 +47,7 @@ class EnvironmentError_(RecsysError):  # noqa: N801, N818 - the builtin has the 
 
 
 class Preempted(SystemExit):
-    """Training was told to stop (SIGTERM) and has saved what it needs to go on; ends the process with exit code 75.
+    """Training was told to stop (SIGTERM) and has saved what it needs to resume; ends the process with exit code 75.
 
     >>> Preempted().code
     75

@@ -25,7 +25,7 @@ def new_run_folder(name: str | None, runs_dir: Path, *, default: str) -> Path:
     if name is not None:
         folder = runs_dir / name
         if folder.exists():
-            raise DataError(f"{folder}: exists already; choose another --name, or go on with it by --resume {folder}")
+            raise DataError(f"{folder}: exists already; choose another --name, or resume it with --resume {folder}")
         return folder
     numbered = (runs_dir / (default if n == 1 else f"{default}-{n}") for n in range(1, sys.maxsize))
     return next(folder for folder in numbered if not folder.exists())

@@ -55,7 +55,7 @@ def train(
         cache_dir: folder where prepared data is kept between runs; may be deleted at any time.
         name: name of the run's folder; by default that of the configuration, with a number if it is taken.
         runs_dir: folder in which run folders are made.
-        resume: a stopped run to go on with, trained with the same configuration and data.
+        resume: a stopped run to resume, trained with the same configuration and data.
         device: "cpu" or "cuda"; by default cuda where there is one.
         devices: processes that train together, each on a device of this host. torchrun, which starts the processes
             itself, overrides it; then every process must call this function.
@@ -67,9 +67,9 @@ def train(
         log: called with a line after each epoch, and with warnings about the configuration; None for silence.
 
     Raises:
-        ConfigError: the configuration is not valid, or not that of the run to go on with.
+        ConfigError: the configuration is not valid, or not that of the run to resume.
         DataError: the data does not hold what the configuration says, or a run of this name exists.
-        Preempted: a SIGTERM came, and what is needed to go on is saved; a `SystemExit` with code 75.
+        Preempted: a SIGTERM came, and what is needed to resume is saved; a `SystemExit` with code 75.
 
     Example:
         ```python
@@ -120,7 +120,7 @@ def launch_training(
         devices: number of processes.
         folder: of the run.
         is_resume: the folder is that of a stopped run.
-        resume_command: given the exit code, returns the command that goes on with the training, if there is one.
+        resume_command: given the exit code, returns the command that resumes the training, or None.
     """
     where = ["--resume", str(folder)] if is_resume else ["--name", folder.name, "--runs-dir", str(folder.parent)]
     return launch(["train", *argv, *where], devices, resume_command=resume_command)

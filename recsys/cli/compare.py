@@ -32,7 +32,7 @@ def run_comparison(path: Path, options: Mapping[str, Any], *, data_dir: Path, ca
                 log=log,
             )
     except KeyboardInterrupt:
-        log(f"interrupted; to go on: {command}")
+        log(f"interrupted; to resume: {command}")
         raise
     for result in outcome.failed:
         log(f"failed: {result.cell}: {result.reason}")
@@ -43,7 +43,7 @@ def run_comparison(path: Path, options: Mapping[str, Any], *, data_dir: Path, ca
 
 
 def command_line(path: Path, options: Mapping[str, Any], *, data_dir: Path, cache_dir: Path, folder: Path) -> str:
-    """Return the command that goes on with a comparison.
+    """Return the command that continues a comparison.
 
     >>> command_line(Path("a.yaml"), {"seeds": 3}, data_dir=Path("my data"), cache_dir=Path("c"), folder=Path("f"))
     "recsys compare-schemes a.yaml --seeds 3 --data-dir 'my data' --cache-dir c --out f"

@@ -1,4 +1,4 @@
-"""`recsys train`: what it prints, in one process or in several, and how to go on with what was stopped."""
+"""`recsys train`: what it prints, in one process or in several, and how to resume what was stopped."""
 
 import os
 import shlex
@@ -28,7 +28,7 @@ def train_on(
     Args:
         devices: number of processes.
         config: the configuration.
-        argv: `config` and the options that must be repeated to go on.
+        argv: `config` and the options that must be repeated to resume.
         name: of a new run.
         runs_dir: folder of new runs.
         resume: folder of a stopped run.
@@ -41,7 +41,7 @@ def train_on(
 
     def resume_command(code: int) -> str | None:
         again = [*argv, "--devices", str(devices)]
-        return None if code == 2 else command_to_go_on(again, folder)  # it would be refused again
+        return None if code == 2 else resume_command_line(again, folder)  # it would be refused again
 
     return launch_training(argv, devices, folder, is_resume=resume is not None, resume_command=resume_command)
 
@@ -51,12 +51,12 @@ def train_here(config: Config, argv: list[str], *, resume: Path | None, **option
 
     Args:
         config: the checked configuration.
-        argv: its path and the options that must be repeated to go on.
+        argv: its path and the options that must be repeated to resume.
         resume: folder of a stopped run.
         options: others of `recsys.train`.
 
     Raises:
-        Preempted: a SIGTERM came, and what is needed to go on is saved.
+        Preempted: a SIGTERM came, and what is needed to resume is saved.
     """
     from recsys.ranks.signals import stopping_on_sigterm
 
@@ -71,8 +71,8 @@ def train_here(config: Config, argv: list[str], *, resume: Path | None, **option
     def say_how_it_ended(ending: str) -> None:
         """Say it once, unless the process that started this one will."""
         if not is_launched() and _is_first():
-            command = command_to_go_on(argv, folder)
-            log(ending if command is None else f"{ending}; to go on: {command}")
+            command = resume_command_line(argv, folder)
+            log(ending if command is None else f"{ending}; to resume: {command}")
 
     try:
         with stopping_on_sigterm(lambda: say_how_it_ended("stopped by SIGTERM")), progress_reports() as on_progress:
@@ -105,8 +105,8 @@ def _crowd(devices: int) -> str:
     return f" on {cores} cores, which is slower than {cores}" if devices > cores else ""
 
 
-def command_to_go_on(argv: list[str], folder: Path | None) -> str | None:
-    """Return what goes on with a run, None if there is none yet: its config is the last thing written at the start."""
+def resume_command_line(argv: list[str], folder: Path | None) -> str | None:
+    """Return the command that resumes a run, None before the run has its config, the last file that its start writes."""
     if folder is None or not RunFolder(folder).is_run:
         return None
     return shlex.join(["recsys", "train", argv[0], "--resume", str(folder), *argv[1:]])

@@ -52,7 +52,7 @@ def prepare(config: Config, data_dir: Path, cache_dir: Path, on_progress: OnProg
         config: its globs need not be expanded.
         data_dir: relative paths of `config.data` start here.
         cache_dir: prepared folders are kept here; it may be deleted at any time.
-        on_progress: called as the work goes on.
+        on_progress: called as the work proceeds.
 
     Raises:
         DataError: a file is missing, damaged, or does not hold what the config promises.

@@ -171,9 +171,9 @@ def _print_outcome(outcome: Outcome, folder: Path, resume_command: Callable[[int
     if outcome.message.startswith("error: "):
         log(outcome.message, style="red")
         if command is not None:
-            log(f"to go on: {command}")
+            log(f"to resume: {command}")
     else:
-        log(outcome.message if command is None else f"{outcome.message}; to go on: {command}")
+        log(outcome.message if command is None else f"{outcome.message}; to resume: {command}")
 
 
 def _print_log(path: Path, rank: int) -> None:

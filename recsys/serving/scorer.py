@@ -24,7 +24,6 @@ from recsys.sources.source import Source, open_source
 
 __all__ = ["CHUNK_ROWS", "Scorer"]
 
-"""Told (what is going on, rows done, rows in all if known)."""
 
 CHUNK_ROWS = 16_384
 """Rows that go through the model at once: enough to keep the kernels busy, little enough for long histories."""

@@ -32,8 +32,6 @@ __all__ = ["LoadedModel", "build", "load_run", "score_alone", "score_files", "sc
 EVALUATION_ROWS = 16_384
 """Rows of a batch without gradients: enough to keep the kernels busy, little enough for wide towers."""
 
-"""Told (what is going on, rows done, rows in all if known)."""
-
 
 @dataclass(frozen=True, slots=True)
 class LoadedModel:

@@ -107,8 +107,8 @@ def _describe_resumed(progress: TrainProgress) -> str:
     if progress.finished:
         return f"training was over after epoch {progress.epoch}"
     if progress.batch:
-        return f"going on after batch {progress.batch} of epoch {progress.epoch + 1}"
-    return f"going on after epoch {progress.epoch}"
+        return f"resuming after batch {progress.batch} of epoch {progress.epoch + 1}"
+    return f"resuming after epoch {progress.epoch}"
 
 
 def _run(

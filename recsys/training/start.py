@@ -68,9 +68,7 @@ def start_run(run: RunFolder, prepared: Prepared, data_dir: Path) -> None:
         ConfigError: The folder holds something.
     """
     if run.path.exists() and any(run.path.iterdir()):
-        raise ConfigError(
-            f"{run.path}: exists already; name another folder with --name, or go on with it with --resume"
-        )
+        raise ConfigError(f"{run.path}: exists already; name another folder with --name, or resume it with --resume")
     run.path.mkdir(parents=True, exist_ok=True)
     prepared.state.save(run.transform)
     write_golden_rows(prepared.resolved, data_dir, run.golden_rows)

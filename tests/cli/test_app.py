@@ -30,7 +30,7 @@ def test_the_hint_after_ctrl_c_names_the_same_folders(recsys: Recsys, monkeypatc
     monkeypatch.setattr(training_run, "train", interrupted)
     _, _, err = recsys("train", "run.yaml", "--data-dir", "my data", "--cache-dir", "c", "--name", "a")
     command = "recsys train run.yaml --resume runs/a --data-dir 'my data' --cache-dir c"
-    assert err.splitlines()[1] == f"interrupted; to go on: {command}"
+    assert err.splitlines()[1] == f"interrupted; to resume: {command}"
 
 
 @pytest.fixture

@@ -193,6 +193,6 @@ def test_ctrl_c_ends_training_without_a_traceback(tmp_path: Path) -> None:
     out, err = process.communicate(timeout=60)
     assert (process.returncode, out) == (130, "")
     *before, last = err.strip().splitlines()
-    assert last == "interrupted; to go on: recsys train run.yaml --resume runs/one --device cpu"
+    assert last == "interrupted; to resume: recsys train run.yaml --resume runs/one --device cpu"
     assert {"run", "epoch"} <= {line.split()[0] for line in before}
     assert "Traceback" not in err

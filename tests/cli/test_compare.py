@@ -65,13 +65,13 @@ def test_a_wrong_option_is_refused(
     assert not Path("compare").exists()
 
 
-def test_ctrl_c_says_how_to_go_on(recsys: Recsys, own: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ctrl_c_says_how_to_resume(recsys: Recsys, own: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupted(*arguments: Any, **options: Any) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(compare_run, "run_jobs", interrupted)
     ended = recsys(*WORDS, "--out", "my folder")
     assert ended.code == 130
-    assert "interrupted; to go on: recsys compare-schemes run.yaml --schemes full,hash" in ended.err
+    assert "interrupted; to resume: recsys compare-schemes run.yaml --schemes full,hash" in ended.err
     assert "--out 'my folder'" in ended.err
     assert Path("my folder/report.md").exists()

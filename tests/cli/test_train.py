@@ -40,7 +40,7 @@ def test_all_processes_are_told_the_same_folder(recsys: Recsys, launched: list[A
     assert launched[:2] == [["train", *words, "--name", "shop-2", "--runs-dir", "runs"], 2]
 
 
-def test_the_command_to_go_on_names_the_devices_if_there_is_a_run(recsys: Recsys, launched: list[Any]) -> None:
+def test_the_command_to_resume_names_the_devices_if_there_is_a_run(recsys: Recsys, launched: list[Any]) -> None:
     recsys("train", "run.yaml", "--name", "a", "--devices", "2")
     resume_command = launched[2]
     assert resume_command(1) is None
@@ -50,7 +50,7 @@ def test_the_command_to_go_on_names_the_devices_if_there_is_a_run(recsys: Recsys
     assert resume_command(2) is None  # it would be refused again
 
 
-def test_a_run_that_refuses_to_go_on_is_not_recommended_again(recsys: Recsys, launched: list[Any]) -> None:
+def test_a_run_that_cannot_be_resumed_is_not_recommended_again(recsys: Recsys, launched: list[Any]) -> None:
     Path("runs/a").mkdir(parents=True)
     Path("runs/a/config.yaml").touch()
     recsys("train", "run.yaml", "--resume", "runs/a", "--devices", "2")
@@ -95,7 +95,7 @@ def wait_for(path: Path, process: "subprocess.Popen[str]") -> None:
         time.sleep(0.05)
 
 
-def test_sigterm_saves_and_says_how_to_go_on(tmp_path: Path) -> None:
+def test_sigterm_saves_and_says_how_to_resume(tmp_path: Path) -> None:
     write_config(write_log(tmp_path) / "run.yaml", train={"epochs": 100_000})
     process = subprocess.Popen(COMMAND, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     wait_for(tmp_path / "runs" / "one" / "metrics.jsonl", process)
@@ -104,7 +104,7 @@ def test_sigterm_saves_and_says_how_to_go_on(tmp_path: Path) -> None:
     assert (process.returncode, out) == (75, "")
     lines = err.splitlines()
     assert "SIGTERM: saving and stopping after this batch" in lines
-    assert lines[-1] == "stopped by SIGTERM; to go on: recsys train run.yaml --resume runs/one --device cpu"
+    assert lines[-1] == "stopped by SIGTERM; to resume: recsys train run.yaml --resume runs/one --device cpu"
     assert (tmp_path / "runs" / "one" / "checkpoints" / "last").exists()
 
 

@@ -29,7 +29,7 @@ def test_a_killed_rank_ends_those_that_wait_for_it() -> None:
     assert code == 1
     assert lines == [
         "error: rank 1: the process was killed (SIGKILL), as the system does when memory runs out",
-        "to go on: again 1",
+        "to resume: again 1",
     ]
     assert seconds < 30
 
@@ -54,7 +54,7 @@ def test_a_rank_that_is_killed_before_it_joins_is_not_waited_for() -> None:
 def test_what_a_rank_refuses_is_said_once(waiting: str) -> None:
     code, lines, seconds = run_fake_workers(f"0:join,{waiting}", "1:join,1,user-error")
     assert code == 2
-    assert lines == ["error: log.csv: is not there", "to go on: again 2"]
+    assert lines == ["error: log.csv: is not there", "to resume: again 2"]
     assert seconds < 30
 
 
@@ -62,7 +62,7 @@ def test_what_a_rank_refuses_is_said_once(waiting: str) -> None:
 def test_what_the_first_rank_refuses_is_said_once() -> None:
     assert run_fake_workers("0:join,1,user-error", "1:join,barriers")[:2] == (
         2,
-        ["error: log.csv: is not there", "to go on: again 2"],
+        ["error: log.csv: is not there", "to resume: again 2"],
     )
 
 
@@ -71,7 +71,7 @@ def test_what_all_ranks_refuse_is_said_once() -> None:
     code, lines, _ = run_fake_workers("0:user-error", "1:user-error")
     assert code == 2
     assert re.fullmatch(r"error: log.csv: is not there", lines[0])
-    assert lines[1:] == ["to go on: again 2"]
+    assert lines[1:] == ["to resume: again 2"]
 
 
 @pytest.mark.ranks
@@ -80,14 +80,14 @@ def test_a_fault_of_the_program_shows_the_traceback_of_its_rank_alone() -> None:
     assert code == 1
     assert lines[0] == "the last lines of rank 1:"
     assert [line for line in lines if "Traceback" in line] == ["  Traceback (most recent call last):"]
-    assert lines[-2:] == ["error: rank 1: ValueError: a fault of the program", "to go on: again 1"]
+    assert lines[-2:] == ["error: rank 1: ValueError: a fault of the program", "to resume: again 1"]
 
 
 @pytest.mark.ranks
 def test_a_rank_without_a_reason_shows_the_end_of_its_log() -> None:
     code, lines, seconds = run_fake_workers("0:60", "1:exit-3")
     assert code == 1
-    assert lines[-2:] == ["error: rank 1: the process ended with exit code 3", "to go on: again 1"]
+    assert lines[-2:] == ["error: rank 1: the process ended with exit code 3", "to resume: again 1"]
     assert seconds < 30
 
 
@@ -103,7 +103,7 @@ def test_sigterm_lets_all_save() -> None:
     assert lines == [
         "SIGTERM: saving and stopping after this batch",
         "saved",
-        "stopped by SIGTERM; to go on: again 75",
+        "stopped by SIGTERM; to resume: again 75",
     ]
 
 
@@ -115,7 +115,7 @@ def test_sigterm_ends_at_once_what_cannot_be_saved(doing: str) -> None:
         since = time.monotonic()
         process.send_signal(signal.SIGTERM)
         code, lines, seconds = wait_for_end(process, since)
-    assert (code, lines) == (75, ["stopped by SIGTERM; to go on: again 75"])
+    assert (code, lines) == (75, ["stopped by SIGTERM; to resume: again 75"])
     assert seconds < 10
 
 
@@ -126,7 +126,7 @@ def test_ctrl_c_ends_ranks_that_do_not_listen() -> None:
         since = time.monotonic()
         process.send_signal(signal.SIGINT)
         code, lines, seconds = wait_for_end(process, since)
-    assert (code, lines[-1]) == (130, "interrupted; to go on: again 130")
+    assert (code, lines[-1]) == (130, "interrupted; to resume: again 130")
     assert seconds < 10
     assert not is_running(pid)
 

@@ -27,7 +27,7 @@ def test_a_process_that_dies_takes_no_other_cell_with_it(tmp_path: Path, log: Pa
 
 
 @pytest.mark.proof
-def test_ctrl_c_leaves_no_process_and_says_how_to_go_on(tmp_path: Path) -> None:
+def test_ctrl_c_leaves_no_process_and_says_how_to_resume(tmp_path: Path) -> None:
     write_config(write_log(tmp_path) / "run.yaml", train={"epochs": 100_000})
     process = subprocess.Popen(
         [sys.executable, "-m", "recsys", "compare-schemes", "run.yaml", "--schemes", "full", "--out", "out"],
@@ -43,7 +43,7 @@ def test_ctrl_c_leaves_no_process_and_says_how_to_go_on(tmp_path: Path) -> None:
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=60)
     assert (process.returncode, out) == (130, "")
-    assert err.splitlines()[-1].startswith("interrupted; to go on: recsys compare-schemes run.yaml --schemes full")
+    assert err.splitlines()[-1].startswith("interrupted; to resume: recsys compare-schemes run.yaml --schemes full")
     assert (tmp_path / "out" / "report.md").exists()
     while processes_of_session(process.pid):  # or the test's time runs out
         time.sleep(0.05)

@@ -19,7 +19,7 @@ def train(
         str | None, typer.Option(help="Name of the run; by default that of the config, with a number if it is taken.")
     ] = None,
     runs_dir: Annotated[Path, typer.Option(help="Folder in which run folders are made.")] = DEFAULT_RUNS,
-    resume: Annotated[Path | None, typer.Option(help="Run folder of a stopped training to go on with.")] = None,
+    resume: Annotated[Path | None, typer.Option(help="Run folder of a stopped training to resume.")] = None,
     cache_dir: CacheDir = DEFAULT_CACHE,
     device: Device = None,
     devices: Annotated[
@@ -36,7 +36,7 @@ def train(
 ) -> None:
     """Prepare the data (cached), train, and evaluate the best epoch.
 
-    Any number of devices trains the same model, and goes on with a run of any other number. On several hosts, torchrun
+    Any number of devices trains the same model, and resumes a run of any other number. On several hosts, torchrun
     starts the processes. SIGTERM saves a checkpoint and stops with exit code 75.
 
     Example: `recsys train pipelines/frappe_autoint/run.yaml --data-dir DIR`, then with two processes
