@@ -106,7 +106,7 @@ def _crowd(devices: int) -> str:
 
 
 def resume_command_line(argv: list[str], folder: Path | None) -> str | None:
-    """Return the command that resumes a run, None before the run has its config, the last file that its start writes."""
+    """Return the command that resumes a run; None if its config, the last file written at the start, is missing."""
     if folder is None or not RunFolder(folder).is_run:
         return None
     return shlex.join(["recsys", "train", argv[0], "--resume", str(folder), *argv[1:]])
