@@ -1,5 +1,3 @@
-from pathlib import Path
-
 import numpy as np
 import polars as pl
 import pytest
@@ -7,53 +5,16 @@ import pytest
 from recsys.config import (
     BucketFeature,
     CrossFeature,
-    DatetimeFeature,
-    HashTable,
     IdFeature,
-    IdsFeature,
     NumberFeature,
-    SequenceFeature,
 )
 from recsys.errors import DataError
 from recsys.features.fingerprint import NULL_KEY, xxhash64_keys
 from recsys.features.fit import Fitting, fit, key_kinds
-from recsys.features.moments import NumberState
 from recsys.features.state import TransformState
-from recsys.features.transform import canonicalize, encode
+from recsys.features.transform import canonicalize
 from tests.features.configs import resolved
-
-SHOP = resolved(
-    config={"tables": {"open": HashTable(features=("user",), scheme="hash", rows=10, dim=4)}},
-    item=IdFeature(type="id"),
-    city=IdFeature(type="id", min_count=2),
-    user=IdFeature(type="id", vocabulary="open"),
-    level=IdFeature(type="id", vocabulary=("high", "low")),
-    both=CrossFeature(type="cross", of=("item", "city")),
-    tags=IdsFeature(type="ids", max_len=2),
-    history=SequenceFeature(type="sequence", of="item", max_len=2),
-    seen_by=SequenceFeature(type="sequence", of="user"),
-    price=NumberFeature(type="number", normalize="minmax"),
-    size=BucketFeature(type="bucket", boundaries=(0.0, 10.0)),
-    ts=DatetimeFeature(type="datetime", parts=("hour", "weekend")),
-)
-FRAME = pl.DataFrame(
-    {
-        "item": [10, 20, 20, None],
-        "city": ["Ulm", "Ulm", None, "Bonn"],
-        "user": ["u", "v", "u", None],
-        "level": ["low", "mid", "low", "high"],
-        "tags": [["a"], ["b", "a", "c"], [], None],
-        "history": [[10, 30, 30], [20], [30, None], []],
-        "seen_by": [["u"], [], None, ["v", "u"]],
-        "price": [1.0, 3.0, None, 2.0],
-        "size": [-1.0, 0.0, 10.0, float("nan")],
-        "ts": [0, 5 * 3600, None, 2 * 86400],
-    }
-)
-
-
-def prepared(frame: pl.DataFrame, state: TransformState) -> dict[str, list[object]]:
-    return encode(canonicalize(frame, SHOP, state), SHOP, state).to_pydict()
+from tests.features.shop import FRAME, SHOP, prepared
 
 
 def test_rows_become_the_ids_and_numbers_that_follow_from_the_definitions() -> None:
@@ -79,24 +40,6 @@ def test_rows_become_the_ids_and_numbers_that_follow_from_the_definitions() -> N
     assert state.vocabularies["city"].counts.tolist() == [2, 2]
     assert state.vocabularies["level"].counts.tolist() == [1, 1, 2]
     assert state.vocabularies["tags"].counts.tolist() == [0, 2, 1]
-
-
-def test_the_number_of_ids_of_each_field_is_known() -> None:
-    state = fit([FRAME], SHOP)
-    sizes = {field.name: state.num_ids(field) for field in SHOP.fields if field.kind != "number"}
-    assert sizes == {
-        "item": 5,
-        "city": 2,
-        "user": None,
-        "level": 3,
-        "both": 5,
-        "tags": 3,
-        "history": 5,
-        "seen_by": None,
-        "size": 4,
-        "ts.hour": 25,
-        "ts.weekend": 3,
-    }
 
 
 def test_values_that_training_has_not_seen_are_unknown() -> None:
@@ -157,30 +100,3 @@ def test_a_listed_value_must_fit_its_column() -> None:
     shop = resolved(level=IdFeature(type="id", vocabulary=("high", "low")))
     with pytest.raises(DataError, match=r"features.level.vocabulary: expected an integer, got 'high'"):
         fit([pl.DataFrame({"level": [1, 2]})], shop)
-
-
-def test_the_state_survives_saving_and_loading(tmp_path: Path) -> None:
-    state = fit([FRAME], SHOP)
-    state.save(tmp_path / "transform")
-    loaded = TransformState.load(tmp_path / "transform")
-    assert prepared(FRAME, loaded) == prepared(FRAME, state)
-    assert loaded.vocabularies["item"].counts.tolist() == state.vocabularies["item"].counts.tolist()
-    assert loaded.numbers == {"price": NumberState("none", 1.0, 0.5, clip=True)}
-    assert (loaded.key_kinds, loaded.num_rows) == (state.key_kinds, 4)
-
-
-def test_a_state_of_another_version_is_refused(tmp_path: Path) -> None:
-    fit([FRAME], SHOP).save(tmp_path)
-    path = tmp_path / "state.json"
-    path.write_text(path.read_text().replace('"hash_version": 1', '"hash_version": 7'))
-    with pytest.raises(DataError, match=r"state.json: hash_version must be 1, got 7: prepare the data and train again"):
-        TransformState.load(tmp_path)
-
-
-@pytest.mark.parametrize("name", ["state.json", "vocabulary-0-keys.npy"])
-@pytest.mark.parametrize("content", [None, b"", b"{}"])
-def test_a_damaged_state_is_refused(tmp_path: Path, name: str, content: bytes | None) -> None:
-    fit([FRAME], SHOP).save(tmp_path)
-    (tmp_path / name).unlink() if content is None else (tmp_path / name).write_bytes(content)
-    with pytest.raises(DataError, match=name):
-        TransformState.load(tmp_path)

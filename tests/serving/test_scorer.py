@@ -1,7 +1,5 @@
 """Raw rows and files are scored as the model that was exported."""
 
-import json
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -12,13 +10,12 @@ import pytest
 
 from recsys.config import DataSection
 from recsys.errors import DataError
-from recsys.export import write_bundle
 from recsys.serving import Scorer, scorer
 from recsys.sources.location import RowLocation
 from tests.export.models import Made, make, slow_scores
 from tests.export.rows import clicks, yaml
+from tests.serving.bundles import ROWS, export
 
-ROWS = clicks(70, seed=2)
 CSV_COLUMNS = ["clicked", "user", "item", "shop", "genres", "price", "years", "time"]
 CSV = """
 label: clicked
@@ -33,31 +30,6 @@ features:
 tables: {hashed: {features: [shop], scheme: hash, rows: 11}}
 model: {tower: mlp, dim: 4, mlp: [4]}
 """
-
-
-def export(made: Made, folder: Path, golden: pl.DataFrame) -> Path:
-    write_bundle(
-        folder,
-        resolved=made.resolved,
-        state=made.state,
-        layout=made.layout,
-        tower=made.tower,
-        weights=made.weights,
-        golden=golden,
-        expected=slow_scores(made, golden),
-        metrics={},
-    )
-    return folder
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
-    return make(yaml("din"), clicks(100), tmp_path_factory.mktemp("model"))
-
-
-@pytest.fixture(scope="module")
-def bundle(made: Made, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return export(made, tmp_path_factory.mktemp("runs") / "din", ROWS)
 
 
 @pytest.fixture
@@ -167,17 +139,6 @@ def test_rows_that_do_not_fit_are_refused_and_no_file_is_written(
     assert list((tmp_path / "out").iterdir()) == []
 
 
-def test_a_failure_late_in_a_file_leaves_the_former_scores(bundle: Path, tmp_path: Path) -> None:
-    out = tmp_path / "scores.parquet"
-    out.write_text("former")
-    ROWS.write_parquet(tmp_path / "a.parquet")
-    ROWS.with_columns(user=pl.lit("ann")).write_parquet(tmp_path / "b.parquet")
-    with pytest.raises(DataError, match=r"b\.parquet"):
-        Scorer(bundle).score_files([tmp_path / "a.parquet", tmp_path / "b.parquet"], out)
-    assert out.read_text() == "former"
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.parquet", "b.parquet", "scores.parquet"]
-
-
 def test_a_kept_column_must_exist_and_not_be_called_score(bundle: Path, tmp_path: Path) -> None:
     ROWS.write_parquet(tmp_path / "rows.parquet")
     for keep, message in [("nope", "no column 'nope'"), ("score", "keep: column 'score' has the name of a score")]:
@@ -189,59 +150,6 @@ def test_a_column_that_is_to_be_kept_twice_is_kept_once(bundle: Path, tmp_path: 
     ROWS.write_parquet(tmp_path / "rows.parquet")
     Scorer(bundle).score_files([tmp_path / "rows.parquet"], tmp_path / "scores.parquet", keep=["item", "item"])
     assert pl.read_parquet(tmp_path / "scores.parquet").columns == ["item", "score"]
-
-
-@pytest.mark.parametrize(
-    ("out", "message"),
-    [
-        ("rows.parquet", "rows.parquet: is one of the files to read, and would be overwritten"),
-        ("folder/../rows.parquet", "is one of the files to read, and would be overwritten"),
-        ("folder", "folder: must be a parquet file to write, but is a folder"),
-        ("scores.csv", "scores.csv: is written as parquet, so its name must not end in .csv"),
-    ],
-)
-def test_scores_do_not_go_where_they_do_harm(bundle: Path, tmp_path: Path, out: str, message: str) -> None:
-    (tmp_path / "folder").mkdir()
-    ROWS.write_parquet(tmp_path / "rows.parquet")
-    with pytest.raises(DataError, match=message):
-        Scorer(bundle).score_files([tmp_path / "rows.parquet"], tmp_path / out)
-    assert pl.read_parquet(tmp_path / "rows.parquet").equals(ROWS)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["folder", "rows.parquet"]
-
-
-@pytest.mark.parametrize(
-    ("name", "value", "message"),
-    [
-        ("hash", "xxhash64/2", "signature.json: hash must be xxhash64/1, got xxhash64/2: export the run again"),
-        ("format", 9, "signature.json: format must be 1, got 9"),
-        ("outputs", None, "signature.json: is damaged"),
-        ("config", {"label": 3}, "signature.json: config: .*export the run again with this release"),
-        ("sha256", {"model.pt": "0"}, "model.pt: is not the file that was exported"),
-    ],
-)
-def test_a_bundle_that_does_not_fit_is_refused(
-    bundle: Path, tmp_path: Path, name: str, value: object, message: str
-) -> None:
-    copy = shutil.copytree(bundle, tmp_path / "copy")
-    signature = json.loads((copy / "signature.json").read_text())
-    (copy / "signature.json").write_text(json.dumps(signature | {name: value}))
-    with pytest.raises(DataError, match=message):
-        Scorer(copy)
-
-
-def test_a_folder_without_a_bundle_is_refused(bundle: Path, tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"is not a bundle: signature\.json cannot be read"):
-        Scorer(tmp_path)
-    run = tmp_path / "run"
-    (run / "checkpoints").mkdir(parents=True)
-    with pytest.raises(DataError, match=r"it is the folder of a run: recsys export .*run --out BUNDLE"):
-        Scorer(run)
-    (tmp_path / "signature.json").write_text("{")
-    with pytest.raises(DataError, match=r"signature\.json: is damaged"):
-        Scorer(tmp_path)
-    shutil.copy(bundle / "signature.json", tmp_path)
-    with pytest.raises(DataError, match=r"model\.pt: cannot be read"):
-        Scorer(tmp_path)
 
 
 def test_serving_loads_neither_torchrec_nor_lightning() -> None:

@@ -1,0 +1,38 @@
+"""Bundles of a small model with two tasks."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from recsys.export import write_bundle
+from tests.export.models import Made, make, slow_scores
+from tests.export.rows import clicks, yaml
+
+GOLDEN = clicks(40, seed=2)
+
+
+def write(made: Made, folder: Path, *, expected: np.ndarray | None = None) -> None:
+    write_bundle(
+        folder,
+        resolved=made.resolved,
+        state=made.state,
+        layout=made.layout,
+        tower=made.tower,
+        weights=made.weights,
+        golden=GOLDEN,
+        expected=slow_scores(made, GOLDEN) if expected is None else expected,
+        metrics={"test.auc": 0.75},
+    )
+
+
+@pytest.fixture(scope="session")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
+    return make(yaml("din", label="{click: clicked, buy: bought}"), clicks(100), tmp_path_factory.mktemp("model"))
+
+
+@pytest.fixture(scope="session")
+def bundle(made: Made, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("runs") / "deep" / "shop"
+    write(made, folder)
+    return folder
