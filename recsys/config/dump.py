@@ -33,7 +33,7 @@ def _plain(value: Any) -> Any:
     """Return mappings and lists of scalars, without the keys whose default is nothing."""
     if isinstance(value, BaseModel):
         fields = {**value.__dict__, **(value.model_extra or {})}
-        first = [key for key in (*UNIONS, "by") if key in fields]
+        first = [key for key in UNIONS if key in fields]
         return {
             key: _plain(fields[key])
             for key in dict.fromkeys([*first, *fields])

@@ -6,23 +6,15 @@ from typing import Any, get_args
 from pydantic_core import ErrorDetails
 
 from recsys.config.problems import KeyPath, Problem, did_you_mean
-from recsys.config.run import Config, Split
+from recsys.config.run import Config
 from recsys.config.section import CUSTOM, DIMS, UNIONS, Section
 
 __all__ = ["explain", "show"]
 
 
-def _members(union: Any) -> dict[str, type[Section]]:
-    members = [get_args(member) for member in get_args(get_args(union)[0])]
-    return {member_tag.tag: section for section, member_tag in members}
-
-
-_STATIC = [_members(Split)]
-
-
 def _families() -> list[dict[str, type[Section]]]:
     """Return the sections of each union by tag: "scheme=hash" -> HashTable."""
-    return [*_STATIC, *(union.choices() for union in UNIONS.values())]
+    return [union.choices() for union in UNIONS.values()]
 
 
 def _kinds() -> dict[str, type[Section]]:

@@ -9,7 +9,7 @@ from recsys.config.losses import AnyLoss
 from recsys.config.losses.logloss import LogLossSection
 from recsys.config.problems import SourceMap
 from recsys.config.schemes import Table
-from recsys.config.section import BY_SHAPE, CLASS_PATH, Section, chosen_by, shape_tag, tag
+from recsys.config.section import BY_SHAPE, CLASS_PATH, Section, SectionRegistry, shape_tag
 from recsys.config.towers import Model
 from recsys.config.towers.mlp import MlpModel
 from recsys.evaluation.metrics import METRICS, resolve_metric
@@ -90,10 +90,10 @@ class TimeSplit(Section):
     """Share of the rows."""
 
 
-Split = Annotated[
-    Annotated[FractionSplit, tag("by", "fraction")] | Annotated[TimeSplit, tag("by", "time")],
-    chosen_by("by", default="fraction"),
-]
+SPLITS: SectionRegistry[Section] = SectionRegistry("split", key="by", default="fraction")
+SPLITS.add(FractionSplit)
+SPLITS.add(TimeSplit)
+Split = Annotated[FractionSplit | TimeSplit, SPLITS]
 
 
 class DataSection(Section):

@@ -21,9 +21,7 @@ __all__ = [
     "Dim",
     "Section",
     "SectionRegistry",
-    "chosen_by",
     "shape_tag",
-    "tag",
 ]
 
 DIMS = range(4, 1025, 4)
@@ -200,24 +198,9 @@ def _with_tuples(value: Any) -> Any:
     return tuple(_with_tuples(child) for child in value) if isinstance(value, list) else value
 
 
-def tag(key: str, value: str) -> Tag:
-    """Mark the kind of section that `key: value` chooses."""
-    return Tag(f"{key}={value}")
-
-
-def chosen_by(key: str, *, default: str = "") -> Discriminator:
-    """Choose the kind of section by the value of `key`; a value with a colon names a class of the user's own."""
-
-    def choose(value: Any) -> str:
-        name = value.get(key, default) if isinstance(value, Mapping) else getattr(value, key, "")
-        return f"{key}={CUSTOM if isinstance(name, str) and ':' in name else name}"
-
-    return Discriminator(choose)
-
-
 def shape_tag(shape: str) -> Tag:
     """Mark what a value of this shape (text, integer, list, mapping) is read as."""
-    return tag("shape", shape)
+    return Tag(f"shape={shape}")
 
 
 def _shape(value: Any) -> str:

@@ -42,7 +42,7 @@ def open_bundle(folder: Path, *, device: torch.device) -> LoadedBundle:
     signature = _signature(files.signature)
     _check_versions(files.signature, signature)
     try:
-        config = Config.model_validate_json(json.dumps(signature["config"]))
+        config = Config.model_validate_json(json.dumps(_without_plugins(signature["config"])))
         key_kinds, sha256 = signature["key_kinds"], signature["sha256"]["model.pt"]
         tasks = [output["task"] for output in signature["outputs"]]
     except ValidationError as error:
@@ -68,6 +68,18 @@ def _signature(path: Path) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise DataError(f"{path}: must hold a JSON object, got {type(found).__name__}")
     return found
+
+
+def _without_plugins(config: dict[str, Any]) -> dict[str, Any]:
+    """Return a configuration without schemes, towers and losses.
+
+    They are inside the model, and those of a user's own need not be installed where it scores. Tables stay, since
+    features with an open vocabulary need one.
+    """
+    kept = {key: value for key, value in config.items() if key not in ("tables", "model", "train")}
+    tables = {name: table["features"] for name, table in config.get("tables", {}).items()}
+    kept["tables"] = {name: {"features": names, "scheme": "hash", "rows": 1} for name, names in tables.items()}
+    return kept
 
 
 def _check_versions(path: Path, signature: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""The contract of every loss: a suite that runs on any loss, of this package or of your own.
+"""The contract of a loss: a suite that runs on any loss, of this package or of your own.
 
     class TestMyLoss(LossContract):
         cases = loss_cases(MyLoss.section)

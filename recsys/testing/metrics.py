@@ -1,4 +1,4 @@
-"""What every metric promises: a suite that runs on any metric, of this package or of your own.
+"""The contract of a metric: a suite that runs on any metric, of this package or of your own.
 
     class TestBrier(MetricContract):
         names = ("brier",)

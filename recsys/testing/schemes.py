@@ -1,4 +1,4 @@
-"""The contract of every embedding scheme: a suite that runs on any scheme, of this package or of your own.
+"""The contract of an embedding scheme: a suite that runs on any scheme, of this package or of your own.
 
     class TestMyScheme(SchemeContract):
         cases = scheme_cases(MyScheme.section)

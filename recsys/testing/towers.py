@@ -1,4 +1,4 @@
-"""The contract of every tower: a suite that runs on any tower, of this package or of your own.
+"""The contract of a tower: a suite that runs on any tower, of this package or of your own.
 
     class TestMyTower(TowerContract):
         cases = cases_of(MyTower.section)

@@ -92,6 +92,20 @@ def test_registered_they_are_known_by_their_names_everywhere(own_parts: str, tmp
         load_config(own_config(tmp_path, scheme="foldet", tower="gated", loss="focal"))
 
 
+def test_a_bundle_is_scored_where_they_are_not_installed(own_parts: str, log: Path, tmp_path: Path) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        for registry in (SCHEMES, TOWERS, LOSSES):
+            patch.setattr(registry, "_entries", dict(registry.items()))
+        package.register_scheme(load_object(f"{own_parts}:Folded"))
+        package.register_tower(load_object(f"{own_parts}:Gated"))
+        package.register_loss(load_object(f"{own_parts}:Focal"))
+        config = load_config(own_config(tmp_path, scheme="folded", tower="gated", loss="focal"))
+        trained = package.train(config, data_dir=log, cache_dir=tmp_path / "cache", runs_dir=tmp_path, device="cpu")
+        trained.export(tmp_path / "bundle")
+    assert "folded" not in SCHEMES
+    assert len(package.Bundle(tmp_path / "bundle").predict(pl.read_parquet(log / "test.parquet"))) == 400
+
+
 def test_a_name_is_registered_once(own_parts: str) -> None:
     folded = load_object(f"{own_parts}:Folded")
     assert package.register_scheme(folded) is package.register_scheme(folded)
