@@ -10,7 +10,9 @@ from recsys.config.schemes import SCHEMES
 from recsys.testing import scheme_cases
 from tests.ranks.run_on_ranks import run_on_ranks
 
-from .ranks import SIZES, Outcome, train_cases
+from .trained_cases import SIZES, Outcome, train_cases
+
+pytestmark = pytest.mark.ranks
 
 TOWERS: dict[str, dict[str, Any]] = {
     "mlp": {"tower": "mlp", "dim": 4, "mlp": [8], "batch_norm": True},

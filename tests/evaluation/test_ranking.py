@@ -32,24 +32,24 @@ def brute_gauc(score, label, group, weight=None):
     return value / total if total else float("nan")
 
 
-def test_din_18_one_user_is_auc():
+def test_one_user_is_auc():
     score, label = [0.1, 0.4, 0.4, 0.8], [0, 0, 1, 1]
     assert gauc(score, label, [7, 7, 7, 7]).value == auc(score, label) == 0.875
 
 
-def test_din_18_a_user_with_one_class_is_left_out_and_counted():
+def test_a_user_with_one_class_is_left_out_and_counted():
     found = gauc([0.1, 0.9, 0.3, 0.2], [0, 1, 1, 1], [1, 1, 2, 2])
     assert found == (1.0, 1, 1, 2.0)
 
 
-def test_din_18_monotone_maps_within_users_change_nothing():
+def test_monotone_maps_within_users_change_nothing():
     rng = np.random.default_rng(0)
     score, label, user = rng.integers(0, 9, 500) / 8, rng.random(500) < 0.3, rng.integers(0, 20, 500)
     moved = np.exp(score * (user + 1)) - 50 * user
     assert gauc(moved, label, user) == gauc(score, label, user)
 
 
-def test_din_18_two_users_weighted_by_impressions():
+def test_two_users_weighted_by_impressions():
     score = [0.2, 0.9] + [0.5] * 8
     found = gauc(score, [0, 1] + [0, 1] * 4, [1] * 2 + [2] * 8)
     assert found.value == pytest.approx(0.6, abs=1e-15)
@@ -68,7 +68,7 @@ def test_din_18_two_users_weighted_by_impressions():
         (0.5, 0.7, -100.0),
     ],
 )
-def test_din_19_rela_impr_reproduces_the_published_percentages(model, base, percent):
+def test_rela_impr_reproduces_the_published_percentages(model, base, percent):
     assert round(rela_impr(model, base), 2) == percent
 
 
@@ -77,7 +77,7 @@ def test_rela_impr_over_a_random_model_is_nan():
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64, np.int64])
-def test_din_20_ties_count_half(dtype):
+def test_ties_count_half(dtype):
     assert auc(np.array([3, 3, 3, 3], dtype=dtype), [0, 1, 0, 1]) == 0.5
     assert auc(np.array([1, 3, 3], dtype=dtype), [0, 0, 1]) == 0.75
 

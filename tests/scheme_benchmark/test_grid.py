@@ -50,7 +50,7 @@ def test_a_cell_is_a_valid_config_with_one_table(log: Path, tmp_path: Path) -> N
     assert "rows: 18" in dump(resolved)
 
 
-def test_budgets_that_come_to_the_same_training_share_its_cell(log: Path, tmp_path: Path) -> None:
+def test_budget_that_come_to_the_same_training_share_its_cell(log: Path, tmp_path: Path) -> None:
     assert names(grid_of(log, tmp_path, "hash", "0.5,0.501,544B")) == ["hash-rows-17-seed-1"]
 
 

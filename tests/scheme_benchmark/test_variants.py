@@ -34,7 +34,7 @@ def test_an_unknown_name_is_refused_with_the_next_known_one() -> None:
         choose_variants(",")
 
 
-def test_budgets_are_fractions_or_sizes() -> None:
+def test_budget_are_fractions_or_sizes() -> None:
     assert parse_budgets("0.5, 10MB,0.50") == [0.5, "10MB"]
 
 

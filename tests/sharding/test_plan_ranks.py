@@ -17,6 +17,8 @@ from recsys.testing.tiny_tables import rows
 from tests.ranks.run_on_ranks import run_on_ranks
 from tests.sharding.plans import SMALL, cpus, make_layout, make_plan
 
+pytestmark = pytest.mark.ranks
+
 BATCH = rows(user=[0, 39, 7, 3], item=[1, 6, 0, 2], tags=[[], [4], [1, 1, 2], [0]], clicks=[[], [6, 1], [3], [2, 2]])
 SHARDINGS: list[str | None] = ["table_wise", "row_wise", "column_wise", "table_row_wise", None]
 HALVES = {"row_wise": (20, 16), "table_row_wise": (20, 16), "column_wise": (40, 8)}

@@ -33,20 +33,20 @@ def tower(*, num_fields: int = 4, dim: int = 8, num_numbers: int = 0, seed: int 
 NO_NUMBERS = torch.empty(3, 0)
 
 
-def test_autoint_check_3_permuting_fields_permutes_the_output_of_a_layer() -> None:
+def test_permuting_fields_permutes_the_output_of_a_layer() -> None:
     rows, order = torch.randn(3, 4, 5), [2, 0, 3, 1]
     interacting = layer()
     torch.testing.assert_close(interacting(rows[:, order]), interacting(rows)[:, order])
 
 
-def test_autoint_check_4_attention_weights_are_a_distribution() -> None:
+def test_attention_weights_are_a_distribution() -> None:
     weights = layer().attention(torch.randn(3, 4, 5))
     assert weights.shape == (3, 2, 4, 4)
     assert (weights >= 0).all()
     torch.testing.assert_close(weights.sum(-1), torch.ones(3, 2, 4))
 
 
-def test_autoint_check_4_a_single_field_attends_to_itself() -> None:
+def test_a_single_field_attends_to_itself() -> None:
     rows = torch.randn(3, 1, 5)
     interacting = layer()
     assert interacting.residual is not None
@@ -54,7 +54,7 @@ def test_autoint_check_4_a_single_field_attends_to_itself() -> None:
     torch.testing.assert_close(interacting(rows), torch.relu(interacting.value(rows) + interacting.residual(rows)))
 
 
-def test_autoint_check_5_without_queries_all_fields_take_the_same_mean() -> None:
+def test_without_queries_all_fields_take_the_same_mean() -> None:
     interacting = layer(residual=False)
     torch.nn.init.zeros_(interacting.query.weight)
     rows = torch.randn(3, 4, 5)
@@ -63,7 +63,7 @@ def test_autoint_check_5_without_queries_all_fields_take_the_same_mean() -> None
     torch.testing.assert_close(interacting(rows), mean.expand(3, 4, 6))
 
 
-def test_autoint_check_6_without_values_the_residual_is_left() -> None:
+def test_without_values_the_residual_is_left() -> None:
     interacting = layer(6)
     assert interacting.residual is not None
     torch.nn.init.zeros_(interacting.value.weight)
@@ -72,7 +72,7 @@ def test_autoint_check_6_without_values_the_residual_is_left() -> None:
     torch.testing.assert_close(interacting(rows), torch.relu(rows))
 
 
-def test_autoint_check_6_a_residual_of_zero_is_the_layer_without_residual() -> None:
+def test_a_residual_of_zero_is_the_layer_without_residual() -> None:
     with_residual, without = layer(), layer(residual=False)
     assert with_residual.residual is not None
     torch.nn.init.zeros_(with_residual.residual.weight)
@@ -81,14 +81,14 @@ def test_autoint_check_6_a_residual_of_zero_is_the_layer_without_residual() -> N
     assert torch.equal(with_residual(rows), without(rows))
 
 
-def test_autoint_check_7_a_constant_added_to_all_scores_changes_nothing() -> None:
+def test_a_constant_added_to_all_scores_changes_nothing() -> None:
     interacting, rows = layer(), torch.randn(3, 4, 5)
     before = interacting.attention(rows)
     interacting.key.register_forward_hook(lambda module, arguments, keys: keys + torch.arange(6.0))
     torch.testing.assert_close(interacting.attention(rows), before)
 
 
-def test_autoint_check_7_large_scores_do_not_overflow() -> None:
+def test_large_scores_do_not_overflow() -> None:
     interacting, rows = layer(), torch.randn(3, 4, 5)
     with torch.no_grad():
         interacting.query.weight *= 1e5
@@ -97,14 +97,14 @@ def test_autoint_check_7_large_scores_do_not_overflow() -> None:
     assert weights.max() == 1
 
 
-def test_autoint_check_8_scaling_the_scores_is_scaling_the_queries() -> None:
+def test_scaling_the_scores_is_scaling_the_queries() -> None:
     scaled, plain, rows = layer(scale=True), layer(), torch.randn(3, 4, 5)
     with torch.no_grad():
         plain.query.weight *= 3**-0.5  # two heads share a width of 6
     torch.testing.assert_close(scaled(rows), plain(rows))
 
 
-def test_autoint_check_9_heads_are_layers_of_their_own_side_by_side() -> None:
+def test_heads_are_layers_of_their_own_side_by_side() -> None:
     both, rows = layer(), torch.randn(3, 4, 5)
     halves = []
     for head in range(2):
@@ -115,7 +115,7 @@ def test_autoint_check_9_heads_are_layers_of_their_own_side_by_side() -> None:
     torch.testing.assert_close(both(rows), torch.cat(halves, dim=2), rtol=0, atol=1e-6)
 
 
-def test_autoint_check_9_a_single_head_is_the_formula_of_the_paper() -> None:
+def test_a_single_head_is_the_formula_of_the_paper() -> None:
     interacting, rows = layer(heads=1), torch.randn(3, 4, 5)
     q, k, v, r = (interacting.state_dict()[f"{name}.weight"] for name in ("query", "key", "value", "residual"))
     for b, m in itertools.product(range(3), range(4)):
@@ -125,7 +125,7 @@ def test_autoint_check_9_a_single_head_is_the_formula_of_the_paper() -> None:
         torch.testing.assert_close(interacting(rows)[b, m], torch.relu(mixed + r @ rows[b, m]))
 
 
-def test_autoint_check_10_gradients_of_all_matrices_are_those_of_finite_differences() -> None:
+def test_gradients_of_all_matrices_are_those_of_finite_differences() -> None:
     two_layers = torch.nn.Sequential(layer(5, seed=1), layer(6, seed=2)).double()
     rows = torch.randn(3, 4, 5, dtype=torch.float64, requires_grad=True)
     names, weights = zip(*two_layers.named_parameters(), strict=True)
@@ -138,7 +138,7 @@ def test_autoint_check_10_gradients_of_all_matrices_are_those_of_finite_differen
     assert torch.autograd.gradcheck(run, (rows, *weights))
 
 
-def test_autoint_check_11_nobody_attends_to_a_masked_field_and_the_rest_is_renormalised() -> None:
+def test_nobody_attends_to_a_masked_field_and_the_rest_is_renormalised() -> None:
     interacting, rows = layer(), torch.randn(3, 4, 5)
     kept = torch.tensor([[True, False, True, True]]).expand(3, 4)
     weights = interacting.attention(rows, kept)
@@ -156,24 +156,24 @@ def num_parameters(module: torch.nn.Module) -> int:
     return sum(parameter.numel() for parameter in module.parameters())
 
 
-def test_autoint_check_12_parameter_count_is_39361() -> None:
+def test_parameter_count_is_39361() -> None:
     built = tower(num_fields=39, dim=16, attention_dim=64, layers=3)
     assert [num_parameters(part) for part in built.layers] == [4_096, 16_384, 16_384]
     assert num_parameters(built.output) == 2_497
     assert num_parameters(built) == 39_361
 
 
-def test_autoint_check_12_layer_norm_adds_two_vectors_a_layer() -> None:
+def test_layer_norm_adds_two_vectors_a_layer() -> None:
     assert num_parameters(tower(num_fields=39, dim=16, attention_dim=64, layer_norm=True)) == 39_361 + 3 * 2 * 64
 
 
-def test_autoint_check_13_only_the_output_layer_grows_with_the_fields() -> None:
+def test_only_the_output_layer_grows_with_the_fields() -> None:
     few, many = tower(num_fields=4), tower(num_fields=9)
     assert num_parameters(few.layers) == num_parameters(many.layers)
     assert num_parameters(many) - num_parameters(few) == 5 * 6
 
 
-def test_autoint_check_14_logits_of_the_parallel_network_are_added() -> None:
+def test_logits_of_the_parallel_network_are_added() -> None:
     plus, fields = tower(mlp=(7,)), torch.randn(3, 32)
     plain = tower()
     plain.load_state_dict(plus.state_dict(), strict=False)
@@ -185,7 +185,7 @@ def test_autoint_check_14_logits_of_the_parallel_network_are_added() -> None:
     assert torch.equal(plus(fields, NO_NUMBERS, []), plain(fields, NO_NUMBERS, []))
 
 
-def test_autoint_check_15_without_layers_it_is_linear_in_the_embeddings() -> None:
+def test_without_layers_it_is_linear_in_the_embeddings() -> None:
     built, fields, other = tower(layers=0, num_numbers=2), torch.randn(3, 32), torch.randn(3, 32)
     numbers = torch.randn(3, 2)
     middle = built(0.5 * (fields + other), numbers, [])
@@ -221,12 +221,12 @@ def mixed_difference(interacting: InteractingLayer, *, fields: list[int]) -> flo
 
 
 @pytest.mark.parametrize("fields", list(itertools.combinations(range(4), 2)))
-def test_autoint_check_16_attention_is_what_makes_every_pair_of_fields_interact(fields: tuple[int, int]) -> None:
+def test_attention_is_what_makes_every_pair_of_fields_interact(fields: tuple[int, int]) -> None:
     assert mixed_difference(positive_layer(without_attention=False), fields=list(fields)) > 1e-4
     assert mixed_difference(positive_layer(without_attention=True), fields=list(fields)) < 1e-12
 
 
-def test_autoint_check_17_the_softmax_of_one_layer_reaches_third_order_so_order_is_a_heuristic() -> None:
+def test_the_softmax_of_one_layer_reaches_third_order_so_order_is_a_heuristic() -> None:
     assert mixed_difference(positive_layer(without_attention=False), fields=[0, 1, 2]) > 1e-6
     assert mixed_difference(positive_layer(without_attention=True), fields=[0, 1, 2]) < 1e-12
 
@@ -244,13 +244,13 @@ def fitted(model: AutoIntModel | LrModel, log: Log, *, seed: int, epochs: int = 
 
 
 @pytest.mark.parametrize("seed", [0, 1, 2])
-def test_autoint_check_18_it_finds_a_planted_exclusive_or_that_is_hidden_from_lr(seed: int) -> None:
+def test_it_finds_a_planted_exclusive_or_that_is_hidden_from_lr(seed: int) -> None:
     train, test = parity_log(seed), parity_log(seed + 100, num_rows=1000)
     assert abs(auc(fitted(LrModel(tower="lr", dim=8), train, seed=seed), test) - 0.5) < 0.06
     assert auc(fitted(config(layers=2, attention_dim=16), train, seed=seed), test) > 0.95
 
 
-def test_autoint_check_19_the_planted_pair_attends_to_each_other_more_than_most_pairs_do() -> None:
+def test_the_planted_pair_attends_to_each_other_more_than_most_pairs_do() -> None:
     wins = 0
     for seed in range(5):
         log = parity_log(seed)
@@ -265,7 +265,7 @@ def test_autoint_check_19_the_planted_pair_attends_to_each_other_more_than_most_
     assert wins >= 4
 
 
-def test_autoint_check_20_the_residual_helps_where_single_fields_and_pairs_matter() -> None:
+def test_the_residual_helps_where_single_fields_and_pairs_matter() -> None:
     gains = []
     for seed in range(3):
         draw = torch.Generator().manual_seed(seed)
@@ -282,7 +282,7 @@ def test_autoint_check_20_the_residual_helps_where_single_fields_and_pairs_matte
     assert sum(gains) > 0, gains
 
 
-def test_autoint_check_23_dropout_is_off_in_eval_mode_and_on_in_training() -> None:
+def test_dropout_is_off_in_eval_mode_and_on_in_training() -> None:
     for keys in ({"dropout": 0.5, "mlp": (64,)}, {"attention_dropout": 0.5}):
         built, fields = tower(**keys), torch.randn(3, 32)
         assert torch.equal(built(fields, NO_NUMBERS, []), built(fields, NO_NUMBERS, []))

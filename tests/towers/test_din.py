@@ -40,7 +40,7 @@ def set_last_layer(module: Interest, *, weight: float | None, bias: float) -> No
 
 
 @BOTH_MODES
-def test_din_check_1_equal_scores_of_one_are_sum_pooling_or_with_softmax_mean_pooling(softmax: bool) -> None:
+def test_equal_scores_of_one_are_sum_pooling_or_with_softmax_mean_pooling(softmax: bool) -> None:
     module = interest(softmax=softmax)
     set_last_layer(module, weight=0, bias=1)
     first, second = history(4), history(2, seed=1)
@@ -49,13 +49,13 @@ def test_din_check_1_equal_scores_of_one_are_sum_pooling_or_with_softmax_mean_po
 
 
 @BOTH_MODES
-def test_din_check_2_the_order_of_the_history_does_not_matter(softmax: bool) -> None:
+def test_the_order_of_the_history_does_not_matter(softmax: bool) -> None:
     module, entries = interest(softmax=softmax), history(5)
     torch.testing.assert_close(module(behaviour(entries)), module(behaviour(entries.flip(0))))
 
 
 @BOTH_MODES
-def test_din_check_3_other_rows_histories_leave_no_trace_in_outputs_or_gradients(softmax: bool) -> None:
+def test_other_rows_histories_leave_no_trace_in_outputs_or_gradients(softmax: bool) -> None:
     """There is no padding in a jagged history; what could leak in its stead are the neighbours' entries."""
     module = interest(softmax=softmax)
     alone = behaviour(history(3).requires_grad_())
@@ -71,7 +71,7 @@ def test_din_check_3_other_rows_histories_leave_no_trace_in_outputs_or_gradients
 
 
 @BOTH_MODES
-def test_din_check_4_an_empty_history_gives_zeros_and_finite_gradients(softmax: bool) -> None:
+def test_an_empty_history_gives_zeros_and_finite_gradients(softmax: bool) -> None:
     module = interest(softmax=softmax)
     pooled = module(behaviour(history(2), history(0), history(1)))
     assert torch.equal(pooled[1], torch.zeros(3))
@@ -79,20 +79,20 @@ def test_din_check_4_an_empty_history_gives_zeros_and_finite_gradients(softmax: 
     assert all(p.grad is not None and p.grad.isfinite().all() for p in module.parameters())
 
 
-def test_din_check_4_a_single_entry_is_itself_with_softmax_and_weighted_without() -> None:
+def test_a_single_entry_is_itself_with_softmax_and_weighted_without() -> None:
     entry = history(1)
     torch.testing.assert_close(interest(softmax=True)(behaviour(entry)), entry)
     module = interest()
     torch.testing.assert_close(module(behaviour(entry)), module.weights(behaviour(entry)) * entry)
 
 
-def test_din_check_5_a_history_seen_twice_doubles_the_interest_unless_softmax() -> None:
+def test_a_history_seen_twice_doubles_the_interest_unless_softmax() -> None:
     once, twice = behaviour(history(4)), behaviour(history(4).repeat(2, 1))
     torch.testing.assert_close(interest()(twice), 2 * interest()(once))
     torch.testing.assert_close(interest(softmax=True)(twice), interest(softmax=True)(once))
 
 
-def test_din_check_6_softmax_alone_does_not_see_a_shift_of_all_scores() -> None:
+def test_softmax_alone_does_not_see_a_shift_of_all_scores() -> None:
     entries = behaviour(history(4))
     for softmax in (False, True):
         module = interest(softmax=softmax)
@@ -102,7 +102,7 @@ def test_din_check_6_softmax_alone_does_not_see_a_shift_of_all_scores() -> None:
 
 
 @BOTH_MODES
-def test_din_check_7_the_interest_depends_on_the_candidate(softmax: bool) -> None:
+def test_the_interest_depends_on_the_candidate(softmax: bool) -> None:
     module, entries = interest(softmax=softmax), history(4)
     first, second = (behaviour(entries, target=torch.full((1, 3), value)) for value in (-2.0, 2.0))
     assert not torch.allclose(module(first), module(second), atol=1e-3)
@@ -114,7 +114,7 @@ def naive_first_layer(module: Interest, entries: Behaviour) -> Tensor:
     return result
 
 
-def test_din_check_8_the_difference_of_equal_vectors_is_empty() -> None:
+def test_the_difference_of_equal_vectors_is_empty() -> None:
     module, entry = interest(), history(1)
     same = behaviour(entry, target=entry)
     before = module.first_layer(same)
@@ -125,7 +125,7 @@ def test_din_check_8_the_difference_of_equal_vectors_is_empty() -> None:
 
 
 @BOTH_MODES
-def test_din_check_8_gradients_are_those_of_finite_differences(softmax: bool) -> None:
+def test_gradients_are_those_of_finite_differences(softmax: bool) -> None:
     module = interest(softmax=softmax, hidden=(3, 2)).double()
     names, weights = zip(*module.named_parameters(), strict=True)
     target = torch.randn(3, 3, dtype=torch.float64, requires_grad=True)
@@ -140,7 +140,7 @@ def test_din_check_8_gradients_are_those_of_finite_differences(softmax: bool) ->
     assert torch.autograd.gradcheck(run, (target, entries, *weights))
 
 
-def test_din_check_9_the_fused_first_layer_equals_the_naive_one_and_has_a_row_for_each_entry() -> None:
+def test_the_fused_first_layer_equals_the_naive_one_and_has_a_row_for_each_entry() -> None:
     module, entries = interest(), behaviour(history(4), history(0), history(2))
     fused = module.first_layer(entries)
     assert fused.shape == (6, 6)
@@ -211,13 +211,13 @@ BASE = MlpModel(tower="mlp", mlp=(32,))
 
 
 @pytest.mark.parametrize("seed", [0, 1, 2])
-def test_din_check_21_it_beats_mean_pooling_where_the_candidate_decides(seed: int) -> None:
+def test_it_beats_mean_pooling_where_the_candidate_decides(seed: int) -> None:
     test = interest_log(seed + 100, num_rows=2000)
     assert auc(fitted(DIN, seed), test) - auc(fitted(BASE, seed), test) >= 0.02
 
 
 @pytest.mark.parametrize("softmax", [False, True])
-def test_din_check_22_entries_of_the_candidates_category_weigh_more(softmax: bool) -> None:
+def test_entries_of_the_candidates_category_weigh_more(softmax: bool) -> None:
     model = fitted(DIN.model_copy(update={"attention_softmax": softmax}), seed=0)
     log = interest_log(100, num_rows=2000)
     assert isinstance(model.tower, Din)

@@ -90,26 +90,26 @@ def test_dice_learns_one_number_for_each_channel() -> None:
     assert [parameter.shape for parameter in Dice(4).parameters()] == [(4,)]
 
 
-def test_din_check_10_dice_with_alpha_one_is_the_identity_to_the_last_bit() -> None:
+def test_dice_with_alpha_one_is_the_identity_to_the_last_bit() -> None:
     rows = torch.randn(50, 4)
     dice = set_moments(Dice(4), mean=0, var=1, alpha=1)
     assert torch.equal(dice(rows), rows)
     assert torch.equal(dice.eval()(rows), rows)
 
 
-def test_din_check_10_dice_with_standard_moments_and_alpha_zero_is_x_times_its_sigmoid() -> None:
+def test_dice_with_standard_moments_and_alpha_zero_is_x_times_its_sigmoid() -> None:
     rows = torch.randn(50, 4)
     dice = set_moments(Dice(4), mean=0, var=1, alpha=0).eval()
     torch.testing.assert_close(dice(rows), rows * torch.sigmoid(rows))
 
 
-def test_din_check_10_dice_without_variance_is_prelu() -> None:
+def test_dice_without_variance_is_prelu() -> None:
     rows = torch.tensor([[-2.0], [-0.1], [0.1], [2.0]])
     dice = set_moments(Dice(1), mean=0, var=0, alpha=0.25).eval()
     torch.testing.assert_close(dice(rows), torch.tensor([[-0.5], [-0.025], [0.1], [2.0]]))
 
 
-def test_din_check_11_dice_depends_on_the_batch_in_training_only() -> None:
+def test_dice_depends_on_the_batch_in_training_only() -> None:
     rows = torch.randn(100, 4)
     dice = Dice(4)
     assert not torch.allclose(dice(rows)[:50], dice(rows[:50]))
@@ -117,19 +117,19 @@ def test_din_check_11_dice_depends_on_the_batch_in_training_only() -> None:
     torch.testing.assert_close(dice(rows)[7:8], dice(rows[7:8]))
 
 
-def test_din_check_11_dice_halves_a_constant_batch() -> None:
+def test_dice_halves_a_constant_batch() -> None:
     dice = set_moments(Dice(2), mean=0, var=1, alpha=0.5)
     rows = torch.tensor([[3.0, -4.0]]).repeat(8, 1)
     torch.testing.assert_close(dice(rows), (1 + 0.5) / 2 * rows)
 
 
-def test_din_check_12_the_gradient_of_dice_passes_through_the_statistics() -> None:
+def test_the_gradient_of_dice_passes_through_the_statistics() -> None:
     dice = set_moments(Dice(3), mean=0, var=1, alpha=0.3).double()
     rows = torch.randn(8, 3, dtype=torch.float64, requires_grad=True)
     assert torch.autograd.gradcheck(lambda rows, _: dice(rows), (rows, dice.alpha))
 
 
-def test_din_check_12_the_gradient_of_alpha_is_what_the_gate_holds_back() -> None:
+def test_the_gradient_of_alpha_is_what_the_gate_holds_back() -> None:
     dice = set_moments(Dice(3), mean=0.5, var=2, alpha=0.3).eval()
     rows = torch.randn(8, 3)
     dice(rows).sum().backward()
@@ -137,13 +137,13 @@ def test_din_check_12_the_gradient_of_alpha_is_what_the_gate_holds_back() -> Non
     torch.testing.assert_close(dice.alpha.grad, ((1 - gate) * rows).sum(0))
 
 
-def test_din_check_13_the_gate_of_dice_does_not_see_a_shift_of_the_batch() -> None:
+def test_the_gate_of_dice_does_not_see_a_shift_of_the_batch() -> None:
     dice = set_moments(Dice(3), mean=0, var=1, alpha=0)
     rows = torch.randn(8, 3)
     torch.testing.assert_close(dice(rows + 5) / (rows + 5), dice(rows) / rows, rtol=1e-4, atol=1e-5)
 
 
-def test_autoint_check_1_a_number_scales_its_vector() -> None:
+def test_a_number_scales_its_vector() -> None:
     embedding = NumberEmbedding(3, 4)
     numbers = torch.tensor([[1.0, 2.0, -3.0]])
     torch.testing.assert_close(embedding(2 * numbers), 2 * embedding(numbers))

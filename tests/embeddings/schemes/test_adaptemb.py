@@ -17,7 +17,7 @@ def make(size: int, ranks: torch.Tensor | None = None, **keys: Any) -> AdaptEmb:
     return AdaptEmb("t", [FeatureVocabulary("item", size, ranks)], 4, spec)
 
 
-def test_check_06_all_ids_hot_is_the_plain_table() -> None:
+def test_all_ids_hot_is_the_plain_table() -> None:
     ids = torch.arange(100)
     assert torch.equal(make(100, rate=1.0, hot=0.999).remap(ids, 0)[0], ids)
     spec = AdaptEmbTable(features=("item",), scheme="adaptemb", rate=1.0)
@@ -25,7 +25,7 @@ def test_check_06_all_ids_hot_is_the_plain_table() -> None:
 
 
 @pytest.mark.parametrize(("keys", "num_hot"), [({"hot": 0.1}, 1000), ({}, 1000), ({"hot": 0.05}, 500)])
-def test_check_13_hot_rows_are_never_shared_and_cold_ids_collide_evenly(keys: dict[str, float], num_hot: int) -> None:
+def test_hot_rows_are_never_shared_and_cold_ids_collide_evenly(keys: dict[str, float], num_hot: int) -> None:
     table = make(10_000, rate=0.2, **keys)
     rows = table.remap(torch.arange(10_000), 0)[0]
     uses = torch.bincount(rows, minlength=2000)
@@ -39,7 +39,7 @@ def test_check_13_hot_rows_are_never_shared_and_cold_ids_collide_evenly(keys: di
     assert uses[num_hot:].max() - uses[num_hot:].min() <= 1
 
 
-def test_check_13_ranks_of_a_listed_vocabulary_decide_and_ties_are_stable() -> None:
+def test_ranks_of_a_listed_vocabulary_decide_and_ties_are_stable() -> None:
     counts = np.array([5, 9, 1, 9, 5, 0, 2, 1, 0])  # of ids 1..9
     order = np.argsort(-counts, kind="stable")
     ranks = torch.zeros(10, dtype=torch.int64)

@@ -45,7 +45,7 @@ def whole_step(scheme: Alpt, *ids: int, num_rows: int = 8) -> None:
     scheme.finish_step(list(torch.autograd.grad(loss_of(scheme, *ids), leaves)), num_rows)
 
 
-def test_check_12_the_gradient_of_a_scale_below_inside_and_above_the_range() -> None:
+def test_the_gradient_of_a_scale_below_inside_and_above_the_range() -> None:
     """Gradients of the output are 1, 10, 100 and 1000, so that each value's part can be read off the sum."""
     value_UD = torch.tensor([[-1.5, 0.234, 0.0, 2.0], [-1.28, 1.27, 0.126, -0.004]])
     scale_U1 = torch.full((2, 1), 0.01, requires_grad=True)
@@ -59,7 +59,7 @@ def test_check_12_the_gradient_of_a_scale_below_inside_and_above_the_range() -> 
 
 
 @pytest.mark.parametrize("value", [-2.0, 2.0])
-def test_check_12_outside_the_range_the_gradient_is_that_of_finite_differences(value: float) -> None:
+def test_outside_the_range_the_gradient_is_that_of_finite_differences(value: float) -> None:
     def rounded(scale: float) -> Tensor:
         found: Tensor = LearntStep.apply(torch.full((1, 1), value).double(), one * scale, -128, 127)
         return found
@@ -70,7 +70,7 @@ def test_check_12_outside_the_range_the_gradient_is_that_of_finite_differences(v
     assert float(found) == pytest.approx(0.01 * float(measured.detach()))
 
 
-def test_check_12_inside_the_range_the_gradient_is_that_of_the_rounding_error() -> None:
+def test_inside_the_range_the_gradient_is_that_of_the_rounding_error() -> None:
     """With codes drawn at random, E[scale * q] is the value whatever the scale: on average over values it is 0."""
     value_UD = torch.empty(100_000, 1, dtype=torch.float64).uniform_(-1, 1, generator=torch.Generator().manual_seed(0))
     scale_U1 = torch.full((100_000, 1), 0.01, dtype=torch.float64, requires_grad=True)
@@ -81,7 +81,7 @@ def test_check_12_inside_the_range_the_gradient_is_that_of_the_rounding_error() 
 
 
 @pytest.mark.parametrize("bits", [8, 16])
-def test_check_12_a_whole_step_is_that_of_the_formulas(bits: int) -> None:
+def test_a_whole_step_is_that_of_the_formulas(bits: int) -> None:
     torch.manual_seed(0)
     scale, high, lr, scale_lr, num_rows = 0.01, 2 ** (bits - 1) - 1, 0.1, 0.5, 8
     scheme = alpt(bits=bits, scale=scale, lr=lr, scale_lr=scale_lr)
@@ -118,7 +118,7 @@ def test_codes_are_drawn_with_the_new_scale_of_their_own_row() -> None:
 
 
 @pytest.mark.parametrize("optimizer", ["rowwise_adagrad", "adagrad", "sgd", "adam"])
-def test_check_12_rows_that_are_not_in_the_batch_stay_as_they_are(optimizer: str) -> None:
+def test_rows_that_are_not_in_the_batch_stay_as_they_are(optimizer: str) -> None:
     torch.manual_seed(0)
     scheme = alpt(optimizer=optimizer, scale_lr=0.001)
     before = copies(scheme)
@@ -201,7 +201,7 @@ def test_training_goes_on_bit_for_bit_from_saved_state(optimizer: str) -> None:
     assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
 
 
-def test_check_05_training_needs_no_more_than_serving_but_the_state_of_the_optimizers() -> None:
+def test_training_needs_no_more_than_serving_but_the_state_of_the_optimizers() -> None:
     for optimizer, state in {"sgd": 0, "rowwise_adagrad": 4 * 20, "adagrad": 4 * 50, "adam": 8 * 50 + 16}.items():
         scheme = alpt(optimizer=optimizer)
         rates, draws = 16, 16

@@ -47,9 +47,7 @@ def blocks(count: int, *, copies: list[int], size: int = 40) -> Tensor:
 
 @pytest.mark.parametrize("sizes", [CRITEO, AVAZU], ids=["criteo", "avazu"])
 @pytest.mark.parametrize("budget", [0.5, 0.1, 0.01])
-def test_check_01_the_largest_number_of_blocks_that_keeps_to_the_budget_is_taken(
-    sizes: list[int], budget: float
-) -> None:
+def test_the_largest_number_of_blocks_that_keeps_to_the_budget_is_taken(sizes: list[int], budget: float) -> None:
     spec = solve_budget(planned(budget=budget), vocabularies(sizes))
     assert isinstance(spec, DedupTable)
     assert spec.blocks is not None
@@ -60,7 +58,7 @@ def test_check_01_the_largest_number_of_blocks_that_keeps_to_the_budget_is_taken
     assert spec.blocks == int((allowed - 4 * num_blocks) / (4 * 10_000 * 16))  # 945 blocks in Avazu, 3377 in Criteo
 
 
-def test_check_02_a_budget_below_one_block_names_the_floor() -> None:
+def test_a_budget_below_one_block_names_the_floor() -> None:
     floor = 4 * 16 * 10_000 + 4 * 3377
     with pytest.raises(ConfigError, match=r"dedup cannot be made as small as 10.0 kB; the least it can be is 653.5 kB"):
         build_schemes(planned(budget="10kB"), vocabularies(CRITEO))
@@ -68,7 +66,7 @@ def test_check_02_a_budget_below_one_block_names_the_floor() -> None:
 
 
 @pytest.mark.parametrize("keep", [1, 4, 9])
-def test_check_03_bytes_are_those_of_the_exported_blocks_and_map(keep: int) -> None:
+def test_bytes_are_those_of_the_exported_blocks_and_map(keep: int) -> None:
     table = make([30, 11], blocks=keep, block_rows=4)
     torch.manual_seed(0)
     weights = {"t_table": torch.randn(44, 4)}
@@ -77,20 +75,20 @@ def test_check_03_bytes_are_those_of_the_exported_blocks_and_map(keep: int) -> N
     assert table.serving_bytes() == tensor_bytes(exported) == 4 * 4 * 4 * keep + 4 * 11
 
 
-def test_check_04_tables_that_would_not_become_smaller_stay_plain() -> None:
+def test_tables_that_would_not_become_smaller_stay_plain() -> None:
     (table,) = build_schemes(planned(blocks=400), vocabularies([30, 11]))
     assert type(table) is Full
     (table,) = build_schemes(planned(budget=1.0), vocabularies([3000, 11]))
     assert type(table) is Full
 
 
-def test_check_05_training_takes_more_bytes_than_serving() -> None:
+def test_training_takes_more_bytes_than_serving() -> None:
     table = make([3000], blocks=10)
     assert table.bytes("training", sparse="sgd", dense="adam") == 4 * 3000 * 4 + 4 * 100
     assert table.bytes("serving", sparse="sgd", dense="adam") == 4 * 10 * 30 * 4 + 4 * 100
 
 
-def test_check_06_without_a_merge_it_is_a_plain_table(make_layout: Callable[..., Layout]) -> None:
+def test_without_a_merge_it_is_a_plain_table(make_layout: Callable[..., Layout]) -> None:
     block_BF = blocks(5, copies=[0, 0])
     assert merge(block_BF, keep=7, tolerance=-1.0, similarity=0.5).tolist() == list(range(7))
     both = [FeatureVocabulary("user", 10), FeatureVocabulary("item", 5)]
@@ -104,7 +102,7 @@ def test_check_06_without_a_merge_it_is_a_plain_table(make_layout: Callable[...,
         assert torch.equal(kept.serving(weights)(ids, feature_index), full.serving(weights)(ids, feature_index))
 
 
-def test_check_14_planted_copies_are_all_found_and_nothing_else() -> None:
+def test_planted_copies_are_all_found_and_nothing_else() -> None:
     block_BF = blocks(30, copies=[7, 7, 0, 29, 12])
     map_B = merge(block_BF, keep=30, tolerance=0.01, similarity=0.7)
     groups = {frozenset((map_B == kept).nonzero().flatten().tolist()) for kept in map_B.unique().tolist()}
@@ -114,13 +112,13 @@ def test_check_14_planted_copies_are_all_found_and_nothing_else() -> None:
 
 
 @pytest.mark.parametrize("keep", [1, 2, 10, 25, 34])
-def test_check_14_the_map_is_idempotent_and_any_budget_is_met(keep: int) -> None:
+def test_the_map_is_idempotent_and_any_budget_is_met(keep: int) -> None:
     map_B = merge(blocks(30, copies=[7, 7, 0, 29, 12]), keep=keep, tolerance=0.01, similarity=0.7)
     assert len(map_B.unique()) == keep
     assert torch.equal(map_B[map_B], map_B)
 
 
-def test_check_14_fine_tuning_moves_all_referents_together(make_layout: Callable[..., Layout]) -> None:
+def test_fine_tuning_moves_all_referents_together(make_layout: Callable[..., Layout]) -> None:
     spec = {"features": ["user", "item", "tags"], "scheme": "dedup", "blocks": 2, "block_rows": 2}
     layout = make_layout({"all": spec}, jagged=True)
     model = sharded(layout).eval()
@@ -171,7 +169,7 @@ def test_small_tables_have_small_blocks(num_ids: int, expected: int) -> None:
     assert make([num_ids], blocks=2, block_rows=7).block_rows == 7
 
 
-def test_check_20_edge_ids_duplicates_and_an_empty_batch() -> None:
+def test_edge_ids_duplicates_and_an_empty_batch() -> None:
     table = make([9, 12], blocks=2, block_rows=5)
     weights = {"t_table": torch.randn(25, 4)}
     table.next_stage(weights)

@@ -43,7 +43,7 @@ def share_of_zeros(weights: dict[str, Tensor]) -> float:
 
 @pytest.mark.parametrize("sizes", [CRITEO, AVAZU], ids=["criteo", "avazu"])
 @pytest.mark.parametrize(("budget", "density"), [(0.5, 0.21875), (0.25, 0.09375), (0.1, 0.03333), (0.01, 0.00333)])
-def test_check_01_densities_are_those_of_the_benchmark(sizes: list[int], budget: float, density: float) -> None:
+def test_densities_are_those_of_the_benchmark(sizes: list[int], budget: float, density: float) -> None:
     spec = solve_budget(planned(budget=budget), vocabularies(sizes))
     assert isinstance(spec, DeepLightTable)
     assert spec.density == pytest.approx(density, abs=1e-5)
@@ -56,7 +56,7 @@ def test_check_01_densities_are_those_of_the_benchmark(sizes: list[int], budget:
     )
 
 
-def test_check_02_a_budget_below_one_weight_names_the_floor() -> None:
+def test_a_budget_below_one_weight_names_the_floor() -> None:
     with pytest.raises(ConfigError, match=r"deeplight cannot be made as small as 8 B; the least it can be is 12 B"):
         build_schemes(planned(budget="8B"), vocabularies([100]))
 
@@ -70,7 +70,7 @@ def test_more_weights_than_pointers_can_count_are_refused() -> None:
 
 
 @pytest.mark.parametrize("density", [0.001, 0.05, 0.0625, 0.07, 0.3])
-def test_check_03_bytes_are_those_of_the_exported_entries(density: float) -> None:
+def test_bytes_are_those_of_the_exported_entries(density: float) -> None:
     table, weights = make(density), normal()
     table.next_stage(weights)
     table.before_validation(weights)
@@ -78,7 +78,7 @@ def test_check_03_bytes_are_those_of_the_exported_entries(density: float) -> Non
     assert int((weights["t_table"] != 0).sum()) == table.num_entries == round(density * NUM_IDS * DIM)
 
 
-def test_check_03_zeros_are_stored_where_too_few_weights_are_left() -> None:
+def test_zeros_are_stored_where_too_few_weights_are_left() -> None:
     table = make(0.1, sizes=[10])
     weights = {"t_table": torch.zeros(10, DIM)}
     weights["t_table"][3, 5] = -2.0
@@ -87,21 +87,21 @@ def test_check_03_zeros_are_stored_where_too_few_weights_are_left() -> None:
     assert torch.equal(exported(torch.arange(10), 0), weights["t_table"])
 
 
-def test_check_04_tables_that_would_not_become_smaller_stay_plain() -> None:
+def test_tables_that_would_not_become_smaller_stay_plain() -> None:
     (table,) = build_schemes(planned(density=0.5), vocabularies([100]))  # CSR of half of the weights is as large as all
     assert type(table) is Full
     (table,) = build_schemes(planned(density=0.4), vocabularies([100]))
     assert type(table) is DeepLight
 
 
-def test_check_05_training_takes_more_bytes_than_serving() -> None:
+def test_training_takes_more_bytes_than_serving() -> None:
     table = make(0.1)
     flag = 1
     assert table.bytes("training", sparse="sgd", dense="adam") == 4 * NUM_IDS * DIM + flag
     assert table.bytes("serving", sparse="sgd", dense="adam") == 4 * (2 * 800 + NUM_IDS + 1)
 
 
-def test_check_06_at_density_1_it_is_a_plain_table() -> None:
+def test_at_density_1_it_is_a_plain_table() -> None:
     table, weights = make(1.0), normal()
     before = weights["t_table"].clone()
     for step in range(1, 41):
@@ -116,19 +116,19 @@ def test_check_06_at_density_1_it_is_a_plain_table() -> None:
 
 
 @pytest.mark.parametrize(("step", "reached"), [(0, 0.0), (100, 0.01), (1000, 1 - 0.99**10), (10**9, 1.0)])
-def test_check_16_the_schedule(step: int, reached: float) -> None:
+def test_the_schedule(step: int, reached: float) -> None:
     goal = 1 - 0.25
     assert make(0.25, ramp=100).share_of_zeros(StageStep(step, 7)) == pytest.approx(reached * goal, abs=1e-12)
 
 
-def test_check_16_by_default_the_first_stage_all_but_reaches_the_goal() -> None:
+def test_by_default_the_first_stage_all_but_reaches_the_goal() -> None:
     table = make(0.25)
     assert table.share_of_zeros(StageStep(500, 500)) == pytest.approx(0.999 * 0.75)
     assert table.share_of_zeros(StageStep(50, 500)) == pytest.approx(0.75 * (1 - math.sqrt(math.sqrt(1e-3) ** 0.4)))
 
 
 @pytest.mark.parametrize("sample", [2**22, 2**20], ids=["all", "sample"])
-def test_check_16_zeros_after_a_pruning(sample: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_zeros_after_a_pruning(sample: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(deeplight, "SAMPLE", sample)
     monkeypatch.setattr(deeplight, "PIECE", 2**18)
     table, weights = make(0.25, sizes=[80_000], ramp=100), normal(80_000)
@@ -145,7 +145,7 @@ def test_check_16_zeros_after_a_pruning(sample: int, monkeypatch: pytest.MonkeyP
     assert share_of_zeros(weights) == 0.75
 
 
-def test_check_16_pruning_comes_every_ten_steps_and_weights_grow_again_between() -> None:
+def test_pruning_comes_every_ten_steps_and_weights_grow_again_between() -> None:
     table, weights = make(0.25, ramp=1), normal()
     weight = weights["t_table"]
     table.after_step(StageStep(9, 7), weights)
@@ -194,7 +194,7 @@ def test_before_the_last_stage_validation_changes_nothing() -> None:
 
 @pytest.mark.parametrize("sizes", [[NUM_IDS], CRITEO], ids=["500", "criteo"])
 @pytest.mark.parametrize(("times", "kind"), [(2.9, Coordinates), (3.1, CompressedRows)])
-def test_check_19_the_format_changes_at_three_words_a_row(sizes: list[int], times: float, kind: type) -> None:
+def test_the_format_changes_at_three_words_a_row(sizes: list[int], times: float, kind: type) -> None:
     spec = solve_budget(planned(budget=times / DIM), vocabularies(sizes))
     (table,) = DeepLight.build("t", vocabularies(sizes), DIM, spec)
     assert isinstance(table, DeepLight)
@@ -207,7 +207,7 @@ def test_check_19_the_format_changes_at_three_words_a_row(sizes: list[int], time
 
 
 @pytest.mark.parametrize("density", [0.05, 0.2], ids=["coo", "csr"])
-def test_check_19_and_20_lookups_of_pruned_rows_edge_ids_duplicates_and_an_empty_batch(density: float) -> None:
+def test_lookups_of_pruned_rows_edge_ids_duplicates_and_an_empty_batch(density: float) -> None:
     table, weights = make(density, sizes=[20, 30]), normal(50)
     weights["t_table"][7] *= 1e-6  # nothing of it is left
     weights["t_table"][49] *= 1e-6

@@ -10,7 +10,7 @@ from recsys.embeddings.budget import solve_budget
 from recsys.embeddings.hashing import name_salt
 from recsys.embeddings.schemes.dhe import Dhe, counted_floats, encode
 from recsys.export import script
-from tests.embeddings.test_budgets import DIM, FIELDS, planned, vocabularies
+from tests.embeddings.test_budget import DIM, FIELDS, planned, vocabularies
 
 
 def make(num_ids: int | None = None, *, dim: int = 8, **keys: Any) -> Dhe:
@@ -43,7 +43,7 @@ def trained(**keys: Any) -> Dhe:
         ("avazu", 0.001, 15, None),
     ],
 )
-def test_check_01_golden_widths(data: str, budget: float, width: int, num_compressed: int | None) -> None:
+def test_golden_widths(data: str, budget: float, width: int, num_compressed: int | None) -> None:
     spec = solve_budget(planned("dhe", FIELDS[data], budget=budget), vocabularies(FIELDS[data]))
     assert isinstance(spec, DheTable)
     assert spec.width == width
@@ -63,7 +63,7 @@ def test_no_more_is_served_than_is_counted(width: int, dim: int) -> None:
 
 
 @pytest.mark.parametrize("first", [0, 2**31 - 20_000, -(2**63), 2**63 - 20_001])
-def test_check_09_codes_are_uniform_in_minus_one_to_one(first: int) -> None:
+def test_codes_are_uniform_in_minus_one_to_one(first: int) -> None:
     codes = encode(first + torch.arange(20_000), 123, 1024)
     assert codes.dtype == torch.float32
     assert -1 <= float(codes.min()) < -0.99
@@ -73,7 +73,7 @@ def test_check_09_codes_are_uniform_in_minus_one_to_one(first: int) -> None:
     assert float((codes.square().mean(dim=0) - 1 / 3).abs().max()) < 5 * (4 / 45 / 20_000) ** 0.5
 
 
-def test_check_09_a_hundred_thousand_ids_have_different_codes() -> None:
+def test_a_hundred_thousand_ids_have_different_codes() -> None:
     codes = encode(torch.arange(100_000), 123, 8)
     assert len(torch.unique(codes, dim=0)) == 100_000
 
@@ -91,7 +91,7 @@ def test_codes_do_not_depend_on_the_batch() -> None:
     assert encode(torch.arange(0), 5, 30).shape == (0, 30)
 
 
-def test_check_09_in_eval_mode_an_embedding_does_not_depend_on_the_batch() -> None:
+def test_in_eval_mode_an_embedding_does_not_depend_on_the_batch() -> None:
     made = trained()
     together = made.combine([], torch.arange(50), 0).detach()
     assert float(together.std()) > 0.1
@@ -141,7 +141,7 @@ def gradients(made: Dhe, ids: list[int]) -> list[Tensor]:
     return [parameter.grad.clone() for parameter in made.out.parameters() if parameter.grad is not None]
 
 
-def test_check_20_an_id_that_is_used_twice_has_twice_the_gradient() -> None:
+def test_an_id_that_is_used_twice_has_twice_the_gradient() -> None:
     made = make().eval()
     for one, two in zip(gradients(made, [5]), gradients(made, [5, 5]), strict=True):
         torch.testing.assert_close(2 * one, two)

@@ -12,6 +12,8 @@ from recsys.embeddings.schemes.dhe import Dhe
 from recsys.ranks import current_world
 from tests.ranks.run_on_ranks import run_on_ranks
 
+pytestmark = pytest.mark.ranks
+
 STEPS = {
     "some ids on both": [[3, 1, 1, 8], [1, 8, 20, 20, 7]],
     "all ids on both": [[3, 1, 5], [5, 1, 3]],

@@ -57,7 +57,7 @@ def test_nearly_equal_distances_do_not_depend_on_the_batch() -> None:
     assert torch.equal(torch.cat([nearest(row, codebook) for row in rows.split(1)]), together)
 
 
-def test_check_06_with_the_parts_of_the_rows_as_centroids_it_is_the_plain_table() -> None:
+def test_with_the_parts_of_the_rows_as_centroids_it_is_the_plain_table() -> None:
     made = make(40, choices=40)
     weights = weights_of(made)
     (rows,) = weights.values()
@@ -69,7 +69,7 @@ def test_check_06_with_the_parts_of_the_rows_as_centroids_it_is_the_plain_table(
 
 
 @pytest.mark.parametrize(("choices", "parts", "num_bytes"), [(32, 8, 5), (32, 4, 3), (2, 4, 1), (256, 8, 8)])
-def test_check_03_served_are_packed_codes_and_the_codebook(choices: int, parts: int, num_bytes: int) -> None:
+def test_served_are_packed_codes_and_the_codebook(choices: int, parts: int, num_bytes: int) -> None:
     made = make(100, choices=choices, parts=parts)
     serving = made.serving(weights_of(made))
     assert {name: tuple(tensor.shape) for name, tensor in serving.state_dict().items() if tensor.numel()} == {
@@ -128,7 +128,7 @@ def test_the_loss_is_that_of_all_uses_since_it_was_taken_and_there_is_none_in_ev
     assert made.pop_aux_loss() is None
 
 
-def test_check_20_an_empty_batch_has_a_loss_of_zero() -> None:
+def test_an_empty_batch_has_a_loss_of_zero() -> None:
     made = make()
     assert made.combine([torch.zeros(0, 8)], torch.arange(0), 0).shape == (0, 8)
     loss = made.pop_aux_loss()

@@ -9,7 +9,7 @@ from recsys.embeddings import FeatureVocabulary, Full, Hash, build_schemes
 from .test_multi_hash import AVAZU, CRITEO, vocabularies
 
 
-def test_check_06_with_a_row_for_each_id_it_is_a_plain_table() -> None:
+def test_with_a_row_for_each_id_it_is_a_plain_table() -> None:
     sizes = vocabularies([10, 7, 5])
     made = Hash("t", sizes, 4, HashTable(features=("a",), scheme="hash", rows=22))
     full = Full("t", sizes, 4, HashTable(features=("a",), scheme="hash", rows=22))
@@ -40,7 +40,7 @@ def test_an_open_vocabulary_counts_as_the_largest_known_one() -> None:
     assert [part.physical_tables()[0].rows for part in parts] == [10, 44, 40]
 
 
-def test_check_04_separate_vocabularies_that_would_not_shrink_stay_plain() -> None:
+def test_per_feature_tables_that_would_not_shrink_stay_full_tables() -> None:
     spec = HashTable(features=("a",), scheme="hash", rows=3, per_feature=True)
     assert [type(part) for part in Hash.build("t", vocabularies([2, 1, 5]), 4, spec)] == [Hash, Full, Hash]
 
@@ -48,7 +48,7 @@ def test_check_04_separate_vocabularies_that_would_not_shrink_stay_plain() -> No
 @pytest.mark.parametrize("per_feature", [False, True])
 @pytest.mark.parametrize("sizes", [CRITEO, AVAZU], ids=["criteo", "avazu"])
 @pytest.mark.parametrize("ratio", [1.0, 0.5, 0.1, 0.001])
-def test_check_01_a_budget_is_kept_and_used_up(ratio: float, sizes: list[int], per_feature: bool) -> None:
+def test_a_budget_is_kept_and_used_up(ratio: float, sizes: list[int], per_feature: bool) -> None:
     spec = HashTable(features=("a",), scheme="hash", budget=ratio, per_feature=per_feature)
     parts = build_schemes(ResolvedTable(name="t", fields=("a",), dim=16, spec=spec), vocabularies(sizes))
     allowed, found = int(ratio * 64 * sum(sizes)), sum(part.serving_bytes() for part in parts)

@@ -49,7 +49,7 @@ def copies(scheme: torch.nn.Module) -> dict[str, Tensor]:
     return {name: value.clone() for name, value in scheme.state_dict().items()}
 
 
-def test_check_11_rounding_at_random_keeps_the_mean_and_clamps() -> None:
+def test_rounding_at_random_keeps_the_mean_and_clamps() -> None:
     torch.manual_seed(0)
     for value in (0.3, -2.7, 100.01, -0.5):
         codes = round_at_random(torch.full((100_000,), value), torch.int8).double()
@@ -67,7 +67,7 @@ def test_a_value_that_is_a_code_never_changes() -> None:
         assert torch.equal(round_at_random(whole, torch.int16).float(), whole)
 
 
-def test_check_11_steps_below_the_scale_move_the_mean_and_would_be_lost_by_rounding_to_the_nearest() -> None:
+def test_steps_below_the_scale_move_the_mean_and_would_be_lost_by_rounding_to_the_nearest() -> None:
     torch.manual_seed(0)
     spec = Int8Table(features=("f",), scheme="int8", scale=0.01)
     scheme = Integer("t", [FeatureVocabulary("f", 50_000)], 4, spec)
@@ -81,7 +81,7 @@ def test_check_11_steps_below_the_scale_move_the_mean_and_would_be_lost_by_round
     assert abs(float(moved.mean()) + 0.001 * 0.7) < 4 * sigma
 
 
-def test_check_06_small_weights_in_16_bits_are_floats_but_for_one_step_of_the_scale() -> None:
+def test_small_weights_in_16_bits_are_floats_but_for_one_step_of_the_scale() -> None:
     weights = torch.empty(1000, 8).normal_(std=0.01, generator=torch.Generator().manual_seed(0))
     for scale in (1e-5, 1e-6):
         codes = (weights / scale).clamp(-32768, 32767)
@@ -94,7 +94,7 @@ def test_check_06_small_weights_in_16_bits_are_floats_but_for_one_step_of_the_sc
 
 @pytest.mark.parametrize("eps", [1e-8, 0.1])
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
-def test_check_06_with_a_small_scale_training_is_that_of_the_float_table(
+def test_with_a_small_scale_training_is_that_of_the_float_table(
     make_layout: Callable[..., Layout], optimizer: str, eps: float
 ) -> None:
     """Five steps on rows that several fields read, and one field several times; FBGEMM's kernel is the reference."""
@@ -139,7 +139,7 @@ def test_adam_is_that_of_torch_where_every_row_is_read() -> None:
         torch.testing.assert_close(value_UD, weight.detach())
 
 
-def test_check_20_the_gradient_is_that_of_finite_differences_in_every_use_of_a_row(
+def test_the_gradient_is_that_of_finite_differences_in_every_use_of_a_row(
     make_layout: Callable[..., Layout],
 ) -> None:
     """SGD with rate 1 moves the rows by the gradient; target and history share rows, and the first id is read too."""
@@ -171,7 +171,7 @@ def test_check_20_the_gradient_is_that_of_finite_differences_in_every_use_of_a_r
         assert float(mean[row, column]) == pytest.approx((values[0] - values[1]) / 0.02, abs=2.5e-3), (row, column)
 
 
-def test_check_20_first_and_last_id_duplicates_and_an_empty_batch() -> None:
+def test_first_and_last_id_duplicates_and_an_empty_batch() -> None:
     scheme = int16(scale=1e-3)
     before = scheme.codes.clone()
     (2 * read(scheme)).sum().backward()
@@ -267,7 +267,7 @@ def test_rows_are_drawn_chunk_by_chunk_from_the_usual_distribution(monkeypatch: 
     assert abs(float(torch.corrcoef(torch.stack([codes[:777, 0], codes[777:1554, 0]]))[0, 1])) < 0.15
 
 
-def test_check_05_training_needs_no_more_than_serving_but_the_state_of_the_optimizer() -> None:
+def test_training_needs_no_more_than_serving_but_the_state_of_the_optimizer() -> None:
     scheme = int16(num_ids=100)
     for optimizer, state in {"sgd": 0, "rowwise_adagrad": 4 * 100, "adagrad": 4 * 400, "adam": 8 * 400 + 8}.items():
         scheme.use_optimizer(SparseOptimizer.model_validate({"name": optimizer, "lr": 1.0}))
@@ -277,7 +277,7 @@ def test_check_05_training_needs_no_more_than_serving_but_the_state_of_the_optim
 
 
 @pytest.mark.parametrize(("name", "share"), [("int8", 0.25), ("int16", 0.5), ("alpt", 0.3125)])
-def test_check_02_a_budget_below_the_only_size_names_it_as_the_floor(name: str, share: float) -> None:
+def test_a_budget_below_the_only_size_names_it_as_the_floor(name: str, share: float) -> None:
     vocabularies = [FeatureVocabulary("f", 3_000_000), FeatureVocabulary("g", 1_000_000)]
     for budget in (share, share + 0.2, share - 0.001):
         spec: Any = SCHEMES[name].model_validate({"features": ("f", "g"), "scheme": name, "budget": budget})
@@ -347,7 +347,7 @@ def valid_auc(table: dict[str, Any], seed: int) -> float:
 
 
 @pytest.mark.proof
-def test_check_24_int16_and_alpt_are_as_good_as_floats_and_a_bad_scale_is_not() -> None:
+def test_int16_and_alpt_are_as_good_as_floats_and_a_bad_scale_is_not() -> None:
     """Means of three seeds, whose standard error is about 0.001 in each scheme."""
     tables: dict[str, dict[str, Any]] = {
         "full": {"scheme": "full"},

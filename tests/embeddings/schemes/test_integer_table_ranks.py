@@ -17,6 +17,8 @@ from recsys.embeddings.schemes.integer_table import IntegerTable
 from recsys.ranks import current_world, sum_over_ranks
 from tests.ranks.run_on_ranks import run_on_ranks
 
+pytestmark = pytest.mark.ranks
+
 NUM_IDS = 10
 SCHEMES = ["int8", "int16", "alpt"]
 OPTIMIZERS = ["rowwise_adagrad", "adagrad", "sgd", "adam"]

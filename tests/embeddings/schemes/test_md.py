@@ -16,11 +16,11 @@ def parts(alpha: float, dim: int = 16) -> list[Scheme]:
 
 
 @pytest.mark.parametrize("dim", [4, 16, 20])
-def test_check_06_alpha_0_is_the_plain_table_without_projections(dim: int) -> None:
+def test_alpha_0_is_the_plain_table_without_projections(dim: int) -> None:
     assert all(isinstance(part, Full) for part in parts(0.0, dim))
 
 
-def test_check_07_embeddings_of_a_feature_have_at_most_the_rank_of_its_rows() -> None:
+def test_embeddings_of_a_feature_have_at_most_the_rank_of_its_rows() -> None:
     torch.manual_seed(0)
     ranks = []
     for part, vocabulary in zip(parts(0.5), VOCABULARIES, strict=True):

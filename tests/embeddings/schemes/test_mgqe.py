@@ -12,7 +12,7 @@ from recsys.embeddings.build import build_schemes
 from recsys.embeddings.schemes.codebook import CodeReader
 from recsys.embeddings.schemes.mgqe import Mgqe
 from recsys.export import script
-from tests.embeddings.test_budgets import DIM, FIELDS, planned, vocabularies
+from tests.embeddings.test_budget import DIM, FIELDS, planned, vocabularies
 from tests.export.models import make as make_model
 from tests.export.models import slow_scores
 from tests.export.rows import clicks
@@ -51,7 +51,7 @@ def shuffled_ranks(num_ids: int) -> Tensor:
         ("criteo", 2, 0.0872),
     ],
 )
-def test_check_01_golden_ratios(data: str, parts: int, ratio: float) -> None:
+def test_golden_ratios(data: str, parts: int, ratio: float) -> None:
     """With the flag of each id that the survey stores and counts as a float, and we do not need."""
     sizes = FIELDS[data]
     found = build_schemes(planned("mgqe", sizes, parts=parts), vocabularies(sizes))
@@ -62,7 +62,7 @@ def test_check_01_golden_ratios(data: str, parts: int, ratio: float) -> None:
     assert (counted - padding) / (4 * DIM * sum(sizes)) == pytest.approx(ratio, rel=0.01)
 
 
-def test_check_06_with_the_parts_of_the_rows_as_centroids_it_is_the_plain_table() -> None:
+def test_with_the_parts_of_the_rows_as_centroids_it_is_the_plain_table() -> None:
     made = make(20, choices=20, cold_choices=20, hot=0.5)
     weights = weights_of(made)
     (rows,) = weights.values()
@@ -73,7 +73,7 @@ def test_check_06_with_the_parts_of_the_rows_as_centroids_it_is_the_plain_table(
 
 
 @pytest.mark.parametrize("has_ranks", [True, False])
-def test_check_10_cold_ids_use_the_first_centroids_and_hot_ids_all(has_ranks: bool) -> None:
+def test_cold_ids_use_the_first_centroids_and_hot_ids_all(has_ranks: bool) -> None:
     ranks = shuffled_ranks(1000) if has_ranks else None
     made = make(ranks=ranks)
     weights = weights_of(made)
@@ -87,14 +87,14 @@ def test_check_10_cold_ids_use_the_first_centroids_and_hot_ids_all(has_ranks: bo
         assert int(codes.min()) == 0
 
 
-def test_check_10_default_codes_are_below_256_and_64() -> None:
+def test_default_codes_are_below_256_and_64() -> None:
     made = make(5000, choices=256, cold_choices=64)
     codes = served(made, weights_of(made)).codes(torch.arange(5000))
     assert int(codes[:500].max()) > 240
     assert int(codes[500:].max()) == 63
 
 
-def test_check_10_the_gradient_is_straight_through_and_the_codebook_has_none_of_it() -> None:
+def test_the_gradient_is_straight_through_and_the_codebook_has_none_of_it() -> None:
     made, ids = make(), torch.tensor([0, 50, 500, 999, 500])
     rows = (0.01 * torch.randn(1000, 8)).requires_grad_()
     upstream = torch.randn(5, 8)
@@ -110,7 +110,7 @@ def test_check_10_the_gradient_is_straight_through_and_the_codebook_has_none_of_
 
 @pytest.mark.parametrize("has_ranks", [True, False])
 @pytest.mark.parametrize("parts", [1, 2, 8])
-def test_check_10_what_is_served_is_what_the_model_gives_in_eval_mode(has_ranks: bool, parts: int) -> None:
+def test_what_is_served_is_what_the_model_gives_in_eval_mode(has_ranks: bool, parts: int) -> None:
     """Also after the codebook has moved, and for ids that no batch ever had."""
     made = make(ranks=shuffled_ranks(1000) if has_ranks else None, parts=parts)
     weights = weights_of(made)
@@ -131,7 +131,7 @@ def test_check_10_what_is_served_is_what_the_model_gives_in_eval_mode(has_ranks:
     ("has_ranks", "parts", "num_bytes"),
     [(False, 4, 100 * 4 + 900 * 3), (False, 8, 100 * 8 + 900 * 6), (True, 2, 100 * 2 + 900 * 2 + 1000 * 4)],
 )
-def test_check_03_hot_codes_have_8_bits_and_others_6(has_ranks: bool, parts: int, num_bytes: int) -> None:
+def test_hot_codes_have_8_bits_and_others_6(has_ranks: bool, parts: int, num_bytes: int) -> None:
     ranks = shuffled_ranks(1000) if has_ranks else None
     made = make(ranks=ranks, choices=256, cold_choices=64, parts=parts)
     assert made.serving_bytes() == num_bytes + 4 * 256 * 8

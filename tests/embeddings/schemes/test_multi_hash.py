@@ -100,7 +100,7 @@ def test_separate_rows_are_dealt_by_size_and_small_vocabularies_stay_plain() -> 
     assert [part.name for part in parts] == ["t/C0", "t/C1", "t/C2", "t/C3"]
 
 
-def test_check_04_separate_vocabularies_that_would_not_shrink_stay_plain() -> None:
+def test_per_feature_tables_that_would_not_shrink_stay_full_tables() -> None:
     parts = MultiHash.build("t", vocabularies([1000, 7]), 4, spec(rows=900, importance_rows=50, per_feature=True))
     named = [(type(part).__name__, part.serving_bytes()) for part in parts]
     assert named == [("MultiHash", 4 * 4 * (893 + 49)), ("Full", 4 * 4 * 7)]
@@ -109,19 +109,19 @@ def test_check_04_separate_vocabularies_that_would_not_shrink_stay_plain() -> No
 @pytest.mark.parametrize("keys", [{}, {"per_feature": True}, {"importance_rows": 1000}])
 @pytest.mark.parametrize("sizes", [CRITEO, AVAZU], ids=["criteo", "avazu"])
 @pytest.mark.parametrize("ratio", [0.5, 0.1, 0.001])
-def test_check_01_a_budget_is_kept_and_used_up(ratio: float, sizes: list[int], keys: dict[str, Any]) -> None:
+def test_a_budget_is_kept_and_used_up(ratio: float, sizes: list[int], keys: dict[str, Any]) -> None:
     parts = build_schemes(planned(budget=ratio, **keys), vocabularies(sizes))
     allowed, found = int(ratio * 64 * sum(sizes)), sum(part.serving_bytes() for part in parts)
     slack = 64 * len(sizes) if "per_feature" in keys else 64
     assert found <= allowed < found + slack
 
 
-def test_check_02_a_budget_out_of_reach_names_the_floor() -> None:
+def test_a_budget_out_of_reach_names_the_floor() -> None:
     floor = 64 * 5 + 16 * 10 + 64  # the exact vocabulary, importance, and one row
     with pytest.raises(ConfigError, match=rf"multi_hash cannot be made as small as 500 B; .* is {floor} B"):
         build_schemes(planned(budget="500B", importance_rows=10), vocabularies([100, 5]))
 
 
-def test_check_05_training_bytes_are_those_of_serving_without_an_optimizer() -> None:
+def test_training_bytes_are_those_of_serving_without_an_optimizer() -> None:
     made = MultiHash("t", vocabularies([100]), 4, spec(rows=11, importance_rows=7))
     assert made.bytes("training", sparse="sgd", dense="adam") == made.serving_bytes() == 4 * 4 * (11 + 7)

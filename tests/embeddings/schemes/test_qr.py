@@ -15,7 +15,7 @@ def make(size: int, divisor: int, **keys: Any) -> Qr:
 
 
 @pytest.mark.parametrize(("operation", "neutral"), [("mul", 1.0), ("add", 0.0)])
-def test_check_06_divisor_1_with_a_neutral_remainder_is_the_plain_table(operation: str, neutral: float) -> None:
+def test_divisor_1_with_a_neutral_remainder_is_the_plain_table(operation: str, neutral: float) -> None:
     plain = torch.randn(20, 4)
     weights = {"t_table_quotient": plain, "t_table_remainder": torch.full((1, 4), neutral)}
     serving = make(20, 1, operation=operation).serving(weights)
@@ -23,7 +23,7 @@ def test_check_06_divisor_1_with_a_neutral_remainder_is_the_plain_table(operatio
 
 
 @pytest.mark.parametrize(("size", "divisor"), [(100, 10), (101, 10), (99, 7), (5, 4), (1000, 31)])
-def test_check_07_pairs_of_rows_are_unique(size: int, divisor: int) -> None:
+def test_pairs_of_rows_are_unique(size: int, divisor: int) -> None:
     table = make(size, divisor)
     rows_KV = table.remap(torch.arange(size), 0)
     assert torch.unique(rows_KV, dim=1).shape[1] == size

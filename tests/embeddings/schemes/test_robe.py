@@ -34,7 +34,7 @@ def array(made: Robe, seed: int = 0, mean: float = 0.0) -> Tensor:
 
 
 @pytest.mark.parametrize("chunk", [4, 8, 16, None])
-def test_check_07_an_embedding_is_consecutive_circular_floats_up_to_signs(chunk: int | None) -> None:
+def test_an_embedding_is_consecutive_circular_floats_up_to_signs(chunk: int | None) -> None:
     made = robe(dim=16, size=49, chunk=chunk)
     weight, ids = array(made), torch.arange(-50, 500)
     floats = weight.flatten()
@@ -51,7 +51,7 @@ def test_check_07_an_embedding_is_consecutive_circular_floats_up_to_signs(chunk:
     assert torch.equal(robe(dim=16, size=49, chunk=chunk).serving({"t_table": weight})(ids, 0), vectors)
 
 
-def test_check_08_inner_products_have_no_bias_because_of_the_signs(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_inner_products_have_no_bias_because_of_the_signs(monkeypatch: pytest.MonkeyPatch) -> None:
     """Over many hash seeds, which are names here, for an array whose mean is not 0."""
 
     seeds = Robe("t", [FeatureVocabulary(f"seed{seed}", None) for seed in range(1000)], 8, spec(size=64, chunk=4))
@@ -82,7 +82,7 @@ def test_signs_are_even_and_of_their_own_for_each_feature_id_and_place() -> None
     assert abs(float((first[:-1] * first[1:]).mean())) < 5 / 256_000**0.5
 
 
-def test_check_06_with_slices_laid_end_to_end_it_is_a_plain_table(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_with_slices_laid_end_to_end_it_is_a_plain_table(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Robe, "_offsets", lambda self, ids, feature_index: (ids * self.dim).unsqueeze(0))
     monkeypatch.setattr(Robe, "_signs", lambda self, ids, feature_index: torch.ones(len(ids), self.dim))
     made = Robe("t", [FeatureVocabulary("a", 20)], 8, spec(size=160))
@@ -152,7 +152,7 @@ def test_the_smallest_array_is_one_embedding() -> None:
 @pytest.mark.parametrize("keys", [{}, {"chunk": 4}, {"per_feature": True}])
 @pytest.mark.parametrize("sizes", [CRITEO, AVAZU], ids=["criteo", "avazu"])
 @pytest.mark.parametrize("ratio", [0.5, 0.1, 0.001])
-def test_check_01_a_budget_is_kept_and_used_up(ratio: float, sizes: list[int], keys: dict[str, Any]) -> None:
+def test_a_budget_is_kept_and_used_up(ratio: float, sizes: list[int], keys: dict[str, Any]) -> None:
     planned = ResolvedTable(name="t", fields=("a",), dim=16, spec=spec(budget=ratio, **keys))
     parts = build_schemes(planned, vocabularies(sizes))
     allowed, found = int(ratio * 64 * sum(sizes)), sum(part.serving_bytes() for part in parts)
@@ -160,19 +160,19 @@ def test_check_01_a_budget_is_kept_and_used_up(ratio: float, sizes: list[int], k
     assert found <= allowed < found + slack
 
 
-def test_check_02_a_budget_out_of_reach_names_the_floor() -> None:
+def test_a_budget_out_of_reach_names_the_floor() -> None:
     planned = ResolvedTable(name="t", fields=("a",), dim=16, spec=spec(budget="100B"))
     with pytest.raises(ConfigError, match=r"robe cannot be made as small as 100 B; the least it can be is 384 B"):
         build_schemes(planned, vocabularies([100, 5]))
 
 
-def test_check_04_separate_vocabularies_that_would_not_shrink_stay_plain() -> None:
+def test_per_feature_tables_that_would_not_shrink_stay_full_tables() -> None:
     parts = Robe.build("t", vocabularies([1000, 6, 1, 5]), 16, spec(size=1600, per_feature=True, exact_below=0))
     names = [(type(part).__name__, part.serving_bytes()) for part in parts]
     assert names == [("Robe", 4 * 16 * 98), ("Robe", 64), ("Full", 64), ("Robe", 64)]
 
 
-def test_check_05_training_bytes_are_those_of_serving_without_an_optimizer() -> None:
+def test_training_bytes_are_those_of_serving_without_an_optimizer() -> None:
     made = robe(dim=8, size=99, chunk=4)
     assert made.bytes("training", sparse="sgd", dense="adam") == made.serving_bytes() == 4 * 96
     assert not made.state_dict()

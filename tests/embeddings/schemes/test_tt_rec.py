@@ -50,7 +50,7 @@ def tt_svd(matrix: Tensor, table: TtRec) -> list[Tensor]:
 
 
 @pytest.mark.parametrize(("size", "dim", "rank"), [(60, 16, 16), (27, 16, 13), (100, 4, 10)])
-def test_check_06_a_full_rank_reproduces_any_table(size: int, dim: int, rank: int) -> None:
+def test_a_full_rank_reproduces_any_table(size: int, dim: int, rank: int) -> None:
     torch.manual_seed(0)
     table = make(size, rank, dim)
     matrix = torch.randn(size, dim, dtype=torch.float64)
@@ -60,7 +60,7 @@ def test_check_06_a_full_rank_reproduces_any_table(size: int, dim: int, rank: in
 
 
 @pytest.mark.parametrize("size", [1, 2, 7, 27, 28, 1000, 93_145])
-def test_check_07_slices_are_unique_and_inside_their_cores(size: int) -> None:
+def test_slices_are_unique_and_inside_their_cores(size: int) -> None:
     table = make(size, 4)
     digits = torch.stack(table._digits(torch.arange(size)))
     assert torch.unique(digits, dim=1).shape[1] == size
@@ -69,7 +69,7 @@ def test_check_07_slices_are_unique_and_inside_their_cores(size: int) -> None:
 
 
 @pytest.mark.parametrize("rank", [1, 2, 3])
-def test_check_07_unfoldings_have_at_most_the_rank(rank: int) -> None:
+def test_unfoldings_have_at_most_the_rank(rank: int) -> None:
     torch.manual_seed(0)
     table = make(125, rank)
     cores = [torch.randn(n, width) for n, width in zip(table.rows, table.widths, strict=True)]

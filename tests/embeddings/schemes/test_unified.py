@@ -87,7 +87,7 @@ def train(model: Any, layout: Layout, seed: int) -> list[float]:
     return losses
 
 
-def test_check_01_with_an_identity_for_a_hash_it_is_a_plain_table(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_with_an_identity_for_a_hash_it_is_a_plain_table(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(unified, "mix64", lambda keys: keys)
     made = table({"item": 50}, rows=50)
     made.salts = [[0]]
@@ -101,7 +101,7 @@ def test_check_01_with_an_identity_for_a_hash_it_is_a_plain_table(monkeypatch: p
     )
 
 
-def test_check_01_with_a_perfect_hash_it_trains_as_a_joint_table_does(make_layout: Callable[..., Layout]) -> None:
+def test_with_a_perfect_hash_it_trains_as_a_joint_table_does(make_layout: Callable[..., Layout]) -> None:
     features = ["user", "item", "tags"]
     plain = make_layout({"t": {"features": features}})
     hashed = make_layout({"t": {"features": features, "scheme": "unified", "rows": 22, "exact_below": 0}})
@@ -121,7 +121,7 @@ def test_check_01_with_a_perfect_hash_it_trains_as_a_joint_table_does(make_layou
 # --- rows -------------------------------------------------------------------------------------------------------------
 
 
-def test_check_02_rows_are_those_of_the_golden_vector() -> None:
+def test_rows_are_those_of_the_golden_vector() -> None:
     made = table({"user": None, "item": 30, "tags": None}, rows=1009, lookups=2)
     found = {
         vocabulary.name: made.remap(torch.tensor(GOLDEN_IDS), i).tolist()
@@ -131,7 +131,7 @@ def test_check_02_rows_are_those_of_the_golden_vector() -> None:
     assert sum(map(len, GOLDEN_ROWS.values())) >= 100
 
 
-def test_check_02_a_second_process_finds_the_same_rows() -> None:
+def test_a_second_process_finds_the_same_rows() -> None:
     code = f"""
 import json, torch
 from recsys.config.schemes.unified import UnifiedTable
@@ -147,7 +147,7 @@ print(json.dumps({{name: made.remap(ids, i).tolist() for i, name in enumerate(sp
     assert all(found[name][place] == row_V for (name, place), row_V in GOLDEN_ROWS.items())
 
 
-def test_check_02_rows_are_the_same_on_a_gpu() -> None:
+def test_rows_are_the_same_on_a_gpu() -> None:
     if not torch.cuda.is_available():
         pytest.skip("no GPU")
     made = table({"user": None}, rows=1009, lookups=2)
@@ -155,7 +155,7 @@ def test_check_02_rows_are_the_same_on_a_gpu() -> None:
     assert torch.equal(made.remap(ids.cuda(), 0).cpu(), made.remap(ids, 0))
 
 
-def test_check_03_the_order_of_features_and_new_ones_change_no_rows() -> None:
+def test_the_order_of_features_and_new_ones_change_no_rows() -> None:
     ids = torch.arange(1000)
     keys = {"rows": 997, "lookups": {"a": 2, "b": 3}, "num_tables": 3, "dim": 8, "probes": 2}
     one, other, more = (
@@ -168,7 +168,7 @@ def test_check_03_the_order_of_features_and_new_ones_change_no_rows() -> None:
             assert made.tables(place) == one.tables(places[0])
 
 
-def test_check_04_two_features_and_two_places_share_rows_by_chance_alone() -> None:
+def test_two_features_and_two_places_share_rows_by_chance_alone() -> None:
     ids, m = torch.arange(100_000), 500
     made = table({"a": None, "b": None}, rows=m, lookups=2)
     first, second = made.remap(ids, 0), made.remap(ids, 1)
@@ -179,7 +179,7 @@ def test_check_04_two_features_and_two_places_share_rows_by_chance_alone() -> No
 
 @pytest.mark.parametrize("m", [1000, 1024, 997])
 @pytest.mark.parametrize("kind", ["sequential", "random", "of rows", "of 2**16", "of 2**32"])
-def test_check_05_rows_are_used_evenly(m: int, kind: str) -> None:
+def test_rows_are_used_evenly(m: int, kind: str) -> None:
     ids = torch.arange(100_000)
     if kind == "random":
         ids = torch.randint(-(2**63), 2**63 - 1, (100_000,), generator=torch.Generator().manual_seed(5))
@@ -190,13 +190,13 @@ def test_check_05_rows_are_used_evenly(m: int, kind: str) -> None:
         assert within(chi2, m - 1, 2 * (m - 1)), chi2
 
 
-def test_check_06_ids_of_a_feature_collide_as_often_as_by_chance() -> None:
+def test_ids_of_a_feature_collide_as_often_as_by_chance() -> None:
     n, m = 20_000, 5000
     expected = n * (n - 1) / 2 / m
     assert within(colliding_pairs(table({"item": n}, rows=m).remap(torch.arange(n), 0)[0]), expected, expected)
 
 
-def test_check_06_one_table_has_fewer_collisions_than_a_split_one() -> None:
+def test_one_table_has_fewer_collisions_than_a_split_one() -> None:
     """On Criteo's vocabularies; the split table is scheme hash with `separate`, its ids scrambled too."""
     vocabularies = [FeatureVocabulary(f"C{i}", n) for i, n in enumerate(CRITEO, 1)]
     names, m = tuple(vocabulary.name for vocabulary in vocabularies), sum(CRITEO) // 10
@@ -217,7 +217,7 @@ def test_check_06_one_table_has_fewer_collisions_than_a_split_one() -> None:
 
 
 @pytest.mark.parametrize("k", [1, 2, 3])
-def test_check_07_two_ids_seldom_share_all_their_rows(k: int) -> None:
+def test_two_ids_seldom_share_all_their_rows(k: int) -> None:
     n, m = 3000, 16
     row_KV = table({"item": n}, rows=m, lookups=k).remap(torch.arange(n), 0)
     joint = (row_KV * m ** torch.arange(k).unsqueeze(1)).sum(dim=0)
@@ -225,7 +225,7 @@ def test_check_07_two_ids_seldom_share_all_their_rows(k: int) -> None:
     assert within(colliding_pairs(joint), expected, expected)
 
 
-def test_check_08_lookups_make_the_width_and_touch_no_other_feature() -> None:
+def test_lookups_make_the_width_and_touch_no_other_feature() -> None:
     ids = torch.arange(20)
     few, many = (table({"a": 20, "b": 20}, rows=30, lookups={"b": k}) for k in (3, 12))
     weights = random_weights(few)
@@ -237,7 +237,7 @@ def test_check_08_lookups_make_the_width_and_touch_no_other_feature() -> None:
         assert torch.equal(vectors[:, 4 * place : 4 * place + 4], weights["t_table"][row_V])
 
 
-def test_check_09_lookups_that_meet_in_a_row_add_their_gradients(make_layout: Callable[..., Layout]) -> None:
+def test_lookups_that_meet_in_a_row_add_their_gradients(make_layout: Callable[..., Layout]) -> None:
     spec = {"features": ["user", "item"], "scheme": "unified", "rows": 3, "lookups": 2}
     layout = make_layout({"t": spec})
     model = sharded(layout, lr=1.0)
@@ -265,7 +265,7 @@ def test_check_09_lookups_that_meet_in_a_row_add_their_gradients(make_layout: Ca
 # --- size -------------------------------------------------------------------------------------------------------------
 
 
-def test_check_10_bytes_depend_on_neither_ids_nor_features() -> None:
+def test_bytes_depend_on_neither_ids_nor_features() -> None:
     for sizes in ({"a": 100}, {"a": MANY}, {"a": None}, {f"C{i}": MANY for i in range(30)}):
         made = table(sizes, dim=8, rows=1000)
         assert made.serving_bytes() == 1000 * 8 * 4
@@ -275,7 +275,7 @@ def test_check_10_bytes_depend_on_neither_ids_nor_features() -> None:
         assert [(t.rows, t.dim) for t in made.physical_tables()] == [(1000, 8)]
 
 
-def test_check_10_small_vocabularies_keep_rows_of_their_own() -> None:
+def test_small_vocabularies_keep_rows_of_their_own() -> None:
     spec = UnifiedTable(features=("a", "b", "c", "d"), scheme="unified", rows=10, lookups={"b": 3}, exact_below=5)
     vocabularies = [
         FeatureVocabulary("a", 100),
@@ -292,7 +292,7 @@ def test_check_10_small_vocabularies_keep_rows_of_their_own() -> None:
     assert alone.serving_bytes() == 32
 
 
-def test_check_11_any_key_has_a_row() -> None:
+def test_any_key_has_a_row() -> None:
     keys = xxhash64_keys(pl.Series(["", "a", None])).to_list()
     ids = torch.tensor([*keys, 2**31, 2**31 - 1, 2**63 - 1, -1, -(2**31), -(2**63), 10**12])
     for sizes in ({"item": None}, {"item": 5}):
@@ -301,7 +301,7 @@ def test_check_11_any_key_has_a_row() -> None:
         assert 0 <= int(row_KV.min()) <= int(row_KV.max()) < 7
 
 
-def test_check_12_the_serving_form_survives_a_file() -> None:
+def test_the_serving_form_survives_a_file() -> None:
     made = table({"user": None, "item": 30}, dim=8, rows=11, lookups={"item": 2}, probes=2, num_tables=2)
     serving = script(made.serving(random_weights(made)).eval())
     file = io.BytesIO()
@@ -313,7 +313,7 @@ def test_check_12_the_serving_form_survives_a_file() -> None:
     assert all(torch.equal(copy.deepcopy(made).remap(ids, i), made.remap(ids, i)) for i in (0, 1))
 
 
-def test_check_12_a_run_of_another_version_of_the_hashes_is_refused(tmp_path: Path) -> None:
+def test_a_run_of_another_version_of_the_hashes_is_refused(tmp_path: Path) -> None:
     """A run's folder holds its fitted state, without which no model is loaded; signatures of exports say it too."""
     TransformState().save(tmp_path)
     path = tmp_path / "state.json"
@@ -323,7 +323,7 @@ def test_check_12_a_run_of_another_version_of_the_hashes_is_refused(tmp_path: Pa
         TransformState.load(tmp_path)
 
 
-def test_check_13_probes_keep_bytes_and_width() -> None:
+def test_probes_keep_bytes_and_width() -> None:
     wide, narrow = (table({"a": 100, "b": 100}, dim=16, rows=50, lookups={"b": 2}, probes=k) for k in (1, 4))
     assert narrow.serving_bytes() == wide.serving_bytes() == 50 * 16 * 4
     assert [(t.rows, t.dim) for t in narrow.physical_tables()] == [(200, 4)]
@@ -338,7 +338,7 @@ def test_check_13_probes_keep_bytes_and_width() -> None:
 
 
 @pytest.mark.parametrize("n", [1, 2, 4])
-def test_check_14_several_tables_have_the_bytes_of_one(n: int) -> None:
+def test_several_tables_have_the_bytes_of_one(n: int) -> None:
     made = table({f"C{i}": 1000 for i in range(20)}, rows=100, num_tables=n)
     assert [t.rows for t in made.physical_tables()] == [100 // n] * n
     assert made.serving_bytes() == 100 * 4 * 4

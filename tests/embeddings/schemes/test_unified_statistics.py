@@ -122,7 +122,7 @@ def mean(values: Sequence[float]) -> float:
     return sum(values) / len(values)
 
 
-def test_check_15_one_shared_table_beats_a_split_one_at_a_tenth_of_the_rows() -> None:
+def test_one_shared_table_beats_a_split_one_at_a_tenth_of_the_rows() -> None:
     rows, seeds = TOTAL // 10, range(5)
     shared = [loss(unified(rows), seed=seed) for seed in seeds]
     scrambled = [loss(split(rows, "random"), seed=seed) for seed in seeds]
@@ -144,7 +144,7 @@ def cosines(dim: int, rows: int) -> Tensor:
     return torch.stack(found).mean(dim=0)
 
 
-def test_check_16_readers_turn_away_from_each_other_as_the_table_shrinks() -> None:
+def test_readers_turn_away_from_each_other_as_the_table_shrinks() -> None:
     wide = {rows: cosines(16, rows) for rows in (TOTAL, TOTAL // 10, TOTAL // 50)}
     narrow = cosines(4, TOTAL // 50)
     for rows, found in wide.items():
@@ -156,7 +156,7 @@ def test_check_16_readers_turn_away_from_each_other_as_the_table_shrinks() -> No
     assert float(narrow[0]) > 2 * last
 
 
-def test_check_17_a_reader_that_reads_all_fields_alike_pays_more_for_sharing() -> None:
+def test_a_reader_that_reads_all_fields_alike_pays_more_for_sharing() -> None:
     rows, seeds = TOTAL // 10, range(3)
     penalty = {
         reader: mean([loss(unified(rows), seed=s, reader=reader) - loss(full(), seed=s, reader=reader) for s in seeds])
@@ -167,7 +167,7 @@ def test_check_17_a_reader_that_reads_all_fields_alike_pays_more_for_sharing() -
     assert penalty["fm"] > 1.2 * penalty["linear"]
 
 
-def test_check_18_more_lookups_do_not_hurt() -> None:
+def test_more_lookups_do_not_hurt() -> None:
     rows = TOTAL // 30
     found = {k: mean([loss(unified(rows, lookups=k), seed=seed) for seed in range(3)]) for k in (1, 2, 4)}
     print("logloss by lookups: " + ", ".join(f"{k}: {value:.4f}" for k, value in found.items()))
@@ -177,7 +177,7 @@ def test_check_18_more_lookups_do_not_hurt() -> None:
     assert found[4] < found[1]
 
 
-def test_check_19_without_salts_it_is_worse() -> None:
+def test_without_salts_it_is_worse() -> None:
     sizes = (1000,) * 8
     gaps = []
     for seed in range(3):

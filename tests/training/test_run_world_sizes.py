@@ -6,7 +6,9 @@ from typing import Any
 import pytest
 
 from tests.ranks.run_on_ranks import run_on_ranks
-from tests.training.steps import Course, train_steps
+from tests.training.train_steps import Course, train_steps
+
+pytestmark = pytest.mark.ranks
 
 STEPS = 200
 TRAIN: dict[str, Any] = {"batch_size": 37, "sparse_optimizer": {"lr": 0.2}, "dense_optimizer": {"lr": 0.001}}

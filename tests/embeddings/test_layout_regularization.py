@@ -36,7 +36,7 @@ def weight(model: torch.nn.Module) -> torch.Tensor:
     return table_weights(model)["user_table"]  # type: ignore[arg-type]
 
 
-def test_din_check_14_absent_rows_stay_and_five_uses_count_once(layout: Layout) -> None:
+def test_absent_rows_stay_and_five_uses_count_once(layout: Layout) -> None:
     model = sharded(layout)
     before = weight(model).clone()
     counts = {"user_table": torch.full((10,), 4.0)}
@@ -46,7 +46,7 @@ def test_din_check_14_absent_rows_stay_and_five_uses_count_once(layout: Layout) 
     assert torch.equal(weight(model)[untouched], before[untouched])
 
 
-def test_din_check_15_an_epoch_shrinks_rare_and_frequent_rows_alike(layout: Layout) -> None:
+def test_an_epoch_shrinks_rare_and_frequent_rows_alike(layout: Layout) -> None:
     model = sharded(layout)
     before = weight(model).clone()
     data = [users(1)] * 50 + [users(2)] * 2
@@ -58,7 +58,7 @@ def test_din_check_15_an_epoch_shrinks_rare_and_frequent_rows_alike(layout: Layo
     torch.testing.assert_close(after[2], before[2] * (1 - 0.5 / 2) ** 2)
 
 
-def test_din_check_16_the_whole_data_as_one_batch_is_l2_over_counts(layout: Layout) -> None:
+def test_the_whole_data_as_one_batch_is_l2_over_counts(layout: Layout) -> None:
     model = sharded(layout)
     before = weight(model).clone()
     data = users(1, 1, 1, 2)
@@ -67,14 +67,14 @@ def test_din_check_16_the_whole_data_as_one_batch_is_l2_over_counts(layout: Layo
     torch.testing.assert_close(weight(model)[2], before[2] * (1 - 0.3))
 
 
-def test_din_check_16_without_lambda_nothing_moves(layout: Layout) -> None:
+def test_without_lambda_nothing_moves(layout: Layout) -> None:
     model = sharded(layout)
     before = weight(model).clone()
     step(layout, model, users(1, 2), {"user_table": torch.ones(10)}, 0.0)
     assert torch.equal(weight(model), before)
 
 
-def test_din_check_17_shrink_per_use_goes_with_one_over_the_count(layout: Layout) -> None:
+def test_shrink_per_use_goes_with_one_over_the_count(layout: Layout) -> None:
     model = sharded(layout)
     before = weight(model).clone()
     counts = torch.ones(10)

@@ -90,7 +90,7 @@ def test_every_scheme_with_a_budget_is_here() -> None:
 
 
 @pytest.mark.parametrize(("case", "data", "budget"), CASES)
-def test_check_01_the_solved_size_keeps_to_the_budget_and_the_next_larger_one_does_not(
+def test_the_solved_size_keeps_to_the_budget_and_the_next_larger_one_does_not(
     case: str, data: str, budget: float
 ) -> None:
     sizes = FIELDS[data]
@@ -127,7 +127,7 @@ def test_check_01_the_solved_size_keeps_to_the_budget_and_the_next_larger_one_do
         ("avazu", 0.002, 822, 18_892, 7),
     ],
 )
-def test_check_01_golden_divisors(data: str, budget: float, divisor: int, rows: int, num_compressed: int) -> None:
+def test_golden_divisors(data: str, budget: float, divisor: int, rows: int, num_compressed: int) -> None:
     sizes = FIELDS[data]
     table = planned("qr", sizes, budget=budget, per_feature=True)
     spec: Any = solve_budget(table, vocabularies(sizes))
@@ -137,7 +137,7 @@ def test_check_01_golden_divisors(data: str, budget: float, divisor: int, rows: 
 
 
 @pytest.mark.parametrize(("data", "divisor", "rows"), [("criteo", 1557, 46_673), ("avazu", 1151, 17_909)])
-def test_check_01_golden_cheapest_divisors(data: str, divisor: int, rows: int) -> None:
+def test_golden_cheapest_divisors(data: str, divisor: int, rows: int) -> None:
     sizes = FIELDS[data]
     table = planned("qr", sizes, budget=0.5, per_feature=True)
     assert Qr.size_candidates(vocabularies(sizes), DIM, table.spec)[-1] == divisor
@@ -165,7 +165,7 @@ def test_check_01_golden_cheapest_divisors(data: str, divisor: int, rows: int) -
         ("avazu", 256, 44_033_264, 2),
     ],
 )
-def test_check_01_golden_ranks(data: str, rank: int, floats: int, num_compressed: int) -> None:
+def test_golden_ranks(data: str, rank: int, floats: int, num_compressed: int) -> None:
     sizes = FIELDS[data]
     table = planned("tt_rec", sizes, rank=rank)
     assert cost(table, sizes, table.spec) == 4 * floats
@@ -194,7 +194,7 @@ def test_check_01_golden_ranks(data: str, rank: int, floats: int, num_compressed
         ("avazu", 0.2, [8, 16, 16, 4, 4, 8, 4, 8, 8, 1, 1, 4, 16, 16, 4, 16, 16, 8, 16, 8, 8, 8], 9_558_386),
     ],
 )
-def test_check_01_golden_widths(data: str, alpha: float, widths: list[int], floats: int) -> None:
+def test_golden_widths(data: str, alpha: float, widths: list[int], floats: int) -> None:
     sizes = FIELDS[data]
     assert row_widths(sizes, DIM, alpha) == widths
     table = planned("md", sizes, alpha=alpha)
@@ -212,7 +212,7 @@ def test_check_01_golden_widths(data: str, alpha: float, widths: list[int], floa
         ("int16", {}, 0.49, "1.1 GB"),
     ],
 )
-def test_check_02_a_budget_out_of_reach_names_the_floor_and_who_can(
+def test_a_budget_out_of_reach_names_the_floor_and_who_can(
     case: str, keys: dict[str, Any], budget: float, floor: str
 ) -> None:
     with pytest.raises(ConfigError) as error:
@@ -225,7 +225,7 @@ def test_check_02_a_budget_out_of_reach_names_the_floor_and_who_can(
 
 
 @pytest.mark.parametrize("case", sorted(REACHABLE))
-def test_check_03_reported_bytes_are_those_of_the_exported_state(case: str) -> None:
+def test_reported_bytes_are_those_of_the_exported_state(case: str) -> None:
     torch.manual_seed(0)
     sizes = [3000, 400, 20, 5]
     table = planned(case, sizes, budget=0.5, **REACHABLE[case][0])
@@ -257,9 +257,7 @@ def test_check_03_reported_bytes_are_those_of_the_exported_state(case: str) -> N
         ("adaptemb", {"rate": 0.5}),
     ],
 )
-def test_check_04_fields_no_larger_than_their_compressed_form_are_a_plain_table(
-    case: str, keys: dict[str, Any]
-) -> None:
+def test_fields_no_larger_than_their_compressed_form_are_a_plain_table(case: str, keys: dict[str, Any]) -> None:
     sizes = [20_000, 1]
     parts = build_schemes(planned(case, sizes, **keys), vocabularies(sizes))
     small = next(part for part in parts if part.vocabularies[0].name == "f1")
@@ -275,7 +273,7 @@ def test_check_04_fields_no_larger_than_their_compressed_form_are_a_plain_table(
 
 
 @pytest.mark.parametrize("case", sorted(REACHABLE))
-def test_check_05_training_takes_at_least_the_memory_of_serving(case: str) -> None:
+def test_training_takes_at_least_the_memory_of_serving(case: str) -> None:
     sizes = [3000, 400, 20, 5]
     parts = build_schemes(planned(case, sizes, budget=0.5, **REACHABLE[case][0]), vocabularies(sizes))
     training, serving = (

@@ -80,7 +80,7 @@ def spearman(a: list[float], b: list[float]) -> float:
 
 
 @pytest.mark.parametrize("scheme", ["hash", "qr", "tt_rec", "robe", "unified"])
-def test_check_21_and_25_auc_falls_with_the_budget(scheme: str) -> None:
+def test_auc_falls_with_the_budget(scheme: str) -> None:
     budgets = [0.1, 0.03, 0.01, 0.003, 0.001]  # above a tenth nothing is lost on this log, and the order is chance
     if scheme == "tt_rec":
         budgets = [0.03, 0.01, 0.003, 0.001, 0.0005]  # the work grows with the square of the rank
@@ -96,7 +96,7 @@ def test_check_21_and_25_auc_falls_with_the_budget(scheme: str) -> None:
     assert spearman(budgets, aucs) >= 0.8
 
 
-def test_check_22_qr_beats_hash_and_robe_is_like_it() -> None:
+def test_qr_beats_hash_and_robe_is_like_it() -> None:
     for budget in (0.1, 0.015):
         shared, robe = mean("hash", budget, hashing="random"), mean("robe", budget)
         apart, qr = mean("hash", budget, hashing="random", per_feature=True), mean("qr", budget, per_feature=True)
@@ -105,7 +105,7 @@ def test_check_22_qr_beats_hash_and_robe_is_like_it() -> None:
         assert abs(robe - shared) < 0.02
 
 
-def test_check_23_frequent_ids_of_their_own_help_where_some_are_frequent() -> None:
+def test_frequent_ids_of_their_own_help_where_some_are_frequent() -> None:
     skewed = [mean("adaptemb", 0.05) - mean("hash", 0.05, hashing="random", per_feature=True)]
     hashed = mean("hash", 0.05, hashing="random", per_feature=True, exponent=0.0)
     uniform = [mean("adaptemb", 0.05, exponent=0.0) - hashed]
@@ -114,7 +114,7 @@ def test_check_23_frequent_ids_of_their_own_help_where_some_are_frequent() -> No
     assert uniform[0] < max(0.01, skewed[0])
 
 
-def test_check_24_int16_and_alpt_are_as_good_as_full_and_a_bad_scale_is_not() -> None:
+def test_int16_and_alpt_are_as_good_as_full_and_a_bad_scale_is_not() -> None:
     full = mean("full", None)
     int16, alpt = mean("int16", None), mean("alpt", None)
     coarse = mean("int8", None, scale=0.5)

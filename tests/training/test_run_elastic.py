@@ -8,8 +8,10 @@ import polars as pl
 import pytest
 
 from tests.ranks.run_on_ranks import run_on_ranks
-from tests.training.elastic import Session, session
 from tests.training.logs import clicks
+from tests.training.sessions import Session, session
+
+pytestmark = pytest.mark.ranks
 
 STEPS = 14
 """Batches of an epoch."""
