@@ -27,10 +27,10 @@ from recsys.sharding import ShardingPlan
 from recsys.training.scoring import Scores, score
 from recsys.training.strategy import shard
 
-__all__ = ["LoadedModel", "build", "load_run", "score_alone", "score_files", "score_split"]
+__all__ = ["LoadedModel", "build", "load_run", "read_split", "score_alone", "score_files", "score_split"]
 
 EVALUATION_ROWS = 16_384
-"""Rows of a batch without gradients: enough to keep the kernels busy, little enough for wide towers."""
+"""Rows of a batch without gradients, on each rank: enough to keep the kernels busy, few enough for wide towers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +38,15 @@ class LoadedModel:
     """A sharded model and what its batches are made with."""
 
     resolved: ResolvedConfig
+    """The configuration, globs expanded."""
     state: TransformState
+    """The fitted state of the features: vocabularies and statistics."""
     layout: Layout
+    """The embedding schemes, and how the ids of a batch become rows of their tables."""
     model: DistributedModelParallel
+    """The CtrModel, sharded by TorchRec; `model.module` is the CtrModel itself."""
     world: World = SINGLE_PROCESS
+    """This process and how many there are."""
 
 
 def build(
@@ -52,13 +57,13 @@ def build(
     world: World = SINGLE_PROCESS,
     make_plan: Callable[[CtrModel], ShardingPlan] | None = None,
 ) -> LoadedModel:
-    """Make the model of a plan, its parameters drawn from `train.seed`; every rank must call it.
+    """Build the model of a configuration, its parameters drawn from `train.seed`; every rank must call it.
 
     Args:
-        resolved: what the model sees of the data.
-        state: vocabularies.
-        device: of this rank.
-        world: of this process.
+        resolved: The configuration, globs expanded.
+        state: The fitted state of the features.
+        device: The device of this rank.
+        world: This process and how many there are.
         make_plan: Returns the sharding plan of the model; None for a single process.
     """
     train = resolved.config.train
@@ -79,53 +84,84 @@ def build(
 
 
 def load_run(folder: Path, *, device: torch.device) -> LoadedModel:
-    """Return the best model of a run.
+    """Load the model of a run's best epoch, in one process.
+
+    Args:
+        folder: The folder of the run.
+        device: Where the model is to be.
 
     Raises:
-        DataError: the folder is not that of a run with a checkpoint.
+        DataError: The folder is not that of a run, or there is no best epoch yet.
     """
     run = RunFolder(folder)
     run.require_run()
     resolved = resolve(load_config(run.config), columns=[])  # its globs were expanded when it was written
-    built = build(resolved, TransformState.load(run.transform), device=device)
-    load_checkpoint(run.best_checkpoint, built.model)
-    return built
+    loaded = build(resolved, TransformState.load(run.transform), device=device)
+    load_checkpoint(run.best_checkpoint, loaded.model)
+    return loaded
 
 
-def reader_of(built: LoadedModel, split: PreparedSplit) -> Reader[Batch]:
-    """Return the batches of a split in order, to be scored: this rank's part of each."""
+def read_split(
+    loaded: LoadedModel, split: PreparedSplit, *, batch_size: int | None = None, seed: int | None = None
+) -> Reader[Batch]:
+    """Return a reader of a split that yields this rank's part of each batch.
+
+    Args:
+        loaded: The model.
+        split: The prepared rows.
+        batch_size: Rows of a batch over all ranks. Default: as many as are scored at a time.
+        seed: Seed of the order of rows; None reads them in order.
+    """
     return Reader(
         split,
-        built.resolved,
-        batch_size=EVALUATION_ROWS * built.world.size,
-        collate=partial(built.layout.collate, exchange=Exchange(built.world, reader_group())),
-        seed=None,
-        world=built.world,
+        loaded.resolved,
+        batch_size=batch_size or EVALUATION_ROWS * loaded.world.size,
+        collate=partial(loaded.layout.collate, exchange=Exchange(loaded.world, reader_group())),
+        seed=seed,
+        world=loaded.world,
     )
 
 
-def score_split(built: LoadedModel, split: PreparedSplit, *, on_progress: OnProgress = no_progress) -> Scores | None:
-    """Score a prepared split in the order of its rows; None on other ranks than 0."""
-    link = build_loss(built.resolved.config.train.loss).link()
-    return score(built.model, reader_of(built, split), link=link, num_rows=split.num_rows, on_progress=on_progress)
+def score_split(loaded: LoadedModel, split: PreparedSplit, *, on_progress: OnProgress = no_progress) -> Scores | None:
+    """Score a prepared split; every rank must call it.
+
+    Returns:
+        The scores in the order of the split's rows; None on other ranks than 0.
+
+    Raises:
+        DataError: The split has no rows.
+    """
+    link = build_loss(loaded.resolved.config.train.loss).link()
+    return score(loaded.model, read_split(loaded, split), link=link, num_rows=split.num_rows, on_progress=on_progress)
 
 
-def score_alone(built: LoadedModel, split: PreparedSplit, *, on_progress: OnProgress = no_progress) -> Scores:
-    """Score a prepared split with a run that was loaded, on one process."""
-    scores = score_split(built, split, on_progress=on_progress)
+def score_alone(loaded: LoadedModel, split: PreparedSplit, *, on_progress: OnProgress = no_progress) -> Scores:
+    """Score a prepared split in one process; see `score_split`."""
+    scores = score_split(loaded, split, on_progress=on_progress)
     assert scores is not None
     return scores
 
 
 def score_files(
-    built: LoadedModel,
+    loaded: LoadedModel,
     paths: Sequence[Path],
     scratch: Path,
     *,
     data: DataSection | None = None,
     on_progress: OnProgress = no_progress,
 ) -> Scores:
-    """Prepare raw files into the new folder `scratch` with the run's fitted state, and score them, on one process."""
-    section = data or built.resolved.config.data
-    split = prepare_split(built.resolved, built.state, paths, section, scratch, on_progress)
-    return score_alone(built, split, on_progress=on_progress)
+    """Prepare raw files with the run's fitted state, and score them, in one process.
+
+    Args:
+        loaded: The model of the run.
+        paths: Files with the label column.
+        scratch: New folder for the prepared rows.
+        data: How to read the files. Default: as in training.
+        on_progress: Called as rows are prepared and scored.
+
+    Raises:
+        DataError: The files do not hold the columns that the run was trained on, or no rows.
+    """
+    section = data or loaded.resolved.config.data
+    split = prepare_split(loaded.resolved, loaded.state, paths, section, scratch, on_progress)
+    return score_alone(loaded, split, on_progress=on_progress)

@@ -1,4 +1,4 @@
-"""Metrics of a finished run on files it has not seen."""
+"""Metrics of a finished run on other files."""
 
 import tempfile
 from collections.abc import Sequence
@@ -22,24 +22,27 @@ def evaluate_files(
     on_progress: OnProgress = no_progress,
     section: DataSection | None = None,
 ) -> dict[str, float]:
-    """Score files (paths or globs) with the best epoch of a run and return the metrics.
+    """Score files with the best epoch of a run and return the metrics.
 
     Args:
-        run: the run's folder.
-        data: paths or globs.
-        out: parquet file for label, score, weight and group of each row.
-        device: "cpu" or "cuda"; by default cuda where there is one.
-        on_progress: called with (stage, rows done, rows in all if known).
-        section: how to read the files (format, separator, header); by default as in training.
+        run: The folder of the run.
+        data: Paths or globs of files with the label column.
+        out: New parquet file for label, score, weight and group of each row.
+        device: "cpu" or "cuda". Default: CUDA where there is a device.
+        on_progress: Called as rows are prepared and scored.
+        section: How to read the files (format, separator, header). Default: as in training.
+
+    Returns:
+        The metrics by name, such as {"auc": 0.7831, "logloss": 0.4412, ...}.
 
     Raises:
-        DataError: no run there, or the files do not hold the columns it was trained on.
+        DataError: The folder is not that of a run, or the files do not hold the columns that it was trained on.
     """
     paths = find_files(tuple(data), Path(), "data")
-    built = load_run(run, device=pick_device(device))
-    tasks = list(built.resolved.config.labels)
+    loaded = load_run(run, device=pick_device(device))
+    tasks = list(loaded.resolved.config.labels)
     with tempfile.TemporaryDirectory(prefix="recsys-") as scratch:
-        scores = score_files(built, paths, Path(scratch) / "rows", data=section, on_progress=on_progress)
+        scores = score_files(loaded, paths, Path(scratch) / "rows", data=section, on_progress=on_progress)
         if out is not None:
             scores.write(out, tasks)
         return scores.metrics(tasks)

@@ -19,7 +19,7 @@ from recsys.ranks import StepSignals, on_rank_zero
 from recsys.ranks.signals import Preempted, saving_on_sigterm, stop_requested
 from recsys.run_folder import RunFolder
 from recsys.training.batches import TrainBatches, ValidBatches
-from recsys.training.build import LoadedModel, reader_of
+from recsys.training.build import LoadedModel, read_split
 from recsys.training.checkpoints import RunCheckpoints
 from recsys.training.epoch_log import EpochLog
 from recsys.training.loop import TrainLoop
@@ -83,7 +83,8 @@ def fit(
     if progress.finished:
         return progress
     train_batches = TrainBatches(loaded, prepared.splits["train"], progress, task)
-    context = ScheduleContext(loaded, task, progress, checkpoints, train_batches.reader.num_batches, log)
+    num_batches = train_batches.reader.num_batches
+    context = ScheduleContext(loaded, task, progress, checkpoints, num_batches, log, prepared.splits)
     made = schedule(context)
     made.load_state_dict(schedule_state)
     metric = resolve_metric((config.early_stopping or EarlyStopping()).metric)
@@ -99,7 +100,7 @@ def fit(
         on_progress=on_progress,
         log=log,
     )
-    _run(loop, train_batches, ValidBatches(reader_of(loaded, prepared.splits["valid"])), run, callbacks, device)
+    _run(loop, train_batches, ValidBatches(read_split(loaded, prepared.splits["valid"])), run, callbacks, device)
     return progress
 
 

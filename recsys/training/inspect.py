@@ -52,30 +52,30 @@ class HistoryWeights(NamedTuple):
 
 
 @torch.no_grad()
-def field_attention(built: LoadedModel, split: PreparedSplit) -> FieldAttention:
+def field_attention(loaded: LoadedModel, split: PreparedSplit) -> FieldAttention:
     """Average the attention maps of an AutoInt model over the rows of a split.
 
     Raises:
         ConfigError: the model has another tower.
         DataError: the split has no rows.
     """
-    core, tower = built.model.module, built.model.module.tower
+    core, tower = loaded.model.module, loaded.model.module.tower
     if not isinstance(tower, AutoInt):
-        raise ConfigError(f"model.tower: must be autoint to have attention between fields, got {_tower(built)}")
+        raise ConfigError(f"model.tower: must be autoint to have attention between fields, got {_tower(loaded)}")
     total = torch.zeros((), dtype=torch.float64)
-    for batch, fed in _fed(built, split):
+    for batch, fed in _fed(loaded, split):
         maps_LHMM = torch.stack([of_layer.mean(dim=0) for of_layer in tower.attention_maps(fed.fields, fed.numbers)])
         total = total + maps_LHMM.cpu().double() * batch.num_rows
-    numbers = [field.name for field in built.resolved.fields_of_kind("number")]
+    numbers = [field.name for field in loaded.resolved.fields_of_kind("number")]
     return FieldAttention((total / split.num_rows).numpy(), core.input_map.fields + numbers)
 
 
 @torch.no_grad()
-def history_weights(built: LoadedModel, split: PreparedSplit, behaviour: str | None = None) -> HistoryWeights:
+def history_weights(loaded: LoadedModel, split: PreparedSplit, behaviour: str | None = None) -> HistoryWeights:
     """Return the weights that a DIN model gives to every entry of the histories of a split.
 
     Args:
-        built: the model.
+        loaded: the model.
         split: prepared rows.
         behaviour: its name in the config; the first one when not given.
 
@@ -83,9 +83,9 @@ def history_weights(built: LoadedModel, split: PreparedSplit, behaviour: str | N
         ConfigError: the model has another tower, or no such behaviour.
         DataError: the split has no rows.
     """
-    core, tower = built.model.module, built.model.module.tower
+    core, tower = loaded.model.module, loaded.model.module.tower
     if not isinstance(tower, Din):
-        raise ConfigError(f"model.tower: must be din to weigh a history, got {_tower(built)}")
+        raise ConfigError(f"model.tower: must be din to weigh a history, got {_tower(loaded)}")
     known = list(core.input_map.behaviours)
     if behaviour is not None and behaviour not in known:
         raise ConfigError(f"behaviour: must be one of {', '.join(known)}, got {behaviour!r}")
@@ -94,7 +94,7 @@ def history_weights(built: LoadedModel, split: PreparedSplit, behaviour: str | N
     interest = tower.interests[place]
     assert isinstance(interest, Interest)
     weights, lengths, batches = [], [], []
-    for batch, fed in _fed(built, split):
+    for batch, fed in _fed(loaded, split):
         weights.append(interest.weights(fed.behaviours[place]))
         lengths.append(fed.behaviours[place].lengths)
         batches.append(batch)
@@ -102,18 +102,18 @@ def history_weights(built: LoadedModel, split: PreparedSplit, behaviour: str | N
         _joined(weights),
         _joined(lengths),
         {name: _joined([batch.ids[name] for batch in batches]) for name in sequences},
-        {name: _joined([batch.ids[_target(built, name)] for batch in batches]) for name in sequences},
+        {name: _joined([batch.ids[_target(loaded, name)] for batch in batches]) for name in sequences},
     )
 
 
-def _fed(built: LoadedModel, split: PreparedSplit) -> Iterator[tuple[Batch, TowerBatch]]:
+def _fed(loaded: LoadedModel, split: PreparedSplit) -> Iterator[tuple[Batch, TowerBatch]]:
     """Give each batch of a split, in order, and what the tower gets of it; the model is in eval mode meanwhile."""
     if split.num_rows == 0:
         raise DataError("split: must have rows to look at, got none")
-    model = built.model
+    model = loaded.model
     device = next(model.module.tower.parameters()).device
     reader: Reader[Batch] = Reader(
-        split, built.resolved, batch_size=EVALUATION_ROWS, collate=built.layout.collate, seed=None
+        split, loaded.resolved, batch_size=EVALUATION_ROWS, collate=loaded.layout.collate, seed=None
     )
     was_training = model.training
     model.eval()
@@ -125,13 +125,13 @@ def _fed(built: LoadedModel, split: PreparedSplit) -> Iterator[tuple[Batch, Towe
         model.train(was_training)
 
 
-def _tower(built: LoadedModel) -> str:
-    return built.resolved.config.model.tower
+def _tower(loaded: LoadedModel) -> str:
+    return loaded.resolved.config.model.tower
 
 
-def _target(built: LoadedModel, sequence: str) -> str:
+def _target(loaded: LoadedModel, sequence: str) -> str:
     """Return the field of the candidate that a sequence is `of`."""
-    target = built.resolved.field(sequence).vocabulary
+    target = loaded.resolved.field(sequence).vocabulary
     assert target is not None
     return target
 

@@ -3,9 +3,12 @@
 README.md shows how a bi-level architecture search fits it.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
+from recsys.data.prepared import PreparedSplit
+from recsys.data.splits import SplitName
 from recsys.training.build import LoadedModel
 from recsys.training.checkpoints import RunCheckpoints
 from recsys.training.progress import TrainProgress
@@ -29,6 +32,8 @@ class ScheduleContext(NamedTuple):
     """Number of training batches of an epoch."""
     log: Callable[[str], None]
     """Called on rank 0 with lines for the user."""
+    splits: Mapping[SplitName, PreparedSplit] = MappingProxyType({})
+    """The prepared rows by split, for a schedule that trains on others than those for training; see `read_split`."""
 
 
 class Schedule:

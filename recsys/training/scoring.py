@@ -1,4 +1,4 @@
-"""Scores of a whole split, in the order of its rows, and the metrics and file made from them.
+"""Scores of a whole split in the order of its rows, and the metrics and the file made from them.
 
 Dimension key: R rows of the split, T tasks.
 """
@@ -25,14 +25,16 @@ __all__ = ["ScoreCollector", "Scores", "score"]
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """Predictions and what they are held against, as numpy arrays."""
+    """Predictions, with what they are compared with, as numpy arrays."""
 
     probabilities: np.ndarray
     """(R, T) float64."""
     labels: np.ndarray
     """(R, T) float32."""
     weights: np.ndarray | None
+    """(R,) float32; None if rows have no weights."""
     groups: np.ndarray | None
+    """(R,) int64; None if rows have no groups."""
 
     def metrics(self, tasks: list[str]) -> dict[str, float]:
         """Return the metrics of each task as TASK.NAME, and their mean over tasks as NAME."""

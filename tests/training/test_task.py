@@ -6,7 +6,7 @@ import torch
 from recsys.data.prepare import prepare
 from recsys.data.reader import Reader
 from recsys.embeddings import Batch
-from recsys.training.build import build
+from recsys.training.build import build, read_split
 from recsys.training.strategy import table_weights
 from recsys.training.task import CtrTask
 from tests.training.logs import make_config
@@ -30,3 +30,30 @@ def test_the_tables_kernel_takes_up_a_new_learning_rate_at_once(optimizer: str, 
     task.multiply_learning_rates(1e-20)
     assert moved() == [False, False]
     assert task.optimizer.param_groups[0]["lr"] == pytest.approx(1e-22)
+
+
+def test_gradients_on_another_batch_change_nothing(log: Path, tmp_path: Path) -> None:
+    """No row, no dense parameter or its gradient, and no statistic of batch normalisation."""
+    config = make_config(tmp_path, model={"tower": "mlp", "dim": 8, "mlp": [16], "batch_norm": True})
+    prepared = prepare(config, log, log / "cache")
+    loaded = build(prepared.resolved, prepared.state, device=torch.device("cpu"))
+    task = CtrTask(loaded.model, config.train, ["label"])
+    batches = iter(read_split(loaded, prepared.splits["train"], batch_size=128))
+    task.train_on(next(batches))
+    model = loaded.model.module
+    before = {
+        name: value.clone() for name, value in loaded.model.state_dict().items() if not hasattr(value, "metadata")
+    }
+    before |= {name: table.clone() for name, table in table_weights(loaded.model).items()}
+    gradients = {name: one.grad.clone() for name, one in model.named_parameters() if one.grad is not None}
+    leaf = torch.ones((), requires_grad=True)
+    combine = loaded.layout.schemes["user"].combine
+    loaded.layout.schemes["user"].combine = lambda *given: combine(*given) * leaf  # type: ignore[method-assign]
+    (found,) = task.gradients(next(batches), [leaf])
+    assert found.shape == ()
+    assert found != 0
+    after = loaded.model.state_dict() | table_weights(loaded.model)
+    for name, value in before.items():
+        assert torch.equal(after[name], value), name
+    for name, gradient in gradients.items():
+        assert torch.equal(model.get_parameter(name).grad, gradient), name
