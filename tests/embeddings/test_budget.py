@@ -1,4 +1,4 @@
-"""Budgets become knobs: exactly, on the field sizes of two public data sets, and fast."""
+"""Budgets become sizes of schemes: exactly, on the field sizes of two public data sets, and fast."""
 
 import io
 import time
@@ -105,12 +105,12 @@ def test_the_solved_size_keeps_to_the_budget_and_the_next_larger_one_does_not(
     assert seconds < 5
     if spec.size_param is None:
         return
-    settings = scheme_class(table.spec).size_candidates(vocabularies(sizes), DIM, spec)
-    knob, sign = getattr(spec, spec.size_param), 1 if settings[0] < settings[-1] else -1
-    place = bisect_left(settings, sign * knob, key=lambda setting: sign * setting)
-    assert settings[place] == knob
+    candidates = scheme_class(table.spec).size_candidates(vocabularies(sizes), DIM, spec)
+    size, sign = getattr(spec, spec.size_param), 1 if candidates[0] < candidates[-1] else -1
+    place = bisect_left(candidates, sign * size, key=lambda value: sign * value)
+    assert candidates[place] == size
     if place > 0:
-        larger = spec.model_copy(update={spec.size_param: settings[place - 1]})
+        larger = spec.model_copy(update={spec.size_param: candidates[place - 1]})
         assert cost(table, sizes, larger) > int(budget * full)
 
 
@@ -127,7 +127,9 @@ def test_the_solved_size_keeps_to_the_budget_and_the_next_larger_one_does_not(
         ("avazu", 0.002, 822, 18_892, 7),
     ],
 )
-def test_golden_divisors(data: str, budget: float, divisor: int, rows: int, num_compressed: int) -> None:
+def test_divisors_of_criteo_and_avazu_are_the_golden_ones(
+    data: str, budget: float, divisor: int, rows: int, num_compressed: int
+) -> None:
     sizes = FIELDS[data]
     table = planned("qr", sizes, budget=budget, per_feature=True)
     spec: Any = solve_budget(table, vocabularies(sizes))
@@ -137,7 +139,7 @@ def test_golden_divisors(data: str, budget: float, divisor: int, rows: int, num_
 
 
 @pytest.mark.parametrize(("data", "divisor", "rows"), [("criteo", 1557, 46_673), ("avazu", 1151, 17_909)])
-def test_golden_cheapest_divisors(data: str, divisor: int, rows: int) -> None:
+def test_the_smallest_tables_have_the_golden_divisors(data: str, divisor: int, rows: int) -> None:
     sizes = FIELDS[data]
     table = planned("qr", sizes, budget=0.5, per_feature=True)
     assert Qr.size_candidates(vocabularies(sizes), DIM, table.spec)[-1] == divisor
@@ -165,7 +167,7 @@ def test_golden_cheapest_divisors(data: str, divisor: int, rows: int) -> None:
         ("avazu", 256, 44_033_264, 2),
     ],
 )
-def test_golden_ranks(data: str, rank: int, floats: int, num_compressed: int) -> None:
+def test_ranks_and_their_floats_are_the_golden_ones(data: str, rank: int, floats: int, num_compressed: int) -> None:
     sizes = FIELDS[data]
     table = planned("tt_rec", sizes, rank=rank)
     assert cost(table, sizes, table.spec) == 4 * floats
@@ -194,7 +196,7 @@ def test_golden_ranks(data: str, rank: int, floats: int, num_compressed: int) ->
         ("avazu", 0.2, [8, 16, 16, 4, 4, 8, 4, 8, 8, 1, 1, 4, 16, 16, 4, 16, 16, 8, 16, 8, 8, 8], 9_558_386),
     ],
 )
-def test_golden_widths(data: str, alpha: float, widths: list[int], floats: int) -> None:
+def test_widths_and_their_floats_are_the_golden_ones(data: str, alpha: float, widths: list[int], floats: int) -> None:
     sizes = FIELDS[data]
     assert row_widths(sizes, DIM, alpha) == widths
     table = planned("md", sizes, alpha=alpha)
@@ -293,7 +295,7 @@ def test_a_budget_in_bytes_is_solved() -> None:
     assert (spec.rows, spec.budget) == (10_000_000 // (4 * DIM), None)
 
 
-def test_a_knob_is_left_alone() -> None:
+def test_a_size_that_is_given_is_left_alone() -> None:
     table = planned("qr", CRITEO, divisor=7)
     assert solve_budget(table, vocabularies(CRITEO)) is table.spec
 
@@ -336,5 +338,5 @@ def test_divisors_are_the_smallest_that_do() -> None:
 
 def test_adaptemb_settings_leave_rows_beside_the_hot_ones() -> None:
     table = planned("adaptemb", CRITEO, budget=0.5, hot=0.1)
-    settings = AdaptEmb.size_candidates(vocabularies(CRITEO), DIM, table.spec)
-    assert (settings[0], settings[-1]) == (1.0, 0.1001)
+    candidates = AdaptEmb.size_candidates(vocabularies(CRITEO), DIM, table.spec)
+    assert (candidates[0], candidates[-1]) == (1.0, 0.1001)

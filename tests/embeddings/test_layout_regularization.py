@@ -92,7 +92,7 @@ def test_rows_are_counted_over_all_fields_of_a_table(make_layout: Callable[..., 
     assert counts["tags_table"].tolist() == [0, 0, 0, 4, 0]
 
 
-def test_a_row_read_by_two_fields_of_a_batch_is_penalised_once(make_layout: Callable[..., Layout]) -> None:
+def test_a_row_read_by_two_fields_of_a_batch_is_penalized_once(make_layout: Callable[..., Layout]) -> None:
     layout = make_layout({}, regularized=True)
     data = rows(user=[1], item=[5], tags=[[]], clicks=[[5, 5]])
     penalties = layout.collate(
