@@ -59,6 +59,9 @@ def demo_data(
     rows: int = 300_000,
     shape: Literal["shop", "criteo"] = "shop",
     seed: int = 1,
+    num_users: int = 5_000,
+    num_items: int = 2_000,
+    num_categories: int = 40,
     on_progress: OnProgress = no_progress,
 ) -> dict[str, float]:
     """Write a synthetic click log with a config.yaml, and return the best possible AUC of each split.
@@ -68,6 +71,9 @@ def demo_data(
         rows: number of rows in all splits together.
         shape: "shop" has histories, for DIN; "criteo" has 13 numbers and 26 ids.
         seed: equal seeds give equal logs.
+        num_users: number of users of the shop; "criteo" has none of these.
+        num_items: number of items of the shop, at least as large as `num_categories`.
+        num_categories: number of categories of the shop.
         on_progress: called with (stage, rows done, rows in all if known).
 
     Raises:
@@ -75,5 +81,7 @@ def demo_data(
     """
     from recsys.data.synthetic import generate, generate_wide
 
-    make = generate if shape == "shop" else generate_wide
-    return make(Path(folder), rows=rows, seed=seed, on_progress=on_progress).bayes_auc
+    if shape == "criteo":
+        return generate_wide(Path(folder), rows=rows, seed=seed, on_progress=on_progress).bayes_auc
+    sizes = {"num_users": num_users, "num_items": num_items, "num_categories": num_categories}
+    return generate(Path(folder), rows=rows, seed=seed, on_progress=on_progress, **sizes).bayes_auc

@@ -175,12 +175,13 @@ class Run:
             return field_attention(model, split)
 
     def history_weights(
-        self, data: "ArrowTable | pl.LazyFrame | str | Path | Sequence[str | Path]"
+        self, data: "ArrowTable | pl.LazyFrame | str | Path | Sequence[str | Path]", *, behaviour: str | None = None
     ) -> "HistoryWeights":
         """Return the weights that a DIN model gives to the entries of each row's history.
 
         Args:
             data: a data frame, or paths or globs of files.
+            behaviour: the histories to look at; may be left out if the model has one behaviour.
 
         Raises:
             ConfigError: the model has another tower, or no history.
@@ -189,7 +190,7 @@ class Run:
         with self._encoded(data) as (model, split):
             from recsys.training.inspect import history_weights
 
-            return history_weights(model, split)
+            return history_weights(model, split, behaviour)
 
     @contextmanager
     def _encoded(self, data: Any) -> "Iterator[tuple[LoadedModel, PreparedSplit]]":

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from lightning.pytorch.callbacks import Callback
 
     from recsys.api.frames import ArrowTable
+    from recsys.training.schedule import ScheduleFactory
 
 __all__ = ["launch_training", "train"]
 
@@ -40,6 +41,7 @@ def train(
     devices: int = 1,
     plan: str | Path | None = None,
     callbacks: "Sequence[Callback]" = (),
+    schedule: "ScheduleFactory | None" = None,
     on_start: Callable[[Path], None] | None = None,
     on_progress: OnProgress = no_progress,
     log: Callable[[str], None] | None = print,
@@ -57,11 +59,14 @@ def train(
         runs_dir: folder in which run folders are made.
         resume: a stopped run to resume, trained with the same configuration and data.
         device: "cpu" or "cuda"; by default cuda where there is one.
-        devices: processes that train together, each on a device of this host. torchrun, which starts the processes
-            itself, overrides it; then every process must call this function.
+        devices: processes that train together, each on a device of this host; they write to the terminal instead of
+            calling `log` and `on_progress`. torchrun, which starts the processes itself, overrides it; then every
+            process must call this function.
         plan: file that says which device holds which part of which table; by default the fastest by estimate.
-        callbacks: Lightning callbacks of your own. They observe, or stop training by `trainer.should_stop`, and are
-            called before the epoch is reported and saved; checkpoints do not hold their state.
+        callbacks: Lightning callbacks of your own, which observe, or stop the training by `trainer.should_stop`.
+            Checkpoints do not hold their state.
+        schedule: makes the object that decides who trains what on which batch (`recsys/training/schedule.py`); by
+            default the stages that the schemes of the tables ask for.
         on_start: called with the run's folder before the training begins.
         on_progress: called with (stage, rows done, rows in all if known) during long work.
         log: called with a line after each epoch, and with warnings about the configuration; None for silence.
@@ -86,10 +91,16 @@ def train(
         return new_run_folder(name, Path(runs_dir), default=default) if resume is None else Path(resume)
 
     if devices > 1 and rank_info() is None:
-        if callbacks:
-            raise ConfigError("callbacks: cannot be handed to other processes; start this script by torchrun instead")
+        for argument, value in {"callbacks": callbacks, "schedule": schedule}.items():
+            if value:
+                raise ConfigError(
+                    f"{argument}: cannot be handed to other processes; start this script by torchrun instead"
+                )
         options = _options(data_dir=data_dir, cache_dir=cache_dir, device=device, plan=plan)
-        return _train_on_devices(checked, options, devices, choose_folder(), is_resume=resume is not None)
+        folder = choose_folder()
+        if on_start is not None:
+            on_start(folder)
+        return _train_on_devices(checked, options, devices, folder, is_resume=resume is not None)
     return _train_here(
         checked,
         choose_folder,
@@ -100,6 +111,7 @@ def train(
         device=device,
         plan=None if plan is None else Path(plan),
         callbacks=callbacks,
+        **({} if schedule is None else {"schedule": schedule}),
         on_progress=on_progress,
         log=log or _silent,
     )

@@ -12,6 +12,7 @@ from lightning.pytorch.callbacks import Callback
 import recsys
 from recsys.api.run import Run
 from recsys.errors import ConfigError
+from recsys.training.schedule import Schedule
 from tests.training.logs import BASE, clicks, run, steady, write_log
 
 SPLITS = {"train": clicks(1600, seed=0), "valid": clicks(400, seed=1), "test": clicks(400, seed=2)}
@@ -71,6 +72,19 @@ def test_callbacks_of_the_user_are_called_and_change_nothing(trained: Run, tmp_p
     assert (listener.epochs, listener.batches) == (2, 2 * 13)
     assert started == [heard.path] == [tmp_path / "runs" / "mine"]
     assert steady(heard.metrics) == steady(trained.metrics)
+
+
+@pytest.mark.usefixtures("trained")
+def test_a_schedule_of_the_user_takes_the_steps(tmp_path: Path) -> None:
+    steps = []
+
+    class Counting(Schedule):
+        def train_step(self) -> None:
+            steps.append(self.context.progress.epoch)
+            super().train_step()
+
+    train(tmp_path, schedule=Counting, **SPLITS)
+    assert steps == [0] * 13 + [1] * 13
 
 
 def test_progress_and_log_are_told(tmp_path: Path) -> None:

@@ -1,3 +1,4 @@
+import re
 from typing import Any
 
 import nbformat
@@ -53,3 +54,9 @@ def test_the_notebook_is_kept_with_its_pictures_and_small() -> None:
     assert sum(is_picture(output) for output in shown) == NUM_PICTURES
     assert NOTEBOOK.stat().st_size < 400_000
     assert not [output for output in shown if "/tmp" in output.get("text", "")], "a path of the machine it was made on"
+
+
+def test_the_notebook_imports_only_the_surface_and_the_metrics() -> None:
+    sources = [cell.source for cell in nbformat.read(NOTEBOOK, as_version=4).cells if cell.cell_type == "code"]
+    imported = re.findall(r"^(?:from|import) (recsys\S*)", "\n".join(sources), re.MULTILINE)
+    assert sorted(imported) == ["recsys", "recsys.evaluation"]
