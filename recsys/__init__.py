@@ -10,8 +10,9 @@ run.export("bundle").predict(frame)["score"]
 ```
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from recsys.lazy import lazy_names as _lazy_names
 
 if TYPE_CHECKING:
     from recsys.api.bundle import Bundle
@@ -42,43 +43,27 @@ __all__ = [
     "load_config",
     "register_feature_type",
     "register_loss",
+    "register_metric",
     "register_scheme",
     "register_tower",
-    "register_metric",
     "train",
 ]
 
 __version__ = "0.2.0"
 
-_ORIGINS = {
-    "Bundle": "recsys.api.bundle",
-    "Config": "recsys.config",
-    "ConfigError": "recsys.errors",
-    "DataError": "recsys.errors",
-    "ExportError": "recsys.errors",
-    "Metric": "recsys.evaluation.metrics",
-    "Preempted": "recsys.errors",
-    "RecsysError": "recsys.errors",
-    "Run": "recsys.api.run",
-    "demo_data": "recsys.api.init",
-    "init": "recsys.api.init",
-    "load_config": "recsys.api.config",
-    "register_feature_type": "recsys.config",
-    "register_loss": "recsys.losses",
-    "register_scheme": "recsys.embeddings.build",
-    "register_tower": "recsys.towers",
-    "register_metric": "recsys.evaluation.metrics",
-    "train": "recsys.api.train",
-}
-"""The module of each name that is imported when it is first used."""
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _ORIGINS:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    globals()[name] = found = getattr(import_module(_ORIGINS[name]), name)
-    return found
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+__getattr__, __dir__ = _lazy_names(
+    __name__,
+    {
+        "recsys.api.bundle": "Bundle",
+        "recsys.api.config": "load_config",
+        "recsys.api.init": "demo_data init",
+        "recsys.api.run": "Run",
+        "recsys.api.train": "train",
+        "recsys.config": "Config register_feature_type",
+        "recsys.embeddings.build": "register_scheme",
+        "recsys.errors": "ConfigError DataError ExportError Preempted RecsysError",
+        "recsys.evaluation.metrics": "Metric register_metric",
+        "recsys.losses": "register_loss",
+        "recsys.towers": "register_tower",
+    },
+)

@@ -3,8 +3,9 @@
 Names are imported when they are first used: what sizes tables needs torch, but not the seconds that torchrec takes.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from recsys.lazy import lazy_names as _lazy_names
 
 if TYPE_CHECKING:
     from recsys.embeddings.batch import Batch
@@ -14,18 +15,6 @@ if TYPE_CHECKING:
     from recsys.embeddings.scheme import FeatureVocabulary, Phase, PhysicalTable, Scheme
     from recsys.embeddings.schemes.full import Full
     from recsys.embeddings.schemes.hash import Hash
-
-_NAMES = {
-    "batch": ["Batch"],
-    "build": ["build_schemes", "register_scheme"],
-    "layout": ["FieldLookup", "Layout", "count_rows"],
-    "lookup": ["Lookup", "fuse_optimizer", "unpack_lookups"],
-    "scheme": ["FeatureVocabulary", "Phase", "PhysicalTable", "Scheme"],
-    "schemes.full": ["Full"],
-    "schemes.hash": ["Hash"],
-}
-"""The names that each module gives to the package."""
-_ORIGINS = {name: module for module, names in _NAMES.items() for name in names}
 
 __all__ = [
     "Batch",
@@ -45,9 +34,15 @@ __all__ = [
     "unpack_lookups",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _ORIGINS:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    globals()[name] = found = getattr(import_module(f"{__name__}.{_ORIGINS[name]}"), name)
-    return found
+__getattr__, __dir__ = _lazy_names(
+    __name__,
+    {
+        "recsys.embeddings.batch": "Batch",
+        "recsys.embeddings.build": "build_schemes register_scheme",
+        "recsys.embeddings.layout": "FieldLookup Layout count_rows",
+        "recsys.embeddings.lookup": "Lookup fuse_optimizer unpack_lookups",
+        "recsys.embeddings.scheme": "FeatureVocabulary Phase PhysicalTable Scheme",
+        "recsys.embeddings.schemes.full": "Full",
+        "recsys.embeddings.schemes.hash": "Hash",
+    },
+)

@@ -4,8 +4,9 @@ The names below are imported when they are first used: the registry of metrics i
 checked without numpy.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from recsys.lazy import lazy_names as _lazy_names
 
 if TYPE_CHECKING:
     from recsys.evaluation.intervals import AucDifference, AucInterval, auc_difference, auc_interval
@@ -40,23 +41,13 @@ __all__ = [
     "rela_impr",
 ]
 
-_ORIGINS = {
-    "intervals": ("AucDifference", "AucInterval", "auc_difference", "auc_interval"),
-    "metrics": ("METRICS", "Metric", "register_metric"),
-    "probability": ("CalibrationCurve", "calibration", "calibration_curve", "logloss", "normalised_entropy"),
-    "ranking": ("GroupedAuc", "auc", "gauc", "rela_impr"),
-    "summary": ("evaluate",),
-}
-"""The names of each module of this package."""
-
-
-def __getattr__(name: str) -> Any:
-    for module, names in _ORIGINS.items():
-        if name in names:
-            globals()[name] = found = getattr(import_module(f"{__name__}.{module}"), name)
-            return found
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+__getattr__, __dir__ = _lazy_names(
+    __name__,
+    {
+        "recsys.evaluation.intervals": "AucDifference AucInterval auc_difference auc_interval",
+        "recsys.evaluation.metrics": "METRICS Metric register_metric",
+        "recsys.evaluation.probability": "CalibrationCurve calibration calibration_curve logloss normalised_entropy",
+        "recsys.evaluation.ranking": "GroupedAuc auc gauc rela_impr",
+        "recsys.evaluation.summary": "evaluate",
+    },
+)
