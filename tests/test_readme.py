@@ -17,9 +17,11 @@ import recsys
 from recsys.cli.app import app
 from recsys.config import Config, load_config, resolve
 from recsys.config.feature_types import FEATURE_TYPES
+from recsys.config.losses import LOSSES
 from recsys.config.schema import json_schema
 from recsys.config.schemes import SCHEMES
 from recsys.config.towers import TOWERS
+from recsys.evaluation.metrics import METRICS
 from tests.pages import PAGES, ROOT, Block, Page, page
 
 COMMANDS = typer.main.get_command(app)
@@ -94,10 +96,28 @@ def check_pip(words: list[str]) -> None:
 
 @blocks("yaml")
 def test_every_configuration_is_valid(page: Page, block: Block, tmp_path: Path, monkeypatch: Any) -> None:
-    for name, text in page.files().items():
-        (tmp_path / name).write_text(text)
-    monkeypatch.syspath_prepend(tmp_path)
+    write_files(page, tmp_path, monkeypatch)
     load_block(block, tmp_path)
+
+
+def write_files(page: Page, folder: Path, monkeypatch: Any) -> None:
+    """Write the files of a page to a folder from which they can be imported; what they register is forgotten."""
+    for name, text in page.files().items():
+        (folder / name).write_text(text)
+        monkeypatch.delitem(sys.modules, name.removesuffix(".py"), raising=False)
+    monkeypatch.syspath_prepend(folder)
+    for registry in (FEATURE_TYPES, LOSSES, METRICS, SCHEMES, TOWERS):
+        monkeypatch.setattr(registry, "_entries", dict(registry.items()))
+
+
+@pytest.mark.slow
+def test_the_metric_of_the_page_passes_the_contract_suite(tmp_path: Path) -> None:
+    for name, text in page("recsys/evaluation/README.md").files().items():
+        (tmp_path / name).write_text(text)
+    suite = run_lines(
+        [sys.executable, "-m", "pytest", "-q", "-c", str(ROOT / "pyproject.toml"), str(tmp_path)], tmp_path
+    )
+    assert " passed" in suite[-1]
 
 
 def load_block(block: Block, folder: Path) -> Config:
@@ -272,6 +292,12 @@ def test_the_manual_states_the_facts_of_every_scheme() -> None:
         for name, section in SCHEMES.items()
     ]
     assert shown == facts
+
+
+def test_the_table_of_metrics_states_the_facts_of_each() -> None:
+    better = {True: "higher", False: "lower", None: ""}
+    shown = [(cells[0].strip("`"), cells[2]) for cells in page("recsys/evaluation/README.md").table("metric")]
+    assert shown == [(name, better[metric.higher_is_better]) for name, metric in METRICS.items()]
 
 
 def test_the_manual_lists_every_feature_type() -> None:
