@@ -88,9 +88,11 @@ def test_the_configuration_needs_neither_torch_nor_polars() -> None:
     assert not imported_by("import recsys.config") & {"torch", "torchrec", "lightning", "polars", "pyarrow"}
 
 
+@pytest.mark.slow
 def test_the_command_line_begins_without_torch() -> None:
     assert not imported_by("import recsys.cli, recsys.cli.check") & {"torch", "torchrec", "lightning"}
 
 
+@pytest.mark.slow
 def test_serving_needs_no_training_stack() -> None:
     assert not imported_by("import recsys.serving") & {"lightning", "torchrec"}

@@ -164,6 +164,7 @@ def save_into_small_files(folder: Path, limit: int) -> None:
     os._exit(5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("limit", [500, 100_000, 200_000])
 def test_a_full_disk_leaves_the_last_checkpoint_and_says_so(limit: int, tmp_path: Path) -> None:
     """The limits fall into the first tensor, a later one, and trainer.pt."""
@@ -193,6 +194,7 @@ def save_slowly(folder: Path) -> None:
     saver.wait()
 
 
+@pytest.mark.slow
 def test_a_kill_while_a_checkpoint_is_written_leaves_the_one_before(tmp_path: Path) -> None:
     child = multiprocessing.get_context("spawn").Process(target=save_slowly, args=(tmp_path,))
     child.start()

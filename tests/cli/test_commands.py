@@ -69,6 +69,7 @@ def test_the_schema_is_json(recsys: Recsys) -> None:
     assert json.loads(ended.out) == json.loads(json.dumps(json_schema()))
 
 
+@pytest.mark.slow
 def test_the_doctor_finds_nothing_wrong_here(recsys: Recsys) -> None:
     ended = recsys("doctor")
     assert ended.code == 0

@@ -288,6 +288,7 @@ prepare(config(), Path(sys.argv[1]), Path(sys.argv[2]), wait)
 """
 
 
+@pytest.mark.slow
 def test_a_killed_preparation_is_not_used_and_swept_away_later(data: Path, cache: Path) -> None:
     root = Path(__file__).parents[2]
     arguments = [sys.executable, "-c", KILLED, str(data), str(cache)]

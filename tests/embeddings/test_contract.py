@@ -14,6 +14,7 @@ class TestSchemes(SchemeContract):
     """All schemes that are registered."""
 
     stores_per_id = ("dedup", "deeplight", "int8", "int16", "alpt")
+    test_the_model_trains_on_it = pytest.mark.slow(SchemeContract.test_the_model_trains_on_it)
 
 
 def test_an_open_vocabulary_in_a_scheme_that_takes_none_is_an_error(make_layout: Callable[..., Layout]) -> None:

@@ -20,6 +20,7 @@ CODE = 40_000
 """Bytes of the program of one exported form."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(SCHEMES))
 def test_bytes_are_those_of_the_files(make_layout: Callable[..., Layout], tmp_path: Path, name: str) -> None:
     section = SCHEMES[name]

@@ -24,6 +24,7 @@ def probe_until(stage, torch=NO_GPU, failure="OSError: undefined symbol: _ZN3c10
     return Probe(stages={name: facts[name] for name in passed}, failure=failure if stage else None)
 
 
+@pytest.mark.slow
 def test_this_machine_can_run(tmp_path):
     found = check_environment(tmp_path)
     assert [one for one in found if one.level == "error"] == []

@@ -13,6 +13,8 @@ from recsys.serving import Scorer
 from recsys.training.run import train
 from tests.export.rows import clicks, yaml
 
+pytestmark = pytest.mark.slow
+
 TRAIN = """
 data: {{train: train.parquet, valid: valid.parquet, test: test.parquet}}
 train: {{epochs: 1, batch_size: 64, regularization: {{rows: {rows}}}}}

@@ -74,6 +74,7 @@ def test_models_of_numbers_only_or_lists_only_are_exported(features: str, tmp_pa
     np.testing.assert_allclose(scores, slow_scores(made, train), rtol=0, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_the_file_loads_and_scores_where_only_torch_is_installed(tmp_path: Path) -> None:
     made = make(yaml("din"), clicks(50), tmp_path)
     scripted, inputs = script(made.export()), made.inputs(clicks(20, seed=2))

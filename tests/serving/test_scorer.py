@@ -16,6 +16,8 @@ from tests.export.models import Made, make, slow_scores
 from tests.export.rows import clicks, yaml
 from tests.serving.bundles import ROWS, export
 
+pytestmark = pytest.mark.slow
+
 CSV_COLUMNS = ["clicked", "user", "item", "shop", "genres", "price", "years", "time"]
 CSV = """
 label: clicked

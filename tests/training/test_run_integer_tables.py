@@ -18,6 +18,8 @@ from recsys.training.run import TrainResult
 from tests.training.interruptions import STEPS, check_same, interrupted_in_batch
 from tests.training.logs import epochs, make_config, predictions, run, steady
 
+pytestmark = pytest.mark.slow
+
 TABLES: dict[str, Any] = {
     "users": {"features": ["user"], "scheme": "int8"},
     "items": {"features": ["item"], "scheme": "alpt", "scale_lr": 0.001},

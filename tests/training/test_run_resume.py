@@ -23,6 +23,8 @@ from tests.training.interruptions import (
 )
 from tests.training.logs import clicks, epochs, make_config, run, steady, write_log
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def often(tmp_path_factory: pytest.TempPathFactory) -> Config:

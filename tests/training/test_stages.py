@@ -39,6 +39,8 @@ from tests.training.interruptions import (
 )
 from tests.training.logs import clicks, epochs, make_config, predictions, run, steady, write_config, write_log
 
+pytestmark = pytest.mark.slow
+
 CPU = torch.device("cpu")
 TABLES: dict[str, dict[str, Any]] = {
     "dedup": {"scheme": "dedup", "blocks": 20},

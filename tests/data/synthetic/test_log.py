@@ -16,6 +16,7 @@ from recsys.errors import DataError
 from tests.data.synthetic.samples import ROWS, column, read
 
 
+@pytest.mark.slow
 def test_splits_are_the_rows_of_the_recipe_in_order_of_time(shop_log: SyntheticLog, shop: Shop) -> None:
     files = [path.name for path in sorted((shop_log.folder / "train").iterdir())]
     assert files == [f"part-0000{i}.parquet" for i in range(4)]

@@ -159,6 +159,7 @@ def test_rows_become_the_ids_and_numbers_of_the_own_types() -> None:
     assert state.extras == {"price": {"mean": 2.0}}
 
 
+@pytest.mark.slow
 def test_own_types_go_through_check_train_evaluate_export_and_predict(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
