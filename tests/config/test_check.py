@@ -1,6 +1,7 @@
 import pytest
 
 from recsys.config import resolve, warnings_of
+from recsys.config.schemes import SCHEMES
 from tests.config.loading import Load, Problems
 from tests.config.texts import HASH, HEAD
 
@@ -68,7 +69,7 @@ def test_a_table_that_names_the_wrong_features_is_located(table: str, problem: s
     ],
 )
 def test_an_open_vocabulary_needs_a_hashed_table(tables: str, got: str, problems: Problems) -> None:
-    needs = "needs a table with one of the schemes hash, unified, multi_hash, dhe, robe"
+    needs = f"needs a table with one of the schemes {', '.join(name for name in SCHEMES if SCHEMES[name].takes_open)}"
     message = f"features.open.vocabulary: an open vocabulary {needs}, got {got}"
     assert problems(f"{HEAD}tables: {tables}\n")[1:] == [f"shop.yaml:5: {message}"]
 

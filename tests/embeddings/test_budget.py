@@ -34,18 +34,19 @@ AVAZU = [
 FIELDS = {"criteo": CRITEO, "avazu": AVAZU}
 DIM = 16
 
+SIZED = [name for name, section in SCHEMES.items() if "budget" in section.model_fields]
 REACHABLE: dict[str, tuple[dict[str, Any], list[float]]] = {
     "hash": ({}, [0.5, 0.1, 0.01, 0.001]),
-    "hash-separate": ({"per_feature": True}, [0.5, 0.1, 0.01, 0.001]),
+    "hash-per_feature": ({"per_feature": True}, [0.5, 0.1, 0.01, 0.001]),
     "unified": ({}, [0.5, 0.1, 0.01, 0.001]),
     "multi_hash": ({}, [0.5, 0.1, 0.01, 0.001]),
-    "multi_hash-separate": ({"per_feature": True}, [0.5, 0.1, 0.01, 0.001]),
+    "multi_hash-per_feature": ({"per_feature": True}, [0.5, 0.1, 0.01, 0.001]),
     "qr": ({}, [0.5, 0.1, 0.01, 0.001]),
-    "qr-separate": ({"per_feature": True}, [0.5, 0.1, 0.01, 0.002]),
+    "qr-per_feature": ({"per_feature": True}, [0.5, 0.1, 0.01, 0.002]),
     "tt_rec": ({}, [0.5, 0.1, 0.01, 0.001]),
     "dhe": ({}, [0.5, 0.1, 0.01, 0.001]),
     "robe": ({}, [0.5, 0.1, 0.01, 0.001]),
-    "robe-separate": ({"per_feature": True}, [0.5, 0.1, 0.01, 0.001]),
+    "robe-per_feature": ({"per_feature": True}, [0.5, 0.1, 0.01, 0.001]),
     "dedup": ({}, [0.5, 0.1, 0.01]),
     "adaptemb": ({}, [0.5, 0.1, 0.01, 0.001]),
     "adaptemb-hot": ({"hot": 0.05}, [0.5, 0.1]),
@@ -57,10 +58,13 @@ REACHABLE: dict[str, tuple[dict[str, Any], list[float]]] = {
     "md": ({}, [0.5, 0.1, 0.07]),
     "deeplight": ({}, [0.5, 0.1, 0.01, 0.001]),
 }
-"""SCHEME or SCHEME-WHAT -> other keys, and budgets that it can keep to with both data sets."""
+"""SCHEME or SCHEME-WHAT -> other keys, and budgets that it can keep to with both data sets; a half if not listed."""
+REACHABLE |= {name: ({}, [0.5]) for name in SIZED if name not in REACHABLE}
 CASES = [(case, data, budget) for case, (_, budgets) in REACHABLE.items() for data in FIELDS for budget in budgets]
 SAME_BYTES = {"hash", "unified", "multi_hash", "qr", "tt_rec", "robe", "md", "adaptemb"}
 """Schemes that train in no more memory than they are served in, optimiser aside."""
+MORE_BYTES = {"dedup", "dpq", "mgqe", "deeplight"}
+"""Schemes that train a full table, of which they serve less."""
 NEARLY_SAME_BYTES = {"int8", "int16", "alpt", "dhe"}
 """Those that do but for a few numbers: the optimiser's own of integer rows, batch norms that are served folded."""
 
@@ -82,11 +86,6 @@ def cost(table: ResolvedTable, sizes: list[int], spec: Any) -> int:
 
 def filled(part: Scheme) -> dict[str, torch.Tensor]:
     return {t.name: torch.randn(t.rows, t.dim) for t in part.physical_tables()}
-
-
-def test_every_scheme_with_a_budget_is_here() -> None:
-    sized = {name for name, section in SCHEMES.items() if "budget" in section.model_fields}
-    assert {case.partition("-")[0] for case in REACHABLE} == sized
 
 
 @pytest.mark.parametrize(("case", "data", "budget"), CASES)
@@ -282,11 +281,12 @@ def test_training_takes_at_least_the_memory_of_serving(case: str) -> None:
         sum(part.bytes(phase, sparse="sgd", dense="sgd") for part in parts) for phase in ("training", "serving")
     )
     scheme = case.partition("-")[0]
-    if scheme in SAME_BYTES:
-        assert training == serving
-    else:
-        assert serving < training
-        assert (training < 1.02 * serving) == (scheme in NEARLY_SAME_BYTES)
+    assert serving <= training
+    if scheme in MORE_BYTES:
+        assert training >= 1.02 * serving
+    elif scheme in SAME_BYTES | NEARLY_SAME_BYTES:
+        assert training < 1.02 * serving
+        assert (training == serving) == (scheme in SAME_BYTES)
 
 
 def test_a_budget_in_bytes_is_solved() -> None:
