@@ -88,6 +88,18 @@ def test_the_csv_has_a_line_for_each_cell_with_all_figures(tmp_path: Path) -> No
     assert (rows[1]["size_param"], rows[1]["size_value"], rows[1]["serving_bytes"]) == ("rows", "10", "400")
 
 
+def test_other_metrics_that_reports_show_have_columns_of_their_own(tmp_path: Path) -> None:
+    found = finished_comparison(tmp_path)
+    assert "GAUC" not in report(found, HEADER)
+    for name, value in found.results.items():
+        found.results[name] = replace(value, other_metrics={"gauc": 0.75, "unknown": 0.5})
+    header, _, *rows = table_rows(report(found, HEADER))
+    assert header[6:9] == ["logloss", "GAUC", "unknown"]
+    assert [row[6:9] for row in rows] == [["0.5000", "0.7500", "0.5000"]] * 3
+    (first, *_) = csv.DictReader(io.StringIO(results_csv(found)))
+    assert (first["gauc"], first["unknown"], first["logloss"]) == ("0.75", "0.5", "0.5")
+
+
 def test_without_matplotlib_the_report_names_the_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     found = finished_comparison(tmp_path)
     assert "](pareto.png)" in report(found, HEADER)
