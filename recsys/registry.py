@@ -32,10 +32,10 @@ class Registry(Generic[Entry]):
         kind: what the entries are, for messages: "scheme".
 
     Example:
-        >>> colours: Registry[int] = Registry("colour")
-        >>> colours.register("red", 0xFF0000)
+        >>> colors: Registry[int] = Registry("color")
+        >>> colors.register("red", 0xFF0000)
         16711680
-        >>> list(colours), "red" in colours, colours["red"]
+        >>> list(colors), "red" in colors, colors["red"]
         (['red'], True, 16711680)
     """
 

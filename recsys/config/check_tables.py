@@ -115,7 +115,7 @@ def _dims(config: Config, table_of: Mapping[str, str], has_own_tables: bool) -> 
 def _widths(name: str, table: TableSection, dim: int, owners: Sequence[str]) -> dict[str, int]:
     """Return the widths of a table's embeddings, each once, by the table or by the first feature that has it."""
     if not owners and any(table.named_features()):
-        return {}  # nobody knows which of its widths are used
+        return {}  # it is not known which of its widths are used
     first: dict[int, str] = {}
     for owner in owners or [name]:
         first.setdefault(table.embedding_dim(owner, dim), owner)

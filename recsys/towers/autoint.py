@@ -76,7 +76,7 @@ class InteractingLayer(nn.Module):
 
     Shape:
         rows: (B, M, width of the rows).
-        kept: (B, M) bool, False for rows that nobody may attend to; None keeps all. A row of a batch that keeps
+        kept: (B, M) bool, False for rows that are not attended to; None keeps all. A row of a batch that keeps
             nothing attends to everything.
         output: (B, M, H * W).
     """

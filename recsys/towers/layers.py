@@ -29,7 +29,7 @@ __all__ = [
 def segment_expand(rows_BD: Tensor, lengths_B: Tensor, num_entries: int) -> Tensor:
     """Repeat each row once for each entry of its segment, (V, D).
 
-    `num_entries` is V: it is known on the host, so that nobody has to wait for the device to add up the lengths.
+    `num_entries` is V: it is known on the host, which saves waiting for the device to add up the lengths.
 
     Example:
         >>> segment_expand(torch.tensor([[1.0], [2.0], [3.0]]), torch.tensor([2, 0, 1]), 3).tolist()

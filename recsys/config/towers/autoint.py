@@ -44,7 +44,7 @@ class AutoIntModel(TowerSection):
     scale: bool = False
     """Divide the scores by the root of the head width. The paper does not, its code does."""
     layer_norm: bool = False
-    """Normalise the output of each interacting layer."""
+    """Normalize the output of each interacting layer."""
     attention_dropout: Rate = 0.0
     """Share of the attention weights that a training step leaves out."""
     dropout: Rate = 0.0
@@ -54,7 +54,7 @@ class AutoIntModel(TowerSection):
     activation: Activation = "relu"
     """Activation of the parallel network."""
     batch_norm: bool = False
-    """Batch normalisation in the parallel network."""
+    """Batch normalization in the parallel network."""
 
     def check(self) -> Iterator[tuple[KeyPath, str]]:
         if self.attention_dim % self.heads:

@@ -1,4 +1,4 @@
-"""The section of the factorisation machine."""
+"""The section of the factorization machine."""
 
 from typing import ClassVar, Literal
 
@@ -8,7 +8,7 @@ __all__ = ["FmModel"]
 
 
 class FmModel(TowerSection):
-    """Factorisation machine (Rendle 2010)."""
+    """Factorization machine (Rendle 2010)."""
 
     implementation: ClassVar[str | type] = "recsys.towers.fm:Fm"
     needs_equal_dims: ClassVar[bool] = True

@@ -36,13 +36,13 @@ class Moved(NamedTuple):
     rows: Tensor
     """(U,) int64, ascending."""
     values: Tensor
-    """(U, D) float32, after the optimiser's step."""
+    """(U, D) float32, after the optimizer's step."""
 
 
 class Alpt(IntegerTable):
     """Codes (N, D) and scales (N, 1), each row's scale trained by a second pass over every batch.
 
-    The scales have an optimiser of their own, of the kind that the rows have, with the rate `scale_lr`; their gradient
+    The scales have an optimizer of their own, of the kind that the rows have, with the rate `scale_lr`; their gradient
     is multiplied by 1 / sqrt(B D (2^(bits - 1) - 1)), B being the rows of the batch, as in the benchmark of Zhang et
     al. (VLDB 2024). The other parameters of the second pass are those after their step, and dropout draws anew.
 

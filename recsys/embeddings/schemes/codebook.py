@@ -1,10 +1,10 @@
-"""Product quantisation that is learnt with the model: what `dpq` and `mgqe` share.
+"""Product quantization that is learnt with the model: what `dpq` and `mgqe` share.
 
 A full table is trained. Each part of its rows is replaced by the nearest centroid of that part's codebook, and the
 gradient goes straight through to the row; the codebook follows the rows by a loss of its own. Served are the codes,
 packed to bits, and the codebooks.
 
-DIFF: the nearest centroid wins, in training too. The papers' code batch-normalises distances over the centroids, which
+DIFF: the nearest centroid wins, in training too. The papers' code batch-normalizes distances over the centroids, which
 makes another one win than the nearest, and depends on the batch.
 DIFF: nothing is encoded before it is asked for or exported, so no code is older than its row or its codebook, and ids
 that training never saw have codes like all others.

@@ -89,7 +89,7 @@ class Dedup(Scheme):
 
     @torch.no_grad()
     def next_stage(self, weights: Mapping[str, Tensor]) -> None:
-        """Merge the blocks; the rows of those that stay keep their values and their optimiser's state."""
+        """Merge the blocks; the rows of those that stay keep their values and their optimizer's state."""
         merged_B = merge(
             weights[self.physical_tables()[0].name].float().view(len(self.block_map), -1),
             keep=self.num_kept,

@@ -5,8 +5,8 @@ sizes are counted as in the survey of Zhang et al. 2024 (arXiv 2311.15578).
 DIFF: hashes are 16-bit pieces of 64-bit mixes of the salted id, not 1024 universal hashes modulo 10^6 with stored
 primes: nothing to store, no overflow, and four hashes for one mix.
 DIFF: the MLP sees each id of a batch once, and so do its batch statistics, on however many ranks it is used: an id
-that is used a thousand times costs and counts as much as one that is used once. The paper normalises over uses.
-DIFF: no bias before a batch normalisation, which would take it away again.
+that is used a thousand times costs and counts as much as one that is used once. The paper normalizes over uses.
+DIFF: no bias before a batch normalization, which would take it away again.
 
 Dimension key: V ids, U distinct ids among them, B of them in a block, H hashes, M 64-bit mixes, W width of the hidden
 layers, D width of the embedding.
@@ -33,7 +33,7 @@ __all__ = ["Dhe", "encode"]
 MOST_UNITS = 2**16
 """Widest hidden layer that a budget is solved to."""
 CHUNK = 2**15
-"""Ids that go through the MLP at a time when they need not be normalised together."""
+"""Ids that go through the MLP at a time when they need not be normalized together."""
 OUTPUT_SCALE = 0.04
 """Gives fresh embeddings a standard deviation of about 0.02, in eval mode somewhat less."""
 
@@ -109,7 +109,7 @@ class Dhe(Scheme):
 
     @classmethod
     def size_for(cls, vocabularies: Sequence[FeatureVocabulary], dim: int, spec: TableSection) -> int:
-        """Count as the survey does, batch normalisations included, so that budgets give its widths."""
+        """Count as the survey does, batch normalizations included, so that budgets give its widths."""
         counted = counted_floats(dim, spec)
         sizes = [counted if m.num_ids is None else min(counted, dim * m.num_ids) for m in vocabularies]
         return 4 * sum(sizes)
@@ -151,7 +151,7 @@ def shares(id_U: Tensor) -> Tensor | None:
 
 
 class FoldedMlp(nn.Module):
-    """The serving form: linear layers with the batch normalisations multiplied in, (id_V, feature_index) -> (V, D)."""
+    """The serving form: linear layers with the batch normalizations multiplied in, (id_V, feature_index) -> (V, D)."""
 
     def __init__(self, scheme: Dhe) -> None:
         super().__init__()
@@ -177,7 +177,7 @@ class FoldedMlp(nn.Module):
 
 @torch.no_grad()
 def fold(layer: nn.Module, norm: nn.Module) -> nn.Linear:
-    """Return the linear layer that does what a layer and the batch normalisation behind it do in eval mode."""
+    """Return the linear layer that does what a layer and the batch normalization behind it do in eval mode."""
     assert isinstance(layer, nn.Linear)
     assert isinstance(norm, BatchNorm)
     assert norm.weight is not None
@@ -188,7 +188,7 @@ def fold(layer: nn.Module, norm: nn.Module) -> nn.Linear:
 
 
 def linear(weight: Tensor, bias: Tensor) -> nn.Linear:
-    """Return a linear layer with these weights, which nobody trains."""
+    """Return a linear layer with these weights, which are not trained."""
     made = nn.Linear(weight.shape[1], weight.shape[0], device="meta")
     made.weight = nn.Parameter(weight.detach(), requires_grad=False)
     made.bias = nn.Parameter(bias.detach(), requires_grad=False)

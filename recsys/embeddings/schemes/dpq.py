@@ -1,4 +1,4 @@
-"""Differentiable product quantisation.
+"""Differentiable product quantization.
 
 Paper: Chen, Li and Sun, "Differentiable Product Quantization for End-to-End Embedding Compression", ICML 2020: its
 DPQ-VQ, with a codebook for each part.

@@ -18,7 +18,7 @@ __all__ = ["Hash"]
 
 
 class Hash(Scheme):
-    """`rows` rows for all vocabularies together, or dealt to them in proportion to their sizes (`per_feature`).
+    """`rows` rows for all features together, or split between them in proportion to their vocabularies (`per_feature`).
 
     Ids of a vocabulary are dense, so `id mod rows` spreads them evenly, a frequent id with rare ones; keys of an open
     vocabulary are scrambled under the feature's name first, since raw integers are often multiples of each other.

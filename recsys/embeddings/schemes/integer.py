@@ -24,7 +24,7 @@ class Integer(IntegerTable):
     """One fixed scale for the whole table; a step rounds at random, since most steps are smaller than the scale.
 
     There is nothing else to store: codes are a quarter or a half of the full table, whatever its budget, and the
-    optimiser's moments stay floats.
+    optimizer's moments stay floats.
 
     DIFF: rows are drawn from N(0, 0.01) as those of all schemes, instead of U(+-sqrt(1 / largest vocabulary)).
 

@@ -1,7 +1,7 @@
 """Rows that a scheme stores itself, as integers, and updates in the backward pass.
 
-    forward:  codes of the rows a batch reads --dequantise--> vectors
-    backward: gradients of all uses of a row --sum--> optimiser --> new value --round at random--> codes
+    forward:  codes of the rows a batch reads --dequantize--> vectors
+    backward: gradients of all uses of a row --sum--> optimizer --> new value --round at random--> codes
 
 The update is that of TorchRec's fused tables: a row that several fields read, or one field several times, is changed
 once, by the sum of its gradients, when the backward pass is over. Work and memory of a step are those of its ids.
@@ -96,11 +96,11 @@ class IntegerTable(Scheme):
 
     @abstractmethod
     def read(self, row_V: Tensor) -> Tensor:
-        """Dequantise some rows: (V, D) float32."""
+        """Dequantize some rows: (V, D) float32."""
 
     @abstractmethod
     def move(self, row_U: Tensor, change_UD: Tensor) -> None:
-        """Subtract the optimiser's step from some rows."""
+        """Subtract the optimizer's step from some rows."""
 
     def _take_gradient(self, row_V: Tensor, gradient_VD: Tensor) -> None:
         if not self._gradients:
@@ -140,7 +140,7 @@ class IntegerTable(Scheme):
         return self.serving_bytes() + state + self.draws.nbytes
 
     def updated_dims(self) -> list[int]:
-        """Return the widths of the row-shaped tensors that an optimiser updates."""
+        """Return the widths of the row-shaped tensors that an optimizer updates."""
         return [self.dim]
 
 

@@ -1,4 +1,4 @@
-"""Multi-granular quantised embeddings: product quantisation in which rare ids choose among fewer centroids.
+"""Multi-granular quantized embeddings: product quantization in which rare ids choose among fewer centroids.
 
 Paper: Kang et al., "Learning Multi-granular Quantized Embeddings for Large-Vocab Categorical Features in Recommender
 Systems", WWW 2020 companion: its variant of one codebook, of which cold ids use the first centroids.

@@ -1,7 +1,7 @@
 """Rows of widths that FBGEMM cannot read: narrow ones share a physical row, wide ones are cut into several tables.
 
 The kernel reads widths that are multiples of 4. Rows of any other width lie side by side, as few as make one: a row of
-width 1 shares a physical row with 3 others, its neighbours in the order of frequency, so that the optimiser's state
+width 1 shares a physical row with 3 others, its neighbours in the order of frequency, so that the optimizer's state
 of the row stays meaningful. Above 1024 floats the kernel is wrong on CUDA (pytorch/torchrec issue 3673), and its
 row-wise Adagrad crashes at 32,768 on a CPU (fbgemm 1.8.0); such rows are cut into tables of at most 1024 columns.
 

@@ -13,7 +13,7 @@ __all__ = ["full_if_smaller", "full_table", "per_feature", "proportional_sizes",
 def proportional_sizes(total: int, vocabularies: Sequence[FeatureVocabulary]) -> list[int]:
     """Split `total` units between vocabularies in proportion to their sizes, at least one each.
 
-    Open vocabularies, whose size nobody knows, count as much as the largest known one.
+    Open vocabularies, whose size is unknown, count as much as the largest known one.
 
     >>> proportional_sizes(100, [FeatureVocabulary("a", 300), FeatureVocabulary("b", 99), FeatureVocabulary("c", 1)])
     [75, 24, 1]

@@ -34,7 +34,7 @@ class Robe(Scheme):
     Signs change no variance: embeddings start as those of a full table.
 
     DIFF: rows of an array, which read 2Z floats for Z; the paper's kernel reads the array float by float. Row-wise
-    optimisers therefore share their state between slices that meet in a row. Offsets and signs are splitmix64 under the
+    optimizers therefore share their state between slices that meet in a row. Offsets and signs are splitmix64 under the
     feature's name, not an affine hash of the id in a joint vocabulary.
 
     Example:

@@ -1,4 +1,4 @@
-"""The sparse optimisers, for rows that a scheme stores itself: the same steps as FBGEMM's fused kernels take.
+"""The sparse optimizers, for rows that a scheme stores itself: the same steps as FBGEMM's fused kernels take.
 
 Dimension key: N rows of the table, U rows that a step changes, each once, D width of a row.
 """

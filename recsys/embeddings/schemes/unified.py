@@ -29,9 +29,9 @@ class Unified(Scheme):
     row of a feature is in a table that its name chooses and the next are in those that follow; a table that no feature
     reads does not exist.
 
-    DIFF: salted by name, where TensorFlow Recommenders salts by the order of registration, and dealt to the tables by
-    name: a feature that is added moves nobody. `rows` are those of all tables, not of each. Rows start as in all our
-    tables (normal, std 0.01), not uniform in +-0.05.
+    DIFF: salted by name, where TensorFlow Recommenders salts by the order of registration, and assigned to tables by
+    name: adding a feature leaves all other features' hashes unchanged. `rows` are those of all tables, not of each.
+    Rows start as in all our tables (normal, std 0.01), not uniform in +-0.05.
 
     Example:
         >>> from recsys.config.schemes.unified import UnifiedTable
