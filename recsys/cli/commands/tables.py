@@ -21,7 +21,7 @@ def tables(
     data_dir: DataDir = Path(),
     cache_dir: CacheDir = DEFAULT_CACHE,
 ) -> None:
-    """Show what the embedding tables cost, before anything is trained: their bytes, and ids that share their rows.
+    """Show what the embedding tables cost before anything is trained: bytes, and collisions of ids.
 
     Sizes need whole vocabularies, so the data is prepared first; `recsys train` then finds it prepared.
 
