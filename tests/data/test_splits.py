@@ -39,9 +39,9 @@ def test_where_a_row_goes_depends_on_its_number_and_not_on_its_frame() -> None:
     cut = RandomCut(seed=3, valid=0.2, test=0.3)
 
     def numbers(start: int, rows: int) -> list[int]:
-        dealt = cut.number(RowChunk(pl.DataFrame({"x": np.zeros(rows)}), RowLocation(), start))
-        assert dealt is not None
-        return dealt.tolist()
+        assigned = cut.number(RowChunk(pl.DataFrame({"x": np.zeros(rows)}), RowLocation(), start))
+        assert assigned is not None
+        return assigned.tolist()
 
     whole = numbers(0, 10_000)
     assert numbers(0, 4000) + numbers(4000, 6000) == whole
