@@ -12,6 +12,8 @@ from recsys.scheme_benchmark.cell import Job, run_cell
 from tests.cli.command_line import Recsys
 from tests.training.logs import write_config, write_log
 
+pytestmark = pytest.mark.slow
+
 WORDS = ("compare-schemes", "run.yaml", "--schemes", "full,hash", "--budgets", "0.5", "--seeds", "1")
 
 

@@ -95,6 +95,7 @@ def wait_for(path: Path, process: "subprocess.Popen[str]") -> None:
         time.sleep(0.05)
 
 
+@pytest.mark.slow
 def test_sigterm_saves_and_says_how_to_resume(tmp_path: Path) -> None:
     write_config(write_log(tmp_path) / "run.yaml", train={"epochs": 100_000})
     process = subprocess.Popen(COMMAND, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
@@ -108,6 +109,7 @@ def test_sigterm_saves_and_says_how_to_resume(tmp_path: Path) -> None:
     assert (tmp_path / "runs" / "one" / "checkpoints" / "last").exists()
 
 
+@pytest.mark.ranks
 def test_two_processes_train_one_model_and_speak_with_one_voice(tmp_path: Path) -> None:
     write_config(write_log(tmp_path) / "run.yaml", train={"epochs": 1})
     ended = subprocess.run(

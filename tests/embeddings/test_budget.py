@@ -21,18 +21,7 @@ from recsys.embeddings.schemes.tt_rec import TtRec
 from recsys.errors import ConfigError
 from recsys.export import script
 from tests.config.loading import Problems, folder, load, problems  # noqa: F401 - fixtures
-
-# fmt: off
-CRITEO = [
-    1460, 583, 10131227, 2202608, 305, 24, 12517, 633, 3, 93145, 5683, 8351593, 3194, 27, 14992, 5461306, 10, 5652,
-    2173, 4, 7046547, 18, 15, 286181, 105, 142572,
-]
-AVAZU = [
-    240, 7, 7, 4737, 7745, 26, 8552, 559, 36, 2686408, 6729486, 8251, 5, 4, 2626, 8, 9, 435, 4, 68, 172, 60,
-]
-# fmt: on
-FIELDS = {"criteo": CRITEO, "avazu": AVAZU}
-DIM = 16
+from tests.embeddings.public_data import CRITEO, DIM, FIELDS, planned, vocabularies
 
 SIZED = [name for name, section in SCHEMES.items() if "budget" in section.model_fields]
 REACHABLE: dict[str, tuple[dict[str, Any], list[float]]] = {
@@ -67,17 +56,6 @@ MORE_BYTES = {"dedup", "dpq", "mgqe", "deeplight"}
 """Schemes that train a full table, of which they serve less."""
 NEARLY_SAME_BYTES = {"int8", "int16", "alpt", "dhe"}
 """Those that do but for a few numbers: the optimiser's own of integer rows, batch norms that are served folded."""
-
-
-def vocabularies(sizes: list[int]) -> list[FeatureVocabulary]:
-    return [FeatureVocabulary(f"f{i}", size) for i, size in enumerate(sizes)]
-
-
-def planned(case: str, sizes: list[int], **keys: Any) -> ResolvedTable:
-    scheme = case.partition("-")[0]
-    names = tuple(vocabulary.name for vocabulary in vocabularies(sizes))
-    spec: Any = SCHEMES[scheme].model_validate({"features": names, "scheme": scheme, **keys})
-    return ResolvedTable(name="t", fields=names, dim=DIM, spec=spec)
 
 
 def cost(table: ResolvedTable, sizes: list[int], spec: Any) -> int:

@@ -6,6 +6,8 @@ import pytest
 
 from tests.notebooks.execute import NOTEBOOKS, execute
 
+pytestmark = pytest.mark.slow
+
 NOTEBOOK = NOTEBOOKS / "tour_of_a_run.ipynb"
 NUM_PICTURES = 8
 

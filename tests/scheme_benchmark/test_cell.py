@@ -16,6 +16,8 @@ from recsys.scheme_benchmark.result import Result, read_result, run_folder
 from recsys.training import run as training_run
 from tests.training.logs import epochs, make_config
 
+pytestmark = pytest.mark.slow
+
 CELL = Cell(variant="hash", spec=HashTable(features=("*",), scheme="hash", rows=17), seed=3)
 
 

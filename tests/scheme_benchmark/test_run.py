@@ -17,6 +17,8 @@ from recsys.scheme_benchmark.result import read_result
 from tests.scheme_benchmark.small_comparison import run
 from tests.training.logs import clicks, make_config, write_log
 
+pytestmark = pytest.mark.slow
+
 
 def run_here(jobs: Sequence[Job], *, processes: int, threads: int, on_end: Callable[[Job, str | None], None]) -> None:
     for job in jobs:

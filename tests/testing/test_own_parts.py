@@ -24,6 +24,8 @@ from recsys.scheme_benchmark.variants import all_variants
 from tests.pages import ROOT, page
 from tests.training.logs import write_config
 
+pytestmark = pytest.mark.slow
+
 PAGES = [page(f"recsys/{room}/README.md") for room in ("embeddings", "towers", "losses")]
 NAMES = {"scheme": "own_parts:Folded", "tower": "own_parts:Gated", "loss": {"name": "own_parts:Focal", "gamma": 1.0}}
 

@@ -18,14 +18,7 @@ from recsys.errors import ConfigError
 from recsys.export import script
 from recsys.testing.tiny_tables import look_up, rows, sharded
 from recsys.training.strategy import table_weights
-
-CRITEO = [1460, 583, 10131227, 2202608, 305, 24, 12517, 633, 3, 93145, 5683, 8351593, 3194]
-CRITEO += [27, 14992, 5461306, 10, 5652, 2173, 4, 7046547, 18, 15, 286181, 105, 142572]
-AVAZU = [240, 7, 7, 4737, 7745, 26, 8552, 559, 36, 2686408, 6729486, 8251, 5, 4, 2626, 8, 9, 435, 4, 68, 172, 60]
-
-
-def vocabularies(sizes: list[int]) -> list[FeatureVocabulary]:
-    return [FeatureVocabulary(f"f{i}", size) for i, size in enumerate(sizes)]
+from tests.embeddings.public_data import AVAZU, CRITEO, vocabularies
 
 
 def planned(**keys: Any) -> ResolvedTable:

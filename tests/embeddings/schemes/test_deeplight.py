@@ -16,8 +16,7 @@ from recsys.embeddings.schemes.deeplight import CompressedRows, Coordinates, Dee
 from recsys.embeddings.schemes.full import Full
 from recsys.errors import ConfigError
 from recsys.export import script
-
-from .test_dedup import AVAZU, CRITEO, vocabularies
+from tests.embeddings.public_data import AVAZU, CRITEO, vocabularies
 
 NUM_IDS, DIM = 500, 16
 

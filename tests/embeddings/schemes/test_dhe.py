@@ -10,7 +10,7 @@ from recsys.embeddings.budget import solve_budget
 from recsys.embeddings.hashing import name_salt
 from recsys.embeddings.schemes.dhe import Dhe, counted_floats, encode
 from recsys.export import script
-from tests.embeddings.test_budget import DIM, FIELDS, planned, vocabularies
+from tests.embeddings.public_data import DIM, FIELDS, planned, vocabularies
 
 
 def make(num_ids: int | None = None, *, dim: int = 8, **keys: Any) -> Dhe:

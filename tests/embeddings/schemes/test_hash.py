@@ -5,8 +5,7 @@ import torch
 
 from recsys.config import HashTable, ResolvedTable
 from recsys.embeddings import FeatureVocabulary, Full, Hash, build_schemes
-
-from .test_multi_hash import AVAZU, CRITEO, vocabularies
+from tests.embeddings.public_data import AVAZU, CRITEO, vocabularies
 
 
 def test_with_a_row_for_each_id_it_is_a_plain_table() -> None:

@@ -12,7 +12,7 @@ from recsys.embeddings.build import build_schemes
 from recsys.embeddings.schemes.codebook import CodeReader
 from recsys.embeddings.schemes.mgqe import Mgqe
 from recsys.export import script
-from tests.embeddings.test_budget import DIM, FIELDS, planned, vocabularies
+from tests.embeddings.public_data import DIM, FIELDS, planned, vocabularies
 from tests.export.models import make as make_model
 from tests.export.models import slow_scores
 from tests.export.rows import clicks

@@ -14,10 +14,7 @@ from recsys.embeddings.schemes.multi_hash import MultiHash
 from recsys.errors import ConfigError
 from recsys.testing.tiny_tables import look_up, rows, sharded
 from recsys.training.strategy import table_weights
-
-CRITEO = [1460, 583, 10131227, 2202608, 305, 24, 12517, 633, 3, 93145, 5683, 8351593, 3194, 27, 14992, 5461306, 10]
-CRITEO += [5652, 2173, 4, 7046547, 18, 15, 286181, 105, 142572]
-AVAZU = [240, 7, 7, 4737, 7745, 26, 8552, 559, 36, 2686408, 6729486, 8251, 5, 4, 2626, 8, 9, 435, 4, 68, 172, 60]
+from tests.embeddings.public_data import AVAZU, CRITEO, vocabularies
 
 
 def spec(**keys: Any) -> MultiHashTable:
@@ -26,10 +23,6 @@ def spec(**keys: Any) -> MultiHashTable:
 
 def planned(**keys: Any) -> ResolvedTable:
     return ResolvedTable(name="t", fields=("a",), dim=16, spec=spec(**keys))
-
-
-def vocabularies(sizes: list[int]) -> list[FeatureVocabulary]:
-    return [FeatureVocabulary(f"C{i}", n) for i, n in enumerate(sizes)]
 
 
 def test_an_embedding_is_the_sum_of_its_rows() -> None:

@@ -16,8 +16,7 @@ from recsys.embeddings.schemes.robe import Robe
 from recsys.errors import ConfigError
 from recsys.testing.tiny_tables import look_up, rows, sharded
 from recsys.training.strategy import table_weights
-
-from .test_multi_hash import AVAZU, CRITEO, vocabularies
+from tests.embeddings.public_data import AVAZU, CRITEO, vocabularies
 
 
 def spec(**keys: Any) -> RobeTable:
