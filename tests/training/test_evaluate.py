@@ -8,8 +8,6 @@ from recsys.training.evaluate import evaluate_files
 from recsys.training.run import TrainResult
 from tests.training.logs import clicks, make_config, predictions, run
 
-pytestmark = pytest.mark.slow
-
 
 @pytest.fixture(scope="module")
 def trained(log: Path, tmp_path_factory: pytest.TempPathFactory) -> TrainResult:

@@ -16,8 +16,6 @@ from recsys.training.run import TrainResult
 from recsys.training.strategy import table_weights
 from tests.training.logs import clicks, epochs, make_config, predictions, run, steady, write_log
 
-pytestmark = pytest.mark.slow
-
 CPU = torch.device("cpu")
 
 
