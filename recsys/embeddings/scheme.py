@@ -210,15 +210,20 @@ class Scheme(nn.Module, ABC):
         """
         return None
 
-    def second_pass(self) -> list[Tensor]:
+    def gradient_leaves(self) -> list[Tensor]:
         """Return leaves whose gradient the scheme needs from a second pass over the batch; [] for no second pass.
 
-        Called after the step; the passes that follow until `finish_step` use these leaves.
+        Called after the step; the passes that follow until `apply_gradients` use these leaves.
         """
         return []
 
-    def finish_step(self, gradients: list[Tensor], num_rows: int) -> None:
-        """Take the gradients of the second pass's leaves, summed over ranks; the whole batch had so many rows."""
+    def apply_gradients(self, gradients: list[Tensor], num_rows: int) -> None:
+        """Apply the gradients of the leaves of the second pass.
+
+        Args:
+            gradients: one for each leaf, in its shape, summed over ranks.
+            num_rows: rows of the batch, over all ranks.
+        """
 
     def after_step(self, step: StageStep, weights: Mapping[str, Tensor]) -> None:
         """Change the weights of the physical tables (name -> (rows, dim)) in place after a step.

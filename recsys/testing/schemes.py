@@ -267,8 +267,8 @@ class SchemeContract:
                 assert vectors.shape == (0, scheme.width(feature_index))
                 loss = vectors.sum() + sum(found for found in [scheme.pop_aux_loss()] if found is not None)
                 torch.autograd.backward(loss)
-                leaves = scheme.second_pass()
-                scheme.finish_step([torch.zeros_like(leaf) for leaf in leaves], 1)
+                leaves = scheme.gradient_leaves()
+                scheme.apply_gradients([torch.zeros_like(leaf) for leaf in leaves], 1)
                 assert all(rows.grad is not None for rows in looked)
             for name, parameter in scheme.named_parameters():
                 assert parameter.grad is not None, name

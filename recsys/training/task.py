@@ -105,7 +105,7 @@ class CtrTask:
     def _can_overlap(self) -> bool:
         """Return whether ids may be sent to other ranks ahead of their step."""
         is_cuda = next(self.model.parameters()).device.type == "cuda"
-        reads_twice = any(type(scheme).second_pass is not Scheme.second_pass for scheme in self._schemes)
+        reads_twice = any(type(scheme).gradient_leaves is not Scheme.gradient_leaves for scheme in self._schemes)
         has_tables = any(True for _ in self.model.module.lookup.children())  # else there are no ids to send
         return is_cuda and self.world.size > 1 and has_tables and not reads_twice
 
@@ -149,13 +149,13 @@ class CtrTask:
 
     def second_pass(self) -> None:
         """Give the schemes that ask for it the gradient of a second pass over the same batch."""
-        leaves = {scheme: found for scheme in self._schemes if (found := scheme.second_pass())}
+        leaves = {scheme: found for scheme in self._schemes if (found := scheme.gradient_leaves())}
         if not leaves:
             return
         found = self.gradients(self.batch, [leaf for of_scheme in leaves.values() for leaf in of_scheme])
         gradients = iter(found)
         for scheme, of_scheme in leaves.items():
-            scheme.finish_step([next(gradients) for _ in of_scheme], self.batch.batch_rows)
+            scheme.apply_gradients([next(gradients) for _ in of_scheme], self.batch.batch_rows)
 
     def gradients(self, batch: Batch, leaves: Sequence[Tensor]) -> list[Tensor]:
         """Return the gradients of the loss on a batch with respect to some leaves, and change nothing.

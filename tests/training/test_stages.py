@@ -329,11 +329,11 @@ class TwoPasses(Full):
     def combine(self, rows: list[torch.Tensor], id_V: torch.Tensor, feature_index: int) -> torch.Tensor:
         return rows[0] * self.leaf
 
-    def second_pass(self) -> list[torch.Tensor]:
+    def gradient_leaves(self) -> list[torch.Tensor]:
         self.leaf = torch.ones((), requires_grad=True)
         return [self.leaf]
 
-    def finish_step(self, gradients: list[torch.Tensor], num_rows: int) -> None:
+    def apply_gradients(self, gradients: list[torch.Tensor], num_rows: int) -> None:
         assert gradients[0] != 0
         self.leaf = torch.ones(())
         self.passes += 1

@@ -87,14 +87,14 @@ class Alpt(IntegerTable):
             return rounded_VD
         return torch.where(has_moved_V.unsqueeze(1), rounded_VD, self.read(row_V))  # not if a tower ignored a field
 
-    def second_pass(self) -> list[Tensor]:
+    def gradient_leaves(self) -> list[Tensor]:
         if self._moved is None:
             return []
         self._leaf_U1 = functional.embedding(self._moved.rows, self.scales).requires_grad_()
         return [self._leaf_U1]
 
     @torch.no_grad()
-    def finish_step(self, gradients: list[Tensor], num_rows: int) -> None:
+    def apply_gradients(self, gradients: list[Tensor], num_rows: int) -> None:
         assert self._moved is not None
         assert self.scale_optimizer is not None
         row_U, value_UD = self._moved

@@ -41,8 +41,8 @@ def copies(scheme: torch.nn.Module) -> dict[str, Tensor]:
 
 def whole_step(scheme: Alpt, *ids: int, num_rows: int = 8) -> None:
     loss_of(scheme, *ids).backward()
-    leaves = scheme.second_pass()
-    scheme.finish_step(list(torch.autograd.grad(loss_of(scheme, *ids), leaves)), num_rows)
+    leaves = scheme.gradient_leaves()
+    scheme.apply_gradients(list(torch.autograd.grad(loss_of(scheme, *ids), leaves)), num_rows)
 
 
 def test_the_gradient_of_a_scale_below_inside_and_above_the_range() -> None:
@@ -108,9 +108,9 @@ def test_codes_are_drawn_with_the_new_scale_of_their_own_row() -> None:
     loss_of(scheme, 7, 1, 4).backward()
     assert scheme._moved is not None
     moved = scheme._moved.values.clone()
-    scheme.second_pass()
+    scheme.gradient_leaves()
     wanted = torch.tensor([[0.02], [0.005], [0.03]])  # of rows 1, 4 and 7
-    scheme.finish_step([(0.01 - wanted) * math.sqrt(8 * 4 * 127)], 8)
+    scheme.apply_gradients([(0.01 - wanted) * math.sqrt(8 * 4 * 127)], 8)
     torch.testing.assert_close(scheme.scales[[1, 4, 7]], wanted)
     drawn = (moved / wanted).clamp(-128, 127)
     assert torch.all((scheme.codes[[1, 4, 7]] - drawn).abs() < 1)
@@ -143,12 +143,12 @@ def test_codes_are_stored_only_when_the_step_is_finished() -> None:
     assert torch.equal(scheme.codes, codes)
     with torch.no_grad():
         assert torch.equal(scheme.combine([], torch.tensor([1]), 0), scheme.read(torch.tensor([1])))
-    (leaf,) = scheme.second_pass()
+    (leaf,) = scheme.gradient_leaves()
     assert leaf.shape == (2, 1)
-    scheme.finish_step([torch.zeros_like(leaf)], 8)
+    scheme.apply_gradients([torch.zeros_like(leaf)], 8)
     assert not torch.equal(scheme.codes, codes)
     assert torch.equal(scheme.scales, scales)
-    assert scheme.second_pass() == []
+    assert scheme.gradient_leaves() == []
 
 
 def test_the_second_pass_sees_the_values_after_the_step_and_stored_ones_of_rows_without_a_gradient() -> None:
@@ -156,7 +156,7 @@ def test_the_second_pass_sees_the_values_after_the_step_and_stored_ones_of_rows_
     loss_of(scheme, 2, 5).backward()
     assert scheme._moved is not None
     moved = scheme._moved.values.clone()
-    scheme.second_pass()
+    scheme.gradient_leaves()
     values = scheme.combine([], torch.tensor([5, 9, 0, 2]), 0).detach()
     assert (values[[3, 0]] - moved.clamp(-1.28, 1.27)).abs().max() <= 0.00501
     assert torch.equal(values[1:3], scheme.read(torch.tensor([9, 0])))
@@ -166,7 +166,7 @@ def test_a_pass_without_a_backward_pass_asks_for_no_second_one() -> None:
     scheme = alpt(optimizer="adagrad")
     before = copies(scheme)
     loss_of(scheme, 1, 2)
-    assert scheme.second_pass() == []
+    assert scheme.gradient_leaves() == []
     after = copies(scheme)
     assert all(torch.equal(before[name], after[name]) for name in before)
 

@@ -79,10 +79,10 @@ def _train(scheme: IntegerTable) -> dict[str, Tensor]:
     for parts in STEPS:
         mine = parts if world.size == 1 else [parts[world.rank]]
         (world.size * loss_of(scheme, mine)).backward()
-        leaves = scheme.second_pass()
+        leaves = scheme.gradient_leaves()
         if leaves:
             found = torch.autograd.grad(loss_of(scheme, mine), leaves)
-            scheme.finish_step([sum_over_ranks(gradient) for gradient in found], num_rows=8)
+            scheme.apply_gradients([sum_over_ranks(gradient) for gradient in found], num_rows=8)
     return scheme.state_dict()
 
 
