@@ -110,13 +110,15 @@ class SectionRegistry(Registry[type[S]]):
             where: the key that names it, for messages, such as "model.tower".
 
         Raises:
-            ConfigError: it cannot be found, or does not extend `base`.
+            ConfigError: it cannot be found, does not extend `base`, or states a fact that only its section may state.
         """
         name: str = getattr(section, self.key)
         found = name if ":" in name else type(section).implementation
-        if isinstance(found, str):
-            return load_class(found, base, where=where)
-        return found
+        cls: type[T] = load_class(found, base, where=where) if isinstance(found, str) else found
+        for fact in sorted(type(section).__class_vars__):
+            if hasattr(cls, fact):
+                raise ConfigError(f"{where}: {cls.__qualname__} states {fact}, which only its section may state")
+        return cls
 
     def section_of(self, name: str) -> type[S] | None:
         """Return the section of a registered name or of a class of the user's own; None if there is none."""

@@ -26,6 +26,9 @@ class Doubled(Tower):
 
 class NoTower:
     pass
+
+class Former(Doubled):
+    uses_behaviours = True
 """
 
 
@@ -64,6 +67,10 @@ def test_a_tower_of_the_users_own_is_built_with_its_keys() -> None:
         (
             "own_tower_for_a_test:NoTower",
             r"must be a subclass of recsys\.towers\.base\.Tower, got 'own_tower_for",
+        ),
+        (
+            "own_tower_for_a_test:Former",
+            r"^model.tower: Former states uses_behaviours, which only its section may state$",
         ),
         ("own_tower_for_a_test:nn", r"must be a subclass of recsys\.towers\.base\.Tower"),
     ],
