@@ -15,6 +15,7 @@ SUITES = {
     "examples": "examples in documentation",
     "own_parts": "parts that users write themselves",
     "capabilities": "tables in documentation",
+    "imports": "what each command imports as it starts",
     "init": "the package itself, `__init__.py`",
     "tour": "notebooks/",
 }

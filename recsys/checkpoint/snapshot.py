@@ -10,7 +10,7 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -19,9 +19,11 @@ from torch.distributed.checkpoint.default_planner import DefaultSavePlanner
 from torch.distributed.checkpoint.filesystem import FileSystemWriter
 from torch.distributed.checkpoint.metadata import ChunkStorageMetadata, MetadataIndex, TensorProperties
 from torch.distributed.checkpoint.planner import SavePlan, SavePlanner, TensorWriteData, WriteItem, WriteItemType
-from torchrec.distributed.model_parallel import DistributedModelParallel
 
 from recsys.ranks import World
+
+if TYPE_CHECKING:
+    from torchrec.distributed.model_parallel import DistributedModelParallel  # `recsys checkpoint` needs no torchrec
 
 __all__ = [
     "TensorChunk",
@@ -51,7 +53,7 @@ class TensorChunk(NamedTuple):
     """The values, on the CPU; they share no memory with the tensor."""
 
 
-def tensors_of(model: DistributedModelParallel) -> dict[str, Tensor]:
+def tensors_of(model: "DistributedModelParallel") -> dict[str, Tensor]:
     """Return all tensors of the model and of the tables' fused optimizer, which share memory with them.
 
     Returns:
@@ -63,7 +65,7 @@ def tensors_of(model: DistributedModelParallel) -> dict[str, Tensor]:
     return found
 
 
-def table_step(model: DistributedModelParallel) -> int:
+def table_step(model: "DistributedModelParallel") -> int:
     """Return the number of steps that the kernels of this rank's tables have made; 0 without tables.
 
     Adam corrects the bias of its means with it. TorchRec leaves it out of the state of its optimizer;

@@ -65,12 +65,12 @@ def show_plan(config: Config, *, data_dir: Path, cache_dir: Path) -> None:
         DataError: the data is there and lacks a column, or its first rows do not hold what the config promises.
     """
     if config.data.train is None:
-        _say_unresolved(config, "it names no training data (data.train)")
+        _print_unresolved(config, "it names no training data (data.train)")
         return
     try:
         files = find_files(config.data.train, data_dir, "data.train")
     except DataError as error:
-        _say_unresolved(config, str(error))
+        _print_unresolved(config, str(error))
         return
     source = open_source(files, config.data)
     resolved = resolve(config, list(source.columns))
@@ -108,7 +108,7 @@ def _warn(resolved: ResolvedConfig) -> None:
         log(f"warning: {warning}")
 
 
-def _say_unresolved(config: Config, why: str) -> None:
+def _print_unresolved(config: Config, why: str) -> None:
     globs = [name for name in config.features if is_glob(name)]
     if not globs:
         resolved = resolve(config, [])

@@ -9,7 +9,9 @@ import pytest
 import recsys
 from recsys.api.config import class_path, with_data
 from recsys.config import dump
+from recsys.embeddings.schemes.hash import Hash
 from recsys.errors import ConfigError
+from recsys.losses.logloss import LogLoss
 from recsys.towers.lr import Lr
 from tests.training.logs import BASE, write_config
 
@@ -46,8 +48,13 @@ def test_lists_and_paths_are_taken_as_in_a_file() -> None:
 
 
 def test_a_class_stands_for_its_import_path() -> None:
-    config = recsys.load_config({**SMALL, "model": {"tower": Lr}})
+    tables = {"users": {"features": ["user"], "scheme": Hash, "rows": 8}}
+    own = {"model": {"tower": Lr}, "tables": tables, "train": {"loss": LogLoss}}
+    config = recsys.load_config({**SMALL, **own})
     assert config.model.tower == "recsys.towers.lr:Lr"
+    assert config.tables["users"].scheme == "recsys.embeddings.schemes.hash:Hash"
+    assert config.train.loss.name == "recsys.losses.logloss:LogLoss"
+    assert recsys.load_config(dump(config)) == config
 
 
 def test_a_class_that_cannot_be_imported_is_refused() -> None:
