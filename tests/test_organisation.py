@@ -15,7 +15,6 @@ SUITES = {
     "examples": "examples in documentation",
     "own_parts": "parts that users write themselves",
     "capabilities": "tables in documentation",
-    "imports": "what each command imports as it starts",
     "init": "the package itself, `__init__.py`",
     "tour": "notebooks/",
 }

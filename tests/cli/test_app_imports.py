@@ -58,6 +58,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("check run.yaml", DATA),
         ("check hashed.yaml", TORCH),
         ("tables run.yaml", TORCH),
+        ("checkpoint inspect nowhere", TORCH | {"sympy", "mpmath"}),  # torch.distributed.tensor
     ],
 )
 def test_a_command_imports_what_it_uses(argv: str, allowed: set[str], folder: Path) -> None:
