@@ -131,7 +131,17 @@ class TwoStages(Schedule):
 def test_a_schedule_starts_its_stage_after_the_epoch_is_judged_and_before_it_is_saved(tmp_path: Path) -> None:
     TwoStages.told.clear()
     log: list[str] = []
-    loop = fit(make_loop(tmp_path, TinyTask(metrics=GETTING_WORSE), schedule=TwoStages, log=log.append))
+    saved: list[tuple[int, int, bool]] = []
+    loop = make_loop(tmp_path, TinyTask(metrics=GETTING_WORSE), schedule=TwoStages, log=log.append)
+    save = loop.checkpoints.save
+
+    def save_and_note(*arguments: Any) -> None:
+        save(*arguments)
+        saved.append((loop.progress.epoch, loop.progress.stage, loop.checkpoints._is_best()))
+
+    loop.checkpoints.save = save_and_note  # type: ignore[method-assign]
+    fit(loop)
+    assert saved == [(1, 1, False), (2, 1, True)]
     assert TwoStages.told == ["validation", "after epoch 1", "validation"]
     assert loop.progress.best_epoch == 2  # worse than epoch 1, but of the last stage
     assert [line.endswith("(best)") for line in log] == [True, True]
