@@ -120,5 +120,5 @@ def _find_pages() -> Iterator[Page]:
         yield from map(Page, sorted((ROOT / folder).rglob("README.md")))
 
 
-PAGES = [page("README.md"), *_find_pages()]
-"""Every README.md of the repository."""
+PAGES = [page("README.md"), page("CHANGELOG.md"), page(".github/CONTRIBUTING.md"), *_find_pages()]
+"""Every README.md of the repository, and the pages that belong to all of it."""
