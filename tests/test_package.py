@@ -83,6 +83,11 @@ def test_the_installed_wheel_says_its_version_from_the_one_source(installed: Pat
     assert Path(file).is_relative_to(installed.parent)
 
 
+def test_the_readme_and_the_changelog_name_the_version(wheel: Path) -> None:
+    assert wheel.name in (ROOT / "README.md").read_text()
+    assert f"\n## {recsys.__version__}" in (ROOT / "CHANGELOG.md").read_text()
+
+
 def test_the_installed_wheel_has_the_commands(installed: Path) -> None:
     shown = output(installed, "recsys", "--help")
     assert all(command in shown for command in ("init", "check", "train", "evaluate", "export", "predict", "doctor"))
