@@ -18,7 +18,7 @@ def test_with_a_row_for_each_id_it_is_a_plain_table() -> None:
         )
 
 
-def test_separate_rows_are_dealt_in_proportion_to_the_vocabularies() -> None:
+def test_rows_per_feature_are_proportional_to_the_vocabularies() -> None:
     spec = HashTable(features=("a",), scheme="hash", rows=100, per_feature=True)
     parts = Hash.build("t", vocabularies([600, 300, 99, 1]), 4, spec)
     assert [(type(part), part.physical_tables()[0].rows) for part in parts] == [
@@ -27,7 +27,7 @@ def test_separate_rows_are_dealt_in_proportion_to_the_vocabularies() -> None:
         (Hash, 9),
         (Full, 1),
     ]
-    assert [part.name for part in parts] == [f"t/C{i}" for i in range(4)]
+    assert [part.name for part in parts] == [f"t/f{i}" for i in range(4)]
     assert len({part.physical_tables()[0].name for part in parts}) == 4
 
 

@@ -86,11 +86,11 @@ def test_two_ids_seldom_share_all_their_rows() -> None:
     assert abs(pairs - expected) < 5 * expected**0.5
 
 
-def test_separate_rows_are_dealt_by_size_and_small_vocabularies_stay_plain() -> None:
+def test_rows_per_feature_are_proportional_and_small_vocabularies_stay_full_tables() -> None:
     keys = spec(rows=1000, importance_rows=100, per_feature=True)
     parts = MultiHash.build("t", vocabularies([6000, 3990, 10, 5]), 4, keys)
     assert [[t.rows for t in part.physical_tables()] for part in parts] == [[600, 60], [399, 39], [1, 1], [5]]
-    assert [part.name for part in parts] == ["t/C0", "t/C1", "t/C2", "t/C3"]
+    assert [part.name for part in parts] == ["t/f0", "t/f1", "t/f2", "t/f3"]
 
 
 def test_per_feature_tables_that_would_not_shrink_stay_full_tables() -> None:
