@@ -9,6 +9,8 @@ import recsys
 from recsys.errors import DataError
 from tests.training.logs import clicks, run, write_log
 
+pytestmark = pytest.mark.slow
+
 ROWS = clicks(50, seed=7).drop("click", "buy", "weight")
 
 

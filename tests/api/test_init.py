@@ -30,6 +30,7 @@ def test_a_demo_log_says_how_good_a_model_can_be(tmp_path: Path) -> None:
     assert recsys.load_config(tmp_path / "demo" / "config.yaml").model.tower == "din"
 
 
+@pytest.mark.slow
 def test_ten_lines_lead_from_a_frame_to_auc_and_predictions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     frame = clicks(2400, seed=0)

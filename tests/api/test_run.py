@@ -10,6 +10,8 @@ import recsys
 from recsys.errors import ConfigError, DataError
 from tests.training.logs import clicks, make_config, run, write_log
 
+pytestmark = pytest.mark.slow
+
 TEST = clicks(400, seed=2)
 
 

@@ -15,6 +15,8 @@ from recsys.errors import ConfigError
 from recsys.training.schedule import Schedule
 from tests.training.logs import BASE, clicks, run, steady, write_log
 
+pytestmark = pytest.mark.slow
+
 SPLITS = {"train": clicks(1600, seed=0), "valid": clicks(400, seed=1), "test": clicks(400, seed=2)}
 CONFIG: dict[str, Any] = {**BASE, "train": BASE["train"] | {"epochs": 2}}
 IN_MEMORY: dict[str, Any] = {key: value for key, value in CONFIG.items() if key != "data"}
@@ -146,13 +148,11 @@ def notebook(folder: Path, devices: int) -> str:
     return subprocess.run(script, capture_output=True, text=True, check=True).stdout.strip().splitlines()[-1]
 
 
-@pytest.mark.slow
 def test_a_class_of_a_notebook_trains_in_its_process_and_is_missed_in_others(tmp_path: Path) -> None:
     assert notebook(tmp_path, 1) == "True"
     with pytest.raises(ConfigError, match=r"model.tower: .*'Mine'.*notebook or script"):
         Run(tmp_path / "mine").export(tmp_path / "bundle")
 
 
-@pytest.mark.slow
 def test_a_class_of_a_notebook_is_refused_by_several_processes(tmp_path: Path) -> None:
     assert notebook(tmp_path, 2).startswith("__main__:Mine is defined in a notebook or script, from which 2 new proc")

@@ -16,6 +16,8 @@ from recsys.config import json_schema
 from tests.cli.command_line import Recsys
 from tests.training.logs import clicks, predictions, write_config, write_log
 
+pytestmark = pytest.mark.slow
+
 COMMANDS = [
     "init",
     "check",
@@ -69,7 +71,6 @@ def test_the_schema_is_json(recsys: Recsys) -> None:
     assert json.loads(ended.out) == json.loads(json.dumps(json_schema()))
 
 
-@pytest.mark.slow
 def test_the_doctor_finds_nothing_wrong_here(recsys: Recsys) -> None:
     ended = recsys("doctor")
     assert ended.code == 0

@@ -11,6 +11,8 @@ from recsys.sharding import ShardingPlan
 from tests.cli.command_line import Recsys
 from tests.training.logs import write_config, write_log
 
+pytestmark = pytest.mark.slow
+
 Refused = Callable[..., str]
 PIPELINE = Path(__file__).parents[2] / "pipelines" / "criteo_1tb"
 OPEN = """\

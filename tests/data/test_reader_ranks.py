@@ -14,6 +14,8 @@ from recsys.data.window import Chunk, Columns, Window, load_window
 from recsys.ranks import World, rank_slice
 from tests.data.numbered_rows import check_columns, reader_of, row_ids, write_split
 
+pytestmark = pytest.mark.slow
+
 START = Position()
 
 

@@ -108,6 +108,7 @@ def users_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[st
     sys.modules.pop("users_metrics", None)
 
 
+@pytest.mark.slow
 def test_a_metric_of_one_users_file_goes_all_the_way(users_module: str, log: Path, tmp_path: Path) -> None:
     train = BASE["train"] | {"epochs": 6, "early_stopping": {"metric": users_module, "patience": 1}}
     (tmp_path / "run.yaml").write_text(json.dumps(BASE | {"train": train}))

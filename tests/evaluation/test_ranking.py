@@ -119,6 +119,7 @@ rows = st.lists(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=200, deadline=None)
 @given(rows)
 def test_auc_is_the_share_of_pairs_in_order(rows):
@@ -129,6 +130,7 @@ def test_auc_is_the_share_of_pairs_in_order(rows):
     assert_allclose(auc(score, soft, weight), brute_auc(score, soft, weight), rtol=1e-12)
 
 
+@pytest.mark.slow
 @settings(max_examples=200, deadline=None)
 @given(rows)
 def test_gauc_is_the_mean_over_groups(rows):

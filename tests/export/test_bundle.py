@@ -11,8 +11,9 @@ from recsys.errors import ExportError
 from tests.export.bundles import GOLDEN, write
 from tests.export.models import Made, slow_scores
 
+pytestmark = pytest.mark.slow
 
-@pytest.mark.slow
+
 def test_a_bundle_is_a_folder_of_four_files_and_nothing_is_left_beside_it(bundle: Path) -> None:
     assert sorted(path.name for path in bundle.iterdir()) == [
         "README.md",
@@ -31,7 +32,6 @@ def test_golden_rows_hold_inputs_and_the_scores_of_training(made: Made, bundle: 
     np.testing.assert_array_equal(golden["score.buy"].to_numpy(), slow_scores(made, GOLDEN)[:, 1])
 
 
-@pytest.mark.slow
 def test_other_scores_than_in_training_are_refused_and_nothing_is_left(made: Made, tmp_path: Path) -> None:
     expected = slow_scores(made, GOLDEN)
     expected[17, 1] += 1e-3
@@ -45,7 +45,6 @@ def test_expected_scores_must_be_one_row_each(made: Made, tmp_path: Path) -> Non
         write(made, tmp_path / "shop", expected=np.zeros((40, 1)))
 
 
-@pytest.mark.slow
 def test_a_bundle_is_replaced_and_kept_when_the_new_one_fails(made: Made, bundle: Path, tmp_path: Path) -> None:
     folder = shutil.copytree(bundle, tmp_path / "shop")
     (folder / "README.md").write_text("old")

@@ -4,9 +4,12 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from tests.export.bundles import GOLDEN
 from tests.export.models import Made, slow_scores
+
+pytestmark = pytest.mark.slow
 
 
 def test_the_snippet_of_the_readme_scores_the_golden_rows(made: Made, bundle: Path) -> None:

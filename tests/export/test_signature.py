@@ -2,6 +2,10 @@ import hashlib
 import json
 from pathlib import Path
 
+import pytest
+
+pytestmark = pytest.mark.slow
+
 
 def test_the_signature_says_what_to_feed(bundle: Path) -> None:
     signature = json.loads((bundle / "signature.json").read_text())

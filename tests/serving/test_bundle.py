@@ -7,6 +7,8 @@ import pytest
 from recsys.errors import DataError
 from recsys.serving import Scorer
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize(
     ("name", "value", "message"),

@@ -7,6 +7,8 @@ from recsys.errors import DataError
 from recsys.serving import Scorer
 from tests.serving.bundles import ROWS
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize(
     ("out", "message"),

@@ -12,6 +12,8 @@ from recsys.sharding.table_load import table_loads
 from recsys.units import GB
 from tests.sharding.plans import LENGTHS, cpus, make_layout, make_plan, sparse_optimizer
 
+pytestmark = pytest.mark.slow
+
 A100 = GPUS["a100-40"]
 
 

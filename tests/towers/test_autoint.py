@@ -125,6 +125,7 @@ def test_a_single_head_is_the_formula_of_the_paper() -> None:
         torch.testing.assert_close(interacting(rows)[b, m], torch.relu(mixed + r @ rows[b, m]))
 
 
+@pytest.mark.slow
 def test_gradients_of_all_matrices_are_those_of_finite_differences() -> None:
     two_layers = torch.nn.Sequential(layer(5, seed=1), layer(6, seed=2)).double()
     rows = torch.randn(3, 4, 5, dtype=torch.float64, requires_grad=True)
@@ -243,6 +244,7 @@ def fitted(model: AutoIntModel | LrModel, log: Log, *, seed: int, epochs: int = 
     return fit(Embedded(12, 6, model, dim=8), log, epochs=epochs)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_it_finds_a_planted_exclusive_or_that_is_hidden_from_lr(seed: int) -> None:
     train, test = parity_log(seed), parity_log(seed + 100, num_rows=1000)
@@ -250,6 +252,7 @@ def test_it_finds_a_planted_exclusive_or_that_is_hidden_from_lr(seed: int) -> No
     assert auc(fitted(config(layers=2, attention_dim=16), train, seed=seed), test) > 0.95
 
 
+@pytest.mark.slow
 def test_the_planted_pair_attends_to_each_other_more_than_most_pairs_do() -> None:
     wins = 0
     for seed in range(5):
@@ -265,6 +268,7 @@ def test_the_planted_pair_attends_to_each_other_more_than_most_pairs_do() -> Non
     assert wins >= 4
 
 
+@pytest.mark.slow
 def test_the_residual_helps_where_single_fields_and_pairs_matter() -> None:
     gains = []
     for seed in range(3):

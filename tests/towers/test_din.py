@@ -210,12 +210,14 @@ DIN = DinModel(tower="din", mlp=(32,), attention=(16,))
 BASE = MlpModel(tower="mlp", mlp=(32,))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_it_beats_mean_pooling_where_the_candidate_decides(seed: int) -> None:
     test = interest_log(seed + 100, num_rows=2000)
     assert auc(fitted(DIN, seed), test) - auc(fitted(BASE, seed), test) >= 0.02
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("softmax", [False, True])
 def test_entries_of_the_candidates_category_weigh_more(softmax: bool) -> None:
     model = fitted(DIN.model_copy(update={"attention_softmax": softmax}), seed=0)

@@ -16,6 +16,8 @@ from recsys.training.run import TrainResult
 from recsys.training.strategy import table_weights
 from tests.training.logs import clicks, epochs, make_config, predictions, run, steady, write_log
 
+pytestmark = pytest.mark.slow
+
 CPU = torch.device("cpu")
 
 
@@ -107,7 +109,6 @@ def test_a_checkerboard_of_users_and_items_is_learnt(log: Path, tmp_path: Path) 
     assert found.metrics["test.auc"] > roc_auc_score(clicks(400, seed=2)["click"], bayes) - 0.03
 
 
-@pytest.mark.slow
 def test_the_same_seed_gives_the_same_bits_and_another_seed_others(
     log: Path, tmp_path: Path, trained: TrainResult
 ) -> None:
@@ -129,7 +130,6 @@ def test_weights_count_in_the_metrics(log: Path, tmp_path: Path) -> None:
     assert found.metrics["test.logloss"] == pytest.approx(expected, abs=1e-12)
 
 
-@pytest.mark.slow
 def test_rows_without_weight_teach_nothing(tmp_path: Path) -> None:
     folder = write_log(tmp_path / "log")
     lies = clicks(1600, seed=9).with_columns(click=1 - pl.col("click"), weight=0.0)
@@ -138,7 +138,6 @@ def test_rows_without_weight_teach_nothing(tmp_path: Path) -> None:
     assert found.metrics["test.auc"] > 0.8
 
 
-@pytest.mark.slow
 def test_several_tasks_have_their_own_figures_and_a_mean(log: Path, tmp_path: Path) -> None:
     both = {"clicked": "click", "bought": "buy"}
     found = run(log, tmp_path / "run", make_config(tmp_path, label=both, train={"epochs": 6}))
@@ -151,7 +150,6 @@ def test_several_tasks_have_their_own_figures_and_a_mean(log: Path, tmp_path: Pa
     assert metrics["test.bought.auc"] == pytest.approx(roc_auc_score(rows["label.bought"], rows["score.bought"]))
 
 
-@pytest.mark.slow
 def test_regularised_rows_are_shorter(log: Path, tmp_path: Path) -> None:
     def lengths(rows: float) -> float:
         config = make_config(tmp_path / f"{rows}-config", train={"regularization": {"rows": rows}})

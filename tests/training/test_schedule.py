@@ -18,6 +18,8 @@ from tests.pages import page
 from tests.training.interruptions import STEPS, check_same, interrupted_in_batch
 from tests.training.logs import make_config, run
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def search(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ModuleType]:

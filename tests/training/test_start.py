@@ -12,6 +12,8 @@ from tests.training.interruptions import (
 )
 from tests.training.logs import clicks, make_config, run, write_log
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def often(tmp_path_factory: pytest.TempPathFactory) -> Config:

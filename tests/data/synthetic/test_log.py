@@ -36,6 +36,7 @@ def test_the_same_arguments_give_the_same_rows_and_another_seed_others(tmp_path:
     assert not read(first, "train")["clicked"].equals(read(other, "train")["clicked"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("log", [Shop(rows=ROWS, seed=3, settings=Settings()), Wide(rows=ROWS, seed=3)])
 def test_a_chunk_can_be_made_without_the_one_before_it(log: Shop | Wide) -> None:
     after_the_first = [make_chunk(log, number) for number in (0, 1)][1]
@@ -45,6 +46,7 @@ def test_a_chunk_can_be_made_without_the_one_before_it(log: Shop | Wide) -> None
     assert len(alone.table) == 5_000
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("split", ["train", "valid", "test"])
 def test_truth_is_that_of_the_true_probabilities(shop_log: SyntheticLog, shop: Shop, split: str) -> None:
     clicked = read(shop_log, split)["clicked"].to_numpy()

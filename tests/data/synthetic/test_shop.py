@@ -53,6 +53,7 @@ def test_no_item_is_shown_before_the_day_of_its_launch(shop: Shop, sample: Sampl
     assert (shop.launch_day[item] > 0).mean() > 0.05
 
 
+@pytest.mark.slow
 def test_a_few_items_are_popular_and_they_change(shop_log: SyntheticLog) -> None:
     early, late = (read(shop_log, split)["item_id"].slice(0, 6_000) for split in ("train", "test"))
     top = []

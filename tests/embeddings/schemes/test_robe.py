@@ -50,6 +50,7 @@ def test_an_embedding_is_consecutive_circular_floats_up_to_signs(chunk: int | No
     assert torch.equal(robe(dim=16, size=49, chunk=chunk).serving({"t_table": weight})(ids, 0), vectors)
 
 
+@pytest.mark.slow
 def test_inner_products_have_no_bias_because_of_the_signs(monkeypatch: pytest.MonkeyPatch) -> None:
     """Over many hash seeds, which are names here, for an array whose mean is not 0."""
 

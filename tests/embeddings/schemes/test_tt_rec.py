@@ -90,6 +90,7 @@ def test_fresh_vectors_have_the_usual_standard_deviation(rank: int) -> None:
     assert float(vectors.std()) == pytest.approx(0.01, rel=0.25)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rank", [33, 128])
 def test_wide_cores_are_looked_up_and_updated_rightly(make_layout: Callable[..., Layout], rank: int) -> None:
     """Beyond 1024 columns, and 32,768 in all, where the kernel's row-wise Adagrad would crash."""

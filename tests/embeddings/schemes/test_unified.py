@@ -131,6 +131,7 @@ def test_rows_are_those_of_the_golden_vector() -> None:
     assert sum(map(len, GOLDEN_ROWS.values())) >= 100
 
 
+@pytest.mark.slow
 def test_a_second_process_finds_the_same_rows() -> None:
     code = f"""
 import json, torch
