@@ -41,7 +41,7 @@ test: $(VENV)/.ready-dev
 	$(PYTEST) -m "not proof" tests
 	$(BIN)/python -m xdoctest --quiet recsys
 
-## make test-fast  the tests that take no seconds each: under a minute
+## make test-fast  the tests that take less than a second each: about a minute
 test-fast: $(VENV)/.ready-dev
 	$(PYTEST) -m "not proof and not slow and not ranks" tests
 

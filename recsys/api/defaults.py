@@ -12,10 +12,10 @@ DEFAULT_RUNS = Path("runs")
 
 
 def new_run_folder(name: str | None, runs_dir: Path, *, default: str) -> Path:
-    """Return the folder of a new run.
+    """Return the path of a new run's folder: as named, or after the configuration, with a number if that is taken.
 
     Args:
-        name: of the run, which must not exist yet.
+        name: The name of the run, which must not exist yet.
         runs_dir: the folder that run folders lie in.
         default: name of a run that is given none; a number is added if it is taken.
 

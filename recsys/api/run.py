@@ -144,7 +144,7 @@ class Run:
         """Write TorchScript that takes raw columns, check it in a fresh process, and return it opened.
 
         Args:
-            out: new folder of the bundle.
+            out: folder of the bundle; a bundle that is there is replaced.
 
         Raises:
             DataError: the run is not finished.

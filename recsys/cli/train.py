@@ -69,7 +69,7 @@ def train_here(config: Config, argv: list[str], *, resume: Path | None, **option
             log(f"run folder: {new}")
 
     def say_how_it_ended(ending: str) -> None:
-        """Say it once, unless the process that started this one will."""
+        """Print how the training ended, once; a launched process leaves that to its launcher."""
         if not is_launched() and _is_first():
             command = resume_command_line(argv, folder)
             log(ending if command is None else f"{ending}; to resume: {command}")

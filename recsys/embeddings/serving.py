@@ -34,7 +34,7 @@ class PhysicalRows(nn.Module):
         self.lookups = lookups
 
     def forward(self, row_KV: Tensor, feature_index: int, found: list[Tensor]) -> None:
-        """Replace the entries of `found` (K of them) that this table has by their rows (V, dim_k)."""
+        """Write the rows (V, dim_k) of this table's lookups into `found`, a list of K."""
         for k in self.lookups[feature_index]:
             found[k] = functional.embedding(row_KV[k], self.weight).float()
 

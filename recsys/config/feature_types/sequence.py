@@ -36,7 +36,7 @@ class SequenceFeature(ColumnSection):
         return self.of
 
     def fields(self, name: str, features: Mapping[str, FeatureSection]) -> Iterator[Field]:
-        """Yield the one field, which is open if what it is `of` is."""
+        """Yield the one field; it is open if the feature named by `of` has an open vocabulary."""
         owner = features.get(self.of)
         yield Field(
             name=name,
@@ -57,7 +57,7 @@ class SequenceFeature(ColumnSection):
         return self.behaviour or name
 
     def vocabulary_form(self) -> str:
-        """Return whose vocabulary it is."""
+        """Return "of FEATURE", the feature whose vocabulary is shared."""
         return f"of {self.of}"
 
     def input_facts(self) -> dict[str, Any]:
@@ -65,5 +65,5 @@ class SequenceFeature(ColumnSection):
         return {"separator": self.separator, "max_len": self.max_len}
 
     def references(self) -> Iterator[tuple[KeyPath, str]]:
-        """Yield what the entries are values of."""
+        """Yield the key `of` and the name of its feature."""
         yield ("of",), self.of

@@ -151,7 +151,7 @@ class SparseRows(nn.Module):
         self.add_rows(place_E // self.dim, len(weight))
 
     def add_rows(self, row_E: Tensor, num_rows: int) -> None:
-        """Keep which entries are a row's."""
+        """Store the row of each nonzero entry, in the form of the subclass."""
         raise NotImplementedError
 
     def fill(self, first_V: Tensor, end_V: Tensor) -> Tensor:
@@ -179,7 +179,7 @@ class CompressedRows(SparseRows):
 
 
 class Coordinates(SparseRows):
-    """COO: for each entry its row."""
+    """Sparse rows in COO form: a row number for each entry."""
 
     row: Tensor
 
@@ -222,7 +222,7 @@ def limit_of(weight_N: Tensor, count: int) -> tuple[float, int]:
 
 
 def place_of(counts: Tensor, count: int) -> tuple[int, int]:
-    """Return the place of the `count`-th item from the end, and which item of that place it is, from 1."""
+    """Return the bin of the `count`-th item from the end, and that item's rank within the bin, from 1."""
     up_to = counts.flip(0).cumsum(0)
     place = int(torch.searchsorted(up_to, count))
     before = int(up_to[place - 1]) if place else 0

@@ -95,7 +95,7 @@ class Dhe(Scheme):
 
     @classmethod
     def build(cls, name: str, vocabularies: Sequence[FeatureVocabulary], dim: int, spec: TableSection) -> list[Scheme]:
-        """Compare sizes before an MLP is made: it may be far larger than the table of a small feature."""
+        """Build a scheme for each feature; sizes are compared first, since an MLP may be larger than a small table."""
         return [
             cls.for_feature(name, vocabulary, dim, spec)
             if vocabulary.num_ids is None or counted_floats(dim, spec) < dim * vocabulary.num_ids

@@ -122,7 +122,7 @@ def width_factors(dim: int) -> list[int]:
 
 
 def most_rank(num_ids: int, dim: int) -> int:
-    """Return the highest rank that is any use: it can store every table, or its middle core alone is not smaller."""
+    """Return the highest useful rank: above it the cores store any table, or the middle core is as large as one."""
     (a, b, c), (p, q, s) = vocabulary_factors(num_ids), width_factors(dim)
     full = max(min(a * p, b * q * c * s), min(a * p * b * q, c * s))
     return max(1, min(full, math.isqrt(num_ids * dim // (b * q))))
