@@ -7,13 +7,14 @@ A registry holds one light entry for each name. What is heavy (torch, polars) is
 import difflib
 import importlib
 import re
+import traceback
 from collections.abc import Iterable, Iterator
 from types import ModuleType
 from typing import Any, Generic, TypeVar
 
 from recsys.errors import ConfigError
 
-__all__ = ["CLASS_PATH", "CUSTOM", "Registry", "did_you_mean", "load_class", "load_object"]
+__all__ = ["CLASS_PATH", "CUSTOM", "BrokenModuleError", "Registry", "did_you_mean", "load_class", "load_object"]
 
 CUSTOM = "package.module:Class"
 """Stands for any class of the user's own in the list of choices."""
@@ -23,6 +24,10 @@ _NAME = re.compile(r"[a-z]\w*")
 
 Entry = TypeVar("Entry")
 T = TypeVar("T")
+
+
+class BrokenModuleError(ConfigError):
+    """A module that a configuration names was found, but running it failed."""
 
 
 class Registry(Generic[Entry]):
@@ -108,7 +113,7 @@ def _is_same(old: object, new: object) -> bool:
 def load_object(path: str, *, where: str = "") -> Any:
     """Import what an import path names.
 
-    The module is run. What it raises is not caught, except that it cannot be found.
+    The module is run.
 
     Args:
         path: "package.module:Name".
@@ -116,6 +121,7 @@ def load_object(path: str, *, where: str = "") -> Any:
 
     Raises:
         ConfigError: there is no such module or name.
+        BrokenModuleError: the module raised; the message says what, and in which line.
 
     >>> load_object("math:pi", where="train.loss")
     3.141592653589793
@@ -155,10 +161,19 @@ def _module(name: str, path: str, prefix: str) -> ModuleType:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
         if error.name is None or not f"{name}.".startswith(f"{error.name}."):
-            raise  # found, but it imports something that is not there
+            raise _broken(path, prefix, error) from error  # found, but it imports something that is not there
         raise ConfigError(
             f"{prefix}cannot find the module {error.name}, got {path!r}; its folder must be on PYTHONPATH"
         ) from error
+    except (Exception, SystemExit) as error:
+        raise _broken(path, prefix, error) from error
+
+
+def _broken(path: str, prefix: str, error: BaseException) -> BrokenModuleError:
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if "importlib" not in frame.filename]
+    last = frames[-1]
+    at = (error.filename, error.lineno) if isinstance(error, SyntaxError) else (last.filename, last.lineno)
+    return BrokenModuleError(f"{prefix}cannot import {path!r}: {at[0]}:{at[1]}: {type(error).__name__}: {error}")
 
 
 def did_you_mean(name: object, known: Iterable[str]) -> str:

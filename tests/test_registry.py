@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from recsys.errors import ConfigError
-from recsys.registry import Registry, did_you_mean, load_class, load_object
+from recsys.registry import BrokenModuleError, Registry, did_you_mean, load_class, load_object
 
 
 def _colours() -> Registry[int]:
@@ -84,7 +84,7 @@ def test_a_module_that_misses_a_package_of_its_own_says_so_itself(
 ) -> None:
     (tmp_path / "own_colours_2.py").write_text("import no_such_package\n")
     monkeypatch.syspath_prepend(tmp_path)
-    with pytest.raises(ModuleNotFoundError, match="no_such_package"):
+    with pytest.raises(BrokenModuleError, match=r"own_colours_2\.py:1: ModuleNotFoundError: .*no_such_package"):
         load_object("own_colours_2:Red", where="wall.colour")
 
 

@@ -57,14 +57,14 @@ class Bundle:
         self,
         rows: "ArrowTable | pl.LazyFrame | Mapping[str, object] | Sequence[Mapping[str, object]]",
         *,
-        keep: Sequence[str] = (),
+        keep: str | Sequence[str] = (),
     ) -> pl.DataFrame:
         """Return the predicted probabilities of rows in memory, in their order.
 
         Args:
             rows: a table of Polars, pandas or PyArrow, a dict of columns, a dict with the values of one row, or a list
                 of dicts with a row each. Labels are not needed, and columns that the model does not read are ignored.
-            keep: columns of `rows` to put before the scores.
+            keep: names of columns of `rows` to put before the scores.
 
         Returns:
             A frame with the column "score", or "score.TASK" for each of several tasks.
@@ -72,14 +72,14 @@ class Bundle:
         Raises:
             DataError: a column is missing, or a value is not what the model was trained on.
         """
-        return self._scorer.score_frame(to_polars(rows, name="rows"), keep=keep)
+        return self._scorer.score_frame(to_polars(rows, name="rows"), keep=_column_names(keep))
 
     def predict_files(
         self,
         data: str | Path | Sequence[str | Path],
         out: str | Path,
         *,
-        keep: Sequence[str] = (),
+        keep: str | Sequence[str] = (),
         on_progress: OnProgress = no_progress,
         log: Callable[[str], None] | None = None,
     ) -> int:
@@ -103,4 +103,8 @@ class Bundle:
         if log is not None:
             for path in self._scorer.unlabelled(paths):
                 log(f"{path}: has no header and is short by the label: read without it")
-        return self._scorer.score_files(paths, Path(out), keep=keep, on_progress=on_progress)
+        return self._scorer.score_files(paths, Path(out), keep=_column_names(keep), on_progress=on_progress)
+
+
+def _column_names(keep: str | Sequence[str]) -> list[str]:
+    return [keep] if isinstance(keep, str) else list(keep)

@@ -43,6 +43,8 @@ def load_config(source: "str | Path | Mapping[str, Any] | Config", *, cache_dir:
         return _without_format(parse_config(_plain(source, (), Path(cache_dir))), in_memory)
     if isinstance(source, str) and "\n" in source:
         return parse_text(source)
+    if not isinstance(source, str | Path):
+        raise ConfigError(f"a configuration must be a path, YAML text or a mapping, got {type(source).__name__}")
     return load_file(Path(source))
 
 

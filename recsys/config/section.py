@@ -10,7 +10,7 @@ from pydantic_core import SchemaValidator, core_schema
 
 from recsys.config.problems import KeyPath
 from recsys.errors import ConfigError
-from recsys.registry import CLASS_PATH, CUSTOM, Registry, load_class, load_object
+from recsys.registry import CLASS_PATH, CUSTOM, BrokenModuleError, Registry, load_class, load_object
 
 __all__ = [
     "BY_SHAPE",
@@ -132,12 +132,22 @@ class SectionRegistry(Registry[type[S]]):
         return {f"{self.key}={name}": section for name, section in {**dict(self.items()), **own}.items()}
 
     def _own_section(self, path: str, custom: type[S]) -> type[S]:
-        """Return the section of a class of the user's own; `custom` if it has none, or cannot be found yet."""
+        """Return the section of a class of the user's own; `custom` if it has none, or cannot be found yet.
+
+        Raises:
+            ValueError: the module raised, or the class is not of the kind of this registry.
+        """
         try:
             section = getattr(load_object(path), "section", custom)
+        except BrokenModuleError as error:
+            raise ValueError(str(error)) from error
         except ConfigError:
             return custom  # whoever builds it says so
-        return custom if section is custom else _under_path(section, self.key, path)
+        if section is custom:
+            return custom
+        if not (isinstance(section, type) and issubclass(section, Section) and self.key in section.model_fields):
+            raise ValueError(f"{path!r} is no {self.kind}: its `section` must be a section with the key `{self.key}`")
+        return _under_path(section, self.key, path)
 
     def __get_pydantic_core_schema__(self, _source: Any, _handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
         return core_schema.no_info_plain_validator_function(self._validate)

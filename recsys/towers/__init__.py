@@ -20,11 +20,8 @@ __all__ = [
 def tower_class(config: TowerSection) -> type[Tower]:
     """Return the class that a `model` section configures, and import it if it has not been.
 
-    What the module of a class of the user's own raises while it is imported is not caught, except that it cannot be
-    found.
-
     Raises:
-        ConfigError: there is no such module or class, or the class is not a `Tower`.
+        ConfigError: there is no such module or class, the module cannot be run, or the class is not a `Tower`.
     """
     return TOWERS.implementation(config, Tower, where="model.tower")  # type: ignore[type-abstract]
 

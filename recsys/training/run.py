@@ -29,7 +29,7 @@ from recsys.training.precision import resolve_precision, slow_precision_warnings
 from recsys.training.progress import TrainProgress
 from recsys.training.schedule import ScheduleFactory
 from recsys.training.stages import StagedSchedule
-from recsys.training.start import check_same_run, check_splits, prepare_in_turn, start_run
+from recsys.training.start import check_classes, check_same_run, check_splits, prepare_in_turn, start_run
 from recsys.training.strategy import pick_device
 
 if TYPE_CHECKING:
@@ -93,6 +93,7 @@ def train(
         on_progress, log = no_progress, _ignore
     if plan is not None:
         read_plan(plan, world)  # before anything is written
+    check_classes(config)
     config = resolve_precision(config, on_device, resumed=run if resume else None)
     prepared = prepare_in_turn(world, partial(prepare, config, data_dir, cache_dir, on_progress))
     check_splits(prepared)

@@ -6,16 +6,19 @@ from collections.abc import Callable
 from difflib import ndiff
 from pathlib import Path
 
-from recsys.config import dump, load_config, resolve
+from recsys.config import Config, dump, load_config, resolve
 from recsys.data.prepared import Prepared
+from recsys.embeddings.budget import scheme_class
 from recsys.environment import environment_record
 from recsys.errors import ConfigError, DataError
 from recsys.files import write_atomic, write_json
+from recsys.losses import build_loss
 from recsys.ranks import World, broadcast
 from recsys.run_folder import RunFolder
+from recsys.towers import tower_class
 from recsys.training.golden import write_golden_rows
 
-__all__ = ["check_same_run", "check_splits", "prepare_in_turn", "start_run"]
+__all__ = ["check_classes", "check_same_run", "check_splits", "prepare_in_turn", "start_run"]
 
 MOST_CHANGES = 8
 """Number of lines shown of a configuration that is not that of the run."""
@@ -36,6 +39,18 @@ def prepare_in_turn(world: World, prepare_data: Callable[[], Prepared]) -> Prepa
         broadcast(None)
     assert prepared is not None
     return prepared
+
+
+def check_classes(config: Config) -> None:
+    """Import the classes that a configuration names, before data are prepared and a folder is made.
+
+    Raises:
+        ConfigError: A class cannot be found, or is not a tower, a loss or a scheme.
+    """
+    tower_class(config.model)
+    build_loss(config.train.loss)
+    for name, table in config.tables.items():
+        scheme_class(table, where=f"tables.{name}.scheme")
 
 
 def check_splits(prepared: Prepared) -> None:

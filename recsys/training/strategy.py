@@ -37,10 +37,13 @@ def pick_device(name: str | None = None, world: World = SINGLE_PROCESS) -> torch
         world: Rank of this process.
 
     Raises:
+        ConfigError: The name is another one.
         EnvironmentError_: CUDA is asked for and not available.
     """
     if name is None:
         name = "cuda" if torch.cuda.is_available() else "cpu"
+    if name not in ("cpu", "cuda"):
+        raise ConfigError(f"device: must be cpu or cuda, got {name!r}")
     if name == "cuda" and not torch.cuda.is_available():
         raise EnvironmentError_("device: cuda was asked for, but torch sees no CUDA device; see `recsys doctor`")
     return torch.device("cuda", world.local_rank) if name == "cuda" else torch.device(name)

@@ -37,6 +37,7 @@ def test_a_frame_columns_and_rows_are_scored_alike(bundle: recsys.Bundle) -> Non
 
 
 def test_columns_can_be_kept_beside_the_scores(bundle: recsys.Bundle) -> None:
+    assert bundle.predict(ROWS, keep="item").columns[0] == "item"
     scores = bundle.predict(ROWS, keep=["item", "user"])
     assert scores.columns == ["item", "user", "score"]
     assert scores["user"].equals(ROWS["user"])

@@ -88,3 +88,9 @@ def test_data_that_contradicts_the_configuration_is_refused(tmp_path: Path) -> N
         with_data(config, {"train": FRAME, "valid": FRAME}, tmp_path)
     with pytest.raises(ConfigError, match=r"data.train: must be a data frame, a path or a list of paths, got int"):
         with_data(config, {"train": 7}, tmp_path)
+
+
+@pytest.mark.parametrize("source", [None, 3, ["run.yaml"]])
+def test_what_is_no_configuration_is_refused_by_its_type(source: Any) -> None:
+    with pytest.raises(ConfigError, match=f"must be a path, YAML text or a mapping, got {type(source).__name__}"):
+        recsys.load_config(source)

@@ -1,6 +1,7 @@
 """What is refused before training, when a run starts or is resumed."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -62,3 +63,19 @@ def test_where_tables_lie_may_change_and_nothing_else(log: Path, tmp_path: Path)
     assert said == ["training was over after epoch 1"]
     with pytest.raises(ConfigError, match=r"was made with another configuration; .*:\n  -     dim: 8\n  \+     dim: 4"):
         run(log, folder, make_config(tmp_path / "c", tables={"item": table | {"dim": 4}}), resume=True)
+
+
+@pytest.mark.parametrize(
+    ("changes", "key"),
+    [
+        ({"model": {"tower": "no_such_module:Own"}}, "model.tower"),
+        ({"train": {"loss": "no_such_module:Own"}}, "train.loss"),
+        ({"tables": {"all": {"features": ["user"], "scheme": "no_such_module:Own"}}}, "tables.all.scheme"),
+    ],
+)
+def test_a_class_that_is_not_there_is_refused_before_anything_is_written(
+    changes: dict[str, Any], key: str, log: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(ConfigError, match=f"^{key}: cannot find the module no_such_module"):
+        run(log, tmp_path / "new", make_config(tmp_path, **changes))
+    assert not (tmp_path / "new").exists()

@@ -20,3 +20,8 @@ def test_cuda_is_refused_where_there_is_none(log: Path, tmp_path: Path) -> None:
     with pytest.raises(EnvironmentError_, match="torch sees no CUDA device; see `recsys doctor`"):
         train(make_config(tmp_path), data_dir=log, cache_dir=log / "cache", folder=tmp_path / "run", device="cuda")
     assert pick_device().type == "cpu"
+
+
+def test_another_device_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"^device: must be cpu or cuda, got 'tpu'$"):
+        pick_device("tpu")
