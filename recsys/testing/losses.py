@@ -16,18 +16,14 @@ from torch import Tensor
 
 from recsys.config.losses import LOSSES, LossSection
 from recsys.losses import build_loss
+from recsys.testing.cases import example_cases
 
 __all__ = ["LossContract", "loss_cases"]
 
 
 def loss_cases(*sections: type[LossSection]) -> dict[str, LossSection]:
     """Return the examples of sections by a name for each; without sections, those of all registered losses."""
-    return {
-        f"{name} {example}".rstrip(): section.model_validate({"name": name, **keys})
-        for name, section in LOSSES.items()
-        if not sections or section in sections
-        for example, keys in section.examples.items()
-    }
+    return {name: LOSSES[keys["name"]].model_validate(keys) for name, keys in example_cases(LOSSES, sections).items()}
 
 
 class LossContract:

@@ -20,6 +20,7 @@ from recsys.config.schemes import SCHEMES, TableSection
 from recsys.embeddings import Layout
 from recsys.embeddings.scheme import tensor_bytes
 from recsys.export import script
+from recsys.testing.cases import example_cases
 from recsys.testing.tiny_tables import MANY, final_weights, look_up, make_layout, rows, sharded, train_steps
 from recsys.training.strategy import table_weights
 
@@ -32,12 +33,7 @@ BATCH = rows(user=[0, 9, 9, 3], item=[1, 6, 0, 2], tags=[[], [4], [1, 1, 2], [0]
 
 def scheme_cases(*sections: type[TableSection]) -> dict[str, dict[str, Any]]:
     """Return the keys of example tables by a name for each; without sections, those of all registered schemes."""
-    return {
-        f"{name}-{example}".rstrip("-"): {"scheme": name, **keys}
-        for name, section in SCHEMES.items()
-        if not sections or section in sections
-        for example, keys in section.examples.items()
-    }
+    return example_cases(SCHEMES, sections, separator="-")
 
 
 def served(layout: Layout, weights: dict[str, Tensor], field: str, ids: Tensor) -> Tensor:

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from recsys.config.towers import TOWERS, TowerSection
+from recsys.testing.cases import example_cases
 from recsys.towers import Behaviour, BehaviourInputs, Tower, TowerInputs, build_tower
 
 __all__ = ["INPUTS", "TowerContract", "draw_batch", "row_of", "tower_cases"]
@@ -64,12 +65,7 @@ def _row(behaviour: Behaviour, index: int) -> Behaviour:
 
 def tower_cases(*sections: type[TowerSection]) -> dict[str, TowerSection]:
     """Return the examples of sections by a name for each; without sections, those of all registered towers."""
-    return {
-        f"{name} {example}".rstrip(): section.model_validate({"tower": name, **keys})
-        for name, section in TOWERS.items()
-        if not sections or section in sections
-        for example, keys in section.examples.items()
-    }
+    return {name: TOWERS[keys["tower"]].model_validate(keys) for name, keys in example_cases(TOWERS, sections).items()}
 
 
 class TowerContract:

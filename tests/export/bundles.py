@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
 
 from recsys.export import write_bundle
@@ -12,7 +13,7 @@ from tests.export.rows import clicks, yaml
 GOLDEN = clicks(40, seed=2)
 
 
-def write(made: Made, folder: Path, *, expected: np.ndarray | None = None) -> None:
+def write(made: Made, folder: Path, *, golden: pl.DataFrame = GOLDEN, expected: np.ndarray | None = None) -> None:
     write_bundle(
         folder,
         resolved=made.resolved,
@@ -20,8 +21,8 @@ def write(made: Made, folder: Path, *, expected: np.ndarray | None = None) -> No
         layout=made.layout,
         tower=made.tower,
         weights=made.weights,
-        golden=GOLDEN,
-        expected=slow_scores(made, GOLDEN) if expected is None else expected,
+        golden=golden,
+        expected=slow_scores(made, golden) if expected is None else expected,
         metrics={"test.auc": 0.75},
     )
 

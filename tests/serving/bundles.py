@@ -5,25 +5,15 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from recsys.export import write_bundle
-from tests.export.models import Made, make, slow_scores
+from tests.export.bundles import write
+from tests.export.models import Made, make
 from tests.export.rows import clicks, yaml
 
 ROWS = clicks(70, seed=2)
 
 
 def export(made: Made, folder: Path, golden: pl.DataFrame) -> Path:
-    write_bundle(
-        folder,
-        resolved=made.resolved,
-        state=made.state,
-        layout=made.layout,
-        tower=made.tower,
-        weights=made.weights,
-        golden=golden,
-        expected=slow_scores(made, golden),
-        metrics={},
-    )
+    write(made, folder, golden=golden)
     return folder
 
 

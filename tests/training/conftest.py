@@ -4,7 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.training.interruptions import often, rarely, whole
 from tests.training.logs import clicks
+
+__all__ = ["often", "rarely", "uneven", "whole"]
 
 
 @pytest.fixture(scope="session")

@@ -7,14 +7,34 @@ from typing import Any
 
 import pytest
 
+from recsys.config import Config
 from recsys.training.checkpoints import RunCheckpoints
 from recsys.training.loop import TrainLoop
-from tests.training.logs import epochs, predictions
+from recsys.training.run import TrainResult
+from tests.training.logs import epochs, make_config, predictions, run
 
 STEPS = 13
 """Batches of an epoch of the log."""
 OFTEN: dict[str, Any] = {"checkpoint_minutes": 0.0, "lr_reduction": {"factor": 0.5, "patience": 1}}
 """A checkpoint after every batch."""
+
+
+@pytest.fixture(scope="module")
+def often(tmp_path_factory: pytest.TempPathFactory) -> Config:
+    """A checkpoint after every batch."""
+    return make_config(tmp_path_factory.mktemp("often"), train=OFTEN)
+
+
+@pytest.fixture(scope="module")
+def rarely(tmp_path_factory: pytest.TempPathFactory) -> Config:
+    """A checkpoint after every epoch."""
+    return make_config(tmp_path_factory.mktemp("rarely"), train=OFTEN | {"checkpoint_minutes": 60.0})
+
+
+@pytest.fixture(scope="module")
+def whole(log: Path, often: Config, tmp_path_factory: pytest.TempPathFactory) -> TrainResult:
+    """The run that nobody stopped."""
+    return run(log, tmp_path_factory.mktemp("runs") / "whole", often)
 
 
 class Stop(Exception):  # noqa: N818

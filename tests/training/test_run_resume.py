@@ -13,7 +13,6 @@ from recsys.training.build import load_run
 from recsys.training.run import TrainResult
 from recsys.training.strategy import table_weights
 from tests.training.interruptions import (
-    OFTEN,
     STEPS,
     Stop,
     check_same,
@@ -24,24 +23,6 @@ from tests.training.interruptions import (
 from tests.training.logs import clicks, epochs, make_config, run, steady, write_log
 
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture(scope="module")
-def often(tmp_path_factory: pytest.TempPathFactory) -> Config:
-    """A checkpoint after every batch."""
-    return make_config(tmp_path_factory.mktemp("often"), train=OFTEN)
-
-
-@pytest.fixture(scope="module")
-def rarely(tmp_path_factory: pytest.TempPathFactory) -> Config:
-    """A checkpoint after every epoch."""
-    return make_config(tmp_path_factory.mktemp("rarely"), train=OFTEN | {"checkpoint_minutes": 60.0})
-
-
-@pytest.fixture(scope="module")
-def whole(log: Path, often: Config, tmp_path_factory: pytest.TempPathFactory) -> TrainResult:
-    """The run that nobody stopped."""
-    return run(log, tmp_path_factory.mktemp("runs") / "whole", often)
 
 
 @pytest.mark.parametrize("step", [1, 5, STEPS, STEPS + 1, STEPS + 6, 2 * STEPS, 2 * STEPS + 1, 3 * STEPS])

@@ -16,24 +16,6 @@ from tests.training.logs import clicks, make_config, run, write_log
 pytestmark = pytest.mark.slow
 
 
-@pytest.fixture(scope="module")
-def often(tmp_path_factory: pytest.TempPathFactory) -> Config:
-    """A checkpoint after every batch."""
-    return make_config(tmp_path_factory.mktemp("often"), train=OFTEN)
-
-
-@pytest.fixture(scope="module")
-def rarely(tmp_path_factory: pytest.TempPathFactory) -> Config:
-    """A checkpoint after every epoch."""
-    return make_config(tmp_path_factory.mktemp("rarely"), train=OFTEN | {"checkpoint_minutes": 60.0})
-
-
-@pytest.fixture(scope="module")
-def whole(log: Path, often: Config, tmp_path_factory: pytest.TempPathFactory) -> TrainResult:
-    """The run that nobody stopped."""
-    return run(log, tmp_path_factory.mktemp("runs") / "whole", often)
-
-
 def test_another_configuration_is_refused(whole: TrainResult, log: Path, tmp_path: Path) -> None:
     other = make_config(tmp_path, train=OFTEN | {"batch_size": 64})
     with pytest.raises(ConfigError, match="was made with another configuration; compare with"):
