@@ -9,7 +9,7 @@ import polars as pl
 from recsys.api.frames import to_polars
 from recsys.progress import OnProgress, no_progress
 from recsys.serving import Scorer
-from recsys.sources.source import find_files
+from recsys.sources.find_files import find_files
 
 if TYPE_CHECKING:
     from recsys.api.frames import ArrowTable

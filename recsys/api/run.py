@@ -126,7 +126,7 @@ class Run:
         with quiet_packages(), data_files(data) as (paths, is_in_memory):
             from recsys.config import DataSection
             from recsys.serving.output import check_output
-            from recsys.sources.source import find_files
+            from recsys.sources.find_files import find_files
             from recsys.training.evaluate import evaluate_files
 
             if out is not None:
@@ -202,7 +202,7 @@ class Run:
         ):
             from recsys.config import DataSection
             from recsys.data.prepare import prepare_split
-            from recsys.sources.source import find_files
+            from recsys.sources.find_files import find_files
             from recsys.training.build import load_run
             from recsys.training.strategy import pick_device
 

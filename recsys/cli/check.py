@@ -29,7 +29,8 @@ from recsys.errors import ConfigError, DataError
 from recsys.features.fit import Fitting, key_kinds
 from recsys.features.state import TransformState
 from recsys.features.transform import canonicalize, input_columns
-from recsys.sources.source import RowChunk, Source, find_files, open_source
+from recsys.sources.find_files import find_files
+from recsys.sources.source import RowChunk, Source, open_source
 
 __all__ = ["show_plan"]
 

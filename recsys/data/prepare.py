@@ -24,7 +24,8 @@ from recsys.features.state import TransformState
 from recsys.features.transform import arrow_type, canonicalize, encode, input_columns
 from recsys.files import atomic_folder
 from recsys.progress import OnProgress, no_progress
-from recsys.sources.source import RowChunk, Source, find_files, open_source
+from recsys.sources.find_files import find_files
+from recsys.sources.source import RowChunk, Source, open_source
 
 __all__ = ["find_prepared", "prepare", "prepare_split"]
 

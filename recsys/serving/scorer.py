@@ -18,7 +18,7 @@ from recsys.features.transform import canonicalize, input_columns
 from recsys.progress import OnProgress, no_progress
 from recsys.serving.bundle import open_bundle
 from recsys.serving.output import ParquetFile, check_output
-from recsys.sources.formats import CsvFile
+from recsys.sources.csv_file import CsvFile
 from recsys.sources.location import RowLocation, no_column
 from recsys.sources.source import Source, open_source
 

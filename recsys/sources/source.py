@@ -2,38 +2,21 @@
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import polars as pl
 
-from recsys.config.run import DataSection, Paths
+from recsys.config.run import DataSection
 from recsys.errors import DataError
-from recsys.sources.formats import ArrowFile, CsvFile, ParquetFile
+from recsys.sources.csv_file import CsvFile
 from recsys.sources.location import RowLocation, no_column
+from recsys.sources.open_file import open_file
+from recsys.sources.raw_file import RawFile
 
-__all__ = ["FRAME_ROWS", "RowChunk", "Source", "find_files", "open_source"]
+__all__ = ["FRAME_ROWS", "RowChunk", "Source", "open_source"]
 
 FRAME_ROWS = 2**17
 """Rows of one frame: 40 columns of it, raw and encoded, take about 100 MB."""
-
-_FORMATS = {".parquet": "parquet", ".pq": "parquet", ".csv": "csv", ".tsv": "tsv", ".txt": "tsv"}
-_FORMATS |= {".arrow": "arrow", ".ipc": "arrow", ".feather": "arrow"}
-_GLOB = frozenset("*?[")
-
-
-class RawFile(Protocol):
-    """One file: its columns, and frames of them."""
-
-    path: Path
-    columns: dict[str, pl.DataType]
-
-    def num_rows(self) -> int | None:
-        """Return the number of rows if it can be known without reading them."""
-        ...
-
-    def frames(self, columns: Sequence[str], rows: int) -> Iterator[pl.DataFrame]:
-        """Yield frames of `rows` rows, the last one shorter."""
-        ...
 
 
 class RowChunk(NamedTuple):
@@ -105,69 +88,12 @@ def open_source(paths: Sequence[Path], data: DataSection, *, optional: Sequence[
     Raises:
         DataError: a file is missing, damaged, of an unknown format, or a csv header differs from the first file's.
     """
-    files = [_open(path, data, optional) for path in paths]
+    files = [open_file(path, data, optional=optional) for path in paths]
     for file in files[1:]:
         if isinstance(file, CsvFile) and file.has_header and list(file.columns) != list(files[0].columns):
             names = ", ".join(file.columns)
             raise DataError(f"{file.path}: expected the header of {files[0].path}, got {names}")
     return Source(files)
-
-
-def find_files(patterns: Paths, folder: Path, where: str) -> tuple[Path, ...]:
-    """Expand globs, each in the order of the names.
-
-    Args:
-        patterns: one path or glob, or several; relative ones start at `folder`.
-        folder: the data folder.
-        where: beginning of the message, such as "data.train".
-
-    Raises:
-        DataError: a file is missing, or a glob matches nothing.
-    """
-    found: list[Path] = []
-    for pattern in (patterns,) if isinstance(patterns, str) else patterns:
-        found += _matches(pattern, folder, where)
-    return tuple(dict.fromkeys(found))
-
-
-def _matches(pattern: str, folder: Path, where: str) -> list[Path]:
-    path = folder / pattern
-    if path.is_file():
-        return [path]
-    if path.is_dir():
-        raise DataError(f"{where}: {path} is a folder; name its files, for example {pattern.rstrip('/')}/*.parquet")
-    if not _GLOB & set(pattern):
-        raise DataError(f"{where}: there is no file {path}")
-    absolute = Path(pattern).is_absolute()
-    base = Path(path.anchor) if absolute else folder
-    relative = str(path.relative_to(base)) if absolute else pattern
-    matches = sorted(match for match in base.glob(relative) if match.is_file())
-    if not matches:
-        raise DataError(f"{where}: no file matches {pattern!r} in {base}")
-    return matches
-
-
-def _open(path: Path, data: DataSection, optional: Sequence[str]) -> RawFile:
-    if path.is_dir():
-        raise DataError(f"{path} is a folder; name one of its files")
-    if not path.is_file():
-        raise DataError(f"there is no file {path}")
-    suffixes = [suffix.lower() for suffix in path.suffixes]
-    if suffixes[-1:] in ([".gz"], [".zst"], [".bz2"]):
-        suffixes.pop()
-    form = data.format or _FORMATS.get(suffixes[-1] if suffixes else "")
-    if form == "parquet":
-        return ParquetFile(path)
-    if form == "arrow":
-        return ArrowFile(path)
-    if form is None:
-        known = ", ".join(sorted(_FORMATS))
-        raise DataError(
-            f"{path}: the format does not follow from the name; set data.format, or end the name in {known}"
-        )
-    separator = data.separator or ("," if form == "csv" else "\t")
-    names = None if data.header else data.columns
-    return CsvFile(path, separator=separator, quoted=form == "csv", names=names, optional=optional)
 
 
 def _family(dtype: pl.DataType) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from recsys.config import DataSection
 from recsys.progress import OnProgress, no_progress
-from recsys.sources.source import find_files
+from recsys.sources.find_files import find_files
 from recsys.training.build import load_run, score_files
 from recsys.training.strategy import pick_device
 

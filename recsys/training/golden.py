@@ -5,7 +5,8 @@ from pathlib import Path
 import polars as pl
 
 from recsys.config import ResolvedConfig
-from recsys.sources.source import find_files, open_source
+from recsys.sources.find_files import find_files
+from recsys.sources.source import open_source
 
 __all__ = ["GOLDEN_ROWS", "write_golden_rows"]
 

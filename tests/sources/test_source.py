@@ -7,7 +7,8 @@ import pytest
 
 from recsys.config import DataSection
 from recsys.errors import DataError
-from recsys.sources.source import Source, find_files, open_source
+from recsys.sources.find_files import find_files
+from recsys.sources.source import Source, open_source
 from tests.sources.files import FRAME, WRITERS, read
 
 

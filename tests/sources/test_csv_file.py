@@ -5,9 +5,9 @@ import pytest
 
 from recsys.config import DataSection
 from recsys.errors import DataError
-from recsys.sources import formats
+from recsys.sources import csv_file
 from recsys.sources.source import open_source
-from tests.sources.files import FRAME, WRITERS, read
+from tests.sources.files import read
 
 
 @pytest.mark.parametrize("rows", [1, 2, 100])
@@ -30,7 +30,7 @@ def test_a_tsv_without_header_takes_its_names_from_the_config_and_quotes_as_they
 def test_blocks_end_at_lines_and_never_inside_quotes(
     tmp_path: Path, block: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(formats, "_BLOCK_BYTES", block)
+    monkeypatch.setattr(csv_file, "_BLOCK_BYTES", block)
     path = tmp_path / "f.csv"
     texts = [f'line {i}\nof "{i}"' if i % 3 else None for i in range(50)]
     pl.DataFrame({"i": range(50), "text": texts}).write_csv(path)
@@ -51,7 +51,7 @@ def test_a_quote_inside_a_field_that_is_not_quoted_is_a_character(tmp_path: Path
 def test_quotes_of_both_kinds_do_not_move_line_ends(
     tmp_path: Path, block: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(formats, "_BLOCK_BYTES", block)
+    monkeypatch.setattr(csv_file, "_BLOCK_BYTES", block)
     path = tmp_path / "f.csv"
     path.write_text('i,t\n1,5" disk\n2,"two\n""lines"""\n3,x\n4,"a\nb"\n5,6"\n')
     assert read(path)["t"].to_list() == ['5" disk', 'two\n"lines"', "x", "a\nb", '6"']
@@ -60,22 +60,12 @@ def test_quotes_of_both_kinds_do_not_move_line_ends(
 def test_a_quote_that_is_never_closed_does_not_read_the_whole_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(formats, "_BLOCK_BYTES", 100)
-    monkeypatch.setattr(formats, "_LONGEST_LINE", 1000)
+    monkeypatch.setattr(csv_file, "_BLOCK_BYTES", 100)
+    monkeypatch.setattr(csv_file, "_LONGEST_LINE", 1000)
     path = tmp_path / "f.csv"
     path.write_text('i,t\n1,"open\n' + "2,x\n" * 1000)
     with pytest.raises(DataError, match=r"f\.csv: a quote that begins a field is not closed within 1000 bytes"):
         read(path)
-
-
-def test_a_large_record_batch_is_read_by_slices(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = tmp_path / "f.arrow"
-    pl.DataFrame({"t": [f"text {i}" for i in range(1000)]}).write_ipc(path, record_batch_size=1000)
-    converted: list[int] = []
-    plain = formats._frame
-    monkeypatch.setattr(formats, "_frame", lambda table: (converted.append(len(table)), plain(table))[1])
-    assert [len(frame) for frame in open_source([path], DataSection()).frames(["t"], 300)] == [300, 300, 300, 100]
-    assert max(converted) <= 300
 
 
 CSV_PROBLEMS = {
@@ -98,28 +88,7 @@ def test_a_broken_csv_file_is_located(tmp_path: Path, case: str) -> None:
 
 
 def test_rows_are_counted_over_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(formats, "_BLOCK_BYTES", 16)
+    monkeypatch.setattr(csv_file, "_BLOCK_BYTES", 16)
     (tmp_path / "day.csv").write_text("a,b\n" + "1,2\n" * 50 + "3\n")
     with pytest.raises(DataError, match="row 51: Expected 2 columns"):
         read(tmp_path / "day.csv")
-
-
-@pytest.mark.parametrize("form", ["parquet", "arrow"])
-@pytest.mark.parametrize("keep", [0.0, 0.5, 0.99])
-def test_a_truncated_file_is_named(tmp_path: Path, form: str, keep: float) -> None:
-    path = tmp_path / f"day.{form}"
-    WRITERS[form](FRAME, path)
-    content = path.read_bytes()
-    path.write_bytes(content[: int(keep * len(content))])
-    with pytest.raises(DataError, match=f"day.{form}: cannot be read as {form}: "):
-        read(path)
-
-
-def test_damaged_pages_are_named(tmp_path: Path) -> None:
-    path = tmp_path / "day.parquet"
-    pl.DataFrame({"a": range(100_000)}).write_parquet(path)
-    content = bytearray(path.read_bytes())
-    content[100:60_000] = bytes(59_900)
-    path.write_bytes(content)
-    with pytest.raises(DataError, match=r"day.parquet: cannot be read as parquet: "):
-        read(path)

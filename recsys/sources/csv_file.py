@@ -1,9 +1,8 @@
-"""One raw file: parquet, Arrow IPC, or csv. Damage of any kind becomes a DataError that names the file."""
+"""Text files with a separator, csv and tsv."""
 
 import csv
 import re
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,67 +10,14 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 import pyarrow.csv
-import pyarrow.parquet
 
 from recsys.errors import DataError
+from recsys.sources.raw_file import readable, resized, to_frame
 
-__all__ = ["ArrowFile", "CsvFile", "ParquetFile"]
+__all__ = ["CsvFile"]
 
 _BLOCK_BYTES = 2**24
 _LONGEST_LINE = 2**27
-
-
-class ParquetFile:
-    """Read by slices of rows, which skips the pages before them: large row groups need no large memory."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        with _readable(path, "parquet"):
-            self.columns: dict[str, pl.DataType] = dict(pl.read_parquet_schema(path))
-            self._num_rows = int(pyarrow.parquet.read_metadata(path).num_rows)
-
-    def num_rows(self) -> int | None:
-        """Return the number of rows, from the file's footer."""
-        return self._num_rows
-
-    def frames(self, columns: Sequence[str], rows: int) -> Iterator[pl.DataFrame]:
-        """Yield frames of `rows` rows."""
-        scan = pl.scan_parquet(self.path, glob=False, hive_partitioning=False).select(columns)
-        for start in range(0, self._num_rows, rows):
-            with _readable(self.path, "parquet"):
-                frame = scan.slice(start, rows).collect()
-            yield frame
-
-
-class ArrowFile:
-    """An Arrow IPC file ("feather version 2"), memory-mapped."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self._num_rows = 0
-        with _readable(path, "arrow"), self._open() as reader:
-            self.columns: dict[str, pl.DataType] = dict(_frame(reader.schema.empty_table()).schema)
-            for i in range(reader.num_record_batches):
-                self._num_rows += int(reader.get_batch(i).num_rows)
-
-    def num_rows(self) -> int | None:
-        """Return the number of rows."""
-        return self._num_rows
-
-    def frames(self, columns: Sequence[str], rows: int) -> Iterator[pl.DataFrame]:
-        """Yield frames of `rows` rows."""
-        yield from _resized(self._parts(columns, rows), rows)
-
-    def _parts(self, columns: Sequence[str], rows: int) -> Iterator[pl.DataFrame]:
-        """Yield at most `rows` rows at a time: a file may have one record batch that is larger than memory."""
-        with _readable(self.path, "arrow"), self._open() as reader:
-            for i in range(reader.num_record_batches):
-                batch = reader.get_batch(i).select(list(columns))
-                for start in range(0, batch.num_rows, rows):
-                    yield _frame(batch.slice(start, rows))
-
-    def _open(self) -> Any:
-        return pa.ipc.open_file(pa.memory_map(str(self.path)))
 
 
 class CsvFile:
@@ -106,7 +52,7 @@ class CsvFile:
 
     def frames(self, columns: Sequence[str], rows: int) -> Iterator[pl.DataFrame]:
         """Yield frames of `rows` rows."""
-        yield from _resized(self._parsed(columns), rows)
+        yield from resized(self._parsed(columns), rows)
 
     def _parsed(self, columns: Sequence[str]) -> Iterator[pl.DataFrame]:
         num_rows = 0
@@ -148,7 +94,7 @@ class CsvFile:
                 yield block
 
     def _lines_of_file(self) -> Iterator[bytes]:
-        with _readable(self.path, "text"), pa.input_stream(str(self.path), compression="detect") as stream:
+        with readable(self.path, "text"), pa.input_stream(str(self.path), compression="detect") as stream:
             rest = b""
             while data := stream.read(_BLOCK_BYTES):
                 data = rest + data
@@ -182,11 +128,11 @@ class CsvFile:
 
     def _parse(self, block: bytes, columns: Sequence[str], rows_before: int) -> pl.DataFrame:
         try:
-            return _frame(self._read(block, columns, use_threads=True))
+            return to_frame(self._read(block, columns, use_threads=True))
         except pa.ArrowInvalid:
             pass
         try:  # again, in the one way that counts rows
-            return _frame(self._read(block, columns, use_threads=False))
+            return to_frame(self._read(block, columns, use_threads=False))
         except pa.ArrowInvalid as error:
             raise DataError(f"{self.path}: {_located(str(error), rows_before)}") from error
 
@@ -234,35 +180,3 @@ def _located(message: str, rows_before: int) -> str:
     row, _, problem = rest.partition(": ")
     column = before if before.startswith("In CSV column") else ""
     return f"row {int(row) + rows_before}: {column}{problem}"
-
-
-def _resized(frames: Iterator[pl.DataFrame], rows: int) -> Iterator[pl.DataFrame]:
-    """Join and cut frames to `rows` rows each, the last one shorter."""
-    held: list[pl.DataFrame] = []
-    num_held = 0
-    for frame in frames:
-        held.append(frame)
-        num_held += len(frame)
-        if num_held >= rows:
-            joined = pl.concat(held)
-            whole = num_held - num_held % rows
-            for start in range(0, whole, rows):
-                yield joined.slice(start, rows)
-            held, num_held = [joined.slice(whole)], num_held - whole
-    if num_held:
-        yield pl.concat(held)
-
-
-def _frame(table: Any) -> pl.DataFrame:
-    frame = pl.from_arrow(table, rechunk=False)
-    assert isinstance(frame, pl.DataFrame)
-    return frame
-
-
-@contextmanager
-def _readable(path: Path, form: str) -> Iterator[None]:
-    try:
-        yield
-    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, pa.ArrowException, OSError) as error:
-        first = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise DataError(f"{path}: cannot be read as {form}: {first}") from error
