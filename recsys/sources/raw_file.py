@@ -1,4 +1,4 @@
-"""The interface of a raw file, and helpers of all formats. Damage of any kind becomes a DataError that names the file."""
+"""The interface of a raw file, and helpers of all formats. Any damage becomes a DataError that names the file."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
