@@ -2,15 +2,25 @@
 
 import fcntl
 import json
+import math
 import shutil
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-__all__ = ["atomic_folder", "atomic_path", "hidden_sibling", "replace_folder", "write_atomic", "write_json"]
+__all__ = [
+    "atomic_folder",
+    "atomic_path",
+    "hidden_sibling",
+    "replace_folder",
+    "to_json",
+    "with_nan",
+    "write_atomic",
+    "write_json",
+]
 
 _MIN_STALE_SECONDS = 60
 
@@ -48,8 +58,34 @@ def write_atomic(path: Path, text: str) -> None:
 
 
 def write_json(path: Path, content: Any, *, indent: int = 2) -> None:
-    """Write an object as an indented JSON file, whole or not at all."""
-    write_atomic(path, json.dumps(content, indent=indent) + "\n")
+    """Write an object as an indented JSON file, whole or not at all; NaN, which JSON has not, is null."""
+    write_atomic(path, to_json(content, indent=indent) + "\n")
+
+
+def to_json(content: Any, *, indent: int | None = None) -> str:
+    """Return an object as JSON, with null for NaN.
+
+    >>> to_json({"auc": float("nan"), "rows": 3.0})
+    '{"auc": null, "rows": 3.0}'
+    """
+    return json.dumps(_without_nan(content), indent=indent)
+
+
+def with_nan(figures: Mapping[str, float | None]) -> dict[str, float]:
+    """Return figures that were read from JSON with NaN in place of null.
+
+    >>> with_nan({"auc": None, "rows": 3.0})
+    {'auc': nan, 'rows': 3.0}
+    """
+    return {name: math.nan if value is None else value for name, value in figures.items()}
+
+
+def _without_nan(content: Any) -> Any:
+    if isinstance(content, Mapping):
+        return {key: _without_nan(value) for key, value in content.items()}
+    if isinstance(content, list | tuple):
+        return [_without_nan(value) for value in content]
+    return None if isinstance(content, float) and math.isnan(content) else content
 
 
 @contextmanager

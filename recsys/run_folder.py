@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from recsys.errors import DataError
+from recsys.files import with_nan
 
 __all__ = ["RunFolder"]
 
@@ -112,7 +113,7 @@ class RunFolder:
             raise DataError(f"{self.path}: not a run folder: it has no {self.config.name}")
 
     def read_metrics(self) -> dict[str, float]:
-        """Return the final figures of a finished run, such as {"test.auc": 0.7831, "epochs": 3}.
+        """Return the final figures of a finished run, such as {"test.auc": 0.7831, "epochs": 3}; NaN if not defined.
 
         Raises:
             DataError: The folder is not that of a run, or the run is not finished.
@@ -123,11 +124,10 @@ class RunFolder:
                 f"{self.path}: has no {self.metrics.name}: train it to the end first "
                 f"(recsys train CONFIG --resume {self.path})"
             )
-        metrics: dict[str, float] = json.loads(self.metrics.read_text(encoding="utf-8"))
-        return metrics
+        return with_nan(json.loads(self.metrics.read_text(encoding="utf-8")))
 
     def read_epochs(self) -> list[dict[str, float]]:
         """Return the figures of the epochs so far, in order; [] before the end of the first."""
         if not self.epochs.exists():
             return []
-        return [json.loads(line) for line in self.epochs.read_text(encoding="utf-8").splitlines()]
+        return [with_nan(json.loads(line)) for line in self.epochs.read_text(encoding="utf-8").splitlines()]

@@ -1,25 +1,32 @@
 """A prepared folder: the fitted state and the rows of each split as Arrow IPC files."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from recsys.config.resolved import ResolvedConfig
 from recsys.data.splits import SplitName
-from recsys.data.targets import LABEL
+from recsys.data.targets import LABEL, WEIGHT
 from recsys.features.state import TransformState
 
-__all__ = ["BATCH_ROWS", "Prepared", "PreparedSplit", "SplitWriter", "read_manifest", "write_manifest"]
+__all__ = ["BATCH_ROWS", "ClassWeights", "Prepared", "PreparedSplit", "SplitWriter", "read_manifest", "write_manifest"]
 
 BATCH_ROWS = 16_384
 """Rows of one Arrow record batch."""
 _PART_BATCHES = 256
-_VERSION = 1
+_VERSION = 2
 _MANIFEST = "manifest.json"
+
+
+class ClassWeights(NamedTuple):
+    """The weight of the rows of each class of one task; a label y between 0 and 1 gives y of it to the positives."""
+
+    positive: float
+    negative: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,11 +38,19 @@ class PreparedSplit:
             `BATCH_ROWS` rows. No files if there are no rows.
         num_rows: rows in all files together.
         positives: task -> sum of its labels (the number of positive rows where labels are 0 and 1).
+        weights: task -> weight of its classes; empty if rows have no weights.
     """
 
     files: tuple[Path, ...]
     num_rows: int
     positives: dict[str, float]
+    weights: dict[str, ClassWeights] = field(default_factory=dict)
+
+    @property
+    def mean_weight(self) -> float:
+        """Mean weight of the rows; 1 if they have no weights."""
+        of_task = next(iter(self.weights.values()), None)
+        return 1.0 if of_task is None else sum(of_task) / max(self.num_rows, 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +80,7 @@ class SplitWriter:
         self.files: list[Path] = []
         self.num_rows = 0
         self.positives = {name.removeprefix(LABEL): 0.0 for name in schema.names if name.startswith(LABEL)}
+        self.weights = dict.fromkeys(self.positives, ClassWeights(0.0, 0.0)) if WEIGHT in schema.names else {}
         self._held: list[pa.RecordBatch] = []
         self._num_held = 0
         self._num_batches = 0
@@ -72,9 +88,7 @@ class SplitWriter:
 
     def write(self, batch: pa.RecordBatch) -> None:
         """Append rows."""
-        for task in self.positives:
-            labels = batch.column(LABEL + task)
-            self.positives[task] += pc.sum(labels.cast(pa.float64())).as_py() or 0.0
+        self._sum_up(batch)
         self.num_rows += batch.num_rows
         self._held.append(batch)
         self._num_held += batch.num_rows
@@ -87,7 +101,18 @@ class SplitWriter:
             self._flush(self._num_held)
         if self._writer is not None:
             self._writer.close()
-        return PreparedSplit(tuple(self.files), self.num_rows, self.positives)
+        return PreparedSplit(tuple(self.files), self.num_rows, self.positives, self.weights)
+
+    def _sum_up(self, batch: pa.RecordBatch) -> None:
+        """Add labels and weights to the sums of the split, in float64."""
+        weights = batch.column(WEIGHT).cast(pa.float64()) if self.weights else None
+        for task in self.positives:
+            labels = batch.column(LABEL + task).cast(pa.float64())
+            self.positives[task] += pc.sum(labels).as_py() or 0.0
+            if weights is not None:
+                before, of_class = self.weights[task], (labels, pc.subtract(1.0, labels))
+                positive, negative = (pc.sum(pc.multiply(weights, share)).as_py() or 0.0 for share in of_class)
+                self.weights[task] = ClassWeights(before.positive + positive, before.negative + negative)
 
     def _flush(self, num_rows: int) -> None:
         joined = self._held[0] if len(self._held) == 1 else pa.concat_batches(self._held)
@@ -114,6 +139,7 @@ def write_manifest(folder: Path, splits: dict[SplitName, PreparedSplit]) -> None
             name: {
                 "num_rows": split.num_rows,
                 "positives": split.positives,
+                "weights": split.weights,
                 "files": {str(file.relative_to(folder)): file.stat().st_size for file in split.files},
             }
             for name, split in splits.items()
@@ -137,4 +163,6 @@ def _split(folder: Path, facts: dict[str, Any]) -> PreparedSplit:
     for name, size in facts["files"].items():
         if (folder / name).stat().st_size != size:
             raise ValueError(f"{name} is not whole")
-    return PreparedSplit(tuple(folder / name for name in facts["files"]), facts["num_rows"], facts["positives"])
+    files = tuple(folder / name for name in facts["files"])
+    weights = {task: ClassWeights(*of_task) for task, of_task in facts["weights"].items()}
+    return PreparedSplit(files, facts["num_rows"], facts["positives"], weights)

@@ -17,6 +17,10 @@ WEIGHT = "__weight"
 """Name of the weight column: float32, not negative."""
 GROUP = "__group"
 """Name of the group column: int64 keys."""
+_EVERY_TASK = (
+    "; a row needs the labels of all tasks, for labels that are missing for one task are not supported: leave such "
+    "rows out, or train a model for each task"
+)
 
 
 def target_columns(config: Config) -> list[str]:
@@ -42,13 +46,15 @@ def targets(frame: pl.DataFrame, config: Config, location: RowLocation) -> list[
         DataError: a label is not between 0 and 1, a weight is negative, or either is missing.
     """
     arrays = []
+    remedy = _EVERY_TASK if len(config.labels) > 1 else ""
     for column in config.labels.values():
         labels = _numbers(frame[column], location)
-        _check(labels, (labels >= 0) & (labels <= 1), frame[column], "a label of 0 or 1", location)
+        good = (labels >= 0) & (labels <= 1)
+        _check(labels, good, frame[column], "a label of 0 or 1", location, if_null=remedy)
         arrays.append(pa.array(labels.astype(np.float32)))
     if config.weight is not None:
         weights = _numbers(frame[config.weight], location)
-        _check(weights, weights >= 0, frame[config.weight], "a weight of at least 0", location)
+        _check(weights, weights >= 0, frame[config.weight], "a finite weight of at least 0", location)
         arrays.append(pa.array(weights.astype(np.float32)))
     if config.group is not None:
         arrays.append(pa.array(_group_keys(frame[config.group], location)))
@@ -79,9 +85,11 @@ def _check(
     series: pl.Series,
     promised: str,
     location: RowLocation,
+    *,
+    if_null: str = "",
 ) -> None:
     assert len(numbers) == len(good)
     if not good.all():
         position = int(np.argmin(good))
-        got = "null" if series[position] is None else repr(series[position])
+        got = f"null{if_null}" if series[position] is None else repr(series[position])
         raise location.value(series.name, f"expected {promised}, got {got}", position)

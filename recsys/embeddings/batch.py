@@ -47,8 +47,6 @@ class Batch(Pipelineable):  # type: ignore[misc]
     """B."""
     batch_rows: int
     """Rows of the whole batch, over all ranks."""
-    total_weight: float
-    """Sum of the weights of the whole batch; its number of rows if they have no weights."""
     signals: StepSignals = field(default_factory=StepSignals)
     """Actions of all ranks after this batch."""
 

@@ -143,8 +143,7 @@ class Layout:
         ids = self.ids(rows)
         row_indices = self.remap(ids)
         exchange = exchange or Exchange(SINGLE_PROCESS)
-        weight = rows.num_rows if rows.weights is None else float(rows.weights.sum(dtype=torch.float64))
-        info = exchange.all_gather_batch_info(weight, self._most_bags(rows))
+        info = exchange.all_gather_batch_info(self._most_bags(rows))
         most_rows = -(-rows.batch_rows // exchange.world.size)
         return Batch(
             ids=ids,
@@ -158,7 +157,6 @@ class Layout:
             groups=rows.groups,
             num_rows=rows.num_rows,
             batch_rows=rows.batch_rows,
-            total_weight=info.total_weight,
             signals=info.signals,
         )
 

@@ -12,10 +12,21 @@ from typing import Any
 from recsys.errors import ConfigError
 from recsys.registry import Registry, did_you_mean, load_object
 
-__all__ = ["METRICS", "Metric", "describe_metrics", "headlines", "metric_label", "register_metric", "resolve_metric"]
+__all__ = [
+    "METRICS",
+    "Metric",
+    "describe_metrics",
+    "headlines",
+    "is_interval_end",
+    "metric_label",
+    "register_metric",
+    "resolve_metric",
+]
 
 NAMES_IN_USE = ("rows", "positives")
 """Figures that stand beside metrics."""
+INTERVAL_ENDS = ("low", "high")
+"""What follows NAME_ in the names of the figures with the interval of a metric."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +139,16 @@ def metric_label(name: str) -> str:
     return (METRICS[name].label or name) if name in METRICS else name
 
 
+def is_interval_end(name: str) -> bool:
+    """Return whether a figure is an end of the interval of a metric.
+
+    >>> is_interval_end("auc_low"), is_interval_end("auc")
+    (True, False)
+    """
+    metric, _, end = name.rpartition("_")
+    return metric in METRICS and end in INTERVAL_ENDS
+
+
 def headlines(metrics: Mapping[str, float], prefix: str = "") -> dict[str, float]:
     """Return the metrics that reports show, by name, in the order in which they were registered.
 
@@ -157,7 +178,7 @@ def describe_metrics(metrics: Mapping[str, float], prefix: str = "", *, with_int
     """
     shown = []
     for name, value in headlines(metrics, prefix).items():
-        low, high = (metrics.get(f"{prefix}{name}_{end}") for end in ("low", "high"))
+        low, high = (metrics.get(f"{prefix}{name}_{end}") for end in INTERVAL_ENDS)
         has_interval = with_intervals and low is not None and high is not None
         interval = f" (95 % interval {low:.5f} to {high:.5f})" if has_interval else ""
         shown.append(f"{metric_label(name)} {value:.5f}{interval}")

@@ -64,16 +64,21 @@ class Loss(nn.Module, ABC):
         return Sigmoid()
 
 
-def weighted_mean(loss_BT: Tensor, weights_B: Tensor | None, total_weight: float | None = None) -> Tensor:
-    """Return the mean of a loss over tasks and rows; with weights, the weighted mean over rows.
+def weighted_mean(
+    loss_BT: Tensor, weights_B: Tensor | None = None, *, mean_weight: float = 1.0, num_rows: int | None = None
+) -> Tensor:
+    """Return the mean over tasks and rows of a loss whose rows count as their weights to the mean weight.
+
+    It is not divided by the weights of the batch itself: a batch of light rows is to move the model less than one of
+    heavy rows. Over all rows of a split whose mean weight is given, it is the weighted mean.
 
     Args:
         loss_BT: the loss of each row and task.
         weights_B: the weights of the rows; None counts each row once.
-        total_weight: the weight of the whole batch, if the rows are a part of it: the result is their part of its mean.
+        mean_weight: mean weight of the rows of the training split.
+        num_rows: rows of the whole batch, if these are a part of it: the result is their part of its mean.
     """
     loss_B = loss_BT.mean(dim=1)
-    if total_weight is None:
-        total_weight = len(loss_B) if weights_B is None else float(weights_B.sum())
-    total = loss_B.sum() if weights_B is None else (loss_B * weights_B).sum()
-    return total / max(total_weight, torch.finfo(torch.float32).tiny)
+    if weights_B is not None:
+        loss_B = loss_B * (weights_B / mean_weight)
+    return loss_B.sum() / max(len(loss_B) if num_rows is None else num_rows, 1)

@@ -1,8 +1,8 @@
 """The facts that ranks exchange about every batch while they make it, in the readers' threads.
 
 A training step cannot wait for a vote: on CUDA that would stall the device. Batches are made some steps ahead, so what
-all ranks must know of one (its weight on all ranks, how many unpooled lookups the largest part has, whether a rank
-wants to save or stop after it) is gathered there, by one small collective, and has arrived long before the step.
+all ranks must know of one (how many unpooled lookups the largest part has, whether a rank wants to save or stop after
+it) is gathered there, by one small collective, and has arrived long before the step.
 
 Dimension key: K ranks, U distinct keys of one rank, V distinct keys of all ranks.
 """
@@ -31,8 +31,6 @@ class StepSignals(NamedTuple):
 class BatchInfo(NamedTuple):
     """Facts of a batch on all ranks together."""
 
-    total_weight: float
-    """Sum of the weights of its rows."""
     max_unpooled: int
     """Unpooled lookups (bags of one id) in the part that has most of them."""
     signals: StepSignals
@@ -60,21 +58,19 @@ class Exchange:
         self.group = group
         self.poll_signals = poll_signals or StepSignals
 
-    def all_gather_batch_info(self, weight: float, num_unpooled: int) -> BatchInfo:
+    def all_gather_batch_info(self, num_unpooled: int) -> BatchInfo:
         """Return the facts about a batch on all ranks.
 
         Args:
-            weight: sum of the weights of this rank's rows.
             num_unpooled: unpooled lookups of this rank's part.
         """
         if self.world.size == 1:
-            return BatchInfo(weight, num_unpooled, StepSignals())
-        own_4 = torch.tensor([weight, num_unpooled, *self.poll_signals()], dtype=torch.float64)
-        parts = [torch.empty_like(own_4) for _ in range(self.world.size)]
-        distributed.all_gather(parts, own_4, group=self.group)
-        all_K4 = torch.stack(parts)
-        most = all_K4.amax(dim=0)
-        return BatchInfo(float(all_K4[:, 0].sum()), int(most[1]), StepSignals(bool(most[2]), bool(most[3])))
+            return BatchInfo(num_unpooled, StepSignals())
+        own_3 = torch.tensor([num_unpooled, *self.poll_signals()], dtype=torch.int64)
+        parts = [torch.empty_like(own_3) for _ in range(self.world.size)]
+        distributed.all_gather(parts, own_3, group=self.group)
+        most_unpooled, save, stop = torch.stack(parts).amax(dim=0).tolist()
+        return BatchInfo(most_unpooled, StepSignals(bool(save), bool(stop)))
 
     def count_holders(self, key_U: Tensor) -> Tensor:
         """Return on how many ranks each of this rank's keys is found.

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from recsys.files import write_json
+from recsys.files import with_nan, write_json
 
 __all__ = ["Result", "cell_log", "read_result", "result_path", "run_folder", "delete_large_files", "write_result"]
 
@@ -77,7 +77,8 @@ def read_result(folder: Path, cell: str) -> Result | None:
     path = result_path(folder, cell)
     if not path.exists():
         return None
-    return Result(**{FORMER_KEYS.get(key, key): value for key, value in json.loads(path.read_text()).items()})
+    facts = {FORMER_KEYS.get(key, key): value for key, value in json.loads(path.read_text()).items()}
+    return Result(**facts | {"other_metrics": with_nan(facts.get("other_metrics", {}))})
 
 
 def write_result(folder: Path, result: Result) -> None:

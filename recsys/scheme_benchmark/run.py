@@ -10,6 +10,7 @@ from statistics import fmean
 from typing import Any
 
 from recsys.config import Config, dump
+from recsys.data.classes import missing_classes
 from recsys.data.prepare import prepare
 from recsys.data.prepared import Prepared
 from recsys.environment import environment_record
@@ -114,7 +115,7 @@ def compare(
 def reported_split(prepared: Prepared) -> str:
     """Return the split whose figures are reported: "test" if it has rows of both classes, else "valid"."""
     test = prepared.splits.get("test")
-    if test is None or any(positives in (0, test.num_rows) for positives in test.positives.values()):
+    if test is None or any(missing_classes(test, prepared.resolved.config)):
         return "valid"
     return "test"
 

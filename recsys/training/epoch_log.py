@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from recsys.evaluation.metrics import describe_metrics
-from recsys.files import write_atomic
+from recsys.files import to_json, write_atomic
 from recsys.training.progress import TrainProgress
 
 __all__ = ["EpochLog", "describe_epoch", "epoch_figures"]
@@ -25,7 +25,7 @@ class EpochLog:
         """Append the line of an epoch."""
         if self.path is not None:
             with self.path.open("a") as file:
-                file.write(json.dumps(figures) + "\n")
+                file.write(to_json(figures) + "\n")
 
     def drop_after(self, epoch: int) -> None:
         """Drop the lines of later epochs, which a resumed run will write again."""

@@ -73,7 +73,8 @@ def fit(
         return StepSignals(save=loaded.world.is_rank_zero and checkpoints.poll_due(), stop=stop_requested())
 
     tasks = list(loaded.resolved.config.labels)
-    task = CtrTask(loaded.model, config, tasks, world=loaded.world, poll_signals=poll_signals)
+    mean_weight = prepared.splits["train"].mean_weight
+    task = CtrTask(loaded.model, config, tasks, mean_weight=mean_weight, world=loaded.world, poll_signals=poll_signals)
     schedule_state = {}
     if resume and on_rank_zero(lambda: find_checkpoint(run.last_checkpoint)):
         schedule_state = checkpoints.restore(task)

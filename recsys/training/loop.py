@@ -4,6 +4,7 @@ Lightning counts batches and epochs and calls this. Callbacks of the user run be
 order among them does not matter, and the only thing they can decide is to stop (`trainer.should_stop = True`).
 """
 
+import math
 import time
 from collections.abc import Callable
 from typing import Any
@@ -13,7 +14,7 @@ from torch.optim import Optimizer
 
 from recsys.config import TrainSection
 from recsys.embeddings import Batch
-from recsys.evaluation.metrics import METRICS
+from recsys.evaluation.metrics import METRICS, metric_label
 from recsys.progress import OnProgress, no_progress
 from recsys.ranks import sum_over_ranks
 from recsys.ranks.signals import reinstall_handler
@@ -166,7 +167,10 @@ class TrainLoop(LightningModule):
         lr = self.task.optimizer.param_groups[0]["lr"]
         figures = epoch_figures(self.progress, metrics, train_loss=self.task.mean_loss(), lr=lr)
         self.epoch_log.write(figures)
-        self.log_line(describe_epoch(figures, is_best=self.progress.epochs_since_best == 0))
+        self.log_line(describe_epoch(figures, is_best=self.progress.is_best))
+        if math.isnan(metrics[self.metric]):
+            label = metric_label(self.metric)
+            self.log_line(f"warning: {label} of the validation rows is not defined, so that this epoch is not the best")
 
     def _reduce_learning_rates(self) -> None:
         """Multiply all learning rates after every `patience` epochs without improvement."""

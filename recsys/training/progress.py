@@ -1,5 +1,6 @@
 """The progress of a run: counters that all ranks hold alike, and that every checkpoint saves."""
 
+import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -21,11 +22,12 @@ class TrainProgress:
     train_rows: int = 0
     """Rows trained since the beginning of the run, over all ranks."""
     best_epoch: int = 0
-    """Number of the best epoch of the current stage, from 1; 0 if none is finished."""
+    """Number of the best epoch of the current stage, from 1; 0 if none is finished. As long as the watched metric was a
+    number in none, the last one stands in for it."""
     best: float | None = None
-    """The watched metric in the best epoch; None if it was not a number."""
+    """The watched metric in the best epoch; None if it was a number in none."""
     epochs_since_best: int = 0
-    """Number of epochs finished since the best one."""
+    """Number of epochs of the stage since the metric improved; an epoch without a number has not improved it."""
     stage: int = 0
     """Index of the current stage of training, from 0."""
     num_stages: int = 1
@@ -41,6 +43,11 @@ class TrainProgress:
     def in_last_stage(self) -> bool:
         """Whether the tables have the form in which they are served."""
         return self.stage == self.num_stages - 1
+
+    @property
+    def is_best(self) -> bool:
+        """Whether the metric was a number, and the best of the stage, in the epoch that was counted last."""
+        return self.best is not None and self.best_epoch == self.epoch
 
     @property
     def rows_per_second(self) -> float:
@@ -63,19 +70,18 @@ class TrainProgress:
     def update_best(self, value: float, *, higher_is_better: bool) -> None:
         """Compare the epoch that was counted last with the best one.
 
-        The first epoch of a stage is always the best so far; a value that is not a number never improves.
+        The best epoch, early stopping and the reduction of learning rates all go by what is decided here.
 
         Args:
-            value: The watched metric of the epoch on the validation split.
+            value: The watched metric of the epoch on the validation split. NaN is never the best.
             higher_is_better: Whether larger values are better.
         """
         sign = 1 if higher_is_better else -1
         self.epochs_since_best += 1
-        is_number = value == value
-        if self.best_epoch == 0 or (is_number and (self.best is None or sign * value > sign * self.best)):
-            self.best = value if is_number else None
-            self.best_epoch = self.epoch
-            self.epochs_since_best = 0
+        if math.isnan(value):
+            self.best_epoch = self.epoch if self.best is None else self.best_epoch
+        elif self.best is None or sign * value > sign * self.best:
+            self.best, self.best_epoch, self.epochs_since_best = value, self.epoch, 0
 
     def start_next_stage(self) -> None:
         """Count a new stage; the best epoch of the run is always one of its last stage."""

@@ -29,7 +29,14 @@ from recsys.training.precision import resolve_precision, slow_precision_warnings
 from recsys.training.progress import TrainProgress
 from recsys.training.schedule import ScheduleFactory
 from recsys.training.stages import StagedSchedule
-from recsys.training.start import check_classes, check_same_run, check_splits, prepare_in_turn, start_run
+from recsys.training.start import (
+    check_classes,
+    check_same_run,
+    check_splits,
+    missing_figures,
+    prepare_in_turn,
+    start_run,
+)
 from recsys.training.strategy import pick_device
 
 if TYPE_CHECKING:
@@ -97,7 +104,11 @@ def train(
     config = resolve_precision(config, on_device, resumed=run if resume else None)
     prepared = prepare_in_turn(world, partial(prepare, config, data_dir, cache_dir, on_progress))
     check_splits(prepared)
-    for warning in [*warnings_of(prepared.resolved), *slow_precision_warnings(config, on_device)]:
+    for warning in [
+        *warnings_of(prepared.resolved),
+        *slow_precision_warnings(config, on_device),
+        *missing_figures(prepared),
+    ]:
         log(f"warning: {warning}")
     if resume:
         check_same_run(run, prepared)

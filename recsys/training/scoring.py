@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from recsys.embeddings import Batch
 from recsys.errors import DataError
+from recsys.evaluation.metrics import is_interval_end
 from recsys.evaluation.summary import evaluate
 from recsys.files import atomic_path
 from recsys.progress import OnProgress, no_progress
@@ -37,14 +38,20 @@ class Scores:
     """(R,) int64; None if rows have no groups."""
 
     def metrics(self, tasks: list[str]) -> dict[str, float]:
-        """Return the metrics of each task as TASK.NAME, and their mean over tasks as NAME."""
+        """Return the metrics of each task as TASK.NAME, and their means over tasks as NAME.
+
+        A mean is that of what all tasks have, and not of ends of intervals, which would be no interval of the mean.
+        """
         by_task = [
             evaluate(self.probabilities[:, t], self.labels[:, t], weight=self.weights, group=self.groups)
             for t in range(len(tasks))
         ]
-        means = {name: float(np.mean([metrics[name] for metrics in by_task])) for name in by_task[0]}
         if len(tasks) == 1:
-            return means
+            return by_task[0]
+        shared = [name for name in by_task[0] if all(name in metrics for metrics in by_task)]
+        means = {
+            name: float(np.mean([metrics[name] for metrics in by_task])) for name in shared if not is_interval_end(name)
+        }
         named = {f"{task}.{name}": value for task, m in zip(tasks, by_task, strict=True) for name, value in m.items()}
         return means | named
 

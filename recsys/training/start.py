@@ -7,6 +7,7 @@ from difflib import ndiff
 from pathlib import Path
 
 from recsys.config import Config, dump, load_config, resolve
+from recsys.data.classes import missing_classes
 from recsys.data.prepared import Prepared
 from recsys.embeddings.budget import scheme_class
 from recsys.environment import environment_record
@@ -18,7 +19,7 @@ from recsys.run_folder import RunFolder
 from recsys.towers import tower_class
 from recsys.training.golden import write_golden_rows
 
-__all__ = ["check_classes", "check_same_run", "check_splits", "prepare_in_turn", "start_run"]
+__all__ = ["check_classes", "check_same_run", "check_splits", "missing_figures", "prepare_in_turn", "start_run"]
 
 MOST_CHANGES = 8
 """Number of lines shown of a configuration that is not that of the run."""
@@ -57,18 +58,24 @@ def check_splits(prepared: Prepared) -> None:
     """Refuse data from which nothing can be learnt, or on which no epoch is better than another.
 
     Raises:
-        DataError: Training or validation rows are of one class, or there are no rows to validate on.
+        DataError: Training or validation rows are of one class, or weigh nothing, or there are no rows to validate on.
     """
     if prepared.splits["valid"].num_rows == 0:
         raise DataError("data.valid: has no rows, and the best epoch is chosen on them")
     for name in ("train", "valid"):
-        split = prepared.splits[name]
-        for task, column in prepared.resolved.config.labels.items():
-            if split.positives[task] in (0, split.num_rows):
-                value = 1 if split.positives[task] else 0
-                raise DataError(
-                    f"data.{name}: {column} is {value} in all {split.num_rows:,} rows; AUC needs both classes"
-                )
+        for problem in missing_classes(prepared.splits[name], prepared.resolved.config):
+            raise DataError(f"data.{name}: {problem}; AUC needs both classes")
+
+
+def missing_figures(prepared: Prepared) -> list[str]:
+    """Say which figures of the test split will be missing, since it lacks rows or a class; training goes on."""
+    test = prepared.splits.get("test")
+    if test is None:
+        return []
+    if test.num_rows == 0:
+        return ["data.test: has no rows, so that there are no figures of it"]
+    problems = missing_classes(test, prepared.resolved.config)
+    return [f"data.test: {problem}; figures that need both classes, such as AUC, will be null" for problem in problems]
 
 
 def start_run(run: RunFolder, prepared: Prepared, data_dir: Path) -> None:

@@ -60,6 +60,7 @@ class CtrTask:
         model: The sharded CtrModel.
         config: The training section.
         tasks: Names of the tasks, in the order of the labels.
+        mean_weight: Mean weight of the rows of the training split.
         world: This process and how many there are.
         poll_signals: Called after each batch for what to do next, if there are no other ranks.
 
@@ -79,12 +80,14 @@ class CtrTask:
         config: TrainSection,
         tasks: list[str],
         *,
+        mean_weight: float = 1.0,
         world: World = SINGLE_PROCESS,
         poll_signals: Callable[[], StepSignals] = StepSignals,
     ) -> None:
         self.model = model
         self.config = config
         self.tasks = tasks
+        self.mean_weight = mean_weight
         self.loss = build_loss(config.loss)
         self.world = world
         self.poll_signals = poll_signals
@@ -171,19 +174,23 @@ class CtrTask:
             One gradient for each leaf, in the leaf's shape, summed over ranks.
         """
         with keeping_batch_norm_statistics(self.model.module):
-            logits = self.model.module(batch).logits
-            loss = weighted_mean(self.loss(logits, batch.labels), batch.weights, batch.total_weight)
+            loss = self._mean_over_rows(self.model.module(batch).logits, batch)
             found = torch.autograd.grad(loss, list(leaves))
         return [sum_over_ranks(gradient) for gradient in found]
 
     def _loss(self, batch: Batch) -> Tensor:
         """Return what is propagated back on this rank."""
         output = self.model(batch)
-        loss = weighted_mean(self.loss(output.logits, batch.labels), batch.weights, batch.total_weight)
+        loss = self._mean_over_rows(output.logits, batch)
         self.batch_loss = loss.detach()
         penalty = self.config.regularization.rows * output.penalty
         total: Tensor = self.world.size * (loss + penalty) + output.scheme_loss
         return total
+
+    def _mean_over_rows(self, logits: Tensor, batch: Batch) -> Tensor:
+        """Return this rank's part of the loss of a batch, without penalties."""
+        loss = self.loss(logits, batch.labels)
+        return weighted_mean(loss, batch.weights, mean_weight=self.mean_weight, num_rows=batch.batch_rows)
 
     def _clip_gradients(self, *_: Any) -> None:
         assert self.config.gradient_clip is not None
@@ -245,7 +252,10 @@ class CtrTask:
     # --- the training loss of an epoch ----------------------------------------------------------------------------
 
     def mean_loss(self) -> float:
-        """Return the mean training loss of the rows of this epoch, without penalties; every rank must call it."""
+        """Return the mean training loss of the rows of this epoch, without penalties; every rank must call it.
+
+        Rows count as their weights, for they do in the loss of a batch.
+        """
         total, rows = sum_over_ranks(torch.tensor([float(self._loss_sum), self._rows_seen], dtype=torch.float64))
         return float(total) / max(int(rows), 1)
 

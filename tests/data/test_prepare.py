@@ -16,7 +16,7 @@ import pytest
 from recsys.config import Config, DataSection, FractionSplit, IdFeature, NumberFeature
 from recsys.data import prepare as prepare_module
 from recsys.data.prepare import prepare, prepare_split
-from recsys.data.prepared import PreparedSplit
+from recsys.data.prepared import ClassWeights, PreparedSplit
 from recsys.errors import DataError
 from recsys.features import parallel
 from recsys.sources import source
@@ -61,6 +61,9 @@ def test_a_prepared_split_holds_fields_labels_weight_and_group(data: Path, cache
         "__group": [5, -(2**63), 5],
     }
     assert (train.num_rows, train.positives) == (3, {"click": 2.0, "buy": 1.25})
+    assert train.weights == {"click": ClassWeights(1.0, 2.0), "buy": ClassWeights(0.5, 2.5)}
+    assert train.mean_weight == 1.0
+    assert prepared.splits["valid"].weights == {"click": ClassWeights(1.0, 0.0), "buy": ClassWeights(0.0, 1.0)}
     assert list(prepared.splits) == ["train", "valid"]
 
 
@@ -155,9 +158,9 @@ def test_progress_counts_the_rows_of_each_stage(data: Path, cache: Path) -> None
         ("clicked", None, r"column clicked: expected a label of 0 or 1, got null \(row 4\)"),
         ("clicked", "yes", r"column clicked: expected a number, got 'yes' \(row 4\)"),
         ("price", "abc", r"column price: expected a number, got 'abc' \(row 4\)"),
-        ("weight", -1.0, r"column weight: expected a weight of at least 0, got -1.0 \(row 4\)"),
-        ("weight", None, r"column weight: expected a weight of at least 0, got null \(row 4\)"),
-        ("weight", float("inf"), r"column weight: expected a weight of at least 0, got inf \(row 4\)"),
+        ("weight", -1.0, r"column weight: expected a finite weight of at least 0, got -1.0 \(row 4\)"),
+        ("weight", None, r"column weight: expected a finite weight of at least 0, got null \(row 4\)"),
+        ("weight", float("inf"), r"column weight: expected a finite weight of at least 0, got inf \(row 4\)"),
     ],
 )
 def test_a_wrong_value_is_shown_with_its_row(data: Path, cache: Path, column: str, value: Any, message: str) -> None:

@@ -46,6 +46,20 @@ def test_a_signal_to_stop_is_obeyed_after_its_batch_and_without_a_validation(tmp
     assert saved_progress(tmp_path / "best")["step"] == BATCHES
 
 
+def test_an_epoch_without_a_number_is_not_best_and_the_line_says_so(tmp_path: Path) -> None:
+    """Such epochs are waited for as others without improvement; the last of them can still be evaluated."""
+    said: list[str] = []
+    nothing = [{"auc": float("nan"), "logloss": 0.5}] * 9
+    train = {"epochs": 9, "early_stopping": {"patience": 3}, "lr_reduction": {"patience": 2, "factor": 0.5}}
+    task = TinyTask(metrics=nothing)
+    loop = fit(make_loop(tmp_path, task, train=train, log=said.append))
+    assert (loop.progress.epoch, loop.progress.best, task.rates) == (3, None, 0.5)
+    assert len([line for line in said if "(best)" in line]) == 0
+    assert "warning: AUC of the validation rows is not defined, so that this epoch is not the best" in said
+    assert saved_progress(tmp_path / "best")["epoch"] == 3
+    assert all(json.loads(line)["valid.auc"] is None for line in (tmp_path / "metrics.jsonl").read_text().splitlines())
+
+
 @pytest.mark.parametrize("epoch", [1, 2])
 def test_a_signal_to_stop_after_the_last_batch_of_an_epoch_is_obeyed_after_validation(
     epoch: int, tmp_path: Path

@@ -20,7 +20,7 @@ def after_epochs(values: list[float], *, higher_is_better: bool) -> TrainProgres
         ([0.6, 0.6, 0.6], 1, 2),
         ([NAN, 0.6], 2, 0),
         ([0.6, NAN, NAN], 1, 2),
-        ([NAN, NAN, NAN], 1, 2),
+        ([0.6, NAN, 0.7], 3, 0),
     ],
 )
 def test_the_best_epoch_is_the_first_of_the_highest(
@@ -29,6 +29,19 @@ def test_the_best_epoch_is_the_first_of_the_highest(
     progress = after_epochs(values, higher_is_better=True)
     assert progress.epoch == len(values)
     assert (progress.best_epoch, progress.epochs_since_best) == (best_epoch, epochs_since_best)
+
+
+@pytest.mark.parametrize("higher_is_better", [True, False])
+def test_an_epoch_whose_metric_is_not_a_number_is_never_the_best(higher_is_better: bool) -> None:
+    """It counts as one without improvement; the last one stands in as long as there is no number."""
+    progress = after_epochs([NAN, NAN, NAN], higher_is_better=higher_is_better)
+    assert not progress.is_best
+    assert (progress.best, progress.best_epoch, progress.epochs_since_best) == (None, 3, 3)
+    for value, is_best in [(0.5, True), (NAN, False)]:
+        progress.count_epoch()
+        progress.update_best(value, higher_is_better=higher_is_better)
+        assert progress.is_best == is_best
+    assert (progress.best, progress.best_epoch, progress.epochs_since_best) == (0.5, 4, 1)
 
 
 def test_the_best_epoch_is_that_of_the_lowest_where_lower_is_better() -> None:

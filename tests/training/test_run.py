@@ -138,6 +138,31 @@ def test_rows_without_weight_teach_nothing(tmp_path: Path) -> None:
     assert found.metrics["test.auc"] > 0.8
 
 
+def test_equal_weights_and_no_weights_train_the_same_to_the_last_bit(tmp_path: Path) -> None:
+    folder = write_log(tmp_path / "log")
+    for seed, (split, num_rows) in enumerate({"train": 1600, "valid": 400, "test": 400}.items()):
+        clicks(num_rows, seed=seed).with_columns(weight=0.3).write_parquet(folder / f"{split}.parquet")
+    run(folder, tmp_path / "none")
+    run(folder, tmp_path / "equal", make_config(tmp_path, weight="weight"))
+    none, equal = (epochs(tmp_path / name) for name in ("none", "equal"))
+    assert [line["train.loss"] for line in equal] == [line["train.loss"] for line in none]
+    assert predictions(tmp_path / "equal").drop("weight").equals(predictions(tmp_path / "none"))
+
+
+@pytest.mark.parametrize("problem", ["has no rows", "click is 0 in all 400 rows"])
+def test_a_test_split_without_rows_or_class_loses_no_run(problem: str, tmp_path: Path) -> None:
+    folder, said = write_log(tmp_path / "log"), list[str]()
+    rows = clicks(400, seed=2).with_columns(click=pl.lit(0))
+    (rows.head(0) if "no rows" in problem else rows).write_parquet(folder / "test.parquet")
+    found = run(folder, tmp_path / "run", make_config(tmp_path, train={"epochs": 1}), log=said.append)
+    assert [line for line in said if line.startswith(f"warning: data.test: {problem}")]
+    written = json.loads((tmp_path / "run" / "metrics.json").read_text(), parse_constant=pytest.fail)
+    assert written["valid.auc"] == found.metrics["valid.auc"]
+    if "no rows" not in problem:
+        assert written["test.auc"] is None
+        assert written["test.logloss"] > 0
+
+
 def test_several_tasks_have_their_own_figures_and_a_mean(log: Path, tmp_path: Path) -> None:
     both = {"clicked": "click", "bought": "buy"}
     found = run(log, tmp_path / "run", make_config(tmp_path, label=both, train={"epochs": 6}))

@@ -1,3 +1,4 @@
+import math
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,19 @@ PROBABILITIES = np.array([[0.1, 0.9], [0.4, 0.2], [0.6, 0.1], [0.8, 0.7]])
 def test_tasks_have_their_own_metrics_and_a_mean() -> None:
     metrics = Scores(PROBABILITIES, LABELS, None, None).metrics(["click", "buy"])
     assert (metrics["click.auc"], metrics["buy.auc"], metrics["auc"]) == (0.75, 1.0, 0.875)
+
+
+def test_a_mean_over_tasks_is_of_what_all_have_and_has_no_interval() -> None:
+    """Every task has an interval, or one of them has one class and so neither AUC nor interval."""
+    both = Scores(PROBABILITIES, LABELS, None, None).metrics(["click", "buy"])
+    assert {"click.auc_low", "buy.auc_high"} <= both.keys()
+    labels = LABELS.copy()
+    labels[:, 1] = 1
+    lone = Scores(PROBABILITIES, labels, None, None).metrics(["click", "buy"])
+    assert (lone["click.auc"], lone["click.auc_low"]) == (both["click.auc"], both["click.auc_low"])
+    assert lone["logloss"] == (lone["click.logloss"] + lone["buy.logloss"]) / 2
+    assert [math.isnan(lone[name]) for name in ("buy.auc", "auc", "buy.logloss")] == [True, True, False]
+    assert not [name for name in (*both, *lone) if name in ("auc_low", "auc_high")]
 
 
 def test_one_task_needs_no_name() -> None:

@@ -1,15 +1,18 @@
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import polars as pl
 import pytest
 import torch
 
 from recsys.data.prepare import prepare
 from recsys.data.reader import Reader
 from recsys.embeddings import Batch
-from recsys.training.build import build, read_split
+from recsys.training.build import build, read_split, score_split
 from recsys.training.strategy import table_weights
 from recsys.training.task import CtrTask
-from tests.training.logs import make_config
+from tests.training.logs import clicks, make_config
 
 
 @pytest.mark.parametrize("optimizer", ["rowwise_adagrad", "adagrad", "sgd"])
@@ -32,6 +35,44 @@ def test_the_tables_kernel_takes_up_a_new_learning_rate_at_once(optimizer: str, 
     assert task.optimizer.param_groups[0]["lr"] == pytest.approx(1e-22)
 
 
+def test_a_light_row_alone_in_a_batch_moves_little_and_counts_little(log: Path, tmp_path: Path) -> None:
+    """Not as a whole batch would: the loss is relative to the mean weight of the training rows."""
+    config = make_config(tmp_path, weight="weight", train={"batch_size": 1})
+    prepared = prepare(config, log, log / "cache")
+    mean = prepared.splits["train"].mean_weight
+    assert mean == pytest.approx(clicks(1600, seed=0)["weight"].cast(pl.Float32).mean())
+    built = build(prepared.resolved, prepared.state, device=torch.device("cpu"))
+    task = CtrTask(built.model, config.train, ["label"], mean_weight=mean)
+    batch = next(iter(read_split(built, prepared.splits["train"], batch_size=1)))
+    leaf = torch.ones((), requires_grad=True)
+    built.layout.schemes["user"].combine = _scaled(built.layout.schemes["user"].combine, leaf)  # type: ignore[method-assign]
+    built.model.eval()
+    (full,) = task.gradients(replace(batch, weights=torch.tensor([mean])), [leaf])
+    (light,) = task.gradients(replace(batch, weights=torch.tensor([1e-6 * mean])), [leaf])
+    torch.testing.assert_close(light, 1e-6 * full)
+
+
+def test_the_training_loss_of_an_epoch_is_averaged_by_weight(log: Path, tmp_path: Path) -> None:
+    config = make_config(tmp_path, weight="weight", model={"tower": "mlp", "dim": 8, "mlp": [16]})
+    prepared = prepare(config, log, log / "cache")
+    built = build(prepared.resolved, prepared.state, device=torch.device("cpu"))
+    split = prepared.splits["train"]
+    task = CtrTask(built.model, config.train, ["label"], mean_weight=split.mean_weight)
+    task.multiply_learning_rates(1e-30)  # so that each row has the loss it has at the end
+    reader = read_split(built, split, batch_size=100)
+    task.start_epoch(iter(reader))
+    for _ in range(16):
+        task.train_step()
+    task.pipeline.end()
+    scores = score_split(built, split)
+    assert scores is not None
+    assert task.mean_loss() == pytest.approx(scores.metrics(["label"])["logloss"], rel=1e-5)
+
+
+def _scaled(combine: Any, leaf: torch.Tensor) -> Any:
+    return lambda *given: combine(*given) * leaf
+
+
 def test_gradients_on_another_batch_change_nothing(log: Path, tmp_path: Path) -> None:
     """No row, no dense parameter or its gradient, and no statistic of batch normalisation."""
     config = make_config(tmp_path, model={"tower": "mlp", "dim": 8, "mlp": [16], "batch_norm": True})
@@ -48,7 +89,7 @@ def test_gradients_on_another_batch_change_nothing(log: Path, tmp_path: Path) ->
     gradients = {name: one.grad.clone() for name, one in model.named_parameters() if one.grad is not None}
     leaf = torch.ones((), requires_grad=True)
     combine = loaded.layout.schemes["user"].combine
-    loaded.layout.schemes["user"].combine = lambda *given: combine(*given) * leaf  # type: ignore[method-assign]
+    loaded.layout.schemes["user"].combine = _scaled(combine, leaf)  # type: ignore[method-assign]
     (found,) = task.gradients(next(batches), [leaf])
     assert found.shape == ()
     assert found != 0

@@ -1,6 +1,5 @@
 """`recsys evaluate`."""
 
-import json
 import math
 from pathlib import Path
 from typing import Annotated
@@ -10,6 +9,7 @@ import typer
 from recsys.cli.options import Device, RunFolder
 from recsys.cli.progress import progress_reports
 from recsys.console import log
+from recsys.files import to_json
 
 __all__ = ["evaluate"]
 
@@ -30,7 +30,6 @@ def evaluate(
 
     with progress_reports() as on_progress:
         metrics = Run(run).evaluate(data, out=out, device=device, on_progress=on_progress)
-    shown = {name: None if math.isnan(value) else value for name, value in metrics.items()}  # JSON has no NaN
-    print(json.dumps(shown, indent=2))
-    if None in shown.values():
+    print(to_json(metrics, indent=2))
+    if any(math.isnan(value) for value in metrics.values()):
         log("null: not defined on these rows; AUC, for example, needs labels of both classes")
