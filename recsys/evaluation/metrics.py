@@ -26,7 +26,7 @@ __all__ = [
 NAMES_IN_USE = ("rows", "positives")
 """Figures that stand beside metrics."""
 INTERVAL_ENDS = ("low", "high")
-"""What follows NAME_ in the names of the figures with the interval of a metric."""
+"""Last parts of the names of the figures with the interval of a metric: NAME_low, NAME_high."""
 
 
 @dataclass(frozen=True, slots=True)
