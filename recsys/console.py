@@ -15,5 +15,5 @@ def log(text: str, *, style: str | None = None) -> None:
 
 
 def print_table(table: Table, *, stderr: bool = False) -> None:
-    """Print a table as wide as its cells need: on a narrow terminal, or in a pipe, none is cut or wrapped."""
-    Console(stderr=stderr, highlight=False, width=10_000).print(table, crop=False)
+    """Print a table as wide as its cells need: even on a narrow terminal, none is cut, wrapped or marked up."""
+    Console(stderr=stderr, highlight=False, markup=False, emoji=False, width=10_000).print(table, crop=False)

@@ -14,6 +14,13 @@ def test_tables_are_neither_cut_nor_wrapped(
     assert capsys.readouterr().out.split() == ["what", "x" * 200]
 
 
+def test_cells_are_printed_as_they_are(capsys: pytest.CaptureFixture[str]) -> None:
+    table = Table("what", box=None)
+    table.add_row("[bold]a :smile:")
+    print_table(table)
+    assert "[bold]a :smile:" in capsys.readouterr().out
+
+
 def test_a_log_line_goes_to_stderr_as_it_is(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -6,6 +6,7 @@ from recsys.config.assign import assign
 from recsys.config.check_features import check_features
 from recsys.config.check_tables import check_tables
 from recsys.config.globs import is_glob
+from recsys.config.names import check_names
 from recsys.config.problems import KeyPath, Problem
 from recsys.config.resolved import fields_of
 from recsys.config.run import Config, DataSection, TimeSplit
@@ -24,7 +25,8 @@ def check(config: Config, *, broken: Collection[KeyPath] = ()) -> list[Problem]:
         broken: paths of the sections, features and tables that were left out because they are not well formed.
     """
     unsure = [str(path[1]) for path in broken if path[0] == "features"]
-    problems = list(check_features(config.features, unsure=unsure))
+    problems = list(_names(config))
+    problems += check_features(config.features, unsure=unsure)
     problems += _columns(config)
     problems += _data(config.data)
     problems += [Problem(("model", *path), text) for path, text in config.model.check()]
@@ -41,6 +43,14 @@ def check(config: Config, *, broken: Collection[KeyPath] = ()) -> list[Problem]:
         text = f"{config.model.tower} needs at least one feature of type sequence"
         problems.append(Problem(("model", "tower"), text))
     return problems
+
+
+def _names(config: Config) -> Iterator[Problem]:
+    tasks = {} if isinstance(config.label, str) else config.label
+    yield from check_names("label", tasks, what="task")
+    remedy = "; give it another name, and this one as its `column`"
+    yield from check_names("features", config.features, what="feature", remedy=remedy)
+    yield from check_names("tables", config.tables, what="table")
 
 
 def _columns(config: Config) -> Iterator[Problem]:

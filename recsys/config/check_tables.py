@@ -35,6 +35,7 @@ def check_tables(
     for name in free:
         if name in config.tables:
             yield Problem(("tables", name), f"is also the name of the table that feature {name!r} has for itself")
+    yield from _alike([*config.tables, *(name for name in free if not is_glob(name))])
     for name, table in config.tables.items():
         held = [field.name for field in owners if table_of.get(field.name) == name]
         for key, feature in table.named_features():
@@ -47,6 +48,16 @@ def check_tables(
             yield from (Problem(("tables", name, *key), text) for key, text in table.check_dim(dim))
     if is_model_sound:
         yield from _dims(config, table_of, any(not is_glob(name) for name in free))
+
+
+def _alike(names: Sequence[str]) -> Iterator[Problem]:
+    """Check that tables differ in more than dots and slashes, which are the same in the names of tensors."""
+    first: dict[str, str] = {}
+    for name in names:
+        other = first.setdefault(name.replace(".", "/"), name)
+        if other != name:
+            text = f"is {other!r} with dots for slashes, which checkpoints cannot tell apart; rename one of the two"
+            yield Problem(("tables", name), text)
 
 
 def _open(config: Config, field: Field, table_of: Mapping[str, str]) -> Iterator[Problem]:

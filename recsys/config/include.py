@@ -1,56 +1,91 @@
 """A YAML file and those that it includes, merged into one tree."""
 
 import os.path
+from dataclasses import replace
 from pathlib import Path
 
+from recsys.config.compose import MAX_VALUES
 from recsys.config.document import Document, Node, read_yaml
-from recsys.config.problems import Located, YamlLocation
+from recsys.config.problems import UNREADABLE, Located, YamlLocation
 
 __all__ = ["merge", "read_document"]
 
 CHOICES = ("type", "scheme", "tower", "by")
 """A section that states another value of such a key replaces the included one, whose other keys are not for it."""
+MAX_DEPTH = 50
+"""Files that include one another in a row."""
 
 
 def read_document(path: Path) -> Document:
-    """Read a file and, under it, what it includes."""
-    return _read(path, YamlLocation(str(path), 0), ())
+    """Read a file and, under it, what it includes; each file once, however often it is included."""
+    return _Includes().read(path, YamlLocation(str(path), 0), ())
 
 
-def _read(path: Path, location: YamlLocation, parents: tuple[Path, ...]) -> Document:
-    """Read a file that is included at `location` by the last of `parents`."""
-    if path.resolve() in parents:
-        return Document(None, [Located(location, f"include: {_name(path)} includes itself")])
-    own = read_yaml(path, _name(path))
-    if own.root is None:
-        return Document(None, [_included(problem, location) if parents else problem for problem in own.problems])
-    assert isinstance(own.root.value, dict)
-    problems = list(own.problems)
-    root = Node({key: child for key, child in own.root.value.items() if key != "include"}, own.root.location)
-    included: Node | None = None
-    complete = True
-    for entry in _includes(own.root.value.get("include"), problems):
-        part = _read(path.parent / str(entry.value), entry.location, (*parents, path.resolve()))
-        problems += part.problems
-        if part.root is None:
-            complete = False
+class _Includes:
+    """The files read so far."""
+
+    def __init__(self) -> None:
+        self.merged: dict[Path, Document] = {}
+        self.num_values = 0
+
+    def read(self, path: Path, location: YamlLocation, parents: tuple[Path, ...]) -> Document:
+        """Read a file that is included at `location` by the last of `parents`."""
+        resolved = Path(os.path.realpath(path))
+        if resolved in parents:
+            return _unread(location, f"{_name(path)} includes itself")
+        if len(parents) > MAX_DEPTH:
+            return _unread(location, f"files include one another more than {MAX_DEPTH} deep")
+        if resolved in self.merged:
+            again = self.merged[resolved]
+            whole = [problem for problem in again.problems if _is_whole(problem)]
+            document = Document(again.root, whole, again.num_values)
         else:
-            included = merge(included, part.root) if included else part.root
-    merged = merge(included, root) if included else root
-    return Document(merged if complete else None, problems)
+            document = read_yaml(path, _name(path))
+        self.num_values += document.num_values
+        if self.num_values > MAX_VALUES:
+            return _unread(location, f"the files have more than {MAX_VALUES:,} keys and values together")
+        if resolved not in self.merged:
+            self.merged[resolved] = document = self._merge(document, path, (*parents, resolved))
+        return replace(document, problems=[_included(p, location) if parents else p for p in document.problems])
+
+    def _merge(self, own: Document, path: Path, parents: tuple[Path, ...]) -> Document:
+        """Lay a file over those that it includes."""
+        if own.root is None:
+            return own
+        assert isinstance(own.root.value, dict)
+        keys, found = own.root.value, list(own.problems)
+        root = Node({key: child for key, child in keys.items() if key != "include"}, own.root.location)
+        included: Node | None = None
+        complete = True
+        for entry in _entries(keys.get("include"), found):
+            part = self.read(path.parent / str(entry.value), entry.location, parents)
+            found += part.problems
+            complete = complete and part.root is not None
+            if part.root is not None:
+                included = merge(included, part.root) if included else part.root
+        merged = merge(included, root) if included else root
+        return Document(merged if complete else None, found, len(merged.locations()))
 
 
-def _includes(node: Node | None, problems: list[Located]) -> list[Node]:
+def _entries(node: Node | None, problems: list[Located]) -> list[Node]:
     entries = [] if node is None else node.value if isinstance(node.value, list) else [node]
-    wrong = [entry for entry in entries if not isinstance(entry.value, str)]
+    paths = [entry for entry in entries if isinstance(entry.value, str) and "\0" not in entry.value]
+    wrong = [entry for entry in entries if entry not in paths and entry.value is not UNREADABLE]
     problems += [Located(entry.location, "include: must be a path or a list of paths") for entry in wrong]
-    return [entry for entry in entries if isinstance(entry.value, str)]
+    return paths
+
+
+def _unread(location: YamlLocation, text: str) -> Document:
+    return Document(None, [Located(location, f"include: {text}")])
 
 
 def _included(problem: Located, location: YamlLocation) -> Located:
     """Report a problem with a whole file where the file is included."""
-    is_whole = problem.location is not None and not problem.location.line
-    return Located(location, f"include: {problem.location}: {problem.text}") if is_whole else problem
+    return Located(location, f"include: {problem.location}: {problem.text}") if _is_whole(problem) else problem
+
+
+def _is_whole(problem: Located) -> bool:
+    return problem.location is not None and not problem.location.line
 
 
 def _name(path: Path) -> str:

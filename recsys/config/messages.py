@@ -1,19 +1,20 @@
 """Turn the findings of pydantic into plain sentences."""
 
 from collections.abc import Callable, Mapping, Sequence
+from itertools import islice
 from typing import Any, get_args
 
 from pydantic_core import ErrorDetails
 
-from recsys.config.problems import KeyPath, Problem, did_you_mean
+from recsys.config.problems import MAX_PROBLEMS, TAG_MARK, UNREADABLE, KeyPath, Problem, did_you_mean, shorten
 from recsys.config.run import Config
 from recsys.config.section import CUSTOM, DIMS, UNIONS, Section
 
-__all__ = ["explain", "show"]
+__all__ = ["explain", "key_path", "show"]
 
 
 def _families() -> list[dict[str, type[Section]]]:
-    """Return the sections of each union by tag: "scheme=hash" -> HashTable."""
+    """Return the sections of each union by tag, such as that of `scheme: hash`."""
     return [union.choices() for union in UNIONS.values()]
 
 
@@ -22,14 +23,26 @@ def _kinds() -> dict[str, type[Section]]:
 
 
 def explain(errors: Sequence[ErrorDetails]) -> list[Problem]:
-    """Say what pydantic's findings mean."""
+    """Say what pydantic's findings mean, no more of them than a message lists."""
     # A list that is too short because its entries are wrong is no problem of its own.
     wrong = {error["loc"][:-1] for error in errors}
-    return [_explain(error) for error in errors if error["type"] != "too_short" or error["loc"] not in wrong]
+    own = [error for error in errors if error["type"] != "too_short" or error["loc"] not in wrong]
+    return list(islice((_explain(error) for error in own if not _is_reported(error)), MAX_PROBLEMS + 1))
+
+
+def _is_reported(error: ErrorDetails) -> bool:
+    """Say whether the value could not be read, which is a problem of the file already."""
+    value, chooser = error["input"], error.get("ctx", {}).get("tag", "").removeprefix(TAG_MARK).partition("=")[0]
+    return value is UNREADABLE or (isinstance(value, Mapping) and value.get(chooser) is UNREADABLE)
+
+
+def key_path(loc: tuple[int | str, ...]) -> KeyPath:
+    """Return where pydantic found something, without the tags by which it marks what it read a value as."""
+    return tuple(part for part in loc if not str(part).startswith(TAG_MARK))
 
 
 def _explain(error: ErrorDetails) -> Problem:
-    path: KeyPath = tuple(part for part in error["loc"] if not _is_tag(part))
+    path = key_path(error["loc"])
     kind, value, context = error["type"], error["input"], error.get("ctx", {})
     if kind.startswith("union_tag"):
         return _no_such_choice(path, value, context)
@@ -53,16 +66,16 @@ def show(value: object) -> str:
         return {None: "null", True: "true", False: "false"}[value]
     if isinstance(value, Mapping):
         return "a mapping"
-    text = f"[{', '.join(map(show, value))}]" if isinstance(value, tuple | list) else repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."
-
-
-def _is_tag(part: str | int) -> bool:
-    return part in _kinds() or part == "[key]" or str(part).startswith("shape=")
+    if isinstance(value, tuple | list):
+        return shorten(f"[{', '.join(map(show, value[:20]))}{', ...' * (len(value) > 20)}]")
+    try:
+        return shorten(repr(value))
+    except ValueError:  # Python does not write out integers of more than 4,300 digits
+        return "a number of thousands of digits"
 
 
 def _no_such_choice(path: KeyPath, value: object, context: Mapping[str, Any]) -> Problem:
-    key, _, given = context["tag"].partition("=")
+    key, _, given = context["tag"].removeprefix(TAG_MARK).partition("=")
     known = [name.strip().strip("'").partition("=")[2] for name in context["expected_tags"].split(",")]
     if key == "shape":
         shapes = {"integer": "an integer", "text": "text", "list": "a list", "mapping": "a mapping"}
@@ -87,7 +100,7 @@ def _unknown_key(loc: tuple[int | str, ...]) -> str:
             section = _inner(section, str(part))
     known = set(section.model_fields) if section else set()
     known |= {"include"} if section is Config else set()
-    key, _, value = kind.partition("=")
+    key, _, value = kind.removeprefix(TAG_MARK).partition("=")
     text = f"unknown key for {key} {value}" if kind else "unknown key"
     if new := _new_name(section, str(loc[-1])):
         return f"{text}: it is now called {new}"

@@ -2,15 +2,44 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from enum import Enum
+from typing import Final, NamedTuple
 
 from recsys.errors import ConfigError
 from recsys.registry import did_you_mean
 
-__all__ = ["KeyPath", "Located", "YamlLocation", "Problem", "SourceMap", "config_error", "did_you_mean", "spell"]
+__all__ = [
+    "MAX_PROBLEMS",
+    "TAG_MARK",
+    "UNREADABLE",
+    "KeyPath",
+    "Located",
+    "Problem",
+    "SourceMap",
+    "Unreadable",
+    "YamlLocation",
+    "config_error",
+    "did_you_mean",
+    "shorten",
+    "spell",
+]
 
 KeyPath = tuple[str | int, ...]
 """Way to a value: ("tables", "items", "features", 0)."""
+
+MAX_PROBLEMS = 100
+"""Problems that one message lists."""
+TAG_MARK: Final = "\0"
+"""Begins what pydantic puts into the path of a problem beside the keys of the file; no key has it."""
+
+
+class Unreadable(Enum):
+    """Stands for a value whose problem has been reported when it was read."""
+
+    UNREADABLE = "unreadable"
+
+
+UNREADABLE: Final = Unreadable.UNREADABLE
 
 
 class YamlLocation(NamedTuple):
@@ -41,8 +70,10 @@ class Located(NamedTuple):
 def config_error(problems: Iterable[Located]) -> ConfigError:
     """Return one error with a line for each problem, by file and line."""
     ordered = sorted(set(problems), key=lambda problem: (problem.location or YamlLocation("", 0), problem.text))
-    count = f"{len(ordered)} problem{'s' if len(ordered) > 1 else ''} in the configuration"
-    return ConfigError("\n".join([count, *(f"{p.location}: {p.text}" if p.location else p.text for p in ordered)]))
+    count = f"{len(ordered):,} problem{'s' if len(ordered) > 1 else ''} in the configuration"
+    lines = [f"{p.location}: {p.text}" if p.location else p.text for p in ordered[:MAX_PROBLEMS]]
+    more = [f"... and {len(ordered) - MAX_PROBLEMS:,} more"] if len(ordered) > MAX_PROBLEMS else []
+    return ConfigError("\n".join([count, *lines, *more]))
 
 
 def spell(path: KeyPath) -> str:
@@ -51,7 +82,16 @@ def spell(path: KeyPath) -> str:
     >>> spell(("tables", "items", "features", 0))
     'tables.items.features[0]'
     """
-    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).removeprefix(".")
+    return "".join(f"[{part}]" if isinstance(part, int) else f".{_spell_key(part)}" for part in path).removeprefix(".")
+
+
+def _spell_key(key: str) -> str:
+    return shorten(key if key.isprintable() and key else repr(key))
+
+
+def shorten(text: str) -> str:
+    """Return a text as it is, or its first 57 characters and "..."."""
+    return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,7 +33,7 @@ Paths = Annotated[
     Annotated[Name, shape_tag("text")] | Annotated[tuple[Name, ...], Field(min_length=1), shape_tag("list")], BY_SHAPE
 ]
 Labels = Annotated[
-    Annotated[Name, shape_tag("text")] | Annotated[dict[Name, Name], Field(min_length=1), shape_tag("mapping")],
+    Annotated[Name, shape_tag("text")] | Annotated[dict[str, Name], Field(min_length=1), shape_tag("mapping")],
     BY_SHAPE,
 ]
 Share = Annotated[float, Field(gt=0, lt=1)]
@@ -199,13 +199,13 @@ class Config(Section):
 
     label: Labels
     """Column with 0 and 1, or several tasks as {task: column}."""
-    features: Annotated[dict[Name, Feature], Field(min_length=1)]
+    features: Annotated[dict[str, Feature], Field(min_length=1)]
     """The meaning of the columns, by name. A name with * or ? stands for all columns of the data that match it."""
     group: Name | None = None
     """GAUC is computed within each value of this column."""
     weight: Name | None = None
     """Column with row weights, used by loss and metrics."""
-    tables: dict[Name, Table] = Field(default_factory=dict)
+    tables: dict[str, Table] = Field(default_factory=dict)
     """Embedding tables, by name; a feature in none of them gets one of its own."""
     data: DataSection = DataSection()
     model: Model = MlpModel(tower="mlp")

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Discriminator, Field, GetCoreSchemaH
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import SchemaValidator, core_schema
 
-from recsys.config.problems import KeyPath
+from recsys.config.problems import TAG_MARK, KeyPath
 from recsys.errors import ConfigError
 from recsys.registry import CLASS_PATH, CUSTOM, BrokenModuleError, Registry, load_class, load_object
 
@@ -127,9 +127,9 @@ class SectionRegistry(Registry[type[S]]):
         return self.get(name)
 
     def choices(self) -> dict[str, type[S]]:
-        """Return all sections by tag, KEY=NAME."""
+        """Return all sections by tag."""
         own = {} if self.custom is None else {CUSTOM: self.custom}
-        return {f"{self.key}={name}": section for name, section in {**dict(self.items()), **own}.items()}
+        return {_tag(self.key, name): section for name, section in {**dict(self.items()), **own}.items()}
 
     def _own_section(self, path: str, custom: type[S]) -> type[S]:
         """Return the section of a class of the user's own; `custom` if it has none, or cannot be found yet.
@@ -169,7 +169,7 @@ class SectionRegistry(Registry[type[S]]):
     def _validator(self, section: type[S]) -> SchemaValidator:
         if section not in self._validators:
             name = CUSTOM if section not in self.values() else next(n for n, one in self.items() if one is section)
-            self._validators[section] = SchemaValidator(self._union({f"{self.key}={name}": section}))
+            self._validators[section] = SchemaValidator(self._union({_tag(self.key, name): section}))
         return self._validators[section]
 
     def _refuser(self) -> SchemaValidator:
@@ -188,7 +188,7 @@ class SectionRegistry(Registry[type[S]]):
 
     def _tag_of(self, value: Any) -> str:
         name = self._name_of(value)
-        return f"{self.key}={CUSTOM if ':' in name else name}"
+        return _tag(self.key, CUSTOM if ":" in name else name)
 
 
 UNIONS: dict[str, SectionRegistry[Any]] = {}
@@ -203,6 +203,11 @@ def _under_path(section: type[S], key: str, path: str) -> type[S]:
     return derived
 
 
+def _tag(key: str, value: str) -> str:
+    """Return what marks a value that is read as another by its key; no key of a file looks like it."""
+    return f"{TAG_MARK}{key}={value}"
+
+
 def _with_tuples(value: Any) -> Any:
     """Return a value of JSON or Python as YAML gives it: lists are tuples."""
     if isinstance(value, Mapping):
@@ -212,12 +217,12 @@ def _with_tuples(value: Any) -> Any:
 
 def shape_tag(shape: str) -> Tag:
     """Mark what a value of this shape (text, integer, list, mapping) is read as."""
-    return Tag(f"shape={shape}")
+    return Tag(_tag("shape", shape))
 
 
 def _shape(value: Any) -> str:
     names = {bool: "boolean", int: "integer", str: "text", dict: "mapping", tuple: "list", list: "list"}
-    return f"shape={names.get(type(value), 'other')}"
+    return _tag("shape", names.get(type(value), "other"))
 
 
 BY_SHAPE = Discriminator(_shape)

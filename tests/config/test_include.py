@@ -110,3 +110,46 @@ def test_an_include_that_is_no_path_is_located(folder: Path) -> None:
 def test_one_file_may_be_included_twice(folder: Path) -> None:
     write(shop=SHOP, a="include: shop.yaml\n", b="include: shop.yaml\nweight: w\n", run="include: [a.yaml, b.yaml]\n")
     assert load_config(Path("run.yaml")).weight == "w"
+
+
+def test_a_diamond_of_includes_reads_each_file_once(folder: Path) -> None:
+    write(f20=SHOP)
+    for level in range(20):
+        write(**{f"f{level}": f"include: [f{level + 1}.yaml, f{level + 1}.yaml]\n"})
+    assert load_config(Path("f0.yaml")).group == "user"
+
+
+def test_a_problem_below_a_diamond_is_reported_once(folder: Path) -> None:
+    write(f20=SHOP + "groop: x\n")
+    for level in range(20):
+        write(**{f"f{level}": f"include: [f{level + 1}.yaml, ./f{level + 1}.yaml]\n"})
+    assert problems("f0.yaml") == ["f20.yaml:9: groop: unknown key; did you mean 'group'?"]
+
+
+def test_a_missing_file_is_reported_wherever_it_is_included(folder: Path) -> None:
+    write(a="include: [b.yaml, no.yaml]\n", b="include: no.yaml\n")
+    assert problems("a.yaml") == [
+        "a.yaml:1: include: no.yaml: no such file",
+        "b.yaml:1: include: no.yaml: no such file",
+    ]
+
+
+def test_a_chain_of_includes_has_an_end(folder: Path) -> None:
+    for level in range(1000):
+        write(**{f"f{level}": f"include: f{level + 1}.yaml\n"})
+    assert problems("f0.yaml") == ["f50.yaml:1: include: files include one another more than 50 deep"]
+
+
+def test_files_that_together_are_too_long_are_refused(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("recsys.config.include.MAX_VALUES", 100)
+    write(shop=SHOP, a=f"include: [{'shop.yaml, ' * 50}]\n")
+    assert problems("a.yaml") == ["a.yaml:1: include: the files have more than 100 keys and values together"]
+
+
+def test_an_include_that_no_file_can_have_is_located(folder: Path) -> None:
+    write(a='include: ["a\\0b", /dev/zero, !!int x]\n')
+    assert problems("a.yaml") == [
+        "a.yaml:1: 'x' cannot be read as an integer; text needs quotes",
+        "a.yaml:1: include: /dev/zero: is no regular file",
+        "a.yaml:1: include: must be a path or a list of paths",
+    ]
