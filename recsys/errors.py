@@ -5,6 +5,7 @@ RecsysError
         ShardingError tables do not fit into the memory of the devices
     DataError          a data file is missing, broken, or not what the config promised
     ExportError        the exported model does not score as the trained one did
+    LockedError        another process is writing there
     EnvironmentError_  an installed package or device does not fit
 
 The command line prints the message of a RecsysError without a traceback and exits with code 2.
@@ -15,10 +16,10 @@ __all__ = [
     "DataError",
     "EnvironmentError_",
     "ExportError",
+    "LockedError",
     "ShardingError",
     "Preempted",
     "RecsysError",
-    "user_message",
 ]
 
 
@@ -42,6 +43,10 @@ class ExportError(RecsysError):
     """A bundle could not be written, or does not reproduce the scores of training."""
 
 
+class LockedError(RecsysError):
+    """Another process is writing there; the message says which."""
+
+
 class EnvironmentError_(RecsysError):  # noqa: N801, N818 - the builtin has the name without underscore
     """The installed packages or devices cannot run this; the message says what to install."""
 
@@ -58,12 +63,3 @@ class Preempted(SystemExit):
 
     def __init__(self) -> None:
         super().__init__(self.EXIT_CODE)
-
-
-def user_message(error: BaseException) -> str | None:
-    """Return what to tell the user if an error is theirs to mend, None if it is a fault of the program."""
-    if isinstance(error, RecsysError):
-        return str(error)
-    if isinstance(error, OSError) and error.filename is not None:
-        return f"{error.filename}: cannot be read or written: {error.strerror}"
-    return None

@@ -6,7 +6,6 @@ frames are prepared once, several processes can read it, and a run can be resume
 
 import hashlib
 import os
-import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +13,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Protocol, TypeGuard
 
 from recsys.errors import DataError
+from recsys.files import draft
 
 if TYPE_CHECKING:
     import polars as pl
@@ -97,8 +97,7 @@ def frame_file(frame: Any, folder: Path, *, name: str) -> Path:
     """
     table = to_polars(frame, name=name).rechunk()
     folder.mkdir(parents=True, exist_ok=True)
-    temporary = folder / f".{uuid.uuid4().hex}.tmp"
-    try:
+    with draft(folder / "frame.arrow") as temporary:
         table.write_ipc(temporary)
         with temporary.open("rb") as written:
             digest = hashlib.file_digest(written, lambda: hashlib.blake2b(digest_size=12)).hexdigest()
@@ -106,8 +105,6 @@ def frame_file(frame: Any, folder: Path, *, name: str) -> Path:
         if not path.exists():
             os.utime(temporary, (0, 0))
             temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
     return path
 
 

@@ -10,9 +10,11 @@ import typer
 from recsys import __version__
 from recsys.api.quiet import hide_package_warnings
 from recsys.cli import commands
+from recsys.cli.interrupts import handling_interrupts, raising_interrupts, was_interrupted
+from recsys.cli.streams import safe_streams
 from recsys.console import log
-from recsys.errors import RecsysError, user_message
 from recsys.launch.failure import Failure, is_launched, report_to_launcher
+from recsys.reasons import user_message
 
 __all__ = ["COMMANDS", "app", "main"]
 
@@ -64,13 +66,29 @@ def recsys(
 def main() -> None:
     """Run the command line; an error that the user can mend ends with its message and exit code 2."""
     hide_package_warnings()
-    try:
-        app()
-    except (RecsysError, OSError) as error:
-        message = user_message(error)
-        if message is None:
+    with safe_streams(), handling_interrupts():
+        try:
+            _run()
+        except KeyboardInterrupt:
+            sys.exit(130)
+        except Exception as error:
+            message = user_message(error)
+            if message is None:
+                raise
+            _refuse(message)
+
+
+def _run() -> None:
+    with raising_interrupts():
+        try:
+            app()
+        except SystemExit as stop:
+            if stop.code == 1 and was_interrupted():  # the code that some libraries end with after Ctrl-C
+                raise KeyboardInterrupt from stop
             raise
-        _refuse(message)
+        finally:
+            if sys.stdout is not None:
+                sys.stdout.flush()  # here, where a full disk can still be told
 
 
 def _refuse(message: str) -> NoReturn:

@@ -22,9 +22,10 @@ from typing import NoReturn
 from torch import distributed
 from torch._C._distributed_c10d import Store
 
-from recsys.errors import Preempted, user_message
+from recsys.errors import Preempted
 from recsys.launch.failure import Failure, report_to_launcher
 from recsys.ranks.world import World
+from recsys.reasons import user_message
 
 __all__ = ["POLL_SECONDS", "HeartbeatMonitor", "is_peer_loss", "write_first_heartbeat"]
 

@@ -1,9 +1,7 @@
 """A comparison from beginning to end: prepare the data once, compute sizes, train missing cells, write the report."""
 
-import fcntl
 import json
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import fmean
@@ -15,7 +13,7 @@ from recsys.data.prepare import prepare
 from recsys.data.prepared import Prepared
 from recsys.environment import environment_record
 from recsys.errors import ConfigError, DataError
-from recsys.files import write_atomic, write_json
+from recsys.files import locked, write_atomic, write_json
 from recsys.progress import OnProgress, no_progress
 from recsys.scheme_benchmark.cell import Job, empty_result
 from recsys.scheme_benchmark.comparison import Comparison
@@ -29,6 +27,9 @@ from recsys.training.start import check_splits
 from recsys.units import format_count
 
 __all__ = ["Outcome", "compare"]
+
+LOCK = ".lock"
+"""File that is there while a process works on the comparison."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +74,7 @@ def compare(
 
     Raises:
         ConfigError: a scheme or budget is not valid, or the folder holds something else.
+        LockedError: another process is working on the comparison.
         DataError: the data does not fit the configuration, or has changed since the comparison was started.
     """
     variants, sizes = choose_variants(schemes), parse_budgets(budgets)
@@ -81,7 +83,8 @@ def compare(
     check_splits(prepared)
     grid = make_grid(prepared, variants, sizes, seeds=seeds)
     split = reported_split(prepared)
-    with _locked(folder):
+    folder.mkdir(parents=True, exist_ok=True)
+    with locked(folder / LOCK, f"{folder}: is being worked on"):
         _check_same_comparison(folder, config, prepared)
         known = {cell.name: read_result(folder, cell.name) for cell in grid.cells()}
         results = {name: result for name, result in known.items() if result is not None}
@@ -157,24 +160,12 @@ def describe_result(cell: Cell, result: Result, split: str) -> str:
     )
 
 
-@contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """Lock the folder against other processes for the time of a block."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / ".lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise ConfigError(f"{folder}: another process is working on this comparison") from None
-        yield
-
-
 def _check_same_comparison(folder: Path, config: Config, prepared: Prepared) -> None:
     """Start a folder, or refuse one whose cells were trained with another configuration or on other data."""
     path = folder / "comparison.json"
     compared = dump(config.from_source(config.source, tables={}))
     if not path.exists():
-        others = sorted(file.name for file in folder.iterdir() if file.name != ".lock")
+        others = sorted(file.name for file in folder.iterdir() if file.name != LOCK)
         if others:
             raise ConfigError(f"{folder}: is not a comparison (it holds {others[0]}); name a new folder with --out")
         facts: dict[str, Any] = {"prepared": prepared.folder.name, "config": compared}
