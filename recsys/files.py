@@ -234,9 +234,10 @@ def _locked_file(path: Path, refusal: str) -> FileIO:
                 raise LockedError(f"{refusal} by {file.read().decode().strip() or 'another process'}") from None
             except OSError:
                 pass  # a file system without locks
-            if path.exists() and os.path.samestat(os.fstat(file.fileno()), path.stat()):
-                opened.pop_all()
-                return file
+            with suppress(FileNotFoundError):
+                if os.path.samestat(os.fstat(file.fileno()), path.stat()):
+                    opened.pop_all()
+                    return file
 
 
 def _renamed(new: Path, folder: Path) -> bool:
