@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from recsys.errors import DataError
-from recsys.files import with_nan
+from recsys.files import DRAFT, with_nan
 
 __all__ = ["RunFolder"]
 
@@ -94,6 +94,20 @@ class RunFolder:
         return self.path / "predictions" / f"{split}.parquet"
 
     @property
+    def lock(self) -> Path:
+        """File that is there while a process trains the run."""
+        return self.path / ".lock"
+
+    @property
+    def is_free(self) -> bool:
+        """Whether a run can be started here: nothing is here but what a start that was killed has left."""
+        if not self.path.is_dir():
+            return not self.path.is_symlink() and not self.path.exists()
+        found = {path for path in self.path.iterdir() if path != self.lock and not path.name.startswith(DRAFT)}
+        started = {self.transform, self.golden_rows, self.environment, self.data}  # the first one comes first
+        return found <= started and (self.transform in found or not found)
+
+    @property
     def is_run(self) -> bool:
         """Whether a run was started here."""
         return self.config.exists()
@@ -110,7 +124,10 @@ class RunFolder:
             DataError: The folder does not exist or is not that of a run.
         """
         if not self.is_run:
-            raise DataError(f"{self.path}: not a run folder: it has no {self.config.name}")
+            remedy = "; it was stopped before it had begun: start it again under its name" * (
+                self.path.is_dir() and self.is_free
+            )
+            raise DataError(f"{self.path}: not a run folder: it has no {self.config.name}{remedy}")
 
     def read_metrics(self) -> dict[str, float]:
         """Return the final figures of a finished run, such as {"test.auc": 0.7831, "epochs": 3}; NaN if not defined.

@@ -1,30 +1,38 @@
 """Folders that are used where the user names none."""
 
+import os
 import sys
 from pathlib import Path
 
-from recsys.errors import DataError
+from recsys.errors import ConfigError, DataError
+from recsys.run_folder import RunFolder
 
 __all__ = ["DEFAULT_CACHE", "DEFAULT_RUNS", "config_name", "new_run_folder"]
 
 DEFAULT_CACHE = Path(".recsys-cache")
 DEFAULT_RUNS = Path("runs")
 
+MOST_BYTES = 255
+"""Longest name of a folder on the usual file systems."""
+
 
 def new_run_folder(name: str | None, runs_dir: Path, *, default: str) -> Path:
     """Return the path of a new run's folder: as named, or after the configuration, with a number if that is taken.
 
     Args:
-        name: The name of the run, which must not exist yet.
+        name: The name of the run, which must not exist yet, unless it was killed before it had begun.
         runs_dir: the folder that run folders lie in.
         default: name of a run that is given none; a number is added if it is taken.
 
     Raises:
+        ConfigError: the name is no name of a folder in `runs_dir`.
         DataError: a run has this name.
     """
     if name is not None:
         folder = runs_dir / name
-        if folder.exists():
+        if problem := _problem_of_name(name):
+            raise ConfigError(f"--name: {problem}, got {name!r}")
+        if not RunFolder(folder).is_free:
             raise DataError(f"{folder}: exists already; choose another --name, or resume it with --resume {folder}")
         return folder
     numbered = (runs_dir / (default if n == 1 else f"{default}-{n}") for n in range(1, sys.maxsize))
@@ -33,4 +41,19 @@ def new_run_folder(name: str | None, runs_dir: Path, *, default: str) -> Path:
 
 def config_name(config: Path) -> str:
     """Return the name that runs of a config file get: its own, or its folder's for run.yaml and config.yaml."""
-    return config.resolve().parent.name if config.stem in ("run", "config") else config.stem
+    name = config.resolve().parent.name if config.stem in ("run", "config") else config.stem
+    return name.lstrip(".") or "run"
+
+
+def _problem_of_name(name: str) -> str | None:
+    """Say why a name is not that of a folder in another one, which may be a folder in a folder."""
+    parts = name.split("/")
+    if not all(parts):
+        return "must be a name in the runs folder (--runs-dir names that), without empty parts"
+    if any(part.startswith(".") for part in parts):
+        return "must not be hidden or lead elsewhere: no part of it begins with a dot"
+    if not name.isprintable():
+        return "must have no control characters"
+    if any(len(os.fsencode(part)) > MOST_BYTES for part in parts):
+        return f"must not be longer than {MOST_BYTES} bytes"
+    return None

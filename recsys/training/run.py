@@ -1,6 +1,7 @@
 """The story of one run: prepare, build, fit, take the best epoch, evaluate, write it all down."""
 
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -30,12 +31,12 @@ from recsys.training.progress import TrainProgress
 from recsys.training.schedule import ScheduleFactory
 from recsys.training.stages import StagedSchedule
 from recsys.training.start import (
+    begin,
     check_classes,
-    check_same_run,
     check_splits,
     missing_figures,
     prepare_in_turn,
-    start_run,
+    undoing_start,
 )
 from recsys.training.strategy import pick_device
 
@@ -90,6 +91,7 @@ def train(
     Raises:
         ConfigError: The run to resume was made with another configuration, or training diverged.
         DataError: The data are not what the configuration promises, or have changed since the run began.
+        LockedError: Another process trains this run.
         ShardingError: The tables do not fit.
     """
     run = RunFolder(folder)
@@ -110,28 +112,30 @@ def train(
         *missing_figures(prepared),
     ]:
         log(f"warning: {warning}")
-    if resume:
-        check_same_run(run, prepared)
-    elif world.is_rank_zero:
-        start_run(run, prepared, data_dir)
-    make_plan = partial(_sharding_plan, prepared=prepared, run=run, device=on_device, world=world, path=plan, log=log)
-    with explaining_out_of_memory(lambda: largest_tables(run.sharding_plan, world.rank)):
-        loaded = build(prepared.resolved, prepared.state, device=on_device, world=world, make_plan=make_plan)
-        progress = fit(
-            loaded,
-            prepared,
-            run,
-            schedule=schedule,
-            callbacks=callbacks,
-            resume=resume,
-            device=on_device,
-            on_progress=on_progress,
-            log=log,
+    with begin(run, prepared, data_dir=data_dir, world=world, resume=resume):
+        make_plan = partial(
+            _sharding_plan, prepared=prepared, run=run, device=on_device, world=world, path=plan, log=log
         )
-        load_checkpoint(run.best_checkpoint, loaded.model)
-        metrics = broadcast(_evaluate(loaded, prepared, run, on_progress) | _run_figures(loaded, progress))
-    if world.is_rank_zero:
-        write_json(run.metrics, metrics)
+        is_new = world.is_rank_zero and not resume
+        explain_memory = partial(explaining_out_of_memory, lambda: largest_tables(run.sharding_plan, world.rank))
+        with undoing_start(run) if is_new else nullcontext(), explain_memory():
+            loaded = build(prepared.resolved, prepared.state, device=on_device, world=world, make_plan=make_plan)
+        with explain_memory():
+            progress = fit(
+                loaded,
+                prepared,
+                run,
+                schedule=schedule,
+                callbacks=callbacks,
+                resume=resume,
+                device=on_device,
+                on_progress=on_progress,
+                log=log,
+            )
+            load_checkpoint(run.best_checkpoint, loaded.model)
+            metrics = broadcast(_evaluate(loaded, prepared, run, on_progress) | _run_figures(loaded, progress))
+        if world.is_rank_zero:
+            write_json(run.metrics, metrics)
     return TrainResult(folder, metrics)
 
 

@@ -1,8 +1,10 @@
 """The beginning of a run: data prepared on all hosts, checks before the first step, and a folder to write to."""
 
 import json
+import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from difflib import ndiff
 from pathlib import Path
 
@@ -12,14 +14,23 @@ from recsys.data.prepared import Prepared
 from recsys.embeddings.budget import scheme_class
 from recsys.environment import environment_record
 from recsys.errors import ConfigError, DataError
-from recsys.files import write_atomic, write_json
+from recsys.files import locked, naming_errors, write_atomic, write_json
 from recsys.losses import build_loss
 from recsys.ranks import World, broadcast
 from recsys.run_folder import RunFolder
 from recsys.towers import tower_class
 from recsys.training.golden import write_golden_rows
 
-__all__ = ["check_classes", "check_same_run", "check_splits", "missing_figures", "prepare_in_turn", "start_run"]
+__all__ = [
+    "begin",
+    "check_classes",
+    "check_same_run",
+    "check_splits",
+    "missing_figures",
+    "prepare_in_turn",
+    "start_run",
+    "undoing_start",
+]
 
 MOST_CHANGES = 8
 """Number of lines shown of a configuration that is not that of the run."""
@@ -78,26 +89,65 @@ def missing_figures(prepared: Prepared) -> list[str]:
     return [f"data.test: {problem}; figures that need both classes, such as AUC, will be null" for problem in problems]
 
 
+@contextmanager
+def begin(run: RunFolder, prepared: Prepared, *, data_dir: Path, world: World, resume: bool) -> Iterator[None]:
+    """Start a new run, or check that a stopped one can go on, and hold its lock for the time of the block.
+
+    Args:
+        run: Folder of the run.
+        prepared: The prepared data.
+        data_dir: Folder that the paths in `data` are relative to.
+        world: This process and how many there are; rank 0 writes and holds the lock.
+        resume: Whether the run is a stopped one.
+
+    Raises:
+        ConfigError: The folder holds something, or the configuration is not that of the run.
+        DataError: The folder is not that of a run, or the data have changed since it began.
+        LockedError: Another process trains the run.
+    """
+    if resume:
+        run.require_run()
+    elif world.is_rank_zero:
+        run.path.mkdir(parents=True, exist_ok=True)
+    with locked(run.lock, f"{run.path}: is being trained") if world.is_rank_zero else nullcontext():
+        if resume:
+            check_same_run(run, prepared)
+        elif world.is_rank_zero:
+            start_run(run, prepared, data_dir)
+        yield
+
+
+@contextmanager
+def undoing_start(run: RunFolder) -> Iterator[None]:
+    """Remove the folder of a run that has just begun if the block fails: a mended configuration may have its name."""
+    try:
+        yield
+    except Exception:
+        shutil.rmtree(run.path, ignore_errors=True)
+        raise
+
+
 def start_run(run: RunFolder, prepared: Prepared, data_dir: Path) -> None:
     """Write what is known before training.
 
     Args:
-        run: Folder of the run; must be empty or not exist.
+        run: Folder of the run; must be empty, not exist, or hold what a start that was killed has left.
         prepared: The prepared data.
         data_dir: Folder that the paths in `data` are relative to.
 
     Raises:
-        ConfigError: The folder holds something.
+        ConfigError: The folder holds something else.
     """
-    if run.path.exists() and any(run.path.iterdir()):
+    if not run.is_free:
         raise ConfigError(f"{run.path}: exists already; name another folder with --name, or resume it with --resume")
-    run.path.mkdir(parents=True, exist_ok=True)
-    prepared.state.save(run.transform)
-    write_golden_rows(prepared.resolved, data_dir, run.golden_rows)
-    write_json(run.environment, environment_record())
-    started = time.strftime("%FT%TZ", time.gmtime())
-    write_json(run.data, {"prepared": prepared.folder.name, "started": started})
-    write_atomic(run.config, dump(prepared.resolved.config))  # last: it makes the folder a run
+    with undoing_start(run), naming_errors(run.path):
+        shutil.rmtree(run.transform, ignore_errors=True)
+        prepared.state.save(run.transform)
+        write_golden_rows(prepared.resolved, data_dir, run.golden_rows)
+        write_json(run.environment, environment_record())
+        started = time.strftime("%FT%TZ", time.gmtime())
+        write_json(run.data, {"prepared": prepared.folder.name, "started": started})
+        write_atomic(run.config, dump(prepared.resolved.config))  # last: it makes the folder a run
 
 
 def check_same_run(run: RunFolder, prepared: Prepared) -> None:

@@ -1,12 +1,18 @@
 """What is refused before training, when a run starts or is resumed."""
 
+import errno
+import os
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from recsys.config import Config
-from recsys.errors import ConfigError, DataError
+from recsys.errors import ConfigError, DataError, LockedError
+from recsys.files import locked
+from recsys.run_folder import RunFolder
+from recsys.training import start
 from recsys.training.run import TrainResult
 from tests.training.interruptions import (
     OFTEN,
@@ -61,3 +67,68 @@ def test_a_class_that_is_not_there_is_refused_before_anything_is_written(
     with pytest.raises(ConfigError, match=f"^{key}: cannot find the module no_such_module"):
         run(log, tmp_path / "new", make_config(tmp_path, **changes))
     assert not (tmp_path / "new").exists()
+
+
+def test_a_run_is_trained_by_one_process_at_a_time(
+    whole: TrainResult, log: Path, often: Config, tmp_path: Path
+) -> None:
+    (tmp_path / "new").mkdir()
+    for folder, resume in [(whole.folder, True), (tmp_path / "new", False)]:
+        before = sorted(folder.rglob("*"))
+        with locked(RunFolder(folder).lock, "held"), pytest.raises(LockedError, match="is being trained by process"):
+            run(log, folder, often, resume=resume)
+        assert sorted(folder.rglob("*")) == before
+
+
+@pytest.mark.parametrize("last_written", ["transform", "golden.parquet", "environment.json", "data.json"])
+def test_a_run_that_was_killed_before_it_had_begun_is_started_again_under_its_name(
+    last_written: str, whole: TrainResult, log: Path, often: Config, tmp_path: Path
+) -> None:
+    names = ["transform", "golden.parquet", "environment.json", "data.json"]
+    (tmp_path / "run").mkdir()
+    for name in names[: names.index(last_written) + 1]:
+        copy = shutil.copytree if name == "transform" else shutil.copyfile
+        copy(whole.folder / name, tmp_path / "run" / name)
+    (tmp_path / "run" / ".lock").write_text("process 1 on a host that is gone")
+    with pytest.raises(DataError, match="it was stopped before it had begun: start it again under its name"):
+        run(log, tmp_path / "run", often, resume=True)
+    assert run(log, tmp_path / "run", often).metrics["test.auc"] == whole.metrics["test.auc"]
+    assert not (tmp_path / "run" / ".lock").exists()
+
+
+def test_a_folder_with_files_of_the_user_is_not_free(tmp_path: Path) -> None:
+    assert RunFolder(tmp_path / "new").is_free
+    (tmp_path / "data.json").write_text("mine")
+    assert not RunFolder(tmp_path).is_free
+    assert not RunFolder(tmp_path / "data.json").is_free
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"tables": {"all": {"features": ["*"], "scheme": "hash", "budget": "1B"}}},
+        {"tables": {"all": {"features": ["*"], "scheme": "qr", "budget": "1B"}}},
+        {"model": {"tower": "fm", "dim": 8, "mlp": [8]}, "tables": {"items": {"features": ["item"], "dim": 4}}},
+    ],
+)
+def test_what_cannot_be_built_leaves_no_folder_that_refuses_the_mended_configuration(
+    changes: dict[str, Any], log: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(ConfigError):
+        run(log, tmp_path / "run", make_config(tmp_path, **changes))
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS])
+@pytest.mark.parametrize("name", ["write_golden_rows", "write_json", "write_atomic"])
+def test_a_start_that_finds_no_room_leaves_nothing(
+    name: str, number: int, log: Path, often: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*_: Any) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(start, name, refused)
+    with pytest.raises(OSError, match=os.strerror(number)) as error:
+        run(log, tmp_path / "run", often)
+    assert error.value.filename == str(tmp_path / "run")
+    assert not (tmp_path / "run").exists()
