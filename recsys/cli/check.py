@@ -22,11 +22,12 @@ from recsys.config import (
 )
 from recsys.config.globs import is_glob
 from recsys.console import log, print_table
-from recsys.data.prepare import find_prepared
+from recsys.data.prepare import find_key_kinds, find_prepared
 from recsys.data.splits import time_keys
 from recsys.data.targets import target_columns, targets
 from recsys.errors import ConfigError, DataError
-from recsys.features.fit import Fitting, key_kinds
+from recsys.features.fingerprint import KeyKind
+from recsys.features.fit import Fitting
 from recsys.features.state import TransformState
 from recsys.features.transform import canonicalize, input_columns
 from recsys.sources.find_files import find_files
@@ -83,7 +84,7 @@ def show_plan(config: Config, *, data_dir: Path, cache_dir: Path) -> None:
     if prepared is not None:
         _show(resolved, _sizes(resolved, prepared.state), _table_bytes(resolved, prepared.state))
         return
-    sample = _sampled(resolved, source)
+    sample = _sampled(resolved, source, find_key_kinds(config, data_dir))
     is_cut = config.data.valid is None
     bound = ("<= " if is_cut else "") if sample.whole else ">= "
     _show(resolved, _sizes(resolved, sample.state, bound), _table_bytes(resolved, sample.state, is_bound=bool(bound)))
@@ -120,13 +121,12 @@ def _print_unresolved(config: Config, why: str) -> None:
         log(f"Not expanded, since there are no columns to match: {', '.join(globs)}")
 
 
-def _sampled(resolved: ResolvedConfig, source: Source) -> Sample:
+def _sampled(resolved: ResolvedConfig, source: Source, kinds: dict[str, KeyKind]) -> Sample:
     """Read the first rows as training reads all.
 
     Raises:
         DataError: there are no rows, or a column breaks what the configuration promises.
     """
-    kinds = key_kinds(resolved, source.columns)
     fitting = Fitting(resolved)
     split = resolved.config.data.split
     times = [split.column] if isinstance(split, TimeSplit) else []

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from recsys.config.problems import Problem, shorten
 
-__all__ = ["check_names", "join_pairs", "text_problem"]
+__all__ = ["check_names", "join_pairs", "name_problem", "text_problem"]
 
 MAX_LENGTH = 200
 """Characters of a name of a feature, table or task. They stand in tables of a terminal and in names of tensors."""
@@ -46,11 +46,12 @@ def check_names(section: str, names: Iterable[str], *, what: str, remedy: str = 
         remedy: what to do instead of calling it so, if anything.
     """
     for name in names:
-        if text := _name_problem(name):
+        if text := name_problem(name):
             yield Problem((section, name), f"the name of a {what} {text}{remedy}")
 
 
-def _name_problem(name: str) -> str:
+def name_problem(name: str) -> str:
+    """Return what is wrong with a name; "" if nothing is."""
     if not name:
         return "must not be empty"
     if len(name) > MAX_LENGTH:

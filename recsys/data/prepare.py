@@ -17,25 +17,27 @@ from recsys.data.prepared import Prepared, PreparedSplit, SplitWriter, read_mani
 from recsys.data.splits import SPLITS, Cut, NoCut, RandomCut, SplitName, TimeCut, time_keys
 from recsys.data.targets import target_columns, target_schema, targets
 from recsys.errors import DataError
-from recsys.features.fingerprint import HASH_VERSION, Keys
+from recsys.features.fingerprint import HASH_VERSION, KeyKind, Keys
 from recsys.features.fit import Fitting, key_kinds
 from recsys.features.parallel import in_order
 from recsys.features.state import TransformState
 from recsys.features.transform import arrow_type, canonicalize, encode, input_columns
 from recsys.files import atomic_folder
 from recsys.progress import OnProgress, no_progress
+from recsys.sources.column_types import first_typed
 from recsys.sources.find_files import find_files
 from recsys.sources.source import RowChunk, Source, open_source
 
-__all__ = ["find_prepared", "prepare", "prepare_split"]
+__all__ = ["find_key_kinds", "find_prepared", "prepare", "prepare_split"]
 
-_VERSION = 1
+_VERSION = 2
 """Changes when the same inputs would be prepared differently."""
 
 
 @dataclass(frozen=True)
 class _Job:
     resolved: ResolvedConfig
+    key_kinds: dict[str, KeyKind]
     sources: dict[SplitName, Source]
     files: dict[SplitName, tuple[Path, ...]]
     split: FractionSplit | TimeSplit | None
@@ -80,6 +82,15 @@ def find_prepared(config: Config, data_dir: Path, cache_dir: Path) -> Prepared |
     return _read(job, cache_dir / _key(job))
 
 
+def find_key_kinds(config: Config, data_dir: Path) -> dict[str, KeyKind]:
+    """Return how the values of each feature become keys, by the types of its column in the files of all splits.
+
+    Raises:
+        DataError, ConfigError: as `prepare`, as far as it shows without reading rows.
+    """
+    return _job(config, data_dir).key_kinds
+
+
 def _read(job: _Job, folder: Path) -> Prepared | None:
     splits = read_manifest(folder)
     if splits is None:
@@ -117,7 +128,8 @@ def _job(config: Config, data_dir: Path) -> _Job:
         raise DataError("\n".join(f"{column} ({files['train'][0]})" for column in missing))
     split = None if "valid" in files else data.split or FractionSplit()
     shares = (0.0, 0.0) if split is None else (split.valid, 0.0 if "test" in files else split.test)
-    return _Job(resolved, sources, files, split, shares)
+    kinds = key_kinds(resolved, first_typed([source.columns for source in sources.values()]))
+    return _Job(resolved, kinds, sources, files, split, shares)
 
 
 def _key(job: _Job) -> str:
@@ -173,7 +185,7 @@ def _cut(job: _Job, on_progress: OnProgress) -> Cut:
 
 def _fit(job: _Job, cut: Cut, on_progress: OnProgress) -> TransformState:
     resolved, source = job.resolved, job.sources["train"]
-    unfitted = TransformState(key_kinds=key_kinds(resolved, source.columns))
+    unfitted = TransformState(key_kinds=job.key_kinds)
 
     def fitted(chunk: RowChunk) -> tuple[Fitting, int]:
         targets(chunk.frame, resolved.config, chunk.location)  # a wrong label is to be found now and not after fitting

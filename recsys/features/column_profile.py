@@ -1,8 +1,11 @@
 """Facts about a column of a raw file, as far as the choice of a feature type needs them."""
 
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Literal
+
+from recsys.sources.column_types import ColumnType
 
 __all__ = ["ColumnProfile", "ValueKind"]
 
@@ -17,16 +20,17 @@ class ColumnProfile:
     """One column of the rows that were looked at."""
 
     name: str
-    dtype: str
-    """Name of the type in polars; all columns of a csv file are "String"."""
+    type: ColumnType
+    """Physical type; all columns of a csv file are text."""
     num_rows: int
     """Rows looked at."""
     num_nulls: int
     num_distinct: int
     """Distinct values that are not null; of a list column, distinct entries."""
-    is_list: bool
     numeric: bool
     """Numbers, or text that is a number wherever it is not empty; of a list column, its entries."""
+    is_whole: bool
+    """Whether all numbers of a numeric column are whole."""
     minimum: float | None
     """Smallest finite value of a numeric column."""
     maximum: float | None
@@ -37,29 +41,47 @@ class ColumnProfile:
     """95 % of the rows have at most this many entries."""
     sample: tuple[str, ...]
     """The most frequent values, at most 5, as text."""
+    refused: Mapping[str, str] = field(default_factory=dict)
+    """Feature type -> the problem that the values seen have with what the type offers to read them as."""
+
+    @property
+    def dtype(self) -> str:
+        """Name of the type in polars."""
+        return str(self.type.dtype)
+
+    @property
+    def is_list(self) -> bool:
+        """Whether a row has any number of values."""
+        return self.type.is_list
 
     @property
     def kind(self) -> ValueKind:
         """Kind of the values, whatever they are stored as: all columns of a csv file are text."""
-        dtype = self.dtype.removeprefix("List(") if self.is_list else self.dtype
-        is_text = dtype.startswith(("String", "Categorical", "Enum"))
-        if dtype.startswith("Boolean"):
-            return "other" if self.is_list else "bool"
-        if dtype.startswith(("Date", "Datetime")):
-            return "other" if self.is_list else "time"
-        is_number = self.numeric and not (is_text and any(map(_CODE.fullmatch, self.sample)))
-        is_int = "Int" in dtype.split("(")[0] or (is_text and is_number and self.is_whole)
-        if self.is_list:
-            return "int list" if is_int else "text list" if is_text else "other"
-        if is_int:
-            return "int"
-        return "float" if is_number else "text" if is_text else "other"
+        match self.type.family:
+            case "integer":
+                kind: ValueKind = "int"
+            case "text":
+                kind = "text" if not self.numeric or self._holds_codes else "int" if self.is_whole else "float"
+            case "decimal":
+                kind = "int" if getattr(self.type.dtype, "scale", 0) == 0 else "float"
+            case "float":
+                kind = "float"
+            case "boolean":
+                kind = "bool"
+            case "time":
+                kind = "time"
+            case _:
+                return "other"
+        return self._list_of(kind) if self.is_list else kind
+
+    def _list_of(self, kind: ValueKind) -> ValueKind:
+        if kind in ("int", "bool") or (kind == "float" and self.is_whole):
+            return "int list"
+        return "text list" if self.type.family == "text" else "other"
 
     @property
-    def is_whole(self) -> bool:
-        """Whether the smallest, the largest and the most frequent values are whole numbers."""
-        values = (self.minimum, self.maximum, *map(float, self.sample))
-        return all(value is not None and value.is_integer() for value in values)
+    def _holds_codes(self) -> bool:
+        return any(map(_CODE.fullmatch, self.sample))
 
     @property
     def separator(self) -> str | None:

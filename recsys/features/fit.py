@@ -34,7 +34,7 @@ def key_kinds(resolved: ResolvedConfig, columns: Mapping[str, pl.DataType]) -> d
 
     Args:
         resolved: its features.
-        columns: column -> type, of the training files.
+        columns: column -> type, of the training files; of another split where these have no type for it.
     """
     kinds: dict[str, KeyKind] = {}
     for name, feature in resolved.features.items():

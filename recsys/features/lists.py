@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from recsys.config.feature_types import ListLimit
 from recsys.features.fingerprint import KeyKind, Keys
-from recsys.features.values import BadColumn, BadValue, to_keys
+from recsys.features.values import BadColumn, BadValue, as_text, to_keys
+from recsys.sources.column_types import column_type
 
 __all__ = ["KeyLists", "cut_lists", "key_lists", "list_series", "to_key_lists"]
 
@@ -51,17 +52,7 @@ def to_key_lists(series: pl.Series, kind: KeyKind, separator: str | None) -> pl.
         BadColumn: neither lists nor, with a separator, text; or lists of something that has no keys.
         BadValue: an entry has no key of this kind; the position is its row.
     """
-    dtype = series.dtype
-    if isinstance(dtype, pl.Array):
-        series = series.arr.to_list()
-    elif separator is not None and isinstance(dtype, pl.String | pl.Categorical | pl.Enum):
-        texts = series.cast(pl.String)
-        series = texts.set(texts == "", None).str.split(separator)
-    elif dtype == pl.Null:
-        series = series.cast(pl.List(pl.Int64))
-    elif not isinstance(dtype, pl.List):
-        remedy = ": give `separator`" if separator is None and dtype == pl.String else ""
-        raise BadColumn(f"expected lists, the column holds {dtype}{remedy}")
+    series = _as_lists(series, separator)
     lengths = series.list.len().fill_null(0)
     offsets = _offsets(lengths.to_numpy().astype(np.int64))
     flat = series.filter(lengths > 0).explode()
@@ -71,6 +62,21 @@ def to_key_lists(series: pl.Series, kind: KeyKind, separator: str | None) -> pl.
         row = int(np.searchsorted(offsets, error.position, side="right")) - 1
         raise BadValue(str(error), row) from error
     return list_series(KeyLists(keys.to_numpy(), offsets)).alias(series.name)
+
+
+def _as_lists(series: pl.Series, separator: str | None) -> pl.Series:
+    found = column_type(series.dtype)
+    if found.is_list and found.can_be("ids"):
+        return series.arr.to_list() if isinstance(series.dtype, pl.Array) else series
+    if found.is_list:
+        raise BadColumn(found.refusal("ids"))
+    if found.is_untyped:
+        return series.cast(pl.List(pl.Null))
+    if found.family != "text" or separator is None:
+        remedy = ": give `separator`" if found.family == "text" else ""
+        raise BadColumn(f"expected lists, the column holds {found.described()}{remedy}")
+    texts = as_text(series)
+    return texts.set(texts == "", None).str.split(separator)
 
 
 def list_series(lists: KeyLists) -> pl.Series:

@@ -8,21 +8,22 @@ from numpy.typing import NDArray
 
 from recsys.config.feature_types import DatetimeFeature, DatetimePart
 from recsys.features.fingerprint import NULL_KEY, Keys
-from recsys.features.values import BadColumn, BadValue
+from recsys.features.values import BadColumn, BadValue, as_text, whole_numbers
+from recsys.sources.column_types import column_type
 
 __all__ = ["part_ids", "to_seconds"]
 
 _DAY = 86_400
-_TICKS = {"s": 1, "ms": 1_000, "us": 1_000_000}
+_TICKS = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
 _ISO = "a Unix time or an ISO 8601 date (another form needs `format`)"
 
 
 def to_seconds(series: pl.Series, feature: DatetimeFeature) -> pl.Series:
     """Turn a column into Unix seconds, rounded down.
 
-    Dates and datetimes are read as they are (a time zone is converted to UTC). Integers and floats are Unix times in
-    `feature.unit`, unless there is a format: then their decimal text is parsed. Text without a format may be a Unix
-    time or ISO 8601.
+    Dates and datetimes are read as they are (a time zone is converted to UTC). Numbers are Unix times in
+    `feature.unit`, unless there is a format: then they are whole, and their decimal text is parsed. Text without a
+    format may be a Unix time or ISO 8601.
 
     Returns:
         Int64 of the same length; a missing time is `NULL_KEY`.
@@ -31,23 +32,36 @@ def to_seconds(series: pl.Series, feature: DatetimeFeature) -> pl.Series:
         BadColumn: the type has no times, or the format is not valid.
         BadValue: a text does not have the form of a time.
     """
-    dtype = series.dtype
-    if dtype == pl.Null:
-        seconds = series.cast(pl.Int64)
-    elif isinstance(dtype, pl.Date | pl.Datetime):
-        seconds = series.cast(pl.Datetime("us", getattr(dtype, "time_zone", None))).dt.epoch("us") // 1_000_000
-    elif dtype == pl.String or (feature.format is not None and dtype.is_integer()):
-        seconds = _parsed(series.cast(pl.String), feature)
-    elif dtype.is_integer() or dtype.is_float():
-        seconds = _from_ticks(series, feature)
-    else:
-        raise BadColumn(f"expected points in time, the column holds {dtype}")
+    found = column_type(series.dtype)
+    if found.is_list or not found.can_be("times"):
+        raise BadColumn(found.refusal("times"))
+    match found.family:
+        case "null":
+            seconds = series.cast(pl.Int64)
+        case "time":
+            seconds = _from_calendar(series)
+        case "text":
+            seconds = _parsed(as_text(series), feature)
+        case _ if feature.format is not None:
+            seconds = _parsed(whole_numbers(series, "a whole number").cast(pl.String), feature)
+        case _:
+            seconds = _from_ticks(series, feature)
     return seconds.fill_null(NULL_KEY).alias(series.name)
+
+
+def _from_calendar(series: pl.Series) -> pl.Series:
+    """Divide what is stored, so that times which the unit of another type cannot express are no matter."""
+    stored = series.to_physical().cast(pl.Int64)
+    if not isinstance(series.dtype, pl.Datetime):
+        return stored * _DAY
+    return stored // _TICKS[series.dtype.time_unit]
 
 
 def _from_ticks(series: pl.Series, feature: DatetimeFeature) -> pl.Series:
     if series.dtype.is_float():
-        series = series.set(~series.is_finite(), None).floor()
+        series = series.set(~series.is_finite(), None)
+    if not series.dtype.is_integer():
+        series = series.floor()
     return series.cast(pl.Int64, strict=False) // _TICKS[feature.unit]
 
 

@@ -4,12 +4,12 @@ import numpy as np
 import polars as pl
 
 from recsys.features.fingerprint import NULL_KEY, KeyKind, xxhash64_keys
+from recsys.sources.column_types import ColumnType, Use, column_type
 
-__all__ = ["BadColumn", "BadValue", "key_kind", "to_keys", "to_numbers"]
+__all__ = ["BadColumn", "BadValue", "as_text", "key_kind", "to_keys", "to_numbers", "whole_numbers"]
 
 FLOAT32_MAX = 3.4028234663852886e38
 """Models compute in float32; larger numbers are as good as infinite."""
-_TEXT = (pl.String, pl.Categorical, pl.Enum, pl.Binary)
 _LARGEST = 2.0**63
 
 
@@ -27,15 +27,14 @@ class BadValue(Exception):  # noqa: N818 - becomes a DataError once file and col
 
 def key_kind(dtype: pl.DataType) -> KeyKind:
     """Say how values of a column (or of the lists in it) become keys: by their text or as integers."""
-    inner = getattr(dtype, "inner", dtype)
-    return "text" if isinstance(inner, _TEXT) else "int"
+    return "text" if column_type(dtype).family in ("text", "null") else "int"
 
 
 def to_keys(series: pl.Series, kind: KeyKind) -> pl.Series:
     """Turn values into keys; equal values of the same kind get equal keys, whatever the type of the column.
 
     Args:
-        series: text, categorical, integers, booleans, or floats that are whole numbers.
+        series: text (also categorical, or UTF-8 bytes), integers, booleans, or whole floats and decimals.
         kind: "int": the integer is the key (uint64 wraps; texts are parsed, "" is missing). "text": xxhash64 of the
             text (integers as decimal text).
 
@@ -43,24 +42,22 @@ def to_keys(series: pl.Series, kind: KeyKind) -> pl.Series:
         Int64 of the same length; a missing value is `NULL_KEY`.
 
     Raises:
-        BadColumn: the type has no keys.
+        BadColumn: the type has no keys, or not of this kind: booleans are spelled as text in many ways.
         BadValue: a text is not an integer, or a float is not whole.
     """
-    dtype = series.dtype
-    if dtype == pl.Null:
-        return pl.repeat(NULL_KEY, len(series), dtype=pl.Int64, eager=True).alias(series.name)
-    if isinstance(dtype, _TEXT):
-        texts = _texts(series)
-        return xxhash64_keys(texts) if kind == "text" else _parsed_integers(texts).fill_null(NULL_KEY)
-    if dtype == pl.Boolean:
-        series = series.cast(pl.Int64)
-    elif dtype.is_float():
-        series = _whole_numbers(series)
-    elif not dtype.is_integer():
-        raise BadColumn(f"expected ids (text, integers or booleans), the column holds {dtype}")
+    found = _single(series, "ids")
+    match found.family:
+        case "null":
+            return pl.repeat(NULL_KEY, len(series), dtype=pl.Int64, eager=True).alias(series.name)
+        case "text":
+            texts = as_text(series)
+            return xxhash64_keys(texts) if kind == "text" else _parsed_integers(texts).fill_null(NULL_KEY)
+        case "boolean" if kind == "text":
+            raise BadColumn(f"expected text as in training, the column holds {found.dtype}")
+    integers = series if found.family == "boolean" else whole_numbers(series, "an id (text or a whole number)")
     if kind == "text":
-        return xxhash64_keys(series.cast(pl.String))
-    return _as_int64(series).fill_null(NULL_KEY)
+        return xxhash64_keys(integers.cast(pl.String))
+    return _as_int64(integers).fill_null(NULL_KEY)
 
 
 def to_numbers(series: pl.Series) -> pl.Series:
@@ -70,24 +67,32 @@ def to_numbers(series: pl.Series) -> pl.Series:
         BadColumn: the type has no numbers.
         BadValue: a text is not a number.
     """
-    dtype = series.dtype
-    if isinstance(dtype, _TEXT):
-        series = _parsed_numbers(_texts(series))
-    elif dtype in (pl.Null, pl.Boolean) or dtype.is_numeric():
-        series = series.cast(pl.Float64)
-    else:
-        raise BadColumn(f"expected numbers, the column holds {dtype}")
+    is_text = _single(series, "numbers").family == "text"
+    series = _parsed_numbers(as_text(series)) if is_text else series.cast(pl.Float64)
     numbers = series.fill_null(float("nan"))
     holds = numbers.abs() <= FLOAT32_MAX  # false for NaN, too
     return numbers if holds.all() else numbers.set(~holds, float("nan"))
 
 
-def _texts(series: pl.Series) -> pl.Series:
+def as_text(series: pl.Series) -> pl.Series:
+    """Return a column of the family of texts as String.
+
+    Raises:
+        BadValue: bytes are not UTF-8 text.
+    """
     try:
         return series.cast(pl.String)
     except pl.exceptions.ComputeError:  # bytes; the error does not say which
         _check(pl.Series([not _is_utf8(value) for value in series]), series, "UTF-8 text")
         raise
+
+
+def _single(series: pl.Series, use: Use) -> ColumnType:
+    """Return the type of a column of single values that can be read so."""
+    found = column_type(series.dtype)
+    if found.is_list or not found.can_be(use):
+        raise BadColumn(found.refusal(use))
+    return found
 
 
 def _is_utf8(value: bytes | None) -> bool:
@@ -105,7 +110,9 @@ def _parsed_integers(texts: pl.Series) -> pl.Series:
     texts = texts.set(texts == "", None)
     parsed = texts.cast(pl.Int64, strict=False)
     if parsed.null_count() > texts.null_count():
-        parsed = parsed.zip_with(parsed.is_not_null(), _as_int64(texts.cast(pl.UInt64, strict=False)))
+        whole = texts.str.replace(r"^([+-]?\d+)\.0*$", "$1")  # pandas writes integers beside a gap so
+        parsed = whole.cast(pl.Int64, strict=False)
+        parsed = parsed.zip_with(parsed.is_not_null(), _as_int64(whole.cast(pl.UInt64, strict=False)))
         _check(parsed.is_null() & texts.is_not_null(), texts, "an integer")
     return parsed
 
@@ -119,13 +126,39 @@ def _parsed_numbers(texts: pl.Series) -> pl.Series:
     return parsed
 
 
-def _whole_numbers(series: pl.Series) -> pl.Series:
+def whole_numbers(series: pl.Series, promised: str) -> pl.Series:
+    """Return integers as they are, and floats and decimals as Int64; NaN is null.
+
+    Args:
+        series: integers, floats or decimals.
+        promised: what a value that is not whole, or too large, should have been, for the message.
+
+    Raises:
+        BadValue: there is such a value.
+    """
+    match column_type(series.dtype).family:
+        case "float":
+            return _whole_floats(series, promised)
+        case "decimal":
+            return _whole_decimals(series, promised)
+        case _:
+            return series
+
+
+def _whole_floats(series: pl.Series, promised: str) -> pl.Series:
     series = series.cast(pl.Float64).fill_nan(None)
     values = series.fill_null(0.0).to_numpy()
     with np.errstate(invalid="ignore"):  # infinities
         bad = (values != np.floor(values)) | (np.abs(values) >= _LARGEST)
-    _check(pl.Series(bad), series, "an id (text or a whole number)")
+    _check(pl.Series(bad), series, promised)
     return series.cast(pl.Int64)
+
+
+def _whole_decimals(series: pl.Series, promised: str) -> pl.Series:
+    integers = series.cast(pl.Int64, strict=False)
+    is_whole = series.floor() == series
+    _check(series.is_not_null() & ~(is_whole & integers.is_not_null()), series, promised)
+    return integers
 
 
 def _check(bad: pl.Series, series: pl.Series, promised: str) -> None:

@@ -105,17 +105,17 @@ class Scorer:
         keep = self._kept(keep)
         check_output(out, paths)
         source = self._open(paths, data)
+        schema = _common_schema(source, keep)
         total = source.num_rows()
         num_rows = 0
         with ParquetFile(out) as file:
             for chunk in source.chunks(list(dict.fromkeys([*self.columns, *keep]))):
                 scores_BT = self.score(chunk.frame, chunk.location)
-                file.write(self._scored(chunk.frame.select(keep), scores_BT))
+                file.write(self._scored(chunk.frame.select(keep).cast(schema), scores_BT))
                 num_rows += chunk.frame.height
                 on_progress("scoring", num_rows, total)
             if num_rows == 0:
-                kept = pl.DataFrame(schema={name: source.columns[name] for name in keep})
-                file.write(self._scored(kept, np.zeros((0, len(self.tasks)))))
+                file.write(self._scored(pl.DataFrame(schema=schema), np.zeros((0, len(self.tasks)))))
         return num_rows
 
     def score_frame(self, frame: pl.DataFrame, *, keep: Sequence[str] = ()) -> pl.DataFrame:
@@ -179,3 +179,22 @@ class Scorer:
 
     def _tensor(self, array: np.ndarray) -> Tensor:
         return torch.tensor(array, device=self._device)  # copies: polars' memory is read-only
+
+
+def _common_schema(source: Source, columns: Sequence[str]) -> pl.Schema:
+    """Return types that hold the values of all files, one of which may store integers where another has floats.
+
+    Raises:
+        DataError: there is no such column, or no such type.
+    """
+    schema = pl.Schema()
+    for name in columns:
+        if name not in source.columns:
+            raise no_column(str(source.files[0].path), name, list(source.columns))
+        parts = [pl.DataFrame(schema={name: file.columns[name]}) for file in source.files if name in file.columns]
+        try:
+            schema[name] = pl.concat(parts, how="vertical_relaxed").schema[name]
+        except pl.exceptions.SchemaError as error:
+            types = ", ".join(dict.fromkeys(str(part.schema[name]) for part in parts))
+            raise DataError(f"keep: no type of column {name} holds the values of all files: {types}") from error
+    return schema

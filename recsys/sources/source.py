@@ -8,6 +8,7 @@ import polars as pl
 
 from recsys.config.run import DataSection
 from recsys.errors import DataError
+from recsys.sources.column_types import column_type, first_typed
 from recsys.sources.csv_file import CsvFile
 from recsys.sources.location import RowLocation, no_column
 from recsys.sources.open_file import open_file
@@ -33,12 +34,13 @@ class Source:
 
     Attributes:
         files: at least one.
-        columns: column -> type, as in the first file. All columns of csv files are text.
+        columns: column of the first file -> type, as in the first file that has a type for it: a column without any
+            value has none. All columns of csv files are text.
     """
 
     def __init__(self, files: Sequence[RawFile]) -> None:
         self.files = tuple(files)
-        self.columns = self.files[0].columns
+        self.columns = first_typed([file.columns for file in self.files])
 
     def num_rows(self) -> int | None:
         """Return the number of rows of all files, None if only reading them would tell (csv)."""
@@ -49,7 +51,7 @@ class Source:
         """Yield `columns` of all rows in order, at most `rows` at a time; a frame never spans two files.
 
         Raises:
-            DataError: a file lacks a column, has it with another type than the first file, or cannot be read.
+            DataError: a file lacks a column, has it with another type than another file, or cannot be read.
         """
         return (chunk.frame for chunk in self.chunks(columns, rows))
 
@@ -71,8 +73,8 @@ class Source:
             found, expected = file.columns[column], self.columns.get(column)
             if expected is None:
                 raise no_column(str(self.files[0].path), column, list(self.columns))
-            if _family(found) != _family(expected) and pl.Null not in (found, expected):
-                first = self.files[0].path
+            if not column_type(found).agrees_with(column_type(expected)):
+                first = next(one.path for one in self.files if one.columns.get(column) == expected)
                 raise DataError(f"{file.path}: column {column}: expected {expected} as in {first}, it holds {found}")
 
 
@@ -94,15 +96,3 @@ def open_source(paths: Sequence[Path], data: DataSection, *, optional: Sequence[
             names = ", ".join(file.columns)
             raise DataError(f"{file.path}: expected the header of {files[0].path}, got {names}")
     return Source(files)
-
-
-def _family(dtype: pl.DataType) -> str:
-    """Name the types that are read alike: other programs often store integers with nulls as floats."""
-    inner = getattr(dtype, "inner", None)
-    if inner is not None:
-        return f"list of {_family(inner)}"
-    if isinstance(dtype, pl.String | pl.Categorical | pl.Enum | pl.Binary):
-        return "text"
-    if dtype.is_numeric() or dtype == pl.Boolean:
-        return "number"
-    return str(dtype.base_type())

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 import polars as pl
 
-from recsys.features.values import BadValue, to_numbers
+from recsys.features.values import BadColumn, BadValue, to_numbers
 
 __all__ = ["single_column_auc"]
 
@@ -15,7 +15,7 @@ def single_column_auc(frame: pl.DataFrame, label: str, columns: Iterable[str]) -
     Mean labels are learnt on every second row and judged on the others, so that rare values gain nothing. The one of
     the two further away from 0.5 counts. Lists are left out, and nothing is found without labels of both classes.
     """
-    clicks = None if frame[label].dtype.is_nested() else _numbers(frame[label])
+    clicks = _numbers(frame[label])
     if clicks is None or clicks.n_unique() < 2:
         return {}
     found = {}
@@ -36,11 +36,9 @@ def _auc_of_numbers(values: pl.Series, clicks: pl.Series) -> float | None:
 
 
 def _numbers(values: pl.Series) -> pl.Series | None:
-    if not (values.dtype.is_numeric() or values.dtype in (pl.String, pl.Boolean)):
-        return None
     try:
         return to_numbers(values)
-    except BadValue:
+    except (BadColumn, BadValue):
         return None
 
 

@@ -1,17 +1,24 @@
 """Profile the columns of a raw file."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
+from pydantic import TypeAdapter
 
+from recsys.config.feature_types import Feature, FeatureSection
 from recsys.config.run import DataSection
 from recsys.features.column_profile import ColumnProfile
-from recsys.features.values import BadValue, to_numbers
+from recsys.features.types import handlers_of
+from recsys.features.values import BadColumn, BadValue, as_text, key_kind, to_numbers
+from recsys.sources.column_types import ColumnType, column_type
 from recsys.sources.source import Source, open_source
+from recsys.suggest.rules import offers_for
 
 __all__ = ["profile"]
 
 _SAMPLE = 5
+_FEATURE: TypeAdapter[FeatureSection] = TypeAdapter(Feature)
 
 
 def profile(path: Path, data: DataSection, max_rows: int = 1_000_000) -> list[ColumnProfile]:
@@ -35,40 +42,68 @@ def _first_rows(source: Source, column: str, max_rows: int) -> pl.Series:
 
 
 def _profiled(series: pl.Series) -> ColumnProfile:
-    if isinstance(series.dtype, pl.Array):
-        series = series.arr.to_list()
-    is_list = isinstance(series.dtype, pl.List)
-    lengths = series.list.len().fill_null(0) if is_list else None
+    found = column_type(series.dtype)
+    lengths = _lengths(series) if found.is_list else None
     entries = series.filter(lengths > 0).explode() if lengths is not None else series
-    values = entries.drop_nulls()
+    values = _plain(entries.drop_nulls(), found)
     numbers = _numbers(values)
     finite = None if numbers is None else numbers.drop_nans()
-    known = not values.dtype.is_nested()
     p95 = None if lengths is None else lengths.quantile(0.95, interpolation="higher")
-    mean = None if lengths is None else lengths.mean()
-    return ColumnProfile(
+    column = ColumnProfile(
         name=series.name,
-        dtype=str(series.dtype),
+        type=found,
         num_rows=len(series),
         num_nulls=series.null_count(),
-        num_distinct=values.n_unique() if known else 0,
-        is_list=is_list,
+        num_distinct=values.n_unique(),
         numeric=numbers is not None,
+        is_whole=finite is not None and bool((finite == finite.floor()).all()),
         minimum=_number(None if finite is None else finite.min()),
         maximum=_number(None if finite is None else finite.max()),
-        mean_length=_number(mean),
+        mean_length=_number(None if lengths is None else lengths.mean()),
         p95_length=None if p95 is None else int(p95),
-        sample=_most_frequent(values) if known else (),
+        sample=_most_frequent(values),
     )
+    return replace(column, refused=_refused(series, column))
+
+
+def _lengths(series: pl.Series) -> pl.Series:
+    lists = series.arr.to_list() if isinstance(series.dtype, pl.Array) else series
+    return lists.list.len().fill_null(0)
+
+
+def _plain(values: pl.Series, found: ColumnType) -> pl.Series:
+    """Return the values in a type that can be counted and shown: none of those that no feature reads."""
+    if not found.is_readable:
+        return pl.Series(values.name, [], dtype=pl.Null)
+    try:
+        return as_text(values) if found.family == "text" else values
+    except BadValue:
+        return values
+
+
+def _refused(series: pl.Series, column: ColumnProfile) -> dict[str, str]:
+    """Read the values as each type that fits the column offers, the most confident one first, until one can.
+
+    Returns:
+        The types that cannot, each with the first problem.
+    """
+    refused: dict[str, str] = {}
+    for offer in offers_for(column):
+        section = _FEATURE.validate_python(offer.spec)
+        try:
+            handlers_of({column.name: section})[column.name].canonicalize(series, key_kind(series.dtype))
+        except (BadColumn, BadValue) as error:
+            refused[str(offer.spec["type"])] = str(error)
+        else:
+            break
+    return refused
 
 
 def _numbers(values: pl.Series) -> pl.Series | None:
     """Return the values as numbers, None if they are something else."""
-    if not (values.dtype == pl.String or values.dtype.is_numeric() or values.dtype == pl.Boolean) or not len(values):
-        return None
     try:
-        return to_numbers(values)
-    except BadValue:
+        return to_numbers(values) if len(values) else None
+    except (BadColumn, BadValue):
         return None
 
 

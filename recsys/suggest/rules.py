@@ -8,7 +8,7 @@ from recsys.config.feature_types import FEATURE_TYPES, FeatureSection
 from recsys.features.column_profile import ColumnProfile
 from recsys.features.types import Offer, handler_class
 
-__all__ = ["Suggestion", "suggest_column"]
+__all__ = ["Suggestion", "offers_for", "suggest_column"]
 
 _OUTCOME_NAME = re.compile(
     r"^(is_|has_)?(click|clicked|buy|bought|purchase|purchased|converted|conversion|label|target)$"
@@ -46,25 +46,33 @@ def suggest_column(column: ColumnProfile, *, leak: float | None = None) -> Sugge
         column: profile of the column.
         leak: AUC of this column alone, if known.
     """
-    offer = _best_offer(column)
+    offer = next(iter(offers_for(column)), None)
     reason = _reason_to_leave_out(column, offer, leak)
     spec = {} if offer is None else offer.spec
     if reason is not None:
         return Suggestion(name=column.name, column=column, spec=spec, note=reason, left_out=True)
-    note = f"there is no feature type for {column.dtype}" if offer is None else offer.note
+    note = _no_offer(column) if offer is None else offer.note
     return Suggestion(name=column.name, column=column, spec=spec, note=note, left_out=offer is None)
 
 
-def _best_offer(column: ColumnProfile) -> Offer | None:
-    """Return the offer with the highest confidence, the first of equal ones; None if no type fits."""
+def offers_for(column: ColumnProfile) -> list[Offer]:
+    """Return what the types offer that can read the values seen, the most confident first, of equal ones in order."""
     offers = [handler_class(section).suggest(column) for section in FEATURE_TYPES.values()]
-    return max((offer for offer in offers if offer), key=lambda offer: offer.confidence, default=None)
+    known = [offer for offer in offers if offer is not None and offer.spec["type"] not in column.refused]
+    return sorted(known, key=lambda offer: -offer.confidence)
+
+
+def _no_offer(column: ColumnProfile) -> str:
+    problems = list(column.refused.values())
+    return problems[-1] if problems else f"there is no feature type for {column.type.described()}"
 
 
 def _reason_to_leave_out(column: ColumnProfile, offer: Offer | None, leak: float | None) -> str | None:
     filled = column.num_rows - column.num_nulls
-    if filled == 0:
+    if filled == 0 or column.type.is_untyped:
         return "no values"
+    if not column.type.is_readable:
+        return _no_offer(column)
     if column.num_distinct + (column.num_nulls > 0) <= 1 and not column.is_list:
         return "the same value in every row"
     if leak is not None and max(leak, 1 - leak) >= _SURE_LEAK:

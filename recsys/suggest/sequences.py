@@ -35,7 +35,7 @@ def _as_sequence(one: Suggestion, targets: Iterable[Suggestion]) -> Suggestion:
             return replace(one, note="perhaps a sequence, of a feature whose values it holds")
         return one
     spec: dict[str, object] = {"type": "sequence", "of": target.name}
-    spec |= {key: value for key, value in one.spec.items() if key == "separator"}
+    spec |= {key: value for key, value in one.spec.items() if key in ("separator", "column")}
     if one.column.is_list:
         spec["max_len"] = one.column.list_length
     return replace(one, spec=spec, note=f"a history of {target.name}, by name and type")

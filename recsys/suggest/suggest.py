@@ -3,12 +3,14 @@
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 
 import polars as pl
 import pyarrow as pa
 
-from recsys.config.globs import matches
+from recsys.config.globs import is_glob, matches
+from recsys.config.names import name_problem
 from recsys.config.run import DataSection
 from recsys.errors import DataError
 from recsys.features.column_profile import ColumnProfile
@@ -91,20 +93,21 @@ def suggest_config(
     target = next(column for column in profiles if column.name == label)
     _check_label(target, where)
     others = [column for column in profiles if column.name != label]
-    found = as_sequences([suggest_column(column, leak=(leaks or {}).get(column.name)) for column in others])
-    found = _agreed_families(found)
+    found = [suggest_column(column, leak=(leaks or {}).get(column.name)) for column in others]
+    found = _agreed_families(as_sequences(_named(found, names)))
     section = data or DataSection()
     if not section.header:
         found, section = _renamed(found, section, label)
         target = replace(target, name="label")
-    weight = next((one.name for one in found if one.name in _WEIGHT_NAMES and one.column.numeric), None)
+    weight = next((one.name for one in found if one.name in _WEIGHT_NAMES and _is_weight(one.column)), None)
     found = [one for one in found if one.name != weight]
     used = [one for one in found if not one.left_out]
     if not used:
         raise DataError(
             f"{where}: no column can be a feature: " + "; ".join(f"{one.name}: {one.note}" for one in found)
         )
-    group = next((one.name for name in _GROUP_NAMES for one in used if one.name.lower() == name), None)
+    ids = [one.name for one in used if one.spec["type"] == "id"]
+    group = next((one for name in _GROUP_NAMES for one in ids if one.lower() == name), None)
     return draft(
         target,
         group=group,
@@ -120,10 +123,30 @@ def _check_label(column: ColumnProfile, where: str) -> None:
     if not column.num_rows:
         raise DataError(f"{where}: there are no rows")
     low, high = column.minimum, column.maximum
-    if column.dtype == "Boolean" or (low is not None and high is not None and 0 <= low <= high <= 1):
+    if not column.is_list and low is not None and high is not None and 0 <= low <= high <= 1:
         return
     held = f"values from {low:g} to {high:g}" if low is not None and high is not None else ", ".join(column.sample)
     raise DataError(f"{where}: column {column.name}: a label must be 0 or 1, it holds {held or 'no values'}")
+
+
+def _is_weight(column: ColumnProfile) -> bool:
+    return column.minimum is not None and column.minimum >= 0 and not column.num_nulls and not column.is_list
+
+
+def _named(found: Sequence[Suggestion], columns: Sequence[str]) -> list[Suggestion]:
+    """Give other names, and the key `column`, to features whose columns are called what no feature can be called."""
+    new_names: dict[str, str] = {}
+    for column in columns:
+        if not (is_glob(column) or name_problem(column)):
+            continue
+        plain = re.sub(r"[*?]|[^ -~]", "_", column)[:40]
+        taken = {*columns, *new_names.values()}
+        new_names[column] = next(name for i in count() if (name := f"{plain}{i or ''}") not in taken)
+    return [_renamed_feature(one, new_names[one.name]) if one.name in new_names else one for one in found]
+
+
+def _renamed_feature(one: Suggestion, name: str) -> Suggestion:
+    return replace(one, name=name, spec={**one.spec, "column": one.column.name} if one.spec else one.spec)
 
 
 def _agreed_families(found: Sequence[Suggestion]) -> list[Suggestion]:
@@ -133,16 +156,19 @@ def _agreed_families(found: Sequence[Suggestion]) -> list[Suggestion]:
         kept = [i for i in indices if not agreed[i].left_out]
         for kinds in (("int", "float"), ("text",)):
             members = [i for i in kept if agreed[i].column.kind in kinds]
-            for i, spec in zip(members, _agreed_specs([agreed[i].spec for i in members]), strict=True):
+            for i, spec in zip(members, _agreed_specs([agreed[i] for i in members]), strict=True):
                 agreed[i] = replace(agreed[i], spec=spec, note=agreed[i].note if agreed[i].spec == spec else "")
     return agreed
 
 
-def _agreed_specs(specs: Sequence[Mapping[str, object]]) -> Sequence[Mapping[str, object]]:
+def _agreed_specs(members: Sequence[Suggestion]) -> Sequence[Mapping[str, object]]:
     """Return one spec for all if at least three quarters are of one type, id or number; the longest spec of it."""
+    specs = [one.spec for one in members]
     types = [str(spec["type"]) for spec in specs]
     common = max(("number", "id"), key=types.count)
     if len(specs) < 3 or not set(types) <= {"id", "number"} or 4 * types.count(common) < 3 * len(types):
+        return specs
+    if common == "id" and not all(one.column.kind == "text" or one.column.is_whole for one in members):
         return specs
     longest = max((spec for spec in specs if spec["type"] == common), key=len)
     return [longest] * len(specs)

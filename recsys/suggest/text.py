@@ -61,7 +61,8 @@ def _tail(lines: Sequence[Line], paths: Sequence[str], data: DataSection) -> Ite
         yield f"  train: {_value(paths[0] if len(paths) == 1 else list(paths))}"
     else:
         yield "# data: {train: FILES}  # or hand the rows to recsys.train"
-    time = next((line.name for line in lines if line.members[0].section.reads_time), None)
+    times = [line for line in lines if line.members[0].section.reads_time]
+    time = next((str(line.spec.get("column", line.name)) for line in times), None)
     yield "  # Without `valid` and `test` the rows are split 80/10/10 at random."
     if time is not None:
         yield f"  # split: {{by: time, column: {_text(time)}}}  # the latest rows are for valid and test"
@@ -160,4 +161,10 @@ def _text(text: str) -> str:
 
 
 def _quoted(text: str) -> str:
-    return json.dumps(text, ensure_ascii=not text.isprintable())
+    r"""Return a double-quoted scalar.
+
+    >>> print(_quoted("a tab\t and a line separator\u2028"))
+    "a tab\t and a line separator\U00002028"
+    """
+    shown = json.dumps(text, ensure_ascii=False)
+    return "".join(one if one.isprintable() else f"\\U{ord(one):08x}" for one in shown)

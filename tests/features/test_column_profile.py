@@ -18,10 +18,11 @@ from tests.suggest.columns import column
         (column("a", "Date", ("2014-10-21",)), "time"),
         (column("a", "Datetime(time_unit='us', time_zone=None)", ("2014-10-21 00:00:00",)), "time"),
         (column("a", "Time", ("00:00:00",)), "other"),
-        (column("a", "List(Int64)", ("7",), is_list=True, minimum=1.0, maximum=9.0), "int list"),
-        (column("a", "List(String)", ("x",), is_list=True), "text list"),
-        (column("a", "List(Float64)", ("0.1",), is_list=True, minimum=0.0, maximum=1.0), "other"),
-        (column("a", "List(Boolean)", ("True",), is_list=True, minimum=0.0, maximum=1.0), "other"),
+        (column("a", "List(Int64)", ("7",), minimum=1.0, maximum=9.0), "int list"),
+        (column("a", "List(String)", ("x",)), "text list"),
+        (column("a", "List(Float64)", ("0.1",), minimum=0.0, maximum=1.0), "other"),
+        (column("a", "List(Float64)", ("1.0",), minimum=0.0, maximum=1.0), "int list"),
+        (column("a", "List(Boolean)", ("True",), minimum=0.0, maximum=1.0), "int list"),
         (column("a", "Struct({'x': Int64})", ()), "other"),
     ],
 )
@@ -32,4 +33,4 @@ def test_kinds_do_not_depend_on_how_values_are_stored(one: ColumnProfile, kind: 
 def test_entries_have_a_kind() -> None:
     assert column("a", "String", ("1|2", "3")).entry_kind == "int"
     assert column("a", "String", ("x|2", "3|y")).entry_kind == "text"
-    assert column("a", "List(String)", ("x",), is_list=True).entry_kind == "text"
+    assert column("a", "List(String)", ("x",)).entry_kind == "text"

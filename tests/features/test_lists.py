@@ -38,6 +38,26 @@ def test_a_column_of_only_nulls_holds_empty_lists() -> None:
     assert to_key_lists(pl.Series([None, None]), "int", None).to_list() == [[], []]
 
 
+@pytest.mark.parametrize(
+    "series",
+    [pl.Series([b"a|b"]), pl.Series(["a|b"], dtype=pl.Categorical), pl.Series(["a|b"], dtype=pl.Enum(["a|b"]))],
+)
+def test_text_is_split_however_it_is_stored(series: pl.Series) -> None:
+    assert to_key_lists(series, "text", "|").to_list() == [xxhash64_keys(pl.Series(["a", "b"])).to_list()]
+
+
+@pytest.mark.parametrize("inner", [pl.Null, pl.Boolean, pl.Float32, pl.Decimal(9, 2), pl.UInt64])
+def test_entries_of_every_type_with_keys_are_read(inner: pl.DataType) -> None:
+    series = pl.Series([[None], [], None], dtype=pl.List(inner))
+    assert to_key_lists(series, "int", None).to_list() == [[NULL_KEY], [], []]
+
+
+@pytest.mark.parametrize("inner", [pl.Date, pl.Struct({"a": pl.Int8}), pl.List(pl.Int8)])
+def test_lists_of_what_has_no_keys_are_refused_though_they_are_empty(inner: pl.DataType) -> None:
+    with pytest.raises(BadColumn, match=r"expected ids .*, the column holds List"):
+        to_key_lists(pl.Series([[]], dtype=pl.List(inner)), "int", None)
+
+
 def test_a_bad_entry_is_reported_with_its_row() -> None:
     with pytest.raises(BadValue, match="expected an integer, got 'x'") as error:
         to_key_lists(pl.Series(["1|2", "", None, "3|x"]), "int", "|")

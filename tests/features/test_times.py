@@ -1,4 +1,5 @@
 from datetime import UTC, date, datetime, timedelta, timezone
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -38,6 +39,12 @@ def seconds(series: pl.Series, **options: Any) -> list[int]:
         (pl.Series([datetime(2014, 10, 21, 5)], dtype=pl.Datetime("ns")), {}, [FIVE]),
         (pl.Series([datetime(2014, 10, 21, 7, tzinfo=timezone(timedelta(hours=2)))]), {}, [FIVE]),
         (pl.Series([None]), {}, [NULL_KEY]),
+        (pl.Series(["2014-10-21"], dtype=pl.Categorical), {}, [MIDNIGHT]),
+        (pl.Series([b"14102105"]), {"format": "%y%m%d%H"}, [FIVE]),
+        (pl.Series([20141021.0, None]), {"format": "%Y%m%d"}, [MIDNIGHT, NULL_KEY]),
+        (pl.Series([Decimal(20141021)]), {"format": "%Y%m%d"}, [MIDNIGHT]),
+        (pl.Series([Decimal(FIVE), Decimal("-0.5")]), {}, [FIVE, -1]),
+        (pl.Series([2**62], dtype=pl.Datetime("ms")), {}, [2**62 // 1000]),
     ],
 )
 def test_times_of_every_form_become_unix_seconds(
@@ -55,6 +62,11 @@ def test_a_text_of_another_form_is_shown() -> None:
 def test_a_text_without_a_format_may_be_iso_8601_only() -> None:
     with pytest.raises(BadValue, match=r"expected a Unix time or an ISO 8601 date .*, got '21.10.14'"):
         seconds(pl.Series(["21.10.14"]))
+
+
+def test_a_number_that_is_not_whole_has_no_format() -> None:
+    with pytest.raises(BadValue, match=r"expected a whole number, got 20141021\.5"):
+        seconds(pl.Series([20141021.5]), format="%Y%m%d")
 
 
 def test_booleans_are_no_times() -> None:

@@ -23,6 +23,9 @@ def hashes(*texts: str) -> list[int]:
         (pl.Series([2**63 - 1, -(2**63) + 1]), [2**63 - 1, -(2**63) + 1]),
         (pl.Series([4.0, None, float("nan"), -2.0]), [4, NULL_KEY, NULL_KEY, -2]),
         (pl.Series(["12", "-3", None, "", "18446744073709551615"]), [12, -3, NULL_KEY, NULL_KEY, -1]),
+        (pl.Series(["12.0", "-3.", "5"]), [12, -3, 5]),
+        (pl.Series([Decimal("12.00"), None, Decimal(-3)]), [12, NULL_KEY, -3]),
+        (pl.Series([12.0, None], dtype=pl.Float16), [12, NULL_KEY]),
         (pl.Series([None, None]), [NULL_KEY, NULL_KEY]),
         (pl.Series([], dtype=pl.Int64), []),
     ],
@@ -44,7 +47,15 @@ def test_text_keys_do_not_depend_on_how_text_is_stored(series: pl.Series) -> Non
     assert to_keys(series, "text").to_list() == hashes("12", "b")
 
 
-@pytest.mark.parametrize("series", [pl.Series([12, -3]), pl.Series([12.0, -3.0]), pl.Series([12, -3], dtype=pl.Int8)])
+@pytest.mark.parametrize(
+    "series",
+    [
+        pl.Series([12, -3]),
+        pl.Series([12.0, -3.0]),
+        pl.Series([12, -3], dtype=pl.Int8),
+        pl.Series([Decimal("12.0"), Decimal(-3)]),
+    ],
+)
 def test_integers_where_text_was_fitted_are_hashed_as_decimal_text(series: pl.Series) -> None:
     assert to_keys(series, "text").to_list() == hashes("12", "-3")
 
@@ -54,6 +65,9 @@ def test_integers_where_text_was_fitted_are_hashed_as_decimal_text(series: pl.Se
     [
         (pl.Series(["1", "x7"]), "int", "expected an integer, got 'x7'", 1),
         (pl.Series([1.0, 2.5]), "int", "expected an id .text or a whole number., got 2.5", 1),
+        (pl.Series(["1", "2.5"]), "int", "expected an integer, got '2.5'", 1),
+        (pl.Series([Decimal(1), Decimal("2.5")]), "int", "expected an id .text or a whole number., got Decimal", 1),
+        (pl.Series([Decimal(2) ** 64]), "int", "expected an id .text or a whole number., got Decimal", 0),
         (pl.Series([float("inf")]), "int", "expected an id .text or a whole number., got inf", 0),
         (pl.Series([b"a", b"\xff"]), "text", "expected UTF-8 text, got b'.xff'", 1),
     ],
@@ -68,6 +82,11 @@ def test_a_value_without_a_key_is_shown(series: pl.Series, kind: Any, problem: s
 def test_types_without_keys_are_refused(series: pl.Series) -> None:
     with pytest.raises(BadColumn, match=r"expected ids \(text, integers or booleans\), the column holds"):
         to_keys(series, "int")
+
+
+def test_booleans_are_refused_where_text_was_fitted() -> None:
+    with pytest.raises(BadColumn, match="expected text as in training, the column holds Boolean"):
+        to_keys(pl.Series([True]), "text")
 
 
 @pytest.mark.parametrize(

@@ -73,6 +73,17 @@ def test_files_are_scored_one_after_another(made: Made, bundle: Path, tmp_path: 
     assert [path.name for path in out.parent.iterdir()] == ["scores.parquet"]
 
 
+def test_kept_columns_have_a_type_that_holds_the_values_of_all_files(bundle: Path, tmp_path: Path) -> None:
+    ROWS.with_columns(note=pl.lit(None), count=pl.lit(1)).write_parquet(tmp_path / "a.parquet")
+    ROWS.with_columns(note=pl.lit("x"), count=pl.lit(2.5)).write_parquet(tmp_path / "b.parquet")
+    paths, out = [tmp_path / "a.parquet", tmp_path / "b.parquet"], tmp_path / "scores.parquet"
+    Scorer(bundle).score_files(paths, out, keep=["note", "count"])
+    assert pl.read_parquet(out).select(pl.col("note", "count").last()).row(0) == ("x", 2.5)
+    ROWS.with_columns(note=pl.lit(1), count=pl.lit([1])).write_parquet(tmp_path / "c.parquet")
+    with pytest.raises(DataError, match="keep: no type of column count holds the values of all files: Int32, List"):
+        Scorer(bundle).score_files([tmp_path / "a.parquet", tmp_path / "c.parquet"], out, keep=["count"])
+
+
 def test_text_files_score_as_the_typed_ones_training_read(tmp_path: Path) -> None:
     train = clicks(100).select(CSV_COLUMNS)
     fresh = ROWS.select(CSV_COLUMNS)

@@ -30,7 +30,7 @@ def test_integers_are_ids_or_numbers(one: ColumnProfile, expected: str) -> None:
         (column("url", "String", ("a",), num_nulls=5000, num_distinct=4900), "nearly every row has a value of its own"),
         (column("site", "String", ("a",), num_distinct=1), "the same value in every row"),
         (column("site", "Null", (), num_nulls=10_000, num_distinct=0), "no values"),
-        (column("vector", "List(Float64)", ("0.1",), is_list=True), r"there is no feature type for List\(Float64\)"),
+        (column("vector", "List(Float64)", ("0.1",)), r"there is no feature type for List\(Float64\)"),
         (ints("is_purchased", 0, 1, ("0", "1"), num_distinct=2), "looks like an outcome"),
     ],
 )

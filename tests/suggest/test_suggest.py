@@ -40,6 +40,29 @@ def planned(text: str, data: Path) -> ResolvedConfig:
     return resolve(config, list(open_source([data], config.data).columns))
 
 
+def test_columns_whose_names_are_no_plain_keys_can_be_features(tmp_path: Path) -> None:
+    names = [
+        "price*",
+        "price_",
+        "wh?t",
+        "a[b]",
+        "two words",
+        "it's",
+        "#no",
+        "yes: no",
+        "-",
+        "null",
+        "~",
+        "%",
+        "tab\there",
+    ]
+    values = {name: ["a", "b", "b"] for name in names}
+    pl.DataFrame({"click*": [0, 1, 1], **values}).write_parquet(tmp_path / "f.parquet")
+    found = planned(suggest_for_file(tmp_path / "f.parquet", label="click*"), tmp_path / "f.parquet")
+    assert [feature.column_of(name) for name, feature in found.features.items()] == names
+    assert list(found.features)[:3] == ["price_1", "price_", "wh_t"]
+
+
 def test_the_draft_of_a_shop(tmp_path: Path) -> None:
     shop().write_parquet(tmp_path / "shop.parquet")
     text = suggest_for_file(tmp_path / "shop.parquet", label="click")
@@ -140,7 +163,7 @@ def test_names_that_yaml_would_read_otherwise_are_quoted(tmp_path: Path) -> None
     values = {name: ["u", "v", "w", "w"] * 50 for name in names}
     pl.DataFrame({"click": [0, 1, 1, 0] * 50} | values).write_parquet(tmp_path / "odd.parquet")
     resolved = planned(suggest_for_file(tmp_path / "odd.parquet", label="click"), tmp_path / "odd.parquet")
-    assert [field.name for field in resolved.fields] == names
+    assert [feature.column_of(name) for name, feature in resolved.features.items()] == names
 
 
 def test_values_cannot_break_out_of_their_comment(tmp_path: Path) -> None:

@@ -23,5 +23,5 @@ def test_text_with_a_separator_holds_several_ids(sample: tuple[str, ...], separa
 
 
 def test_lists_keep_95_percent_of_the_rows_whole() -> None:
-    genres = column("genres", "List(String)", ("a",), is_list=True, mean_length=2.5, p95_length=6)
+    genres = column("genres", "List(String)", ("a",), mean_length=2.5, p95_length=6)
     assert spec(genres) == {"type": "ids", "max_len": 6}

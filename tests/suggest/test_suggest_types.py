@@ -1,0 +1,107 @@
+"""One truth about types: what `init` prints can be prepared, and what training reads `init` offers."""
+
+from decimal import Decimal
+from pathlib import Path
+
+import polars as pl
+import pyarrow as pa
+import pytest
+from pyarrow import parquet
+
+from recsys.config import Config, DataSection, load_config
+from recsys.config.feature_types import (
+    BucketFeature,
+    DatetimeFeature,
+    FeatureSection,
+    IdFeature,
+    IdsFeature,
+    NumberFeature,
+)
+from recsys.data.prepare import prepare
+from recsys.data.targets import targets
+from recsys.errors import DataError
+from recsys.features.types import handlers_of
+from recsys.features.values import BadColumn, BadValue, key_kind
+from recsys.sources.column_types import Family
+from recsys.sources.source import open_source
+from recsys.suggest.profile import profile
+from recsys.suggest.rules import suggest_column
+from recsys.suggest.suggest import suggest_for_file
+from tests.sources.arrow_types import ROWS, STORED, write_columns
+
+FEATURES: list[FeatureSection] = [
+    IdFeature(type="id"),
+    IdsFeature(type="ids"),
+    NumberFeature(type="number"),
+    BucketFeature(type="bucket", boundaries=(5.0,)),
+    DatetimeFeature(type="datetime"),
+]
+
+
+def readers(series: pl.Series) -> list[str]:
+    """Return the feature types that read a column."""
+    found = []
+    for feature in FEATURES:
+        try:
+            handlers_of({"x": feature})["x"].canonicalize(series, key_kind(series.dtype))
+            found.append(feature.type)
+        except (BadColumn, BadValue):
+            pass
+    return found
+
+
+@pytest.mark.parametrize("name", STORED)
+def test_init_offers_what_some_feature_type_reads_and_says_why_it_leaves_out_the_rest(
+    name: str, tmp_path: Path
+) -> None:
+    path = write_columns(tmp_path / "f.parquet", x=STORED[name].array())
+    found = suggest_column(profile(path, DataSection())[1])
+    if STORED[name].family == "null":
+        assert found.note == "no values"
+    elif reading := readers(pl.read_parquet(path)["x"]):
+        assert not found.left_out
+        assert found.spec["type"] in reading
+    else:
+        assert found.left_out
+        assert found.note.startswith(f"there is no feature type for {found.column.dtype}: ")
+
+
+def test_what_init_prints_for_all_types_is_prepared(tmp_path: Path) -> None:
+    columns = {f"x{i}_{'ab'[i % 2]}": one.array() for i, one in enumerate(STORED.values())}
+    path = write_columns(tmp_path / "f.parquet", **columns)
+    (tmp_path / "c.yaml").write_text(suggest_for_file(path, label="click"))
+    config = load_config(tmp_path / "c.yaml")
+    prepared = prepare(config, tmp_path, tmp_path / "cache")
+    assert sum(split.num_rows for split in prepared.splits.values()) == ROWS
+    assert len(config.features) == sum(one.family not in ("null", "other") for one in STORED.values()) - 9
+
+
+BITS: dict[Family, tuple[object, object]] = {
+    "integer": (0, 1),
+    "float": (0.0, 1.0),
+    "decimal": (Decimal(0), Decimal(1)),
+    "boolean": (False, True),
+    "text": ("0", "1"),
+}
+
+
+@pytest.mark.parametrize("name", [name for name in STORED if "[3]" not in name])
+def test_a_label_and_a_weight_of_any_type_are_taken_by_init_if_by_training(name: str, tmp_path: Path) -> None:
+    stored = STORED[name]
+    if not isinstance(stored.first, list):
+        bits = BITS.get(stored.family, (stored.first, stored.second))
+        stored = stored._replace(first=bits[0], second=bits[1])
+    column = stored.array(gaps=False)
+    path = tmp_path / "f.parquet"
+    plain = {"user": pa.array([3, 4] * (ROWS // 2))}
+    parquet.write_table(pa.table({"click": column, "row_weight": column, **plain}), path)
+    config = Config(label="click", weight="row_weight", features={"user": IdFeature(type="id")})
+    source = open_source([path], DataSection())
+    try:
+        for chunk in source.chunks(list(source.columns)):
+            targets(chunk.frame, config, chunk.location)
+    except DataError:
+        with pytest.raises(DataError, match="a label must be 0 or 1"):
+            suggest_for_file(path, label="click")
+    else:
+        assert "weight: row_weight" in suggest_for_file(path, label="click")
