@@ -20,6 +20,8 @@ CUSTOM = "package.module:Class"
 """Stands for any class of the user's own in the list of choices."""
 CLASS_PATH = r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*$"
 """Pattern of an import path."""
+MOST_LETTERS = 200
+"""Length of a name for which similar ones are looked for, which takes the square of it."""
 _NAME = re.compile(r"[a-z]\w*")
 
 Entry = TypeVar("Entry")
@@ -182,5 +184,7 @@ def did_you_mean(name: object, known: Iterable[str]) -> str:
     >>> did_you_mean("pric", ["city", "price"])
     "; did you mean 'price'?"
     """
-    close = difflib.get_close_matches(str(name), sorted(set(known)), n=1)
+    if not isinstance(name, str) or len(name) > MOST_LETTERS:
+        return ""
+    close = difflib.get_close_matches(name, sorted(set(known)), n=1)
     return f"; did you mean {close[0]!r}?" if close else ""

@@ -10,6 +10,8 @@ GIB = 2**30
 _UNITS = {"B": 1, "KB": 10**3, "MB": 10**6, "GB": GB, "TB": 10**12}
 _UNITS |= {"KIB": 2**10, "MIB": 2**20, "GIB": GIB, "TIB": 2**40}
 
+MOST_BYTES = 10**18
+"""More than a data centre stores."""
 BYTES_PATTERN = r"^\s*(\d+(?:\.\d*)?)\s*([A-Za-z]+)\s*$"
 """Regular expression of a number with a unit, for JSON schemas; `parse_bytes` also checks the unit."""
 
@@ -21,12 +23,16 @@ def parse_bytes(text: str) -> int:
     (1500, 2147483648)
 
     Raises:
-        ValueError: the text is not a number with one of the units.
+        ValueError: the text is not a number with one of the units, or means more than a million terabytes.
     """
     found = re.match(BYTES_PATTERN, text)
+    got = repr(text if len(text) <= 60 else f"{text[:57]}...")
     if found is None or found[2].upper() not in _UNITS:
-        raise ValueError(f"must be a number and one of B, kB, MB, GB, KiB, MiB, GiB, e.g. 10MB, got {text!r}")
-    return int(float(found[1]) * _UNITS[found[2].upper()])
+        raise ValueError(f"must be a number and one of B, kB, MB, GB, KiB, MiB, GiB, e.g. 10MB, got {got}")
+    size = float(found[1]) * _UNITS[found[2].upper()]
+    if size > MOST_BYTES:
+        raise ValueError(f"must be at most {MOST_BYTES // _UNITS['TB']:,}TB, got {got}")
+    return int(size)
 
 
 def format_bytes(num_bytes: float | None) -> str:

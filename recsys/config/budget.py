@@ -4,6 +4,7 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, WithJsonSchema
 
+from recsys.config.problems import shorten
 from recsys.errors import ConfigError
 from recsys.units import BYTES_PATTERN, parse_bytes
 
@@ -52,7 +53,8 @@ def _check(value: Any) -> Any:
         parse_bytes(value)
         return value
     if not 0 < value <= 1:
-        raise ValueError(f"a number without a unit is a fraction of the full table, in (0, 1]; got {value:g}")
+        got = f"{value:g}" if isinstance(value, float) else shorten(str(value))
+        raise ValueError(f"a number without a unit is a fraction of the full table, in (0, 1]; got {got}")
     return float(value)
 
 

@@ -6,9 +6,10 @@ from typing import Any, get_args
 
 from pydantic_core import ErrorDetails
 
+from recsys.config.limits import DIMS
 from recsys.config.problems import MAX_PROBLEMS, TAG_MARK, UNREADABLE, KeyPath, Problem, did_you_mean, shorten
 from recsys.config.run import Config
-from recsys.config.section import CUSTOM, DIMS, UNIONS, Section
+from recsys.config.section import CUSTOM, UNIONS, Section
 
 __all__ = ["explain", "key_path", "show"]
 
@@ -156,7 +157,6 @@ RULES = {
     "finite_number": "must be finite, got {got}",
     "int_type": "expected an integer, got {got}",
     "int_from_float": "expected an integer, got {got}",
-    "float_type": "expected a number, got {got}",
     "bool_type": "expected true or false, got {got}",
     "tuple_type": "expected a list, got {got}",
     "dict_type": "expected a mapping, got {got}",
@@ -171,6 +171,7 @@ SPECIAL_RULES: dict[str, Callable[[Any, Mapping[str, Any]], str]] = {
     "literal_error": lambda value, context: _one_of(value, context["expected"]),
     "too_short": lambda value, context: _too_short(value, context["min_length"]),
     "string_too_short": lambda value, context: _too_short(value, context["min_length"]),
+    "float_type": lambda value, _: f"expected a number{' of 64 bits' * (type(value) is int)}, got {show(value)}",
     "string_type": lambda value, _: f"expected text, got {show(value)}{_quote(value)}",
     "value_error": lambda _, context: str(context["error"]),
 }

@@ -71,9 +71,14 @@ def config_error(problems: Iterable[Located]) -> ConfigError:
     """Return one error with a line for each problem, by file and line."""
     ordered = sorted(set(problems), key=lambda problem: (problem.location or YamlLocation("", 0), problem.text))
     count = f"{len(ordered):,} problem{'s' if len(ordered) > 1 else ''} in the configuration"
-    lines = [f"{p.location}: {p.text}" if p.location else p.text for p in ordered[:MAX_PROBLEMS]]
+    lines = [f"{p.location}: {_cut(p.text)}" if p.location else _cut(p.text) for p in ordered[:MAX_PROBLEMS]]
     more = [f"... and {len(ordered) - MAX_PROBLEMS:,} more"] if len(ordered) > MAX_PROBLEMS else []
     return ConfigError("\n".join([count, *lines, *more]))
+
+
+def _cut(text: str) -> str:
+    """Return a text whose middle is left out if it quotes a very long value; rule and remedy are at its ends."""
+    return text if len(text) <= 1000 else f"{text[:600]} ... {text[-300:]}"
 
 
 def spell(path: KeyPath) -> str:

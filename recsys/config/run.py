@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, PrivateAttr, WithJsonSchema
 
 from recsys.config.feature_types import Feature
+from recsys.config.limits import Epochs, LearningRate, Penalty, Seed, Share, Step
 from recsys.config.losses import AnyLoss
 from recsys.config.losses.logloss import LogLossSection
 from recsys.config.problems import SourceMap
@@ -36,8 +37,6 @@ Labels = Annotated[
     Annotated[Name, shape_tag("text")] | Annotated[dict[str, Name], Field(min_length=1), shape_tag("mapping")],
     BY_SHAPE,
 ]
-Share = Annotated[float, Field(gt=0, lt=1)]
-LearningRate = Annotated[float, Field(gt=0)]
 
 
 def _precision(value: Any) -> Any:
@@ -74,7 +73,7 @@ class FractionSplit(Section):
     """Share of the rows."""
     test: Share = 0.1
     """Share of the rows."""
-    seed: Annotated[int, Field(ge=0, lt=2**63)] | None = None
+    seed: Seed | None = None
     """`train.seed` when not given; with one of its own, runs with several seeds see the same split."""
 
 
@@ -124,7 +123,7 @@ class SparseOptimizer(Section):
     """rowwise_adagrad keeps one float of state a row, adagrad one a weight, adam two."""
     lr: LearningRate = 0.05
     """Learning rate."""
-    eps: Annotated[float, Field(gt=0)] = 1e-8
+    eps: Step = 1e-8
     """Added to the root of the second moment."""
 
 
@@ -135,14 +134,14 @@ class DenseOptimizer(Section):
     """adamw decays weights apart from the gradient, adam through it."""
     lr: LearningRate = 1e-3
     """Learning rate."""
-    weight_decay: Annotated[float, Field(ge=0)] = 0.0
+    weight_decay: Penalty = 0.0
     """L2 on the dense parameters."""
 
 
 class Regularization(Section):
     """Penalties on parameters."""
 
-    rows: Annotated[float, Field(ge=0)] = 0.0
+    rows: Penalty = 0.0
     """Lambda of DIN's mini-batch aware L2 on the rows a batch reads (section 5.1 of the paper)."""
 
 
@@ -151,27 +150,27 @@ class EarlyStopping(Section):
 
     metric: MetricName = "auc"
     """The metric by which epochs are compared: a name, or the import path of your own metric; gauc needs `group`."""
-    patience: Annotated[int, Field(ge=1)] = 2
+    patience: Epochs = 2
     """Epochs without improvement."""
 
 
 class LrReduction(Section):
     """Multiply both learning rates by `factor` after `patience` epochs without improvement."""
 
-    factor: Annotated[float, Field(gt=0, lt=1)] = 0.1
+    factor: Share = 0.1
     """Factor by which both learning rates are multiplied."""
-    patience: Annotated[int, Field(ge=1)] = 1
+    patience: Epochs = 1
     """Epochs without improvement; fewer than those of early stopping."""
 
 
 class TrainSection(Section):
     """Settings of training."""
 
-    epochs: Annotated[int, Field(ge=1)] = 10
+    epochs: Epochs = 10
     """Most passes over the training rows."""
-    batch_size: Annotated[int, Field(ge=1)] = 4096
+    batch_size: Annotated[int, Field(ge=1, le=2**24)] = 4096
     """Rows of one step, over all devices together."""
-    seed: Annotated[int, Field(ge=0, lt=2**63)] = 1
+    seed: Seed = 1
     """Seed of the initial parameters, the order of the rows and random splits."""
     precision: Precision = "auto"
     """Precision of the dense layers; that of rows is `precision` of their table. auto is bf16-mixed on a device that
@@ -186,9 +185,9 @@ class TrainSection(Section):
     early_stopping: EarlyStopping | None = EarlyStopping()
     """null trains all epochs."""
     lr_reduction: LrReduction | None = None
-    gradient_clip: Annotated[float, Field(gt=0)] | None = None
+    gradient_clip: Step | None = None
     """Largest norm of the dense gradients."""
-    checkpoint_minutes: Annotated[float, Field(ge=0)] = 10.0
+    checkpoint_minutes: Annotated[float, Field(ge=0, le=10**6)] = 10.0
     """Minutes between two `last` checkpoints inside an epoch; one is also written after each epoch."""
 
 

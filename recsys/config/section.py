@@ -2,9 +2,9 @@
 
 import functools
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Any, ClassVar, Literal, TypeVar, get_args
+from typing import Any, ClassVar, Literal, TypeVar, get_args
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, GetCoreSchemaHandler, GetJsonSchemaHandler, Tag
+from pydantic import BaseModel, ConfigDict, Discriminator, GetCoreSchemaHandler, GetJsonSchemaHandler, Tag
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import SchemaValidator, core_schema
 
@@ -16,17 +16,11 @@ __all__ = [
     "BY_SHAPE",
     "CLASS_PATH",
     "CUSTOM",
-    "DIMS",
     "UNIONS",
-    "Dim",
     "Section",
     "SectionRegistry",
     "shape_tag",
 ]
-
-DIMS = range(4, 1025, 4)
-"""Widths of embeddings that FBGEMM reads."""
-Dim = Annotated[int, Field(ge=DIMS[0], le=DIMS[-1], multiple_of=DIMS.step)]
 
 
 class Section(BaseModel):

@@ -10,6 +10,10 @@ from recsys.config.problems import KeyPath
 
 __all__ = ["BucketFeature"]
 
+MOST_BUCKETS = 2**16
+"""Buckets of one number; more would be an id for each value."""
+Boundary = Annotated[float, Field(ge=-1e300, le=1e300)]
+
 
 class BucketFeature(ColumnSection):
     """A numeric column cut into buckets, each of which is an id. Missing values have a bucket of their own."""
@@ -19,9 +23,9 @@ class BucketFeature(ColumnSection):
     input: ClassVar[InputForm | None] = "float64"
 
     type: Literal["bucket"]
-    boundaries: Annotated[tuple[float, ...], Field(min_length=1)] | None = None
+    boundaries: Annotated[tuple[Boundary, ...], Field(min_length=1, max_length=MOST_BUCKETS)] | None = None
     """Strictly increasing; bucket i holds boundaries[i-1] <= x < boundaries[i]."""
-    quantiles: Annotated[int, Field(ge=2)] | None = None
+    quantiles: Annotated[int, Field(ge=2, le=MOST_BUCKETS)] | None = None
     """Number of buckets of about equal size on the training split."""
 
     def num_ids(self, field: str) -> int | None:

@@ -7,6 +7,7 @@ from pydantic import Field
 
 from recsys.config.feature_types.base import FeatureSection, InputForm, repeated_values
 from recsys.config.feature_types.vocabulary import vocabulary_form, vocabulary_problems
+from recsys.config.limits import Count
 from recsys.config.problems import KeyPath
 
 __all__ = ["CrossFeature"]
@@ -24,9 +25,9 @@ class CrossFeature(FeatureSection):
     """Names of `id` features."""
     vocabulary: Literal["learnt", "open"] = "learnt"
     """learnt: the combinations of the training split; open: any combination, hashed."""
-    min_count: Annotated[int, Field(ge=1)] = 1
+    min_count: Count = 1
     """Combinations seen fewer times in training are unknown (id 0)."""
-    max_size: Annotated[int, Field(ge=1)] | None = None
+    max_size: Count | None = None
     """Keep only this many combinations, the most frequent ones."""
 
     @property

@@ -7,6 +7,7 @@ from pydantic import Field as Limits
 
 from recsys.config.feature_types.base import FeatureSection, Field, InputForm, Kind, ListLimit
 from recsys.config.feature_types.vocabulary import VocabularySection
+from recsys.config.limits import ListLength
 
 __all__ = ["IdsFeature"]
 
@@ -23,7 +24,7 @@ class IdsFeature(VocabularySection):
     type: Literal["ids"]
     separator: Annotated[str, Limits(min_length=1)] | None = None
     """Splits a text column; a list column needs none."""
-    max_len: Annotated[int, Limits(ge=1)] = 32
+    max_len: ListLength = 32
     """The first this many values of a row are kept."""
     pooling: Literal["mean", "sum"] = "mean"
     """Operation that makes one vector of the vectors of a row's values."""

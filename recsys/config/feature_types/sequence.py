@@ -6,6 +6,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field as Limits
 
 from recsys.config.feature_types.base import ColumnSection, FeatureSection, Field, InputForm, Kind, ListLimit, Name
+from recsys.config.limits import ListLength
 from recsys.config.problems import KeyPath
 
 __all__ = ["SequenceFeature"]
@@ -25,7 +26,7 @@ class SequenceFeature(ColumnSection):
     """The `id` feature that the entries are values of."""
     separator: Annotated[str, Limits(min_length=1)] | None = None
     """Splits a text column; a list column needs none."""
-    max_len: Annotated[int, Limits(ge=1)] = 50
+    max_len: ListLength = 50
     """The last (most recent) this many entries are kept."""
     behaviour: Name | None = None
     """Sequences with the same behaviour are aligned: entry i of each is the same event. Own name when not given."""

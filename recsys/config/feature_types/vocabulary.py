@@ -6,12 +6,15 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from recsys.config.feature_types.base import ColumnSection, repeated_values
+from recsys.config.limits import Count
 from recsys.config.problems import KeyPath
 from recsys.config.section import BY_SHAPE, shape_tag
 
 __all__ = ["Vocabulary", "VocabularySection", "vocabulary_form", "vocabulary_problems"]
 
-ListedValue = Annotated[Annotated[int, shape_tag("integer")] | Annotated[str, shape_tag("text")], BY_SHAPE]
+ListedValue = Annotated[
+    Annotated[int, Field(ge=-(2**127), lt=2**128), shape_tag("integer")] | Annotated[str, shape_tag("text")], BY_SHAPE
+]
 Vocabulary = Annotated[
     Annotated[Literal["learnt", "open"], shape_tag("text")]
     | Annotated[tuple[ListedValue, ...], Field(min_length=1), shape_tag("list")],
@@ -24,9 +27,9 @@ class VocabularySection(ColumnSection):
 
     vocabulary: Vocabulary = "learnt"
     """learnt: the values of the training split; open: any value, hashed; or a list of the values."""
-    min_count: Annotated[int, Field(ge=1)] = 1
+    min_count: Count = 1
     """Values seen fewer times in training are unknown (id 0)."""
-    max_size: Annotated[int, Field(ge=1)] | None = None
+    max_size: Count | None = None
     """Keep only this many values, the most frequent ones."""
 
     @property

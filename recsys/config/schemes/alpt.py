@@ -1,10 +1,9 @@
 """The section of integer tables whose scales are learnt."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
-from pydantic import Field
-
+from recsys.config.limits import LearningRate, Step
 from recsys.config.schemes.base import SizedTable
 
 __all__ = ["AlptTable"]
@@ -20,7 +19,7 @@ class AlptTable(SizedTable):
     scheme: Literal["alpt"]
     bits: Literal[8, 16] = 8
     """Bits of one integer."""
-    scale: Annotated[float, Field(gt=0)] = 0.01
+    scale: Step = 0.01
     """Initial value of one step."""
-    scale_lr: Annotated[float, Field(gt=0)] = 2e-5
+    scale_lr: LearningRate = 2e-5
     """Learning rate of the scales."""

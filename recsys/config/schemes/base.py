@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 from pydantic import ConfigDict, Field, model_validator
 
 from recsys.config.budget import Budget
+from recsys.config.limits import Count, Dim, Share
 from recsys.config.problems import KeyPath
-from recsys.config.section import CLASS_PATH, Dim, Section
+from recsys.config.section import CLASS_PATH, Section
 
 __all__ = [
     "Count",
@@ -21,8 +22,6 @@ __all__ = [
     "TableSection",
 ]
 
-Count = Annotated[int, Field(ge=1)]
-Share = Annotated[float, Field(gt=0, lt=1)]
 Sharding = Literal["table_wise", "row_wise", "column_wise", "table_row_wise", "grid"]
 """The way in which devices share a table. table_wise: one device holds it; row_wise: all devices, by rows; column_wise:
 several devices, by columns; table_row_wise: the devices of one host, by rows; grid: hosts by columns, their devices by

@@ -1,10 +1,9 @@
 """The section of deduplicated blocks of rows."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
-from pydantic import Field
-
+from recsys.config.limits import Step
 from recsys.config.schemes.base import Count, Share, SizedTable
 
 __all__ = ["DedupTable"]
@@ -27,7 +26,7 @@ class DedupTable(SizedTable):
     """Blocks that stay."""
     block_rows: Count | None = None
     """Rows of a block; 10,000 when not given, fewer where that makes less than 100 blocks."""
-    tolerance: Annotated[float, Field(gt=0)] = 0.01
+    tolerance: Step = 0.01
     """Two floats are alike if they differ by no more; doubled until the budget is met."""
     similarity: Share = 0.7
     """Two blocks are alike if so large a share of their floats is."""

@@ -1,11 +1,13 @@
 """The section of deep hash embeddings."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from recsys.config.schemes.base import Count, SizedTable
+from recsys.config.limits import Layers, Units, check_weights
+from recsys.config.problems import KeyPath
+from recsys.config.schemes.base import SizedTable
 
 __all__ = ["DheTable"]
 
@@ -23,9 +25,12 @@ class DheTable(SizedTable):
     }
 
     scheme: Literal["dhe"]
-    width: Count | None = None
+    width: Units | None = None
     """Units of each hidden layer, of all features."""
-    hashes: Annotated[int, Field(ge=8)] = 1024
+    hashes: Annotated[int, Field(ge=8, le=2**16)] = 1024
     """Hash functions, the inputs of the MLP."""
-    layers: Count = 5
+    layers: Layers = 5
     """Hidden layers."""
+
+    def check(self) -> Iterator[tuple[KeyPath, str]]:
+        yield from check_weights("width", (self.width or 0) * (self.hashes + self.layers * (self.width or 0)))

@@ -5,7 +5,8 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from recsys.config.schemes.base import Count, SizedTable
+from recsys.config.limits import DIMS
+from recsys.config.schemes.base import SizedTable
 
 __all__ = ["DpqTable"]
 
@@ -18,7 +19,7 @@ class DpqTable(SizedTable):
     examples: ClassVar[Mapping[str, Mapping[str, Any]]] = {"": {"parts": 2, "choices": 4}}
 
     scheme: Literal["dpq"]
-    parts: Count | None = None
+    parts: Annotated[int, Field(ge=1, le=DIMS[-1])] | None = None
     """Parts of an embedding, each of which is one of `choices` centroids; divides dim."""
     choices: Annotated[int, Field(ge=2, le=256)] = 32
     """Centroids of a part."""

@@ -1,9 +1,8 @@
 """The section of tables of 16-bit integers."""
 
-from typing import Annotated, ClassVar, Literal
+from typing import ClassVar, Literal
 
-from pydantic import Field
-
+from recsys.config.limits import Step
 from recsys.config.schemes.base import IntegerSection
 
 __all__ = ["Int16Table"]
@@ -15,5 +14,5 @@ class Int16Table(IntegerSection):
     bits: ClassVar[Literal[8, 16]] = 16
 
     scheme: Literal["int16"]
-    scale: Annotated[float, Field(gt=0)] = 0.0001
+    scale: Step = 0.0001
     """Value of one step; the range is 32,768 of them to each side."""

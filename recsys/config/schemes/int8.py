@@ -1,9 +1,8 @@
 """The section of tables of 8-bit integers."""
 
-from typing import Annotated, ClassVar, Literal
+from typing import ClassVar, Literal
 
-from pydantic import Field
-
+from recsys.config.limits import Step
 from recsys.config.schemes.base import IntegerSection
 
 __all__ = ["Int8Table"]
@@ -15,5 +14,5 @@ class Int8Table(IntegerSection):
     bits: ClassVar[Literal[8, 16]] = 8
 
     scheme: Literal["int8"]
-    scale: Annotated[float, Field(gt=0)] = 0.01
+    scale: Step = 0.01
     """Value of one step; the range is 128 of them to each side."""

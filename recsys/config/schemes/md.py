@@ -18,5 +18,5 @@ class MdTable(SizedTable):
     examples: ClassVar[Mapping[str, Mapping[str, Any]]] = {"": {"alpha": 1.5}, "wider": {"alpha": 2.0, "dim": 16}}
 
     scheme: Literal["md"]
-    alpha: Annotated[float, Field(ge=0)] | None = None
+    alpha: Annotated[float, Field(ge=0, le=100)] | None = None
     """Width falls with the size of the vocabulary to the power of -alpha; 0 compresses nothing."""

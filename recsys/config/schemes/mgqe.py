@@ -5,7 +5,8 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from recsys.config.schemes.base import Count, Share, SizedTable
+from recsys.config.limits import DIMS
+from recsys.config.schemes.base import Share, SizedTable
 
 __all__ = ["MgqeTable"]
 
@@ -20,7 +21,7 @@ class MgqeTable(SizedTable):
     }
 
     scheme: Literal["mgqe"]
-    parts: Count | None = None
+    parts: Annotated[int, Field(ge=1, le=DIMS[-1])] | None = None
     """Parts of an embedding, each of which is one of `choices` centroids; divides dim."""
     choices: Annotated[int, Field(ge=2, le=256)] = 256
     """Centroids of a part."""

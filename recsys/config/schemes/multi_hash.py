@@ -5,6 +5,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
+from recsys.config.limits import CountOrZero
 from recsys.config.schemes.base import Count, SizedTable
 
 __all__ = ["MultiHashTable"]
@@ -29,9 +30,9 @@ class MultiHashTable(SizedTable):
     """Rows of the pool."""
     hashes: Annotated[int, Field(ge=2, le=4)] = 2
     """Rows that are summed for one id."""
-    importance_rows: Annotated[int, Field(ge=0)] = 0
+    importance_rows: CountOrZero = 0
     """Rows of a second, hashed table of learnt weights of the summands; 0 sums them as they are."""
     per_feature: bool = False
     """Give each feature rows of its own, in proportion to its vocabulary, instead of sharing all rows."""
-    exact_below: Annotated[int, Field(ge=0)] = 5
+    exact_below: CountOrZero = 5
     """Vocabularies of at most so many ids keep rows of their own."""

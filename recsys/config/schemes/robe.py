@@ -5,6 +5,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
+from recsys.config.limits import DIMS, CountOrZero
 from recsys.config.problems import KeyPath
 from recsys.config.schemes.base import Count, SizedTable
 
@@ -28,11 +29,11 @@ class RobeTable(SizedTable):
     scheme: Literal["robe"]
     size: Count | None = None
     """Floats of the array; rounded down to whole chunks."""
-    chunk: Annotated[int, Field(ge=4, multiple_of=4)] | None = None
+    chunk: Annotated[int, Field(ge=4, le=DIMS[-1], multiple_of=4)] | None = None
     """Consecutive floats of one slice (the paper's Z); the whole embedding when not given."""
     per_feature: bool = False
     """Give each feature floats of its own, in proportion to its vocabulary, instead of sharing the array."""
-    exact_below: Annotated[int, Field(ge=0)] = 5
+    exact_below: CountOrZero = 5
     """Vocabularies of at most so many ids keep rows of their own."""
 
     def check_dim(self, dim: int) -> Iterator[tuple[KeyPath, str]]:

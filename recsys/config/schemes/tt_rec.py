@@ -1,9 +1,11 @@
 """The section of tensor-train tables."""
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from recsys.config.schemes.base import Count, SizedTable
+from pydantic import Field
+
+from recsys.config.schemes.base import SizedTable
 
 __all__ = ["TtRecTable"]
 
@@ -16,5 +18,5 @@ class TtRecTable(SizedTable):
     examples: ClassVar[Mapping[str, Mapping[str, Any]]] = {"": {"rank": 1}, "wider": {"rank": 3, "dim": 64}}
 
     scheme: Literal["tt_rec"]
-    rank: Count | None = None
+    rank: Annotated[int, Field(ge=1, le=512)] | None = None
     """TT rank, of all features."""

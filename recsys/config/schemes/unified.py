@@ -5,10 +5,17 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
+from recsys.config.limits import DIMS, CountOrZero
 from recsys.config.problems import KeyPath
 from recsys.config.schemes.base import Count, SizedTable
+from recsys.config.section import BY_SHAPE, shape_tag
 
 __all__ = ["UnifiedTable"]
+
+Lookups = Annotated[int, Field(ge=1, le=64)]
+LookupsOfFeatures = Annotated[
+    Annotated[Lookups, shape_tag("integer")] | Annotated[dict[str, Lookups], shape_tag("mapping")], BY_SHAPE
+]
 
 
 class UnifiedTable(SizedTable):
@@ -28,13 +35,13 @@ class UnifiedTable(SizedTable):
     scheme: Literal["unified"]
     rows: Count | None = None
     """Rows of the table; of all its tables together with `num_tables`."""
-    lookups: Count | dict[str, Count] = 1
+    lookups: LookupsOfFeatures = 1
     """Rows that make one embedding, laid side by side: its width is lookups * dim. By feature, or for all of them."""
-    probes: Count = 1
+    probes: Annotated[int, Field(ge=1, le=DIMS[-1] // DIMS[0])] = 1
     """Cut each row into so many narrower ones, each hashed by itself: same bytes and width, fewer full collisions."""
-    exact_below: Annotated[int, Field(ge=0)] = 5
+    exact_below: CountOrZero = 5
     """Vocabularies of at most so many ids keep rows of their own."""
-    num_tables: Count = 1
+    num_tables: Annotated[int, Field(ge=1, le=1024)] = 1
     """Split the rows into so many equal tables, for sharding."""
 
     def check_dim(self, dim: int) -> Iterator[tuple[KeyPath, str]]:

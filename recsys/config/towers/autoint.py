@@ -5,8 +5,9 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
+from recsys.config.limits import Rate, Units, check_weights
 from recsys.config.problems import KeyPath
-from recsys.config.towers.base import Activation, Rate, TowerSection, Width, check_mlp
+from recsys.config.towers.base import Activation, Hidden, TowerSection, check_mlp
 
 __all__ = ["AutoIntModel"]
 
@@ -33,11 +34,11 @@ class AutoIntModel(TowerSection):
     }
 
     tower: Literal["autoint"]
-    layers: Annotated[int, Field(ge=0)] = 3
+    layers: Annotated[int, Field(ge=0, le=64)] = 3
     """Interacting layers, one after the other."""
-    heads: Annotated[int, Field(ge=1)] = 2
+    heads: Units = 2
     """Attention heads of each layer."""
-    attention_dim: Width = 64
+    attention_dim: Units = 64
     """Width of one interacting layer over all heads (d' x H in the paper); a multiple of `heads`."""
     residual: bool = True
     """Add a projection of a layer's input to its output."""
@@ -49,7 +50,7 @@ class AutoIntModel(TowerSection):
     """Share of the attention weights that a training step leaves out."""
     dropout: Rate = 0.0
     """Dropout of the parallel network. On the embeddings themselves it only slowed learning (Frappe, MovieLens-1M)."""
-    mlp: tuple[Width, ...] = ()
+    mlp: Hidden = ()
     """Hidden layers of the parallel network; none is plain AutoInt."""
     activation: Activation = "relu"
     """Activation of the parallel network."""
@@ -62,4 +63,5 @@ class AutoIntModel(TowerSection):
             near = ", ".join(str(dim) for dim in (low, low + self.heads) if dim)
             text = f"must be a multiple of heads ({self.heads}), got {self.attention_dim}; nearest: {near}"
             yield ("attention_dim",), text
+        yield from check_weights("attention_dim", 4 * self.layers * self.attention_dim**2)
         yield from check_mlp(self.mlp, batch_norm=self.batch_norm, dropout=self.dropout)

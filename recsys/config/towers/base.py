@@ -1,17 +1,19 @@
 """The base of the sections of all towers: the width of embeddings, and the facts that others ask about a tower."""
 
 from collections.abc import Iterator, Mapping
+from itertools import pairwise
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import ConfigDict, Field
 
+from recsys.config.limits import Dim, Rate, Units, check_weights
 from recsys.config.problems import KeyPath
-from recsys.config.section import CLASS_PATH, Dim, Section
+from recsys.config.section import CLASS_PATH, Section
 
-__all__ = ["Activation", "CustomModel", "MlpSection", "Rate", "TowerSection", "Width", "check_mlp"]
+__all__ = ["Activation", "CustomModel", "Hidden", "MlpSection", "TowerSection", "check_mlp"]
 
-Width = Annotated[int, Field(ge=1)]
-Rate = Annotated[float, Field(ge=0, lt=1)]
+Hidden = Annotated[tuple[Units, ...], Field(max_length=64)]
+"""Units of hidden layers, input first."""
 Activation = Literal["relu", "prelu", "dice", "sigmoid", "tanh"]
 
 
@@ -43,7 +45,7 @@ class TowerSection(Section):
 class MlpSection(TowerSection):
     """Base of the sections of towers that end in a multi-layer perceptron."""
 
-    mlp: tuple[Width, ...] = (400, 400, 400)
+    mlp: Hidden = (400, 400, 400)
     """Hidden layers, input first; the output layer is added."""
     activation: Activation = "relu"
     """Activation after each hidden layer."""
@@ -69,7 +71,8 @@ class CustomModel(TowerSection):
 
 
 def check_mlp(hidden: tuple[int, ...], *, batch_norm: bool, dropout: float) -> Iterator[tuple[KeyPath, str]]:
-    """Yield the keys of hidden layers that are set where there are none."""
+    """Yield the keys of hidden layers that are set where there are none, and layers that are too large together."""
+    yield from check_weights("mlp", sum(one * other for one, other in pairwise(hidden)))
     for key, value in (("batch_norm", batch_norm), ("dropout", dropout)):
         if value and not hidden:
             yield (key,), "has no effect without hidden layers in model.mlp; leave it out"

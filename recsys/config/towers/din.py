@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
-from recsys.config.towers.base import Activation, MlpSection, Width
+from recsys.config.towers.base import Activation, Hidden, MlpSection
 
 __all__ = ["DinModel"]
 
@@ -22,11 +22,11 @@ class DinModel(MlpSection):
     }
 
     tower: Literal["din"]
-    mlp: tuple[Width, ...] = (200, 80)
+    mlp: Hidden = (200, 80)
     """Hidden layers, input first; the output layer is added."""
     activation: Activation = "dice"
     """Activation after each hidden layer."""
-    attention: tuple[Width, ...] = (80, 40)
+    attention: Hidden = (80, 40)
     """Hidden layers of the activation unit."""
     attention_activation: Activation = "sigmoid"
     """Activation after each hidden layer of the activation unit."""

@@ -2,7 +2,7 @@
 
 from typing import ClassVar, Literal
 
-from recsys.config.section import Dim
+from recsys.config.limits import Dim
 from recsys.config.towers.base import TowerSection
 
 __all__ = ["LrModel"]
