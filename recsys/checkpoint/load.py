@@ -9,8 +9,10 @@ from torch.distributed.checkpoint.api import CheckpointException
 from torch.optim import Optimizer
 from torchrec.distributed.model_parallel import DistributedModelParallel
 
-from recsys.checkpoint.folder import find_checkpoint, read_metadata, read_trainer, unreadable
+from recsys.checkpoint.folder import find_checkpoint, read_trainer, unreadable
+from recsys.checkpoint.metadata import TensorEntry, read_metadata
 from recsys.checkpoint.snapshot import size_of, tensors_of
+from recsys.checkpoint.storage import ChunkLoader
 from recsys.checkpoint.tensor_names import former_name, readable_name
 from recsys.errors import DataError
 from recsys.ranks import broadcast, current_world
@@ -47,10 +49,11 @@ def load_checkpoint(folder: Path, model: DistributedModelParallel, optimizer: Op
     if found is None:
         raise DataError(f"{folder}: no complete checkpoint there")
     tensors = tensors_of(model)
-    saved = _by_saved_name(found, tensors)
-    _check_same_tensors(found, saved)
+    entries = read_metadata(found)
+    saved = _by_saved_name(entries, tensors)
+    _check_same_tensors(found, entries, saved)
     try:
-        state_dict_loader.load(saved, checkpoint_id=found)
+        state_dict_loader.load(saved, storage_reader=ChunkLoader(found, entries))
     except CheckpointException as error:  # wraps whatever came, Ctrl-C too
         raise unreadable(found, next(cause for cause, _ in error.failures.values())) from error
     trainer = read_trainer(found)
@@ -58,19 +61,18 @@ def load_checkpoint(folder: Path, model: DistributedModelParallel, optimizer: Op
     model.load_state_dict(state)  # everything is there; this empties the caches of tables in host memory
     if optimizer is not None:
         optimizer.load_state_dict(trainer["optimizer"])
-    return LoadedState(trainer["extra"], trainer.get("ranks", []))
+    return LoadedState(trainer["extra"], trainer["ranks"])
 
 
-def _by_saved_name(found: Path, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+def _by_saved_name(entries: dict[str, TensorEntry], tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     """Return the tensors under the names that they have in the checkpoint, which may be those of a former version."""
-    names = read_metadata(found).keys()
-    is_former = any(name not in names and former_name(name) in names for name in tensors)
+    is_former = any(name not in entries and former_name(name) in entries for name in tensors)
     return {former_name(name): value for name, value in tensors.items()} if is_former else tensors
 
 
-def _check_same_tensors(found: Path, tensors: dict[str, Tensor]) -> None:
+def _check_same_tensors(found: Path, entries: dict[str, TensorEntry], tensors: dict[str, Tensor]) -> None:
     """Refuse the checkpoint of another model, on all ranks alike."""
-    saved = {name: tuple(entry.size) for name, entry in read_metadata(found).items()}
+    saved = {name: entry.size for name, entry in entries.items()}
     problems = _differences(saved, {name: tuple(size_of(value)) for name, value in tensors.items()})
     if current_world().size > 1:  # a rank knows the optimizer's state of its own tables only
         of_ranks: list[set[str]] = [set()] * current_world().size

@@ -1,37 +1,21 @@
 """The tensors of a checkpoint on disk, read chunk by chunk: without a model, other ranks or a GPU."""
 
-import io
-import pickle
 from collections.abc import Iterator
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor
-from torch.distributed.checkpoint.filesystem import FileSystemReader
 
-from recsys.checkpoint.folder import TRAINER, read_metadata, read_trainer
+from recsys.checkpoint.folder import TRAINER, read_trainer
+from recsys.checkpoint.metadata import DAMAGE_REMEDY, ChunkRef, read_metadata
+from recsys.checkpoint.storage import read_chunk
 from recsys.errors import DataError
 
-__all__ = ["CheckpointReader", "ChunkRef"]
+__all__ = ["CheckpointReader"]
 
 DENSE = "dense optimiser: "
-
-
-class ChunkRef(NamedTuple):
-    """The place of a chunk of a tensor: in the tensor, and on the disk."""
-
-    offsets: tuple[int, ...]
-    """Index of its first value in the whole tensor, by dimension."""
-    sizes: tuple[int, ...]
-    """Shape of the chunk."""
-    file: str
-    """Name of the file in the checkpoint's folder."""
-    start: int
-    """First byte in the file."""
-    length: int
-    """Bytes in the file."""
 
 
 class CheckpointReader:
@@ -53,22 +37,13 @@ class CheckpointReader:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         entries = read_metadata(folder)
-        self.specs = {name: (tuple(entry.size), entry.properties.dtype) for name, entry in entries.items()}
-        self.chunks: dict[str, list[ChunkRef]] = {name: [] for name in entries}
-        sizes = {
-            (name, tuple(chunk.offsets)): tuple(chunk.sizes)
-            for name, entry in entries.items()
-            for chunk in entry.chunks
-        }
-        for index, stored in FileSystemReader(folder).read_metadata().storage_data.items():
-            if index.fqn in entries:
-                offsets = tuple(index.offset or ())
-                ref = ChunkRef(offsets, sizes[index.fqn, offsets], stored.relative_path, stored.offset, stored.length)
-                self.chunks[index.fqn].append(ref)
+        self.specs = {name: (entry.size, entry.dtype) for name, entry in entries.items()}
+        self.chunks = {name: entry.chunks for name, entry in entries.items()}
         self.trainer: dict[str, Any] = read_trainer(folder) if (folder / TRAINER).exists() else {}
         self._dense = _dense_state(self.trainer.get("optimizer", {"state": {}, "param_groups": []}))
         self.specs |= {name: (tuple(value.shape), value.dtype) for name, value in self._dense.items()}
-        self._cached = lru_cache(maxsize=2)(self._read)  # chunks of another sharding overlap several of ours
+        # Chunks of another sharding overlap several of ours.
+        self._cached = lru_cache(maxsize=2)(partial(read_chunk, folder))
 
     def defects(self) -> list[str]:
         """Return one sentence for each file that is missing or too short; [] if the checkpoint is complete."""
@@ -103,17 +78,6 @@ class CheckpointReader:
         """
         return self._cached(ref)
 
-    def _read(self, ref: ChunkRef) -> Tensor:
-        path = self.folder / ref.file
-        try:
-            with path.open("rb") as file:
-                file.seek(ref.start)
-                content = io.BytesIO(file.read(ref.length))
-            values: Tensor = torch.load(content, map_location="cpu", weights_only=True)
-        except (FileNotFoundError, RuntimeError, pickle.UnpicklingError, EOFError) as error:
-            raise DataError(f"{path}: cannot be read: {error}") from error
-        return values
-
     def read_region(self, name: str, offsets: tuple[int, ...], sizes: tuple[int, ...]) -> Tensor:
         """Return a block of a tensor, put together from the chunks that overlap it.
 
@@ -124,6 +88,8 @@ class CheckpointReader:
         """
         if name in self._dense:
             return self._dense[name][tuple(slice(a, a + n) for a, n in zip(offsets, sizes, strict=True))]
+        if defects := self.defects():  # before memory is taken for values that are not there
+            raise DataError(f"{self.folder}: cannot be read: {defects[0]}; {DAMAGE_REMEDY}")
         values = torch.empty(sizes, dtype=self.specs[name][1])
         for ref in self.chunks[name]:
             both = zip(offsets, sizes, ref.offsets, ref.sizes, strict=True)

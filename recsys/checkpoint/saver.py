@@ -23,7 +23,8 @@ from torch.optim import Optimizer
 from torchrec.distributed.model_parallel import DistributedModelParallel
 
 from recsys.checkpoint import folder as files
-from recsys.checkpoint.snapshot import ChunkPlanner, ChunkWriter, TensorChunk, snapshot, tensors_of, write_file
+from recsys.checkpoint.snapshot import ChunkPlanner, TensorChunk, snapshot, tensors_of, write_file
+from recsys.checkpoint.storage import ChunkWriter
 from recsys.files import replace_folder
 from recsys.ranks import World, current_world
 from recsys.ranks.process_group import checkpoint_group
@@ -141,6 +142,7 @@ class _Save(NamedTuple):
     def _complete(self, temporary: Path, ranks: list[dict[str, Any]]) -> None:
         """Finish the temporary folder, which has all shards, and publish it; runs on rank 0 only."""
         write_file(temporary / files.TRAINER, self.trainer | {"ranks": ranks})
+        files.write_seal(temporary)
         replace_folder(temporary, self.folder)
         if self.best is not None:
             files.link_checkpoint(self.folder, self.best)
@@ -165,18 +167,17 @@ class _Writer(ChunkWriter):
         self.complete = complete
         self.is_rank_zero = False
 
-    def set_up_storage_writer(self, is_coordinator: bool, *args: Any, **kwargs: Any) -> None:
-        super().set_up_storage_writer(is_coordinator, *args, **kwargs)
+    def set_up_storage_writer(self, is_coordinator: bool, *_args: Any, **_kwargs: Any) -> None:
         self.is_rank_zero = is_coordinator
 
     def prepare_local_plan(self, plan: SavePlan) -> SavePlan:
         if self.is_rank_zero:
-            shutil.rmtree(self.path, ignore_errors=True)
-            Path(self.path).mkdir(parents=True)
+            shutil.rmtree(self.folder, ignore_errors=True)
+            self.folder.mkdir(parents=True)
         return plan
 
     def finish(self, metadata: Metadata, results: list[list[Any]]) -> None:
-        _wait_for({Path(self.path) / found.storage_data.relative_path for rank in results for found in rank})
+        _wait_for({self.folder / found.storage_data.file for rank in results for found in rank})
         super().finish(metadata, results)
         self.complete()
 

@@ -16,9 +16,8 @@ import torch
 from torch import Tensor
 from torch.distributed._shard.sharded_tensor.api import ShardedTensor
 from torch.distributed.checkpoint.default_planner import DefaultSavePlanner
-from torch.distributed.checkpoint.filesystem import FileSystemWriter
 from torch.distributed.checkpoint.metadata import ChunkStorageMetadata, MetadataIndex, TensorProperties
-from torch.distributed.checkpoint.planner import SavePlan, SavePlanner, TensorWriteData, WriteItem, WriteItemType
+from torch.distributed.checkpoint.planner import SavePlan, TensorWriteData, WriteItem, WriteItemType
 
 from recsys.ranks import World
 
@@ -28,7 +27,6 @@ if TYPE_CHECKING:
 __all__ = [
     "TensorChunk",
     "ChunkPlanner",
-    "ChunkWriter",
     "size_of",
     "snapshot",
     "table_step",
@@ -149,17 +147,6 @@ def write_item(
     chunk = ChunkStorageMetadata(torch.Size(offsets), torch.Size(sizes))
     data = TensorWriteData(chunk, TensorProperties(dtype), torch.Size(whole))
     return WriteItem(MetadataIndex(name, torch.Size(offsets)), WriteItemType.SHARD, tensor_data=data)
-
-
-class ChunkWriter(FileSystemWriter):
-    """Writes tensors into a folder; on a full disk, it raises the `OSError` itself."""
-
-    def __init__(self, folder: Path) -> None:
-        super().__init__(folder, per_thread_copy_ahead=0)  # more would open CUDA's first device on every rank
-
-    def write_data(self, plan: SavePlan, planner: SavePlanner) -> Any:
-        with _raising_os_errors():
-            return super().write_data(plan, planner)
 
 
 def write_file(path: Path, content: dict[str, Any]) -> None:

@@ -16,9 +16,11 @@ from torch.distributed.checkpoint.default_planner import DefaultSavePlanner
 from torch.distributed.checkpoint.metadata import MetadataIndex
 from torch.distributed.checkpoint.planner import SavePlan
 
-from recsys.checkpoint.folder import METADATA, TRAINER, find_checkpoint
-from recsys.checkpoint.reader import CheckpointReader, ChunkRef
-from recsys.checkpoint.snapshot import ChunkWriter, write_file, write_item
+from recsys.checkpoint.folder import TRAINER, find_checkpoint, write_seal
+from recsys.checkpoint.metadata import FORMER_METADATA, METADATA, ChunkRef
+from recsys.checkpoint.reader import CheckpointReader
+from recsys.checkpoint.snapshot import write_file, write_item
+from recsys.checkpoint.storage import ChunkWriter
 from recsys.checkpoint.tensor_names import plain_name, readable_name, table_of
 from recsys.errors import DataError
 from recsys.files import atomic_path
@@ -103,7 +105,7 @@ def inspect(folder: Path) -> Contents:
         DataError: The list of tensors is damaged.
     """
     sizes = [path.stat().st_size for path in folder.iterdir() if path.is_file()]
-    if not (folder / METADATA).exists():
+    if not (folder / METADATA).exists() and not (folder / FORMER_METADATA).exists():
         return Contents(folder, [f"{METADATA} is missing"], len(sizes), sum(sizes))
     reader = CheckpointReader(folder)
     ranks = reader.trainer.get("ranks", [])
@@ -165,11 +167,13 @@ def to_checkpoint(folder: Path, out: Path) -> None:
     """
     with _new(out) as temporary:
         planner = _CopyPlanner(CheckpointReader(folder))
+        temporary.mkdir()
         try:
             state_dict_saver.save({}, storage_writer=ChunkWriter(temporary), planner=planner, no_dist=True)
         except CheckpointException as error:
             raise next(cause for cause, _ in error.failures.values()) from error
         shutil.copyfile(folder / TRAINER, temporary / TRAINER)
+        write_seal(temporary)
 
 
 class _CopyPlanner(DefaultSavePlanner):

@@ -219,7 +219,7 @@ class SchemeContract:
         other = one_table()
         fresh = sharded(other).eval()
         file.seek(0)
-        state, weights = torch.load(file)
+        state, weights = torch.load(file, weights_only=True)
         torch.nn.ModuleList(other.schemes.values()).load_state_dict(state)
         for name, weight in table_weights(fresh).items():
             weight.copy_(weights[name])

@@ -7,8 +7,9 @@ import torch
 from torchrec.distributed.model_parallel import DistributedModelParallel
 
 from recsys.checkpoint import saver
-from recsys.checkpoint.folder import find_checkpoint, read_metadata
+from recsys.checkpoint.folder import find_checkpoint
 from recsys.checkpoint.load import load_checkpoint
+from recsys.checkpoint.metadata import read_metadata
 from recsys.checkpoint.snapshot import tensors_of
 from recsys.checkpoint.tensor_names import former_name
 from recsys.config import SparseOptimizer

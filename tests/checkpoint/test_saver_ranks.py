@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, distributed
 from torch.distributed._shard.sharded_tensor.api import ShardedTensor
 
-from recsys.checkpoint.folder import read_metadata
 from recsys.checkpoint.load import LoadedState, load_checkpoint
+from recsys.checkpoint.metadata import read_metadata
 from recsys.checkpoint.saver import AsyncCheckpointer, _Writer
 from recsys.checkpoint.snapshot import snapshot, tensors_of
 from recsys.errors import DataError
@@ -203,7 +203,7 @@ def test_every_value_is_written_once(name: str, folder: Path, first: list[dict[s
     assert len(entries["model.codes"].chunks) == 1
     assert len(entries["model.lookup.embedding_bags.t0.weight"].chunks) == 6  # of 64 bytes
     files = {path.name for path in (folder / name).iterdir()}
-    assert files == {".metadata", "__0_0.distcp", "__1_0.distcp", "trainer.pt"}
+    assert files == {"checksums.json", "metadata.json", "__0_0.distcp", "__1_0.distcp", "trainer.pt"}
 
 
 @pytest.mark.parametrize("failing", [0, 1])

@@ -88,7 +88,7 @@ def changed(folder: Path, values: dict[str, Tensor], tmp_path: Path) -> Callable
 
 def test_what_is_in_a_checkpoint_of_two_ranks(folder: Path, values: dict[str, Tensor]) -> None:
     found = inspect(folder / "row_wise")
-    assert (found.defects, found.files, found.world_size, found.progress) == ([], 4, 2, {"epoch": 1})
+    assert (found.defects, found.files, found.world_size, found.progress) == ([], 5, 2, {"epoch": 1})
     assert found.bytes == sum(path.stat().st_size for path in (folder / "row_wise").iterdir())
     shown = {one.name: (one.table, one.is_state, one.size, one.dtype, one.bytes) for one in found.tensors}
     assert shown["table t0"] == ("t0", False, (11, 8), "float32", 352)
@@ -112,8 +112,8 @@ def test_what_is_missing_or_cut_off_is_named(folder: Path, values: dict[str, Ten
         f"__1_0.distcp is cut off: 200 of {size:,} bytes",
         "trainer.pt is missing",
     ]
-    (broken / ".metadata").unlink()
-    assert inspect(broken).defects == [".metadata is missing"]
+    (broken / "metadata.json").unlink()
+    assert inspect(broken).defects == ["metadata.json is missing"]
     with pytest.raises(DataError, match="the checkpoint is not complete; see `recsys checkpoint inspect"):
         find_one(broken)
 
@@ -205,7 +205,8 @@ def test_a_checkpoint_written_anew_is_the_same_in_fewer_files(
     folder: Path, values: dict[str, Tensor], source: str, tmp_path: Path
 ) -> None:
     to_checkpoint(folder / source, tmp_path / "archive")
-    assert {path.name for path in (tmp_path / "archive").iterdir()} == {".metadata", "__0_0.distcp", "trainer.pt"}
+    files = {path.name for path in (tmp_path / "archive").iterdir()}
+    assert files == {"__0_0.distcp", "checksums.json", "metadata.json", "trainer.pt"}
     assert list(differences(folder / source, tmp_path / "archive")) == []
     model = make("table_wise", seed=7)
     loaded = load_checkpoint(tmp_path / "archive", model, dense_adam(model))
@@ -226,7 +227,7 @@ def test_an_existing_file_is_refused_and_a_failure_leaves_nothing(
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(snapshot.torch, "save", full)
-    monkeypatch.setattr("torch.distributed.checkpoint.filesystem._write_item", full)
+    monkeypatch.setattr("recsys.checkpoint.storage.checksum", full)
     for convert in (to_torch, to_checkpoint):
         with pytest.raises(OSError, match="No space left") as refused:
             convert(folder / "alone", tmp_path / "new")

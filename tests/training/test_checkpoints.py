@@ -6,6 +6,7 @@ import torch
 from recsys.checkpoint.folder import link_checkpoint
 from recsys.checkpoint.load import LoadedState
 from recsys.checkpoint.snapshot import table_step
+from recsys.checksums import write_checksums
 from recsys.ranks import World
 from recsys.ranks.seeds import derive_seed
 from recsys.training.checkpoints import RunCheckpoints
@@ -37,6 +38,7 @@ def save_as_two_ranks(folder: Path) -> None:
         own | {"losses": {"sum": 0.5, "rows": 2}, "table_rates": [0.025], "table_step": 7},
     ]
     torch.save(saved, path)
+    write_checksums(folder / "last", ["metadata.json", "trainer.pt"])
 
 
 def test_what_each_of_two_ranks_saved_is_put_together_for_one(tmp_path: Path) -> None:

@@ -44,7 +44,7 @@ def last_set_aside(checkpoints: Path) -> None:
 
 def last_set_aside_and_replaced(checkpoints: Path) -> None:
     (checkpoints / ".last.old").mkdir()
-    (checkpoints / ".last.old" / ".metadata").write_bytes(b"half deleted")
+    (checkpoints / ".last.old" / "metadata.json").write_bytes(b"half deleted")
 
 
 def no_best_yet(checkpoints: Path) -> None:

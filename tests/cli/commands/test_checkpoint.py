@@ -71,7 +71,7 @@ def test_last_and_best_of_a_run_are_shown(recsys: Recsys, run: Path) -> None:
 
 def shown_size(folder: Path) -> str:
     size = sum(path.stat().st_size for path in folder.iterdir())
-    return f"on disk {size / 1e3:.1f} kB in 3 files"
+    return f"on disk {size / 1e3:.1f} kB in 4 files"
 
 
 def test_a_checkpoint_as_json(recsys: Recsys, run: Path) -> None:

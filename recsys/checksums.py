@@ -1,0 +1,207 @@
+"""Checksums of the files that this package writes; they stand in `checksums.json` beside the files.
+
+A checksum is to find damage, not forgery: a bit that has flipped, a file that was cut off or edited. Whoever can write
+a file can write its checksum. A folder without `checksums.json`, such as one that an earlier version has written, is
+read unverified, and so is a file that `checksums.json` does not list.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from recsys.errors import DataError
+from recsys.files import write_json
+
+__all__ = [
+    "CHECKSUMS",
+    "checksum",
+    "damaged",
+    "inside",
+    "read_checksums",
+    "read_verified",
+    "recording",
+    "verify",
+    "verify_all",
+    "write_checksums",
+]
+
+CHECKSUMS = "checksums.json"
+"""Name of the file with the checksums of a folder's files."""
+
+_BLOCK_BYTES = 2**20
+_PAGE_BYTES = 4096
+_TRIES = 2
+"""A run that is training may write a file and its checksum between the two readings."""
+
+
+def checksum(content: bytes | memoryview) -> str:
+    """Return the checksum of some bytes, in hexadecimal.
+
+    It is the BLAKE2b of sums: of each MiB, the sums of the 64-bit words of its pages, and the sums of the words at the
+    same place of all its pages. So it takes little more time than reading the bytes from memory (about 15 GB/s; zlib's
+    CRC-32 makes 3 GB/s, SHA-256 in hardware 2 GB/s), and any change within one page is found. What is left after the
+    last whole page goes into the BLAKE2b as it is.
+
+    >>> checksum(b"clicked")
+    '31524d17be8d2a23'
+    """
+    whole = _Checksum()
+    view = memoryview(content).cast("B")
+    for start in range(0, len(view), _BLOCK_BYTES):
+        whole.add(view[start : start + _BLOCK_BYTES])
+    return whole.hexadecimal()
+
+
+class _Checksum:
+    """The checksum of a file that is read block by block."""
+
+    def __init__(self) -> None:
+        self._hash = hashlib.blake2b(digest_size=8)
+        self.num_bytes = 0
+
+    def add(self, block: memoryview) -> None:
+        """Add the next block of `_BLOCK_BYTES`; the last one may be shorter."""
+        import numpy as np
+
+        num_paged = len(block) - len(block) % _PAGE_BYTES
+        if num_paged:
+            words = np.frombuffer(block[:num_paged], "<u8").reshape(-1, _PAGE_BYTES // 8)
+            self._hash.update(np.add.reduceat(words.reshape(-1), np.arange(0, words.size, words.shape[1])).data)
+            self._hash.update(words.sum(axis=0).data)
+        self._hash.update(block[num_paged:])
+        self.num_bytes += len(block)
+
+    def hexadecimal(self) -> str:
+        self._hash.update(self.num_bytes.to_bytes(8, "little"))
+        return self._hash.hexdigest()
+
+
+def read_checksums(folder: Path) -> dict[str, str]:
+    """Return the checksums of a folder's files by name; {} if it has none.
+
+    Raises:
+        DataError: `checksums.json` is damaged itself.
+    """
+    path = folder / CHECKSUMS
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        files: dict[str, str] = found["files"]
+        if found["checksum"] != checksum(_text(files).encode()):
+            raise ValueError("it is not what was written")
+    except FileNotFoundError:
+        return {}
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise DataError(
+            f"{path}: is damaged ({error}); if it is deleted, the files of the folder are read unverified"
+        ) from error
+    return files
+
+
+def write_checksums(folder: Path, names: Iterable[str]) -> None:
+    """Write `checksums.json` for files of a folder, in place of what it listed before.
+
+    Raises:
+        OSError: a file cannot be read, or the disk is full.
+    """
+    _write(folder, {name: _checksum_of_file(folder / name) for name in names})
+
+
+@contextmanager
+def recording(path: Path) -> Iterator[None]:
+    """Record the checksum of a file that is written in the block, beside those of other files of its folder.
+
+    The former checksum is forgotten before: if the process is killed in between, the file is read unverified.
+    """
+    files = read_checksums(path.parent)
+    if files.pop(path.name, None) is not None:
+        _write(path.parent, files)
+    yield
+    _write(path.parent, read_checksums(path.parent) | {path.name: _checksum_of_file(path)})
+
+
+def read_verified(path: Path, *, remedy: str) -> bytes:
+    """Return the content of a file, compared with its checksum if there is one.
+
+    Args:
+        path: the file.
+        remedy: what to do if it is damaged, for the message.
+
+    Raises:
+        DataError: the file is damaged.
+        OSError: it cannot be read.
+    """
+    for _ in range(_TRIES):
+        content = path.read_bytes()
+        if read_checksums(path.parent).get(path.name) in (None, checksum(content)):
+            return content
+    raise damaged(path, remedy)
+
+
+def verify(path: Path, *, remedy: str) -> Path:
+    """Compare a file with its checksum if there is one, and return its path.
+
+    Args:
+        path: the file.
+        remedy: what to do if it is damaged, for the message.
+
+    Raises:
+        DataError: the file is damaged.
+        OSError: it cannot be read.
+    """
+    for _ in range(_TRIES):
+        expected = read_checksums(path.parent).get(path.name)
+        if expected is None or _checksum_of_file(path) == expected:
+            return path
+    raise damaged(path, remedy)
+
+
+def verify_all(folder: Path, *, remedy: str) -> None:
+    """Compare those files of a folder that have a checksum and are there.
+
+    Raises:
+        DataError: a file is damaged.
+    """
+    for name, expected in read_checksums(folder).items():
+        if (folder / name).exists() and _checksum_of_file(folder / name) != expected:
+            raise damaged(folder / name, remedy)
+
+
+def damaged(path: Path, remedy: str) -> DataError:
+    """Return the error to raise for a file whose content is not what was written."""
+    return DataError(
+        f"{path}: is damaged or was edited: its checksum is not that of what was written; {remedy} "
+        f"(to read it as it is, delete {path.with_name(CHECKSUMS)})"
+    )
+
+
+def inside(folder: Path, name: str) -> Path:
+    """Return the path of a file of a folder, for a name that another file of the folder gives.
+
+    Raises:
+        DataError: the name, or a symbolic link of that name, leads out of the folder.
+    """
+    path = folder / name
+    if path.parent != folder or path.name in ("", "..") or "\0" in name:
+        raise DataError(f"{folder}: names a file that does not lie in it, got {name!r}")
+    if path.is_symlink() and path.resolve().parent != folder.resolve():
+        raise DataError(f"{path}: is a link to {path.resolve()}, out of its folder; put the file itself there")
+    return path
+
+
+def _checksum_of_file(path: Path) -> str:
+    whole = _Checksum()
+    buffer = memoryview(bytearray(_BLOCK_BYTES))
+    with path.open("rb") as file:
+        while num_read := file.readinto(buffer):
+            whole.add(buffer[:num_read])
+    return whole.hexadecimal()
+
+
+def _write(folder: Path, files: dict[str, str]) -> None:
+    write_json(folder / CHECKSUMS, {"files": files, "checksum": checksum(_text(files).encode())})
+
+
+def _text(files: dict[str, str]) -> str:
+    return json.dumps(files, sort_keys=True)
