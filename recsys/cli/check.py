@@ -30,6 +30,7 @@ from recsys.features.fingerprint import KeyKind
 from recsys.features.fit import Fitting
 from recsys.features.state import TransformState
 from recsys.features.transform import canonicalize, input_columns
+from recsys.features.warn import warnings_about
 from recsys.sources.find_files import find_files
 from recsys.sources.source import RowChunk, Source, open_source
 
@@ -79,12 +80,14 @@ def show_plan(config: Config, *, data_dir: Path, cache_dir: Path) -> None:
     missing = missing_columns(resolved, list(source.columns))
     if missing:
         raise DataError("\n".join(f"{column} ({files[0]})" for column in missing))
-    _warn(resolved)
+    _warn(warnings_of(resolved))
     prepared = find_prepared(config, data_dir, cache_dir)
     if prepared is not None:
+        _warn(warnings_about(resolved, prepared.state))
         _show(resolved, _sizes(resolved, prepared.state), _table_bytes(resolved, prepared.state))
         return
     sample = _sampled(resolved, source, find_key_kinds(config, data_dir))
+    _warn(warnings_about(resolved, sample.state))
     is_cut = config.data.valid is None
     bound = ("<= " if is_cut else "") if sample.whole else ">= "
     _show(resolved, _sizes(resolved, sample.state, bound), _table_bytes(resolved, sample.state, is_bound=bool(bound)))
@@ -105,8 +108,8 @@ def _show(resolved: ResolvedConfig, sizes: Mapping[str, Size], table_bytes: Mapp
     print(f"{counts}, {format_bytes(sum(known))} when served{unknown}")
 
 
-def _warn(resolved: ResolvedConfig) -> None:
-    for warning in warnings_of(resolved):
+def _warn(warnings: list[str]) -> None:
+    for warning in warnings:
         log(f"warning: {warning}")
 
 
@@ -114,7 +117,7 @@ def _print_unresolved(config: Config, why: str) -> None:
     globs = [name for name in config.features if is_glob(name)]
     if not globs:
         resolved = resolve(config, [])
-        _warn(resolved)
+        _warn(warnings_of(resolved))
         print_table(_features(resolved, {}, {}))
     log(f"The config is valid; sizes are not known: {why}")
     if globs:

@@ -1,20 +1,36 @@
 """Points in time -> Unix seconds -> the ids of their parts. All times are UTC."""
 
 from collections.abc import Callable
+from datetime import datetime
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from recsys.config.feature_types import DatetimeFeature, DatetimePart
+from recsys.config.feature_types import DatetimeFeature, DatetimePart, TimeUnit
 from recsys.features.fingerprint import NULL_KEY, Keys
 from recsys.features.values import BadColumn, BadValue, as_text, whole_numbers
 from recsys.sources.column_types import column_type
 
-__all__ = ["part_ids", "to_seconds"]
+__all__ = [
+    "NUMBER_FORMATS",
+    "TICKS",
+    "is_plausible",
+    "looks_like_hours",
+    "parses",
+    "part_ids",
+    "plausible_unit",
+    "to_seconds",
+    "year_of",
+]
 
+NUMBER_FORMATS = ("%Y%m%d", "%Y%m%d%H", "%y%m%d%H")
+"""Formats in which dates are often written as one number."""
+_FIRST_YEAR, _LAST_YEAR = 1990, 2099
+_FIRST, _END = 631_152_000, 4_102_444_800
+_YEAR = 31_556_952
 _DAY = 86_400
-_TICKS = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
+TICKS: dict[TimeUnit, int] = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
 _ISO = "a Unix time or an ISO 8601 date (another form needs `format`)"
 
 
@@ -49,12 +65,57 @@ def to_seconds(series: pl.Series, feature: DatetimeFeature) -> pl.Series:
     return seconds.fill_null(NULL_KEY).alias(series.name)
 
 
+def is_plausible(seconds: Keys) -> NDArray[np.bool_]:
+    """Say of each time whether it lies in the years from 1990 to 2099; a missing one does not."""
+    return (seconds >= _FIRST) & (seconds < _END)
+
+
+def looks_like_hours(numbers: Keys) -> NDArray[np.bool_]:
+    """Say of each number whether it is written as 2017112513 is: read as Unix time, that is a likely one of 2033.
+
+    Of real Unix times between 1990010100 and 2099123123 one in a hundred looks so.
+    """
+    month, day, hour = numbers // 10_000 % 100, numbers // 100 % 100, numbers % 100
+    is_in_years = (numbers >= _FIRST_YEAR * 10**6) & (numbers < (_LAST_YEAR + 1) * 10**6)
+    return is_in_years & (month >= 1) & (month <= 12) & (day >= 1) & (day <= 31) & (hour <= 23)
+
+
+def year_of(seconds: int) -> str:
+    """Return the year of a time, however far away; beyond what calendars can say by its mean length.
+
+    >>> year_of(1511568000), year_of(1511568000000), year_of(-1)
+    ('2017', '49,869', '1969')
+    """
+    if abs(seconds) >= 8000 * _YEAR:
+        return f"{1970 + seconds // _YEAR:,}"
+    return str(np.datetime64(seconds, "s").astype("datetime64[Y]"))
+
+
+def plausible_unit(low: float, high: float) -> TimeUnit | None:
+    """Return the unit in which all Unix times between two numbers lie in the years from 1990 to 2099, if there is one.
+
+    >>> plausible_unit(1511568000000, 1513292079000)
+    'ms'
+    """
+    return next((unit for unit, ticks in TICKS.items() if _FIRST * ticks <= low and high < _END * ticks), None)
+
+
+def parses(text: str, pattern: str | None) -> bool:
+    """Say whether a text is a date in the years from 1990 to 2099 in this form; None is ISO 8601 with dashes."""
+    try:
+        if pattern is None:
+            return text[4:5] == "-" and _FIRST_YEAR <= datetime.fromisoformat(text).year <= _LAST_YEAR
+        return _FIRST_YEAR <= datetime.strptime(text, pattern).year <= _LAST_YEAR
+    except ValueError:
+        return False
+
+
 def _from_calendar(series: pl.Series) -> pl.Series:
     """Divide what is stored, so that times which the unit of another type cannot express are no matter."""
     stored = series.to_physical().cast(pl.Int64)
     if not isinstance(series.dtype, pl.Datetime):
         return stored * _DAY
-    return stored // _TICKS[series.dtype.time_unit]
+    return stored // TICKS[series.dtype.time_unit]
 
 
 def _from_ticks(series: pl.Series, feature: DatetimeFeature) -> pl.Series:
@@ -62,13 +123,16 @@ def _from_ticks(series: pl.Series, feature: DatetimeFeature) -> pl.Series:
         series = series.set(~series.is_finite(), None)
     if not series.dtype.is_integer():
         series = series.floor()
-    return series.cast(pl.Int64, strict=False) // _TICKS[feature.unit]
+    return series.cast(pl.Int64, strict=False) // TICKS[feature.unit]
 
 
 def _parsed(texts: pl.Series, feature: DatetimeFeature) -> pl.Series:
     texts = texts.set(texts == "", None)
     if feature.format is None:
-        seconds = _from_ticks(texts.cast(pl.Float64, strict=False), feature)
+        seconds = _from_ticks(texts.cast(pl.Int64, strict=False), feature)
+        if seconds.null_count() > texts.null_count():
+            fractions = _from_ticks(texts.cast(pl.Float64, strict=False), feature)
+            seconds = seconds.zip_with(seconds.is_not_null(), fractions)
         if seconds.null_count() > texts.null_count():
             times = texts.str.to_datetime(strict=False, time_unit="us", time_zone="UTC")
             seconds = seconds.zip_with(seconds.is_not_null(), times.dt.epoch("us") // 1_000_000)

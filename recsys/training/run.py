@@ -16,6 +16,7 @@ from recsys.data.prepare import prepare
 from recsys.data.prepared import Prepared
 from recsys.embeddings.scheme import bytes_by_phase
 from recsys.errors import DataError
+from recsys.features.warn import warnings_about
 from recsys.files import write_atomic, write_json
 from recsys.model import CtrModel
 from recsys.progress import OnProgress, no_progress
@@ -108,6 +109,7 @@ def train(
     check_splits(prepared)
     for warning in [
         *warnings_of(prepared.resolved),
+        *warnings_about(prepared.resolved, prepared.state),
         *slow_precision_warnings(config, on_device),
         *missing_figures(prepared),
     ]:

@@ -31,6 +31,8 @@ def seconds(series: pl.Series, **options: Any) -> list[int]:
         (pl.Series([FIVE, None, -1]), {}, [FIVE, NULL_KEY, -1]),
         (pl.Series([FIVE * 1000 + 999, -1]), {"unit": "ms"}, [FIVE, -1]),
         (pl.Series([FIVE * 1_000_000 + 5]), {"unit": "us"}, [FIVE]),
+        (pl.Series([FIVE * 10**9 + 999_999_999]), {"unit": "ns"}, [FIVE]),
+        (pl.Series([str(FIVE * 10**9 - 1), f"{FIVE}000000000.0"]), {"unit": "ns"}, [FIVE - 1, FIVE]),
         (pl.Series([FIVE + 0.75, float("nan")]), {}, [FIVE, NULL_KEY]),
         (pl.Series([str(FIVE), "2014-10-21 05:00:00", "2014-10-21T05:00:00"]), {}, [FIVE] * 3),
         (pl.Series([date(2014, 10, 21), None]), {}, [MIDNIGHT, NULL_KEY]),

@@ -10,7 +10,7 @@ from recsys.config.feature_types.base import ColumnSection, FeatureSection, Fiel
 from recsys.config.feature_types.bucket import BucketFeature
 from recsys.config.feature_types.cross import CrossFeature
 from recsys.config.feature_types.custom import CustomFeature
-from recsys.config.feature_types.datetime import PART_SIZES, DatetimeFeature, DatetimePart
+from recsys.config.feature_types.datetime import PART_SIZES, DatetimeFeature, DatetimePart, TimeUnit
 from recsys.config.feature_types.id import IdFeature
 from recsys.config.feature_types.ids import IdsFeature
 from recsys.config.feature_types.number import NumberFeature, NumberTransform
@@ -37,6 +37,7 @@ __all__ = [
     "NumberFeature",
     "NumberTransform",
     "SequenceFeature",
+    "TimeUnit",
     "register_feature_type",
 ]
 

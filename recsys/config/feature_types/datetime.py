@@ -8,9 +8,10 @@ from pydantic import Field as Limits
 from recsys.config.feature_types.base import ColumnSection, FeatureSection, Field, repeated_values
 from recsys.config.problems import KeyPath
 
-__all__ = ["PART_SIZES", "DatetimeFeature", "DatetimePart"]
+__all__ = ["PART_SIZES", "DatetimeFeature", "DatetimePart", "TimeUnit"]
 
 DatetimePart = Literal["minute", "hour", "weekday", "weekend", "day", "month"]
+TimeUnit = Literal["s", "ms", "us", "ns"]
 PART_SIZES: dict[DatetimePart, int] = {"minute": 61, "hour": 25, "weekday": 8, "weekend": 3, "day": 32, "month": 13}
 """Number of ids of each part; id 0 is a missing time."""
 
@@ -27,7 +28,7 @@ class DatetimeFeature(ColumnSection):
     """Each is one field; Monday is the first weekday."""
     format: str | None = None
     """strptime format of a text or integer column, e.g. "%y%m%d%H" for 14102100."""
-    unit: Literal["s", "ms", "us"] = "s"
+    unit: TimeUnit = "s"
     """Unit of an integer column (Unix time) without a format."""
 
     def fields(self, name: str, features: Mapping[str, FeatureSection]) -> Iterator[Field]:

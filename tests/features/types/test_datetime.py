@@ -11,6 +11,8 @@ from tests.suggest.columns import column, ints, spec
         (ints("ts", 1.5e12, 1.6e12, ("1500000000000",)), {"parts": ["hour", "weekday"], "unit": "ms"}),
         (ints("seen_by", 1.5e15, 1.6e15, ("1500000000000000",)), {"parts": ["hour", "weekday"], "unit": "us"}),
         (ints("hour", 14102100, 14103023, ("14102100",)), {"parts": ["hour", "weekday"], "format": "%y%m%d%H"}),
+        (ints("hour", 2014102100, 2014103023, ("2014102100",)), {"parts": ["hour", "weekday"], "format": "%Y%m%d%H"}),
+        (ints("ts", 1.5e18, 1.6e18, ("1500000000000000000",)), {"parts": ["hour", "weekday"], "unit": "ns"}),
         (ints("day", 20141021, 20141030, ("20141021",)), {"parts": ["weekday", "day"], "format": "%Y%m%d"}),
         (column("when", "String", ("2014-10-21 13:00:00",)), {"parts": ["hour", "weekday"]}),
         (column("when", "String", ("2014-10-21",)), {"parts": ["weekday", "day"]}),
