@@ -20,6 +20,7 @@ def init(
     *,
     separator: str | None = None,
     header: bool = True,
+    format: Literal["parquet", "csv", "tsv", "arrow"] | None = None,
     out: str | Path | None = None,
 ) -> str:
     """Look at the columns of the data and return the YAML of a configuration, with comments.
@@ -29,8 +30,9 @@ def init(
     Args:
         data: a data frame, or the path of a parquet, csv, tsv or Arrow file; its first million rows are read.
         label: column with 0 and 1; in a file without a header, `col_1` is the first column.
-        separator: character between the columns of a csv file.
+        separator: character or characters between the columns of a csv file.
         header: whether the first line of a csv file names its columns.
+        format: format of the file, where its name does not tell.
         out: YAML file to write the text to.
 
     Raises:
@@ -46,7 +48,12 @@ def init(
 
     with data_files(data) as (paths, is_in_memory):
         text = suggest_for_file(
-            Path(paths[0]), label=label, separator=separator, header=header, paths=[] if is_in_memory else None
+            Path(paths[0]),
+            label=label,
+            separator=separator,
+            header=header,
+            form=format,
+            paths=[] if is_in_memory else None,
         )
     if out is not None:
         Path(out).write_text(text, encoding="utf-8")

@@ -21,12 +21,14 @@ __all__ = [
     "DataSection",
     "DenseOptimizer",
     "EarlyStopping",
+    "FileFormat",
     "FractionSplit",
     "LrReduction",
     "Regularization",
     "SparseOptimizer",
     "TimeSplit",
     "TrainSection",
+    "check_separator",
 ]
 
 Name = Annotated[str, Field(min_length=1)]
@@ -37,6 +39,7 @@ Labels = Annotated[
     Annotated[Name, shape_tag("text")] | Annotated[dict[str, Name], Field(min_length=1), shape_tag("mapping")],
     BY_SHAPE,
 ]
+FileFormat = Literal["parquet", "csv", "tsv", "arrow"]
 
 
 def _precision(value: Any) -> Any:
@@ -61,6 +64,18 @@ def _list_metrics(schema: dict[str, Any]) -> None:
 
 
 MetricName = Annotated[str, AfterValidator(_check_metric), Field(json_schema_extra=_list_metrics)]
+
+
+def check_separator(separator: str) -> str:
+    """Return the separator of a csv file.
+
+    Raises:
+        ValueError: it cannot be one.
+    """
+    if not separator or set(separator) & set('"\r\n\0'):
+        raise ValueError(f"must be one character or several, without quotes and line ends, got {separator!r}")
+    return separator
+
 
 Communication = Literal["fp32", "fp16", "bf16"]
 
@@ -106,14 +121,16 @@ class DataSection(Section):
     """Rows for the final figures."""
     split: Split | None = None
     """Cut `train` into three; used when `valid` is not given (by default 80/10/10 at random)."""
-    format: Literal["parquet", "csv", "tsv", "arrow"] | None = None
+    format: FileFormat | None = None
     """File format; follows from the file's suffix when not given (.txt is tsv)."""
-    separator: Annotated[str, Field(min_length=1, max_length=1)] | None = None
-    """Separator of a csv file; follows from the format when not given."""
+    separator: Annotated[str, AfterValidator(check_separator)] | None = None
+    """Separator of a csv file, one character or several; follows from the format when not given."""
     header: bool = True
     """Whether the first line of a csv file names the columns; if not, `columns` must."""
     columns: Annotated[tuple[Name, ...], Field(min_length=1)] | None = None
     """Names of the columns of a csv file without a header."""
+    null_values: Annotated[tuple[str, ...], Field(min_length=1)] | None = None
+    """Texts that mean null, such as NA; an empty field of a csv file always does."""
 
 
 class SparseOptimizer(Section):

@@ -7,19 +7,19 @@ from typing import Any
 import polars as pl
 import pyarrow as pa
 
-from recsys.sources.raw_file import readable, resized, to_frame
+from recsys.sources.raw_file import RawFile, readable, resized, to_frame
 
 __all__ = ["ArrowFile"]
 
 
-class ArrowFile:
+class ArrowFile(RawFile):
     """An Arrow IPC file ("feather version 2"), memory-mapped."""
 
     def __init__(self, path: Path) -> None:
-        self.path = path
+        super().__init__(path)
         self._num_rows = 0
         with readable(path, "arrow"), self._open() as reader:
-            self.columns: dict[str, pl.DataType] = dict(to_frame(reader.schema.empty_table()).schema)
+            self._hold(dict(to_frame(reader.schema.empty_table()).schema))
             for i in range(reader.num_record_batches):
                 self._num_rows += int(reader.get_batch(i).num_rows)
 
@@ -27,8 +27,7 @@ class ArrowFile:
         """Return the number of rows."""
         return self._num_rows
 
-    def frames(self, columns: Sequence[str], rows: int) -> Iterator[pl.DataFrame]:
-        """Yield frames of `rows` rows."""
+    def _read(self, columns: Sequence[str], rows: int) -> Iterator[pl.DataFrame]:
         yield from resized(self._parts(columns, rows), rows)
 
     def _parts(self, columns: Sequence[str], rows: int) -> Iterator[pl.DataFrame]:

@@ -1,10 +1,8 @@
 """Text files with a separator, csv and tsv."""
 
-import csv
-import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -12,58 +10,119 @@ import pyarrow as pa
 import pyarrow.csv
 
 from recsys.errors import DataError
-from recsys.sources.raw_file import readable, resized, to_frame
+from recsys.sources.csv_problems import CsvProblems
+from recsys.sources.csv_quotes import QuotedText, QuoteError, Quotes
+from recsys.sources.raw_file import RawFile, resized, to_frame
+from recsys.sources.text_stream import LONGEST_LINE, iconv, lone_returns, whole_lines
 
 __all__ = ["CsvFile"]
 
 _BLOCK_BYTES = 2**24
-_LONGEST_LINE = 2**27
+_FIRST_BYTES = 2**16
+_UNCLOSED = "a quote that begins a field is not closed"
+_NO_BOUNDS = np.zeros(0, np.int64)
+_STAND_IN = "\x1f"
+"""Separator that replaces one of several bytes; the ASCII character for just that."""
 
 
-class CsvFile:
+class _Block(NamedTuple):
+    text: bytes
+    """Whole lines."""
+    bounds: np.ndarray
+    """Where quoted text begins and ends, in turn."""
+
+
+class CsvFile(RawFile):
     """Text with a separator, optionally compressed. Every column is read as text; an empty field is null.
 
-    Read in blocks that are cut at line ends (outside quotes), so that no block is larger than its lines need.
+    Read in blocks that are cut at line ends (outside quotes), so that no block is larger than its lines need. What
+    could be read in two ways is refused: a row of another width, a quote that is not closed, a carriage return alone.
 
     Args:
         path: the file.
-        separator: one character.
+        separator: one character or several.
         quoted: whether a field may stand in quotes.
         names: names of the columns; None if the first line has them.
         optional: columns that the file may lack, all of them at once.
+        null_values: texts that are read as null, besides the empty one.
     """
 
     def __init__(
-        self, path: Path, *, separator: str, quoted: bool, names: Sequence[str] | None, optional: Sequence[str] = ()
+        self,
+        path: Path,
+        *,
+        separator: str,
+        quoted: bool,
+        names: Sequence[str] | None,
+        optional: Sequence[str] = (),
+        null_values: Sequence[str] = (),
     ) -> None:
-        self.path = path
+        super().__init__(path)
         self.separator = separator
-        self.quoted = quoted
-        self._quoted_field = _quoted_field(separator)
-        self._may_precede_quotes = np.zeros(256, np.bool_)
-        self._may_precede_quotes[list(f'"\r\n{separator}'.encode())] = True
         self.has_header = names is None
+        self._byte = separator if len(separator.encode()) == 1 else _STAND_IN
+        self._quotes = Quotes(self._byte) if quoted else None
+        self._null_values = ["", *null_values]
         self.names = self._header() if names is None else self._present(names, optional)
-        self.columns: dict[str, pl.DataType] = dict.fromkeys(self.names, pl.String())
+        self._hold(dict.fromkeys(filter(None, self.names), pl.String()))
 
     def num_rows(self) -> int | None:
         """Return None: only reading the file would tell."""
         return None
 
-    def frames(self, columns: Sequence[str], rows: int) -> Iterator[pl.DataFrame]:
-        """Yield frames of `rows` rows."""
-        yield from resized(self._parsed(columns), rows)
+    def first_fields(self) -> list[str]:
+        """Return the fields of the first line.
+
+        Raises:
+            DataError: it cannot be read.
+        """
+        line = self._first_line()
+        self._check(_Block(line, self._find(line).bounds), self._problems(()), -1 if self.has_header else 0)
+        line = line.rstrip(b"\r\n")
+        fields = line.split(self._byte.encode()) if self._quotes is None else self._quotes.fields(line)
+        try:
+            return [field.decode().replace(self._byte, self.separator) for field in fields]
+        except UnicodeDecodeError as error:
+            called = "header" if self.has_header else "first line"
+            problem = f"the {called} is not UTF-8 text ({error}); {iconv(self.path, line)}"
+            raise DataError(f"{self.path}: {problem}") from error
+
+    def _first_line(self) -> bytes:
+        """Return the first line that is not empty, whatever follows it."""
+        try:
+            text = next(self._blocks(_FIRST_BYTES), _Block(b"", _NO_BOUNDS)).text.lstrip(b"\r\n")
+        except QuoteError as bad:
+            text = bad.text[: bad.position].lstrip(b"\r\n")
+            if not self._line_end(text):
+                raise self._problems(()).bad_quote(bad, -1 if self.has_header else 0) from bad
+        return text[: self._line_end(text) or len(text)]
+
+    def _line_end(self, text: bytes) -> int:
+        """Return where the first line ends, its line end included; 0 if it does not."""
+        return (text if self._quotes is None else self._quotes.flat(text)).find(b"\n") + 1
+
+    def _read(self, columns: Sequence[str], rows: int) -> Iterator[pl.DataFrame]:
+        return resized(self._parsed(columns), rows)
 
     def _parsed(self, columns: Sequence[str]) -> Iterator[pl.DataFrame]:
-        num_rows = 0
-        for block in self._blocks():
-            table = self._parse(block, columns, num_rows)
-            num_rows += len(table)
-            yield table
+        problems, num_rows = self._problems(self.names), -1 if self.has_header else 0
+        try:
+            for block in self._blocks(_BLOCK_BYTES):
+                self._check(block, problems, num_rows)
+                rows = _without_first_line(block) if num_rows < 0 else block
+                num_rows = max(num_rows, 0)
+                if len(self.names) == 1 and rows.text:
+                    problems.check_empty_lines(rows.text, num_rows)
+                if rows.text.strip(b"\r\n"):
+                    table = self._parse(rows, columns, problems, num_rows)
+                    num_rows += len(table)
+                    yield table
+        except QuoteError as bad:
+            raise problems.bad_quote(bad, num_rows) from bad
 
     def _header(self) -> list[str]:
-        names = self._first_line("header")
-        repeated = [name for name in names if names.count(name) > 1]
+        names = [name if name.strip() else "" for name in self.first_fields()]
+        repeated = [name for name in filter(None, names) if names.count(name) > 1]
         if repeated:
             remedy = "a file without a header needs data.header: false (recsys init: --no-header)"
             raise DataError(f"{self.path}: column {repeated[0]!r} is named twice in the header; {remedy}")
@@ -74,109 +133,102 @@ class CsvFile:
     def _present(self, names: Sequence[str], optional: Sequence[str]) -> list[str]:
         """Leave out the optional names if the file has just so many fewer columns."""
         needed = [name for name in names if name not in optional]
-        return needed if optional and len(self._first_line("first line")) == len(needed) else list(names)
+        return needed if optional and len(self.first_fields()) == len(needed) else list(names)
 
-    def _first_line(self, called: str) -> list[str]:
-        first = next(self._lines_of_file(), b"").split(b"\n", 1)[0]
+    def _problems(self, names: Sequence[str]) -> CsvProblems:
+        return CsvProblems(
+            self.path,
+            separator=self._byte,
+            written=self.separator,
+            quotes=self._quotes,
+            names=names,
+            has_header=self.has_header,
+        )
+
+    def _blocks(self, block_bytes: int) -> Iterator[_Block]:
+        """Yield blocks of whole lines, cut outside quotes."""
+        rest, unclosed, is_header = b"", 0, self.has_header
+        for lines in whole_lines(self.path, block_bytes):
+            text = rest + self._with_stand_in(lines.lstrip(b"\r\n") if is_header else lines)
+            is_header = is_header and not text
+            found = self._find(text)
+            if found.end:
+                yield _Block(text[: found.end], found.bounds)
+            rest, unclosed = text[found.end :], found.opening - found.end
+            if len(rest) > LONGEST_LINE:
+                raise QuoteError(
+                    rest, unclosed, f"a quote that begins a field is not closed within {LONGEST_LINE} bytes"
+                )
+        if rest:
+            raise QuoteError(rest, unclosed, "a quote that begins a field is not closed")
+
+    def _find(self, text: bytes) -> QuotedText:
+        return QuotedText(len(text), _NO_BOUNDS) if self._quotes is None else self._quotes.find(text)
+
+    def _with_stand_in(self, lines: bytes) -> bytes:
+        """Put one byte for a separator of several."""
+        if self._byte == self.separator:
+            return lines
+        stand_in = self._byte.encode()
+        if stand_in in lines:
+            raise DataError(f"{self.path}: the text holds {stand_in!r}: give a separator of one character")
+        return lines.replace(self.separator.encode(), stand_in)
+
+    def _check(self, block: _Block, problems: CsvProblems, num_rows: int) -> None:
+        """Refuse bytes that the parser takes for something else than the writer."""
+        if b"\0" in block.text:
+            raise problems.null_byte(block.text, num_rows)
+        returns = lone_returns(block.text)
+        outside = returns[np.searchsorted(block.bounds, returns) % 2 == 0]
+        if len(outside):
+            raise problems.lone_return(block.text, int(outside[0]), num_rows)
+
+    def _parse(self, block: _Block, columns: Sequence[str], problems: CsvProblems, num_rows: int) -> pl.DataFrame:
         try:
-            text = first.decode("utf-8-sig").rstrip("\r")
-        except UnicodeDecodeError as error:
-            raise DataError(f"{self.path}: the {called} is not UTF-8 text ({error})") from error
-        return next(csv.reader([text], delimiter=self.separator), []) if self.quoted else text.split(self.separator)
-
-    def _blocks(self) -> Iterator[bytes]:
-        """Yield whole lines, about 16 MB at a time, without the header."""
-        skip = self.has_header
-        for lines in self._lines_of_file():
-            block = lines.split(b"\n", 1)[-1] if skip and b"\n" in lines else b"" if skip else lines
-            skip = False
-            if block.strip():
-                yield block
-
-    def _lines_of_file(self) -> Iterator[bytes]:
-        with readable(self.path, "text"), pa.input_stream(str(self.path), compression="detect") as stream:
-            rest = b""
-            while data := stream.read(_BLOCK_BYTES):
-                data = rest + data
-                cut = self._last_line_end(data)
-                rest = data[cut:]
-                if len(rest) > _LONGEST_LINE:
-                    problem = "a quote that begins a field is not closed" if self.quoted else "a line does not end"
-                    raise DataError(f"{self.path}: {problem} within {_LONGEST_LINE} bytes, from {rest[:60]!r}")
-                if cut:
-                    yield data[:cut]
-            if rest:
-                yield rest
-
-    def _last_line_end(self, data: bytes) -> int:
-        """Return where the last whole line of `data`, which begins with a line, ends; 0 if none does."""
-        cut = data.rfind(b"\n") + 1
-        if not self.quoted or self._ends_outside_quotes(data, cut):
-            return cut
-        for field in reversed([match.span() for match in self._quoted_field.finditer(data)]):
-            if field[1] < cut:
-                break
-            cut = data.rfind(b"\n", 0, field[0]) + 1
-        return cut
-
-    def _ends_outside_quotes(self, data: bytes, cut: int) -> bool:
-        """Say whether `data[:cut]` surely ends outside quotes; no if quotes stand in unquoted fields, as in 5" disk."""
-        text = np.frombuffer(data, np.uint8)[:cut]
-        quotes = np.flatnonzero(text == ord('"'))
-        before = text[quotes[::2] - 1]  # before the first character: the line end that is the last
-        return len(quotes) % 2 == 0 and bool(self._may_precede_quotes[before].all())
-
-    def _parse(self, block: bytes, columns: Sequence[str], rows_before: int) -> pl.DataFrame:
-        try:
-            return to_frame(self._read(block, columns, use_threads=True))
-        except pa.ArrowInvalid:
-            pass
-        try:  # again, in the one way that counts rows
-            return to_frame(self._read(block, columns, use_threads=False))
+            table = self._table(block, columns)
         except pa.ArrowInvalid as error:
-            raise DataError(f"{self.path}: {_located(str(error), rows_before)}") from error
+            raise problems.unreadable(block.text, columns, num_rows, str(error)) from error
+        is_quoted = len(block.bounds) > 0
+        if is_quoted and self._quotes is not None and len(table) < block.text.count(b"\n"):
+            self._quotes.check_lines(block.text, block.bounds, len(self.names))
+        frame = to_frame(table.rename_columns(list(columns)))
+        if is_quoted and self._byte != self.separator:
+            frame = frame.with_columns(pl.all().str.replace_all(self._byte, self.separator, literal=True))
+        return frame
 
-    def _read(self, block: bytes, columns: Sequence[str], *, use_threads: bool) -> Any:
+    def _table(self, block: _Block, columns: Sequence[str]) -> Any:
+        try:
+            return self._parsed_table(block, columns, use_threads=True)
+        except pa.ArrowInvalid:  # perhaps a line that is longer than the parser's own blocks
+            return self._parsed_table(block, columns, use_threads=False)
+
+    def _parsed_table(self, block: _Block, columns: Sequence[str], *, use_threads: bool) -> Any:
+        is_quoted = len(block.bounds) > 0
+        keys = [str(i) for i in range(len(self.names))]  # names may be empty
         return pyarrow.csv.read_csv(
-            pa.py_buffer(block),
+            pa.py_buffer(block.text),
             read_options=pyarrow.csv.ReadOptions(
-                column_names=self.names,
+                column_names=keys,
                 use_threads=use_threads,
-                block_size=len(block) + 1 if not use_threads else 2**20,
+                block_size=2**20 if use_threads else len(block.text) + 1,
             ),
             parse_options=pyarrow.csv.ParseOptions(
-                delimiter=self.separator,
-                quote_char='"' if self.quoted else False,
-                newlines_in_values=self.quoted,
+                delimiter=self._byte,
+                quote_char='"' if is_quoted else False,
+                newlines_in_values=is_quoted,
             ),
             convert_options=pyarrow.csv.ConvertOptions(
-                column_types=dict.fromkeys(self.names, pa.string()),
-                include_columns=list(columns),
-                null_values=[""],
+                column_types=dict.fromkeys(keys, pa.string()),
+                include_columns=[str(self.names.index(column)) for column in columns],
+                null_values=self._null_values,
                 strings_can_be_null=True,
             ),
         )
 
 
-def _quoted_field(separator: str) -> re.Pattern[bytes]:
-    """Match a field that begins with a quote, up to the quote that closes it or the end of the text.
-
-    >>> _quoted_field(",").findall(b'"a""b,",c"d,"e')
-    [b'"a""b,"', b'"e']
-    """
-    before = rb"[%s\n\r]" % re.escape(separator.encode())
-    return re.compile(rb'"(?:(?<=%s")|(?<=\A"))[^"]*(?:""[^"]*)*(?:"|\Z)' % before)
-
-
-def _located(message: str, rows_before: int) -> str:
-    """Count the row of a parser's message from the start of the file.
-
-    >>> _located("CSV parse error: Row #2: Expected 3 columns, got 2: a,b", 100)
-    'row 102: Expected 3 columns, got 2: a,b'
-    """
-    before, found, rest = message.partition("Row #")
-    if not found:
-        return message
-    row, _, problem = rest.partition(": ")
-    column = before if before.startswith("In CSV column") else ""
-    return f"row {int(row) + rows_before}: {column}{problem}"
+def _without_first_line(block: _Block) -> _Block:
+    text, end = block.text, 0
+    while (end := text.find(b"\n", end) + 1) and np.searchsorted(block.bounds, end) % 2:
+        pass
+    end = end or len(text)
+    return _Block(text[end:], block.bounds[block.bounds >= end] - end)

@@ -6,7 +6,9 @@ from typing import NamedTuple
 from recsys.config.problems import did_you_mean
 from recsys.errors import DataError
 
-__all__ = ["RowLocation", "no_column"]
+__all__ = ["RowLocation", "no_column", "separator_hint"]
+
+_SEPARATORS = ("\t", "::", ";", "|", ",")
 
 
 class RowLocation(NamedTuple):
@@ -30,5 +32,21 @@ class RowLocation(NamedTuple):
 def no_column(source: str, column: str, columns: Sequence[str]) -> DataError:
     """Return the error of a missing column, with the nearest name there is."""
     start = f"{source}: " if source else ""
-    hint = did_you_mean(column, columns) or f"; it has {', '.join(columns)}"
+    hint = separator_hint(columns) or did_you_mean(column, columns) or f"; it has {', '.join(columns)}"
     return DataError(f"{start}no column {column!r}{hint}")
+
+
+def separator_hint(columns: Sequence[str]) -> str:
+    """Return what to do if the only column has the look of several, "" if it has not.
+
+    >>> separator_hint(["user;item;click"])
+    '; ";" seems to stand between the columns: set data.separator: ";" (recsys init: --separator ";")'
+    """
+    found = [separator for separator in _SEPARATORS if len(columns) == 1 and separator in columns[0]]
+    if not found:
+        return ""
+    if found[0] == "\t":
+        return "; a tab seems to stand between the columns: set data.format: tsv (recsys init: --format tsv)"
+    quoted = f'"{found[0]}"'
+    remedy = f"set data.separator: {quoted} (recsys init: --separator {quoted})"
+    return f"; {quoted} seems to stand between the columns: {remedy}"

@@ -42,8 +42,16 @@ def open_file(path: Path, data: DataSection, *, optional: Sequence[str] = ()) ->
     if form is None:
         known = ", ".join(sorted(_FORMATS))
         raise DataError(
-            f"{path}: the format does not follow from the name; set data.format, or end the name in {known}"
+            f"{path}: the format does not follow from the name; set data.format (recsys init: --format), "
+            f"or end the name in {known}"
         )
     separator = data.separator or ("," if form == "csv" else "\t")
     names = None if data.header else data.columns
-    return CsvFile(path, separator=separator, quoted=form == "csv", names=names, optional=optional)
+    return CsvFile(
+        path,
+        separator=separator,
+        quoted=form == "csv",
+        names=names,
+        optional=optional,
+        null_values=data.null_values or (),
+    )

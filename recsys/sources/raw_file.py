@@ -1,9 +1,10 @@
 """The interface of a raw file, and helpers of all formats. Any damage becomes a DataError that names the file."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import polars as pl
 import pyarrow as pa
@@ -13,19 +14,37 @@ from recsys.errors import DataError
 __all__ = ["RawFile", "readable", "resized", "to_frame"]
 
 
-class RawFile(Protocol):
-    """One file: its columns, and frames of them."""
+class RawFile(ABC):
+    """One file: its columns, and frames of them.
 
-    path: Path
-    columns: dict[str, pl.DataType]
+    Attributes:
+        path: the file.
+        columns: column -> type.
+    """
 
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.columns: dict[str, pl.DataType] = {}
+
+    @abstractmethod
     def num_rows(self) -> int | None:
         """Return the number of rows if it can be known without reading them."""
-        ...
 
     def frames(self, columns: Sequence[str], rows: int) -> Iterator[pl.DataFrame]:
-        """Yield frames of `rows` rows, the last one shorter."""
-        ...
+        """Yield frames of `rows` rows, the last one shorter.
+
+        Raises:
+            DataError: the file is damaged, or holds what cannot be read; it names row and value where it can.
+        """
+        yield from self._read(columns, rows)
+
+    def _hold(self, columns: dict[str, pl.DataType]) -> None:
+        """Set the columns that the file holds."""
+        self.columns = columns
+
+    @abstractmethod
+    def _read(self, columns: Sequence[str], rows: int) -> Iterator[pl.DataFrame]:
+        """Yield frames of columns that the file itself holds."""
 
 
 def resized(frames: Iterator[pl.DataFrame], rows: int) -> Iterator[pl.DataFrame]:

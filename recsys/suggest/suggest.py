@@ -7,14 +7,15 @@ from itertools import count
 from pathlib import Path
 
 import polars as pl
-import pyarrow as pa
 
 from recsys.config.globs import is_glob, matches
 from recsys.config.names import name_problem
-from recsys.config.run import DataSection
+from recsys.config.run import DataSection, FileFormat, check_separator
 from recsys.errors import DataError
 from recsys.features.column_profile import ColumnProfile
+from recsys.sources.csv_file import CsvFile
 from recsys.sources.location import no_column
+from recsys.sources.open_file import open_file
 from recsys.sources.source import open_source
 from recsys.suggest.leaks import single_column_auc
 from recsys.suggest.profile import profile
@@ -35,6 +36,7 @@ def suggest_for_file(
     label: str,
     separator: str | None = None,
     header: bool = True,
+    form: FileFormat | None = None,
     paths: Sequence[str] | None = None,
 ) -> str:
     """Look at the first million rows of a file and return a commented config.
@@ -44,16 +46,13 @@ def suggest_for_file(
         label: column with 0 and 1; in a file without a header `col_1` is the first column.
         separator: character between the fields of a csv file, where its format does not tell.
         header: whether the first line of a csv file names its columns.
+        form: format of the file, where its name does not tell.
         paths: paths of the training files, as the configuration is to name them; by default `path`.
 
     Raises:
         DataError: the file cannot be read, there is no such column, or it does not hold 0 and 1.
     """
-    if separator is not None and len(separator) != 1:
-        raise DataError(f"separator: must be one character, got {separator!r}")
-    data = DataSection(separator=separator)
-    if not header:
-        data = DataSection(separator=separator, header=False, columns=_numbered_columns(path, separator))
+    data = _section(path, separator, header, form)
     columns = profile(path, data)
     names = [column.name for column in columns]
     if label not in names and not header:
@@ -216,12 +215,16 @@ def _renamed(found: Sequence[Suggestion], data: DataSection, label: str) -> tupl
     return renamed, data.model_copy(update={"columns": columns})
 
 
-def _numbered_columns(path: Path, separator: str | None) -> tuple[str, ...]:
-    """Return col_1.. for as many columns as the first line has."""
+def _section(path: Path, separator: str | None, header: bool, form: FileFormat | None) -> DataSection:
+    """Return how to read the file; without a header, its columns are col_1, col_2, ..."""
     try:
-        with pa.input_stream(str(path), compression="detect") as stream:
-            first = bytes(stream.read(2**20)).split(b"\n", 1)[0].decode("utf-8-sig", errors="replace")
-    except (OSError, pa.ArrowException) as error:
-        raise DataError(f"{path}: cannot be read as text: {error}") from error
-    is_csv = ".csv" in path.suffixes
-    return tuple(f"col_{i + 1}" for i in range(len(first.split(separator or ("," if is_csv else "\t")))))
+        data = DataSection(format=form, separator=None if separator is None else check_separator(separator))
+    except ValueError as error:
+        raise DataError(f"separator: {error}") from error
+    if header:
+        return data
+    file = open_file(path, data.model_copy(update={"header": False, "columns": ()}))
+    if not isinstance(file, CsvFile):
+        raise DataError(f"{path}: only csv and tsv files may lack a header")
+    columns = tuple(f"col_{i + 1}" for i in range(len(file.first_fields())))
+    return data.model_copy(update={"header": False, "columns": columns})

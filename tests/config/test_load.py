@@ -116,7 +116,10 @@ train:
         ("data: {train: [a, 3]}", r"data.train\[1\]: expected text, got 3; write it in quotes: '3'"),
         ("data: {train: []}", "data.train: must not be empty"),
         ("data: {header: 'no'}", "data.header: expected true or false, got 'no'"),
-        ("data: {separator: '||'}", r"data.separator: must be at most 1 character long, got '\|\|'"),
+        (
+            "data: {separator: ''}",
+            "data.separator: must be one character or several, without quotes and line ends, got ''",
+        ),
         ("data: {split: {by: tmie}}", "data.split.by: must be one of fraction, time, got 'tmie'; did you mean 'time'?"),
         ("data: {split: {by: time}}", "data.split.column: is required"),
         ("data: {split: {valid: 0}}", "data.split.valid: must be greater than 0, got 0"),

@@ -43,7 +43,7 @@ def test_and_may_have_them_though_another_file_lacks_them(tmp_path: Path) -> Non
 def test_any_other_number_of_columns_is_refused(tmp_path: Path) -> None:
     (tmp_path / "f.csv").write_text("1,2\n")
     for optional in ((), ("y", "a")):
-        with pytest.raises(DataError, match="Expected 3 columns, got 2"):
+        with pytest.raises(DataError, match=r"expected 3 fields \(y, a, b\), got 2"):
             list(open_source([tmp_path / "f.csv"], LABELLED, optional=optional).frames(["b"]))
 
 

@@ -145,10 +145,28 @@ def test_the_label_of_a_file_without_names_goes_by_its_number(tmp_path: Path) ->
         suggest_for_file(tmp_path / "criteo.txt", label="label", header=False)
 
 
-def test_a_separator_is_one_character(tmp_path: Path) -> None:
+@pytest.mark.parametrize("separator", ["", "\n", '"', "a\0"])
+def test_a_separator_is_neither_a_quote_nor_a_line_end(tmp_path: Path, separator: str) -> None:
     shop().drop("clicked_items").write_csv(tmp_path / "shop.csv")
-    with pytest.raises(DataError, match="separator: must be one character, got ';;'"):
-        suggest_for_file(tmp_path / "shop.csv", label="click", separator=";;")
+    with pytest.raises(DataError, match="separator: must be one character or several, without"):
+        suggest_for_file(tmp_path / "shop.csv", label="click", separator=separator)
+
+
+def test_another_separator_is_proposed(tmp_path: Path) -> None:
+    shop().drop("clicked_items").write_csv(tmp_path / "shop.csv", separator=";")
+    with pytest.raises(DataError, match=r'no column .click.; ";" seems .*recsys init: --separator ";"\)$'):
+        suggest_for_file(tmp_path / "shop.csv", label="click")
+
+
+def test_the_format_can_be_given(tmp_path: Path) -> None:
+    shop().drop("clicked_items").write_csv(tmp_path / "shop")
+    assert "\n  format: csv\n" in suggest_for_file(tmp_path / "shop", label="click", form="csv")
+
+
+def test_only_text_may_lack_a_header(tmp_path: Path) -> None:
+    shop().write_parquet(tmp_path / "shop.parquet")
+    with pytest.raises(DataError, match="only csv and tsv files may lack a header"):
+        suggest_for_file(tmp_path / "shop.parquet", label="col_1", header=False)
 
 
 def test_another_separator_is_written_down(tmp_path: Path) -> None:
@@ -204,5 +222,5 @@ def test_a_file_without_rows_or_features_is_refused(tmp_path: Path) -> None:
     shop().select("click", "country").write_parquet(tmp_path / "bare.parquet")
     with pytest.raises(DataError, match="no column can be a feature: country: the same value in every row"):
         suggest_for_file(tmp_path / "bare.parquet", label="click")
-    with pytest.raises(DataError, match="cannot be read as text"):
+    with pytest.raises(DataError, match="there is no file"):
         suggest_for_file(tmp_path / "absent.csv", label="col_1", header=False)
