@@ -32,14 +32,14 @@ class QuoteError(Exception):
 
 
 class QuotedText(NamedTuple):
-    """Where fields in quotes lie in a text that begins with a line."""
+    """Fields in quotes of a text that begins with a line."""
 
     end: int
-    """Where the last whole line ends; 0 if none does."""
+    """End of the last whole line; 0 if there is none."""
     bounds: np.ndarray
-    """Where quoted text begins and ends in the whole lines, in turn."""
+    """Begin and end of each quoted text in the whole lines, in turn."""
     opening: int = -1
-    """Where a field begins whose end is not in the text; -1 if none does."""
+    """Begin of a field whose end is not in the text; -1 if there is none."""
 
 
 class Quotes:
