@@ -6,6 +6,7 @@ A registry holds one light entry for each name. What is heavy (torch, polars) is
 
 import difflib
 import importlib
+import inspect
 import re
 import traceback
 from collections.abc import Iterable, Iterator
@@ -14,7 +15,16 @@ from typing import Any, Generic, TypeVar
 
 from recsys.errors import ConfigError
 
-__all__ = ["CLASS_PATH", "CUSTOM", "BrokenModuleError", "Registry", "did_you_mean", "load_class", "load_object"]
+__all__ = [
+    "CLASS_PATH",
+    "CUSTOM",
+    "BrokenModuleError",
+    "Registry",
+    "class_problem",
+    "did_you_mean",
+    "load_class",
+    "load_object",
+]
 
 CUSTOM = "package.module:Class"
 """Stands for any class of the user's own in the list of choices."""
@@ -150,12 +160,26 @@ def load_class(path: str, base: type[T], *, where: str) -> type[T]:
         where: the key that names it, for messages, such as "model.tower".
 
     Raises:
-        ConfigError: there is no such module or class, or the class does not extend `base`.
+        ConfigError: there is no such module or class, or the class does not extend `base`, or not wholly.
     """
-    found = load_object(path, where=where)
-    if not (isinstance(found, type) and issubclass(found, base)):
-        raise ConfigError(f"{where}: must be a subclass of {base.__module__}.{base.__qualname__}, got {path!r}")
+    found: type[T] = load_object(path, where=where)
+    if text := class_problem(found, path, f"{base.__module__}:{base.__qualname__}"):
+        raise ConfigError(f"{where}: {text}")
     return found
+
+
+def class_problem(found: object, path: str, base: str) -> str:
+    """Say why what an import path names cannot be built; "" if it can. The base class need not be imported.
+
+    >>> class_problem(dict, "builtins:dict", "numbers:Number")
+    "must be a subclass of numbers.Number, got 'builtins:dict'"
+    """
+    if not isinstance(found, type) or base not in [f"{c.__module__}:{c.__qualname__}" for c in found.__mro__]:
+        return f"must be a subclass of {base.replace(':', '.')}, got {path!r}"
+    if inspect.isabstract(found):
+        missing = ", ".join(sorted(getattr(found, "__abstractmethods__", ())))
+        return f"must be a class that defines all methods of its base, got {path!r}, which lacks {missing}"
+    return ""
 
 
 def _module(name: str, path: str, prefix: str) -> ModuleType:

@@ -10,7 +10,7 @@ from pydantic_core import SchemaValidator, core_schema
 
 from recsys.config.problems import TAG_MARK, KeyPath
 from recsys.errors import ConfigError
-from recsys.registry import CLASS_PATH, CUSTOM, BrokenModuleError, Registry, load_class, load_object
+from recsys.registry import CLASS_PATH, CUSTOM, BrokenModuleError, Registry, class_problem, load_class, load_object
 
 __all__ = [
     "BY_SHAPE",
@@ -56,16 +56,25 @@ class SectionRegistry(Registry[type[S]]):
         kind: what the entries are, for messages: "scheme".
         key: the key that chooses, whose type in each section is `Literal[NAME]`.
         default: the name that is meant where the key is not given; "" if it must be.
+        base: import path of the class that classes of the user's own must extend.
         custom: the section of classes of the user's own that have none themselves; None if there can be no such class.
         takes_name: whether a plain name stands for `{key: name}`.
     """
 
     def __init__(
-        self, kind: str, *, key: str, default: str = "", custom: type[S] | None = None, takes_name: bool = False
+        self,
+        kind: str,
+        *,
+        key: str,
+        default: str = "",
+        base: str = "",
+        custom: type[S] | None = None,
+        takes_name: bool = False,
     ) -> None:
         super().__init__(kind)
         self.key = key
         self.default = default
+        self.base = base
         self.custom = custom
         self.takes_name = takes_name
         self._validators: dict[type[S], SchemaValidator] = {}
@@ -132,15 +141,18 @@ class SectionRegistry(Registry[type[S]]):
             ValueError: the module raised, or the class is not of the kind of this registry.
         """
         try:
-            section = getattr(load_object(path), "section", custom)
+            found = load_object(path)
         except BrokenModuleError as error:
             raise ValueError(str(error)) from error
         except ConfigError:
             return custom  # whoever builds it says so
-        if section is custom:
-            return custom
+        section = getattr(found, "section", custom)
         if not (isinstance(section, type) and issubclass(section, Section) and self.key in section.model_fields):
             raise ValueError(f"{path!r} is no {self.kind}: its `section` must be a section with the key `{self.key}`")
+        if text := class_problem(found, path, self.base):
+            raise ValueError(text)
+        if section is custom:
+            return custom
         return _under_path(section, self.key, path)
 
     def __get_pydantic_core_schema__(self, _source: Any, _handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:

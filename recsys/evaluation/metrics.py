@@ -124,7 +124,8 @@ def _import_metric(path: str) -> str:
     except ConfigError as error:
         raise ValueError(str(error)) from error
     if not isinstance(metric, Metric):
-        raise ValueError(f"must be a recsys.Metric, got {path!r}, which is a {type(metric).__name__}")
+        kind = "a class, not an object of it" if isinstance(metric, type) else f"of type {type(metric).__name__}"
+        raise ValueError(f"must be a recsys.Metric, got {path!r}, which is {kind}")
     name = path.rpartition(":")[2]
     register_metric(name, metric)
     return name

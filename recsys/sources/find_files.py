@@ -1,5 +1,6 @@
 """Paths and globs of the section `data` as files."""
 
+import re
 from pathlib import Path
 
 from recsys.config.run import Paths
@@ -7,6 +8,8 @@ from recsys.errors import DataError
 
 __all__ = ["find_files"]
 
+_ANY_FOLDERS = re.compile(r"(?<![^/])(\*\*/+)+")
+"""Any folders; one such step means as much as several, each of which would try all folders again."""
 _GLOB = frozenset("*?[")
 
 
@@ -23,7 +26,13 @@ def find_files(patterns: Paths, folder: Path, where: str) -> tuple[Path, ...]:
     """
     found: list[Path] = []
     for pattern in (patterns,) if isinstance(patterns, str) else patterns:
-        found += _matches(pattern, folder, where)
+        try:
+            if "\0" in pattern:
+                raise ValueError("embedded null byte")
+            found += _matches(_ANY_FOLDERS.sub("**/", pattern), folder, where)
+        except (ValueError, NotImplementedError, OSError) as error:  # pathlib's: **x, a NUL, a name that is too long
+            reason = error.strerror if isinstance(error, OSError) else error
+            raise DataError(f"{where}: {pattern[:100]!r} can be no path or glob: {reason}") from error
     return tuple(dict.fromkeys(found))
 
 

@@ -47,3 +47,32 @@ def test_a_section_that_is_none_is_a_problem(
     monkeypatch.syspath_prepend(tmp_path)
     _, found = problems(PLACES[kind] % f"{name}:Own")
     assert f"'{name}:Own' is no {kind}" in found
+
+
+CLASSES = {
+    "an object": ("Own = 5\n", "must be a (subclass of recsys|recsys.Metric)"),
+    "a function": ("def Own(): ...\n", "must be a (subclass of recsys|recsys.Metric)"),
+    "another class": ("class Own: ...\n", "must be a (subclass of recsys|recsys.Metric)"),
+    "an abstract class": ("from %s as Own\n", "which lacks |must be a recsys.Metric|must have an attribute `section`"),
+}
+BASES = {
+    "scheme": "recsys.embeddings import Scheme",
+    "tower": "recsys.towers import Tower",
+    "loss": "recsys.losses import Loss",
+    "feature type": "recsys.features.types import FeatureHandler",
+    "metric": "recsys import Metric",
+}
+
+
+@pytest.mark.parametrize("what", CLASSES)
+@pytest.mark.parametrize("kind", PLACES)
+def test_what_cannot_be_built_is_a_problem_with_its_line(
+    kind: str, what: str, problems: Problems, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code, message = CLASSES[what]
+    name = f"unfit_{kind}_{what}".replace(" ", "_")
+    (tmp_path / f"{name}.py").write_text(code.replace("%s", BASES[kind]))
+    monkeypatch.syspath_prepend(tmp_path)
+    _, found = problems(PLACES[kind] % f"{name}:Own")
+    assert found.lstrip().startswith("shop.yaml:3: ")
+    assert re.search(message, found)

@@ -73,7 +73,8 @@ def test_a_name_in_use_is_refused(name: str) -> None:
         ("acu", r"must be one of auc, logloss, ne, gauc, package\.module:name, got 'acu'; did you mean 'auc'\?"),
         ("calibration", "must be one of auc, .* got 'calibration'"),
         ("nowhere.at_all:x", "cannot find the module nowhere"),
-        ("json:dumps", r"must be a recsys\.Metric, got 'json:dumps', which is a function"),
+        ("json:dumps", r"must be a recsys\.Metric, got 'json:dumps', which is of type function"),
+        ("recsys:Metric", r"must be a recsys\.Metric, got 'recsys:Metric', which is a class, not an object of it"),
     ],
 )
 def test_a_metric_that_epochs_cannot_be_compared_by_is_refused(name: str, message: str, tmp_path: Path) -> None:

@@ -41,7 +41,9 @@ __all__ = [
     "register_feature_type",
 ]
 
-FEATURE_TYPES: SectionRegistry[FeatureSection] = SectionRegistry("feature type", key="type", custom=CustomFeature)
+FEATURE_TYPES: SectionRegistry[FeatureSection] = SectionRegistry(
+    "feature type", key="type", base="recsys.features.types.base:FeatureHandler", custom=CustomFeature
+)
 """The sections of all feature types, by the name that `type` has in the file."""
 FEATURE_TYPES.add(IdFeature)
 FEATURE_TYPES.add(IdsFeature)

@@ -13,7 +13,7 @@ from recsys.registry import load_object
 __all__ = ["LOSSES", "AnyLoss", "CustomLoss", "LossSection"]
 
 LOSSES: SectionRegistry[LossSection] = SectionRegistry(
-    "loss", key="name", default="logloss", custom=CustomLoss, takes_name=True
+    "loss", key="name", default="logloss", base="recsys.losses.base:Loss", custom=CustomLoss, takes_name=True
 )
 """Sections of all losses by name, in the order in which they are listed to users."""
 AnyLoss = Annotated[LossSection, LOSSES]

@@ -21,7 +21,9 @@ __all__ = [
     "TableSection",
 ]
 
-SCHEMES: SectionRegistry[TableSection] = SectionRegistry("scheme", key="scheme", default="full", custom=CustomTable)
+SCHEMES: SectionRegistry[TableSection] = SectionRegistry(
+    "scheme", key="scheme", default="full", base="recsys.embeddings.scheme:Scheme", custom=CustomTable
+)
 """Sections of all schemes by name, in the order in which they are listed to users."""
 Table = Annotated[TableSection, SCHEMES]
 

@@ -12,7 +12,9 @@ from recsys.registry import load_object
 
 __all__ = ["TOWERS", "Activation", "CustomModel", "MlpSection", "Model", "TowerSection"]
 
-TOWERS: SectionRegistry[TowerSection] = SectionRegistry("tower", key="tower", default="mlp", custom=CustomModel)
+TOWERS: SectionRegistry[TowerSection] = SectionRegistry(
+    "tower", key="tower", default="mlp", base="recsys.towers.base:Tower", custom=CustomModel
+)
 """Sections of all towers by name, in the order in which they are listed to users."""
 Model = Annotated[TowerSection, TOWERS]
 
