@@ -56,7 +56,7 @@ def _alike(names: Sequence[str]) -> Iterator[Problem]:
     for name in names:
         other = first.setdefault(name.replace(".", "/"), name)
         if other != name:
-            text = f"is {other!r} with dots for slashes, which checkpoints cannot tell apart; rename one of the two"
+            text = f"is table {other!r} with dots for slashes, which checkpoints cannot tell apart; rename one of them"
             yield Problem(("tables", name), text)
 
 

@@ -63,4 +63,4 @@ def test_a_column_without_a_printable_name_is_read_under_another(load: Load) -> 
 def test_tables_that_checkpoints_cannot_tell_apart_are_refused(problems: Problems) -> None:
     text = "label: y\nfeatures: {a.b: {type: id}, c: {type: id}}\ntables: {a/b: {features: [c]}}\n"
     (found,) = problems(text)[1:]
-    assert "is 'a/b' with dots for slashes, which checkpoints cannot tell apart" in found
+    assert "is table 'a/b' with dots for slashes, which checkpoints cannot tell apart" in found
