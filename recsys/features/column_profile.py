@@ -36,11 +36,13 @@ class ColumnProfile:
     maximum: float | None
     """Largest finite value of a numeric column."""
     mean_length: float | None
-    """Mean number of entries of a list column (a null list has none)."""
+    """Mean number of entries of a row, if rows are lists (a null list has none)."""
     p95_length: int | None
     """95 % of the rows have at most this many entries."""
     sample: tuple[str, ...]
     """The most frequent values, at most 5, as text."""
+    holds_integers: bool = False
+    """Whether the entries of all texts that a separator splits are digits."""
     refused: Mapping[str, str] = field(default_factory=dict)
     """Feature type -> the problem that the values seen have with what the type offers to read them as."""
 
@@ -51,8 +53,8 @@ class ColumnProfile:
 
     @property
     def is_list(self) -> bool:
-        """Whether a row has any number of values."""
-        return self.type.is_list
+        """Whether a row has any number of values: lists, also such that are written as text, as [3, 7] is."""
+        return self.type.is_list or self.mean_length is not None
 
     @property
     def kind(self) -> ValueKind:
@@ -77,7 +79,8 @@ class ColumnProfile:
     def _list_of(self, kind: ValueKind) -> ValueKind:
         if kind in ("int", "bool") or (kind == "float" and self.is_whole):
             return "int list"
-        return "text list" if self.type.family == "text" else "other"
+        is_text = kind == "text" or (self.type.family == "text" and self.type.is_list)
+        return "text list" if is_text else "other"
 
     @property
     def _holds_codes(self) -> bool:
@@ -100,10 +103,9 @@ class ColumnProfile:
     @property
     def entry_kind(self) -> ValueKind:
         """Kind of the single values, which are the entries of a list or of a text that holds several."""
-        kind, separator = self.kind, self.separator
-        if separator is not None:
-            entries = [entry for text in self.sample for entry in text.split(separator)]
-            return "int" if all(entry.isdigit() for entry in entries) else "text"
+        kind = self.kind
+        if self.separator is not None:
+            return "int" if self.holds_integers else "text"
         return "int" if kind == "int list" else "text" if kind == "text list" else kind
 
     @property

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from recsys.config.feature_types import ListLimit
 from recsys.features.fingerprint import KeyKind, Keys
+from recsys.features.list_texts import split_texts
 from recsys.features.values import BadColumn, BadValue, as_text, to_keys
 from recsys.sources.column_types import column_type
 
@@ -29,6 +30,12 @@ class KeyLists(NamedTuple):
         """Keep the last `max_len` entries of each row."""
         return self._kept(self.offsets[1:] - np.minimum(np.diff(self.offsets), max_len), max_len)
 
+    def without(self, key: int) -> "KeyLists":
+        """Drop the entries that are `key`."""
+        is_kept = self.values != key
+        kept_before = _offsets(is_kept.astype(np.int64))
+        return KeyLists(self.values[is_kept], kept_before[self.offsets])
+
     def to_arrow(self, values: Keys | NDArray[np.int32]) -> pa.Array:
         """Return lists of these lengths that hold `values`, (V,) ids or keys, as an Arrow column."""
         return pa.ListArray.from_arrays(pa.array(self.offsets.astype(np.int32)), pa.array(values))
@@ -42,15 +49,17 @@ class KeyLists(NamedTuple):
         return KeyLists(self.values[np.arange(offsets[-1]) + shift], offsets)
 
 
-def to_key_lists(series: pl.Series, kind: KeyKind, separator: str | None) -> pl.Series:
-    """Turn a list column, or a text column split at `separator`, into lists of keys.
+def to_key_lists(
+    series: pl.Series, kind: KeyKind, separator: str | None, padding: int | str | None = None
+) -> pl.Series:
+    """Turn a list column, or a text column (see `split_texts`), into lists of keys, without the value `padding`.
 
     Returns:
         List(Int64) of the same length: null and "" are the empty list; a null entry is `NULL_KEY`.
 
     Raises:
-        BadColumn: neither lists nor, with a separator, text; or lists of something that has no keys.
-        BadValue: an entry has no key of this kind; the position is its row.
+        BadColumn: neither lists nor text, or lists of something that has no keys; or the padding has no key.
+        BadValue: a text holds no entries, or an entry has no key of this kind; the position is its row.
     """
     series = _as_lists(series, separator)
     lengths = series.list.len().fill_null(0)
@@ -61,7 +70,17 @@ def to_key_lists(series: pl.Series, kind: KeyKind, separator: str | None) -> pl.
     except BadValue as error:
         row = int(np.searchsorted(offsets, error.position, side="right")) - 1
         raise BadValue(str(error), row) from error
-    return list_series(KeyLists(keys.to_numpy(), offsets)).alias(series.name)
+    lists = KeyLists(keys.to_numpy(), offsets)
+    if padding is not None:
+        lists = lists.without(_padding_key(padding, kind))
+    return list_series(lists).alias(series.name)
+
+
+def _padding_key(padding: int | str, kind: KeyKind) -> int:
+    try:
+        return int(to_keys(pl.Series([str(padding)]), kind)[0])
+    except BadValue as error:
+        raise BadColumn(f"padding: {error}, since the column holds integers") from error
 
 
 def _as_lists(series: pl.Series, separator: str | None) -> pl.Series:
@@ -72,11 +91,9 @@ def _as_lists(series: pl.Series, separator: str | None) -> pl.Series:
         raise BadColumn(found.refusal("ids"))
     if found.is_untyped:
         return series.cast(pl.List(pl.Null))
-    if found.family != "text" or separator is None:
-        remedy = ": give `separator`" if found.family == "text" else ""
-        raise BadColumn(f"expected lists, the column holds {found.described()}{remedy}")
-    texts = as_text(series)
-    return texts.set(texts == "", None).str.split(separator)
+    if found.family != "text":
+        raise BadColumn(f"expected lists, the column holds {found.described()}")
+    return split_texts(as_text(series), separator)
 
 
 def list_series(lists: KeyLists) -> pl.Series:

@@ -9,6 +9,7 @@ from pydantic import TypeAdapter
 from recsys.config.feature_types import Feature, FeatureSection
 from recsys.config.run import DataSection
 from recsys.features.column_profile import ColumnProfile
+from recsys.features.list_texts import split_texts
 from recsys.features.types import handlers_of
 from recsys.features.values import BadColumn, BadValue, as_text, key_kind, to_numbers
 from recsys.sources.column_types import ColumnType, column_type
@@ -43,8 +44,9 @@ def _first_rows(source: Source, column: str, max_rows: int) -> pl.Series:
 
 def _profiled(series: pl.Series) -> ColumnProfile:
     found = column_type(series.dtype)
-    lengths = _lengths(series) if found.is_list else None
-    entries = series.filter(lengths > 0).explode() if lengths is not None else series
+    lists = _lists(series, found)
+    lengths = None if lists is None else lists.list.len().fill_null(0)
+    entries = series if lists is None or lengths is None else lists.filter(lengths > 0).explode()
     values = _plain(entries.drop_nulls(), found)
     numbers = _numbers(values)
     finite = None if numbers is None else numbers.drop_nans()
@@ -63,12 +65,23 @@ def _profiled(series: pl.Series) -> ColumnProfile:
         p95_length=None if p95 is None else int(p95),
         sample=_most_frequent(values),
     )
+    if column.separator is not None:
+        entries = split_texts(values, column.separator).explode()
+        column = replace(column, holds_integers=bool(entries.str.contains(r"^\d+$").all()))
     return replace(column, refused=_refused(series, column))
 
 
-def _lengths(series: pl.Series) -> pl.Series:
-    lists = series.arr.to_list() if isinstance(series.dtype, pl.Array) else series
-    return lists.list.len().fill_null(0)
+def _lists(series: pl.Series, found: ColumnType) -> pl.Series | None:
+    """Return a column of lists, also of texts that are lists as other programs write them; None if it is none."""
+    if found.is_list:
+        return series.arr.to_list() if isinstance(series.dtype, pl.Array) else series
+    if found.family != "text":
+        return None
+    try:
+        lists = split_texts(as_text(series), None)
+    except BadValue:
+        return None
+    return lists if lists.list.len().sum() else None
 
 
 def _plain(values: pl.Series, found: ColumnType) -> pl.Series:

@@ -63,8 +63,10 @@ def offers_for(column: ColumnProfile) -> list[Offer]:
 
 
 def _no_offer(column: ColumnProfile) -> str:
-    problems = list(column.refused.values())
-    return problems[-1] if problems else f"there is no feature type for {column.type.described()}"
+    if column.refused:
+        return list(column.refused.values())[-1]
+    is_fractions = column.is_list and column.numeric and not column.is_whole
+    return f"there is no feature type for {'lists of fractions' if is_fractions else column.type.described()}"
 
 
 def _reason_to_leave_out(column: ColumnProfile, offer: Offer | None, leak: float | None) -> str | None:

@@ -31,6 +31,6 @@ def test_kinds_do_not_depend_on_how_values_are_stored(one: ColumnProfile, kind: 
 
 
 def test_entries_have_a_kind() -> None:
-    assert column("a", "String", ("1|2", "3")).entry_kind == "int"
+    assert column("a", "String", ("1|2", "3"), holds_integers=True).entry_kind == "int"
     assert column("a", "String", ("x|2", "3|y")).entry_kind == "text"
     assert column("a", "List(String)", ("x",)).entry_kind == "text"

@@ -25,6 +25,30 @@ def test_text_is_split_and_the_empty_text_holds_nothing() -> None:
     assert to_key_lists(series, "text", "|").to_list() == [[a, b], [], [], [b], [a, empty, b]]
 
 
+def test_texts_may_be_lists_as_other_programs_write_them() -> None:
+    assert to_key_lists(pl.Series(["[1, null]", "[2 3]", "[]", ""]), "int", None).to_list() == [
+        [1, NULL_KEY],
+        [2, 3],
+        [],
+        [],
+    ]
+
+
+@pytest.mark.parametrize("padding", [0, "0"])
+@pytest.mark.parametrize(
+    "series", [pl.Series([[0, 3, 0], [0], [], None, [7]]), pl.Series(["0|3|0", "0", "", None, "7"])]
+)
+def test_padding_is_no_entry(series: pl.Series, padding: int | str) -> None:
+    assert to_key_lists(series, "int", "|", padding).to_list() == [[3], [], [], [], [7]]
+    keys = [xxhash64_keys(pl.Series([text])).to_list() for text in "37"]
+    assert to_key_lists(series, "text", "|", padding).to_list() == [keys[0], [], [], [], keys[1]]
+
+
+def test_a_padding_that_is_no_integer_is_refused_where_the_column_holds_integers() -> None:
+    with pytest.raises(BadColumn, match="padding: expected an integer, got 'PAD', since the column holds integers"):
+        to_key_lists(pl.Series([[1]]), "int", None, "PAD")
+
+
 def test_split_text_of_integers_is_read_as_integers() -> None:
     assert to_key_lists(pl.Series(["1 2", "-3"]), "int", " ").to_list() == [[1, 2], [-3]]
 
@@ -64,7 +88,7 @@ def test_a_bad_entry_is_reported_with_its_row() -> None:
     assert error.value.position == 3
 
 
-@pytest.mark.parametrize("dtype", [pl.Int64, pl.String])
+@pytest.mark.parametrize("dtype", [pl.Int64, pl.Float64, pl.Boolean, pl.Date])
 def test_single_values_are_no_lists(dtype: pl.DataType) -> None:
     with pytest.raises(BadColumn, match="expected lists, the column holds"):
         to_key_lists(pl.Series([], dtype=dtype), "int", None)

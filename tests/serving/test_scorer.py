@@ -1,5 +1,6 @@
 """Raw rows and files are scored as the model that was exported."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -97,6 +98,20 @@ def test_text_files_score_as_the_typed_ones_training_read(tmp_path: Path) -> Non
     np.testing.assert_allclose(pl.read_parquet(out)["score"], expected, rtol=0, atol=1e-6)
     Scorer(bundle).score_files([tmp_path / "fresh.txt"], out, data=DataSection(format="csv", separator=";"))
     np.testing.assert_allclose(pl.read_parquet(out)["score"], expected, rtol=0, atol=1e-6)
+
+
+def test_lists_that_are_written_as_text_score_as_those_that_a_separator_splits(tmp_path: Path) -> None:
+    train, fresh = (
+        rows.select(CSV_COLUMNS).with_columns(pl.col("genres").str.split("|"))
+        for rows in (clicks(100).filter(pl.col("genres") != ""), ROWS.filter(pl.col("genres") != ""))
+    )
+    made = make(CSV.replace('separator: "|"', 'separator: ",", padding: d'), train, tmp_path)
+    scorer = Scorer(export(made, tmp_path / "bundle", fresh))
+    lists = fresh["genres"].to_list()
+    spelled = map(str, lists), (json.dumps([*row, "d"]) for row in lists), (",".join(row) for row in lists)
+    for texts in spelled:
+        scores = scorer.score(fresh.with_columns(genres=pl.Series(list(texts))))
+        np.testing.assert_allclose(scores, slow_scores(made, fresh), rtol=0, atol=1e-6)
 
 
 def test_a_file_without_header_and_label_scores_as_the_one_with_labels(tmp_path: Path) -> None:

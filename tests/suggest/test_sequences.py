@@ -43,7 +43,7 @@ def test_a_list_named_after_a_column_that_is_left_out_is_a_set() -> None:
 
 
 def test_text_that_a_separator_splits_can_be_a_history() -> None:
-    history = column("hist_items", "String", sample=("12|7", "9|8|12"))
+    history = column("hist_items", "String", sample=("12|7", "9|8|12"), holds_integers=True)
     expected = {"type": "sequence", "of": "item_id", "separator": "|"}
     assert specs(history, column("item_id", "Int64"))["hist_items"] == expected
 

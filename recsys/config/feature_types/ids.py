@@ -6,7 +6,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field as Limits
 
 from recsys.config.feature_types.base import FeatureSection, Field, InputForm, Kind, ListLimit
-from recsys.config.feature_types.vocabulary import VocabularySection
+from recsys.config.feature_types.vocabulary import ListedValue, VocabularySection
 from recsys.config.limits import ListLength
 
 __all__ = ["IdsFeature"]
@@ -23,7 +23,9 @@ class IdsFeature(VocabularySection):
 
     type: Literal["ids"]
     separator: Annotated[str, Limits(min_length=1)] | None = None
-    """Splits a text column; a list column needs none."""
+    """Splits a text column; a list column, and texts such as [3, 7], need none."""
+    padding: ListedValue | None = None
+    """Value that is no entry: it only fills lists up to a common length."""
     max_len: ListLength = 32
     """The first this many values of a row are kept."""
     pooling: Literal["mean", "sum"] = "mean"
@@ -40,4 +42,5 @@ class IdsFeature(VocabularySection):
 
     def input_facts(self) -> dict[str, Any]:
         """Return how a text is split, and how many values are kept."""
-        return {"separator": self.separator, "max_len": self.max_len}
+        facts = {"separator": self.separator, "max_len": self.max_len}
+        return facts if self.padding is None else facts | {"padding": self.padding}

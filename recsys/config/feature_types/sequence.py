@@ -6,6 +6,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field as Limits
 
 from recsys.config.feature_types.base import ColumnSection, FeatureSection, Field, InputForm, Kind, ListLimit, Name
+from recsys.config.feature_types.vocabulary import ListedValue
 from recsys.config.limits import ListLength
 from recsys.config.problems import KeyPath
 
@@ -25,7 +26,9 @@ class SequenceFeature(ColumnSection):
     of: str
     """The `id` feature that the entries are values of."""
     separator: Annotated[str, Limits(min_length=1)] | None = None
-    """Splits a text column; a list column needs none."""
+    """Splits a text column; a list column, and texts such as [3, 7], need none."""
+    padding: ListedValue | None = None
+    """Value that is no entry: it only fills lists up to a common length."""
     max_len: ListLength = 50
     """The last (most recent) this many entries are kept."""
     behaviour: Name | None = None
@@ -63,7 +66,8 @@ class SequenceFeature(ColumnSection):
 
     def input_facts(self) -> dict[str, Any]:
         """Return how a text is split, and how many entries are kept."""
-        return {"separator": self.separator, "max_len": self.max_len}
+        facts = {"separator": self.separator, "max_len": self.max_len}
+        return facts if self.padding is None else facts | {"padding": self.padding}
 
     def references(self) -> Iterator[tuple[KeyPath, str]]:
         """Yield the key `of` and the name of its feature."""

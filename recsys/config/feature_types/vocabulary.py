@@ -10,7 +10,7 @@ from recsys.config.limits import Count
 from recsys.config.problems import KeyPath
 from recsys.config.section import BY_SHAPE, shape_tag
 
-__all__ = ["Vocabulary", "VocabularySection", "vocabulary_form", "vocabulary_problems"]
+__all__ = ["ListedValue", "Vocabulary", "VocabularySection", "vocabulary_form", "vocabulary_problems"]
 
 ListedValue = Annotated[
     Annotated[int, Field(ge=-(2**127), lt=2**128), shape_tag("integer")] | Annotated[str, shape_tag("text")], BY_SHAPE

@@ -23,7 +23,7 @@ class Ids(KeyedHandler[IdsFeature]):
 
     def canonicalize(self, series: pl.Series, kind: KeyKind) -> pl.Series:
         """Return the keys of each list, List(Int64)."""
-        return to_key_lists(series, kind, self.feature.separator)
+        return to_key_lists(series, kind, self.feature.separator, self.feature.padding)
 
     def values(self, frame: pl.DataFrame) -> Keys:
         """Return the keys that are kept, of all rows."""
@@ -38,7 +38,8 @@ class Ids(KeyedHandler[IdsFeature]):
     def suggest(cls, column: ColumnProfile) -> Offer | None:
         """Offer ids for lists, and for texts that a character splits."""
         if column.kind in ("int list", "text list"):
-            return Offer({"type": "ids", "max_len": column.list_length}, 1.0, sees_repetition=True)
+            note = "" if column.type.is_list else "lists that are written as text"
+            return Offer({"type": "ids", "max_len": column.list_length}, 1.0, note, sees_repetition=True)
         if column.separator is None:
             return None
         spec: dict[str, object] = {"type": "ids", "separator": column.separator}

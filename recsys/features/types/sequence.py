@@ -25,7 +25,7 @@ class Sequence(FeatureHandler[SequenceFeature]):
 
     def canonicalize(self, series: pl.Series, kind: KeyKind) -> pl.Series:
         """Return the keys of each list, List(Int64)."""
-        return to_key_lists(series, kind, self.feature.separator)
+        return to_key_lists(series, kind, self.feature.separator, self.feature.padding)
 
     def values(self, frame: pl.DataFrame) -> Keys:
         """Return the keys that are kept, of all rows; they count for the vocabulary of what this is a history of."""
