@@ -1,8 +1,8 @@
-"""The progress of long work: one type of callable for all of it."""
+"""The progress of long work: one type of callable for all of it, and what is called where nobody listens."""
 
 from typing import Protocol
 
-__all__ = ["OnProgress", "no_progress"]
+__all__ = ["OnProgress", "no_log", "no_progress"]
 
 
 class OnProgress(Protocol):
@@ -20,3 +20,7 @@ class OnProgress(Protocol):
 
 def no_progress(stage: str, done: int, total: int | None, /) -> None:
     """Ignore a report."""
+
+
+def no_log(line: str, /) -> None:
+    """Ignore a line of a log."""

@@ -2,7 +2,8 @@
 
 RUN/
   config.yaml      the configuration, globs expanded; the last file written at the start: it makes the folder a run
-  data.json        which prepared data the run reads, and when it was started
+  data.json        which prepared data the run reads, when it was started, and how many values of each feature are
+                   unknown or missing in each split
   environment.json versions and hardware
   transform/       fitted vocabularies and statistics
   golden.parquet   a few raw rows, to compare an export with
@@ -41,7 +42,7 @@ class RunFolder:
 
     @property
     def data(self) -> Path:
-        """JSON with the name of the prepared data and the time the run was started."""
+        """JSON with the name of the prepared data, the time the run was started, and counts of each split."""
         return self.path / "data.json"
 
     @property
@@ -128,6 +129,18 @@ class RunFolder:
                 self.path.is_dir() and self.is_free
             )
             raise DataError(f"{self.path}: not a run folder: it has no {self.config.name}{remedy}")
+
+    def read_coverage(self) -> dict[str, dict[str, dict[str, int]]]:
+        """Return the counts of each split by feature: {"valid": {"user": {"rows": 400, "unknown": 31, ...}}}.
+
+        Raises:
+            DataError: The folder is not that of a run, or the run was made by a release that did not count them.
+        """
+        self.require_run()
+        facts = json.loads(self.data.read_text(encoding="utf-8"))
+        if "splits" not in facts:
+            raise DataError(f"{self.data}: was written by a release that did not count unknown values: train again")
+        return {name: split["features"] for name, split in facts["splits"].items()}
 
     def read_metrics(self) -> dict[str, float]:
         """Return the final figures of a finished run, such as {"test.auc": 0.7831, "epochs": 3}; NaN if not defined.

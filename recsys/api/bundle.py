@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from recsys.api.frames import to_polars
-from recsys.progress import OnProgress, no_progress
+from recsys.features.coverage_report import coverage_table
+from recsys.progress import OnProgress, no_log, no_progress
 from recsys.serving import Scorer
 from recsys.sources.find_files import find_files
 
@@ -58,6 +59,7 @@ class Bundle:
         rows: "ArrowTable | pl.LazyFrame | Mapping[str, object] | Sequence[Mapping[str, object]]",
         *,
         keep: str | Sequence[str] = (),
+        log: Callable[[str], None] | None = None,
     ) -> pl.DataFrame:
         """Return the predicted probabilities of rows in memory, in their order.
 
@@ -65,6 +67,7 @@ class Bundle:
             rows: a table of Polars, pandas or PyArrow, a dict of columns, a dict with the values of one row, or a list
                 of dicts with a row each. Labels are not needed, and columns that the model does not read are ignored.
             keep: names of columns of `rows` to put before the scores.
+            log: called with a line for each feature with many unknown or missing values; None does not count them.
 
         Returns:
             A frame with the column "score", or "score.TASK" for each of several tasks.
@@ -72,7 +75,17 @@ class Bundle:
         Raises:
             DataError: a column is missing, or a value is not what the model was trained on.
         """
-        return self._scorer.score_frame(to_polars(rows, name="rows"), keep=_column_names(keep))
+        return self._scorer.score_frame(to_polars(rows, name="rows"), keep=_column_names(keep), log=log)
+
+    def coverage(
+        self, rows: "ArrowTable | pl.LazyFrame | Mapping[str, object] | Sequence[Mapping[str, object]]"
+    ) -> pl.DataFrame:
+        """Return how much of each feature the model knows in rows in memory; see `Run.coverage`.
+
+        Raises:
+            DataError: as `predict`.
+        """
+        return coverage_table({"rows": self._scorer.coverage(to_polars(rows, name="rows"))})
 
     def predict_files(
         self,
@@ -90,7 +103,8 @@ class Bundle:
             out: file to write; it appears when it is complete.
             keep: columns of the files to write before the scores.
             on_progress: called with ("scoring", rows done, rows in all if known).
-            log: called with a line for each file without a header that is read as having no label columns.
+            log: called with a line for each file without a header that is read as having no label columns, and for each
+                feature with many unknown or missing values.
 
         Returns:
             The number of rows.
@@ -103,7 +117,8 @@ class Bundle:
         if log is not None:
             for path in self._scorer.unlabelled(paths):
                 log(f"{path}: has no header and is short by the label: read without it")
-        return self._scorer.score_files(paths, Path(out), keep=_column_names(keep), on_progress=on_progress)
+        names = _column_names(keep)
+        return self._scorer.score_files(paths, Path(out), keep=names, on_progress=on_progress, log=log or no_log)
 
 
 def _column_names(keep: str | Sequence[str]) -> list[str]:

@@ -1,6 +1,6 @@
 """A run folder, opened: its configuration, figures and predictions, and what its best model can do."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from recsys.api.frames import data_files
 from recsys.api.quiet import quiet_packages
 from recsys.errors import DataError
-from recsys.progress import OnProgress, no_progress
+from recsys.progress import OnProgress, no_log, no_progress
 from recsys.run_folder import RunFolder
 
 if TYPE_CHECKING:
@@ -101,6 +101,24 @@ class Run:
             raise DataError(f"{path}: is not there: the run is not finished, or had no {split} rows")
         return pl.read_parquet(path)
 
+    def coverage(self) -> "pl.DataFrame":
+        """Return how much of each feature the model knows: a row for each split and feature.
+
+        The columns are "split", "feature" and shares: "unknown" of values that the vocabulary does not hold, "missing"
+        of rows without a value, "truncated" of rows whose list was cut, and "matching" of entries of a history that are
+        values of the item that it is a history of. A share of nothing is null.
+
+        Raises:
+            DataError: the run was made by a release that did not count them.
+        """
+        from recsys.features.coverage import Coverage
+        from recsys.features.coverage_report import coverage_table
+
+        counts = self._folder.read_coverage()
+        return coverage_table(
+            {split: {name: Coverage(**one) for name, one in of.items()} for split, of in counts.items()}
+        )
+
     def evaluate(
         self,
         data: "ArrowTable | pl.LazyFrame | str | Path | Sequence[str | Path]",
@@ -108,6 +126,7 @@ class Run:
         out: str | Path | None = None,
         device: Literal["cpu", "cuda"] | None = None,
         on_progress: OnProgress = no_progress,
+        log: Callable[[str], None] | None = None,
     ) -> dict[str, float]:
         """Score other rows with the best epoch and return the metrics: "auc", "logloss", ...
 
@@ -116,6 +135,7 @@ class Run:
             out: parquet file for label, score, weight and group of each row.
             device: where the model runs; by default cuda where there is one.
             on_progress: called with (stage, rows done, rows in all if known).
+            log: called with a line for each feature with many unknown or missing values.
 
         Returns:
             The metrics by name; NaN where they are not defined, such as the AUC of rows with one label.
@@ -137,6 +157,7 @@ class Run:
                 out=None if out is None else Path(out),
                 device=device,
                 on_progress=on_progress,
+                log=log or no_log,
                 section=DataSection() if is_in_memory else None,
             )
 

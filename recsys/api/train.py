@@ -14,7 +14,7 @@ from recsys.config import Config, dump
 from recsys.errors import ConfigError, Preempted, RecsysError
 from recsys.launch import launch
 from recsys.launch.torchrun import rank_info
-from recsys.progress import OnProgress, no_progress
+from recsys.progress import OnProgress, no_log, no_progress
 
 if TYPE_CHECKING:
     import polars as pl
@@ -113,7 +113,7 @@ def train(
         callbacks=callbacks,
         **({} if schedule is None else {"schedule": schedule}),
         on_progress=on_progress,
-        log=log or _silent,
+        log=log or no_log,
     )
 
 
@@ -192,7 +192,3 @@ def _default_name(config: Config) -> str:
     """Return what a run is called after its configuration: "run" if that was made in Python."""
     location = config.source.location(())
     return "run" if location is None or not Path(location.file).suffix else config_name(Path(location.file))
-
-
-def _silent(_line: str) -> None:
-    """Print nothing."""

@@ -3,49 +3,27 @@
 Needs torch only for the sizes of compressed tables, and imports it then: most answers come at once.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import replace
-from functools import partial
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 from rich.table import Table
 
-from recsys.config import (
-    Config,
-    ResolvedConfig,
-    ResolvedTable,
-    TimeSplit,
-    missing_columns,
-    resolve,
-    warnings_of,
-)
+from recsys.cli.sample import read_sample
+from recsys.config import Config, ResolvedConfig, ResolvedTable, missing_columns, resolve, warnings_of
 from recsys.config.globs import is_glob
 from recsys.console import log, print_table
 from recsys.data.prepare import find_key_kinds, find_prepared
-from recsys.data.splits import time_keys
-from recsys.data.targets import target_columns, targets
+from recsys.data.splits import SplitName
 from recsys.errors import ConfigError, DataError
-from recsys.features.fingerprint import KeyKind
-from recsys.features.fit import Fitting
+from recsys.features.coverage import Coverage
+from recsys.features.coverage_report import coverage_report
 from recsys.features.state import TransformState
-from recsys.features.transform import canonicalize, input_columns
 from recsys.features.warn import warnings_about
 from recsys.sources.find_files import find_files
-from recsys.sources.source import RowChunk, Source, open_source
+from recsys.sources.source import open_source
 
 __all__ = ["show_plan"]
-
-SAMPLE_ROWS = 200_000
-"""Rows that are read as training would, where nothing was prepared yet."""
-
-
-class Sample(NamedTuple):
-    """The transform fitted on the first rows."""
-
-    state: TransformState
-    whole: bool
-    """There are no other rows."""
 
 
 class Size(NamedTuple):
@@ -85,8 +63,9 @@ def show_plan(config: Config, *, data_dir: Path, cache_dir: Path) -> None:
     if prepared is not None:
         _warn(warnings_about(resolved, prepared.state))
         _show(resolved, _sizes(resolved, prepared.state), _table_bytes(resolved, prepared.state))
+        _report({name: split.coverage for name, split in prepared.splits.items()}, resolved)
         return
-    sample = _sampled(resolved, source, find_key_kinds(config, data_dir))
+    sample = read_sample(resolved, source, find_key_kinds(config, data_dir), data_dir)
     _warn(warnings_about(resolved, sample.state))
     is_cut = config.data.valid is None
     bound = ("<= " if is_cut else "") if sample.whole else ">= "
@@ -95,6 +74,12 @@ def show_plan(config: Config, *, data_dir: Path, cache_dir: Path) -> None:
     own = "what is left of them after the split" if sample.whole and is_cut else "all training rows"
     if not sample.whole or is_cut:
         log(f"Vocabularies were counted on {seen}; training counts {own}.")
+    _report(sample.coverage, resolved)
+
+
+def _report(coverage: Mapping[SplitName, Mapping[str, Coverage]], resolved: ResolvedConfig) -> None:
+    for line in coverage_report(coverage, resolved, prefix="data."):
+        log(line)
 
 
 def _show(resolved: ResolvedConfig, sizes: Mapping[str, Size], table_bytes: Mapping[str, int | None]) -> None:
@@ -122,44 +107,6 @@ def _print_unresolved(config: Config, why: str) -> None:
     log(f"The config is valid; sizes are not known: {why}")
     if globs:
         log(f"Not expanded, since there are no columns to match: {', '.join(globs)}")
-
-
-def _sampled(resolved: ResolvedConfig, source: Source, kinds: dict[str, KeyKind]) -> Sample:
-    """Read the first rows as training reads all.
-
-    Raises:
-        DataError: there are no rows, or a column breaks what the configuration promises.
-    """
-    fitting = Fitting(resolved)
-    split = resolved.config.data.split
-    times = [split.column] if isinstance(split, TimeSplit) else []
-    for chunk in source.chunks(list(dict.fromkeys(input_columns(resolved) + target_columns(resolved.config) + times))):
-        kept = chunk._replace(frame=chunk.frame[: SAMPLE_ROWS - fitting.num_rows])
-        problems = _problems(kept, resolved, TransformState(key_kinds=kinds), times)
-        if problems:
-            raise DataError("\n".join(problems))
-        fitting.add(canonicalize(kept.frame, resolved, TransformState(key_kinds=kinds), kept.location))
-        if len(kept.frame) < len(chunk.frame) or fitting.num_rows == SAMPLE_ROWS:
-            return Sample(fitting.finish(kinds), whole=False)
-    if not fitting.num_rows:
-        raise DataError(f"data.train: no training rows in {', '.join(str(file.path) for file in source.files)}")
-    return Sample(fitting.finish(kinds), whole=True)
-
-
-def _problems(chunk: RowChunk, resolved: ResolvedConfig, state: TransformState, times: list[str]) -> list[str]:
-    """Return the first problem of the targets, of the times to split by, and of each feature."""
-    frame, location = chunk.frame, chunk.location
-    parts = [replace(resolved, features={name: feature}) for name, feature in resolved.features.items()]
-    checks: list[Callable[[], object]] = [partial(targets, frame, resolved.config, location)]
-    checks += [partial(time_keys, frame[column], resolved, location) for column in times]
-    checks += [partial(canonicalize, frame, part, state, location) for part in parts]
-    problems = []
-    for check in checks:
-        try:
-            check()
-        except DataError as error:
-            problems.append(str(error))
-    return list(dict.fromkeys(problems))
 
 
 def _sizes(resolved: ResolvedConfig, state: TransformState, bound: str = "") -> dict[str, Size]:

@@ -5,6 +5,7 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import polars as pl
@@ -17,6 +18,7 @@ from recsys.data.prepared import Prepared, PreparedSplit, SplitWriter, read_mani
 from recsys.data.splits import SPLITS, Cut, NoCut, RandomCut, SplitName, TimeCut, time_keys
 from recsys.data.targets import target_columns, target_schema, targets
 from recsys.errors import DataError
+from recsys.features.coverage import ChunkCounter, CoverageCounter, HistoryCounter, fields_with_vocabulary
 from recsys.features.fingerprint import HASH_VERSION, KeyKind, Keys
 from recsys.features.fit import Fitting, key_kinds
 from recsys.features.parallel import in_order
@@ -216,19 +218,43 @@ def _encode(
     """Write the rows of one source to the folders of the splits they belong to."""
     fields = [pa.field(field.name, arrow_type(field), nullable=False) for field in resolved.fields]
     schema = pa.schema(fields + target_schema(resolved.config))
+    known = fields_with_vocabulary(resolved, state)
+    coverage, histories = (
+        CoverageCounter(resolved, known, state.key_kinds, len(SPLITS)),
+        HistoryCounter(resolved, state),
+    )
 
-    def encoded(chunk: RowChunk) -> tuple[dict[SplitName, pa.RecordBatch], int]:
-        features = encode(canonicalize(chunk.frame, resolved, state, chunk.location), resolved, state)
+    def encoded(chunk: RowChunk) -> _Encoded:
+        canonical = canonicalize(chunk.frame, resolved, state, chunk.location)
+        numbers = cut.number(chunk)
+        counter = coverage.start(chunk.frame, canonical, numbers)
+        features = encode(canonical, resolved, state, counter)
         columns = features.columns + targets(chunk.frame, resolved.config, chunk.location)
-        batch = pa.record_batch(columns, schema=schema)
-        return _partition(batch, cut.number(chunk), list(outs)), chunk.first_row + len(chunk.frame)
+        batches = _partition(pa.record_batch(columns, schema=schema), numbers, list(outs))
+        return _Encoded(batches, counter, chunk.first_row + len(chunk.frame))
 
     writers = {name: SplitWriter(out, schema) for name, out in outs.items()}
-    for batches, done in in_order(encoded, source.chunks(_columns(resolved, cut))):
+    for batches, counter, done in in_order(encoded, source.chunks(_columns(resolved, cut))):
+        coverage.add(counter)
         for name, batch in batches.items():
             writers[name].write(batch)
+        if "train" in batches:
+            histories.add(batches["train"])
         on_progress(stage, done, source.num_rows())
-    return {name: writer.close() for name, writer in writers.items()}
+    found = {name: coverage.finish(0 if isinstance(cut, NoCut) else SPLITS.index(name)) for name in outs}
+    if "train" in found:
+        found["train"] = histories.finish(found["train"])
+    return {name: writer.close(found[name]) for name, writer in writers.items()}
+
+
+class _Encoded(NamedTuple):
+    """A chunk of rows as they are written."""
+
+    batches: dict[SplitName, pa.RecordBatch]
+    counter: ChunkCounter
+    """What was counted of their features."""
+    done: int
+    """Number of the row after the last one."""
 
 
 def _partition(

@@ -1,7 +1,7 @@
 """A prepared folder: the fitted state and the rows of each split as Arrow IPC files."""
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 from recsys.config.resolved import ResolvedConfig
 from recsys.data.splits import SplitName
 from recsys.data.targets import LABEL, WEIGHT
+from recsys.features.coverage import Coverage
 from recsys.features.state import TransformState
 
 __all__ = ["BATCH_ROWS", "ClassWeights", "Prepared", "PreparedSplit", "SplitWriter", "read_manifest", "write_manifest"]
@@ -39,12 +40,14 @@ class PreparedSplit:
         num_rows: rows in all files together.
         positives: task -> sum of its labels (the number of positive rows where labels are 0 and 1).
         weights: task -> weight of its classes; empty if rows have no weights.
+        coverage: feature -> how many of its values are unknown or missing; empty if there are no rows.
     """
 
     files: tuple[Path, ...]
     num_rows: int
     positives: dict[str, float]
     weights: dict[str, ClassWeights] = field(default_factory=dict)
+    coverage: dict[str, Coverage] = field(default_factory=dict)
 
     @property
     def mean_weight(self) -> float:
@@ -95,13 +98,13 @@ class SplitWriter:
         if self._num_held >= BATCH_ROWS:
             self._flush(self._num_held - self._num_held % BATCH_ROWS)
 
-    def close(self) -> PreparedSplit:
-        """Write what is left; no further `write`."""
+    def close(self, coverage: dict[str, Coverage] | None = None) -> PreparedSplit:
+        """Write what is left, and return the split with what was counted of its features; no further `write`."""
         if self._num_held:
             self._flush(self._num_held)
         if self._writer is not None:
             self._writer.close()
-        return PreparedSplit(tuple(self.files), self.num_rows, self.positives, self.weights)
+        return PreparedSplit(tuple(self.files), self.num_rows, self.positives, self.weights, coverage or {})
 
     def _sum_up(self, batch: pa.RecordBatch) -> None:
         """Add labels and weights to the sums of the split, in float64."""
@@ -140,6 +143,7 @@ def write_manifest(folder: Path, splits: dict[SplitName, PreparedSplit]) -> None
                 "num_rows": split.num_rows,
                 "positives": split.positives,
                 "weights": split.weights,
+                "coverage": {name: asdict(coverage) for name, coverage in split.coverage.items()},
                 "files": {str(file.relative_to(folder)): file.stat().st_size for file in split.files},
             }
             for name, split in splits.items()
@@ -165,4 +169,5 @@ def _split(folder: Path, facts: dict[str, Any]) -> PreparedSplit:
             raise ValueError(f"{name} is not whole")
     files = tuple(folder / name for name in facts["files"])
     weights = {task: ClassWeights(*of_task) for task, of_task in facts["weights"].items()}
-    return PreparedSplit(files, facts["num_rows"], facts["positives"], weights)
+    coverage = {name: Coverage(**counts) for name, counts in facts["coverage"].items()}
+    return PreparedSplit(files, facts["num_rows"], facts["positives"], weights, coverage)

@@ -248,7 +248,11 @@ def pooled_key(field: str, k: int) -> str:
 
 
 def count_rows(layout: Layout, batches: Iterable[Rows]) -> dict[str, Tensor]:
-    """Return how often each row of each physical table is used by the training data: (rows,) float32, by table."""
+    """Return how often each row of each physical table is used by the training data: (rows,) float32, by table.
+
+    DIFF: n_j of DIN's section 5.1 is the number of samples with the row; here it is the number of uses, so that a row
+    which a history repeats has a smaller penalty. To count samples would change the published figures of DIN.
+    """
     # Counted in integers: adding 1 to a float32 of 2**24 does not change it.
     counts = {name: torch.zeros(table.rows, dtype=torch.int64) for name, table in layout.physical_tables.items()}
     keys_by_table = {**layout.pooled_keys, **layout.unpooled_keys}

@@ -32,6 +32,11 @@ class Labelled:
         weight = np.ones(len(self.score)) if self.weight is None else self.weight
         return weight * self.label, weight * (1.0 - self.label)
 
+    def take(self, is_taken: npt.NDArray[np.bool_]) -> "Labelled":
+        """Return some of the rows."""
+        weight = None if self.weight is None else self.weight[is_taken]
+        return Labelled(self.score[is_taken], self.label[is_taken], weight)
+
 
 def check(
     score: npt.ArrayLike,

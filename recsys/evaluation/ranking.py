@@ -11,7 +11,11 @@ import numpy.typing as npt
 from recsys.evaluation.arrays import check
 from recsys.evaluation.ties import Ties, group_codes, tie_runs
 
-__all__ = ["GroupedAuc", "auc", "gauc", "rela_impr"]
+__all__ = ["NO_GROUP", "GroupedAuc", "auc", "gauc", "rela_impr"]
+
+
+NO_GROUP = -(2**63)
+"""Integer of a row without a group, such as a null user; it is the key of null in prepared data."""
 
 
 class GroupedAuc(NamedTuple):
@@ -24,6 +28,8 @@ class GroupedAuc(NamedTuple):
     """Groups with one class only: nothing in them can be ranked."""
     impressions_used: float
     """Rows of the groups used, or their weight."""
+    rows_without_group: int = 0
+    """Rows that are left out since they have no group."""
 
 
 def auc(score: npt.ArrayLike, label: npt.ArrayLike, weight: npt.ArrayLike | None = None) -> float:
@@ -60,13 +66,15 @@ def gauc(
 ) -> GroupedAuc:
     """Return the mean of each group's AUC, weighted by its impressions; groups of one class are left out.
 
+    Rows without a group are left out too: they are not the rows of one user.
+
     Paper: Zhou et al., "Deep Interest Network for Click-Through Rate Prediction", 2018, section 6.3.
     DIFF: the paper does not say what happens to users without both classes; here they are left out and counted.
 
     Args:
         score: (B,) as for `auc`.
         label: (B,) as for `auc`.
-        group: (B,) integers or text, usually the user; a missing user is a group like any other.
+        group: (B,) integers or text, usually the user. None, NaN and `NO_GROUP` are no group.
         weight: (B,) weight of each row. A group then weighs the sum of its rows' weights.
 
     Raises:
@@ -74,15 +82,30 @@ def gauc(
 
     Example:
         >>> gauc([0.2, 0.7, 0.5, 0.5, 0.9], [0, 1, 0, 1, 1], ["ann", "ann", "bob", "bob", "eve"])
-        GroupedAuc(value=0.75, groups_used=2, groups_skipped=1, impressions_used=4.0)
+        GroupedAuc(value=0.75, groups_used=2, groups_skipped=1, impressions_used=4.0, rows_without_group=0)
     """
     rows = check(score, label, weight)
     groups = np.asarray(group)
     if groups.shape != rows.score.shape:
         raise ValueError(f"group: must have shape {rows.score.shape}, as score has, got shape {groups.shape}")
-    if len(groups) == 0:
-        return GroupedAuc(float("nan"), 0, 0, 0.0)
-    return gauc_of_ties(tie_runs(rows, group_codes(groups)))
+    has_group = _has_group(groups)
+    num_left = int(np.count_nonzero(has_group))
+    if num_left == 0:
+        return GroupedAuc(float("nan"), 0, 0, 0.0, len(groups))
+    if num_left < len(groups):
+        rows, groups = rows.take(has_group), groups[has_group]
+    return gauc_of_ties(tie_runs(rows, group_codes(groups)))._replace(rows_without_group=len(has_group) - num_left)
+
+
+def _has_group(groups: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
+    """Return which rows have a group, (B,)."""
+    if np.issubdtype(groups.dtype, np.signedinteger):
+        return np.asarray(groups != NO_GROUP)
+    if np.issubdtype(groups.dtype, np.floating):
+        return np.asarray(~np.isnan(groups))
+    if groups.dtype == np.object_:
+        return np.array([value is not None and value == value for value in groups], np.bool_)
+    return np.ones(len(groups), np.bool_)
 
 
 def rela_impr(auc_model: float, auc_base: float) -> float:

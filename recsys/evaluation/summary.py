@@ -27,8 +27,8 @@ def evaluate(
     Returns:
         auc, logloss, ne, calibration, rows and positives; auc_low and auc_high (95 % interval) for rows without
         weights that have two of each class, labels 0 and 1; with groups also gauc, gauc_groups (groups with both
-        classes) and gauc_skipped (groups with one); and the metrics that were registered. A metric that the data do not
-        define is NaN.
+        classes), gauc_skipped (groups with one) and, if there are rows without a group, gauc_rows_without_group; and
+        the metrics that were registered. A metric that the data do not define is NaN.
 
     Raises:
         ValueError: An argument is not as for `auc` and `logloss`.
@@ -65,9 +65,13 @@ def auc_figures(score: npt.ArrayLike, label: npt.ArrayLike, weight: npt.ArrayLik
 def gauc_figures(
     score: npt.ArrayLike, label: npt.ArrayLike, group: npt.ArrayLike, weight: npt.ArrayLike | None = None
 ) -> dict[str, float]:
-    """Return GAUC, and how many groups it averages and leaves out; arguments and errors are those of `gauc`."""
+    """Return GAUC, and how many groups it averages and leaves out; arguments and errors are those of `gauc`.
+
+    There is a figure of the rows without a group if there are such rows.
+    """
     found = gauc(score, label, group, weight)
-    return {
+    rows_left_out = {"gauc_rows_without_group": float(found.rows_without_group)} if found.rows_without_group else {}
+    return rows_left_out | {
         "gauc": found.value,
         "gauc_groups": float(found.groups_used),
         "gauc_skipped": float(found.groups_skipped),

@@ -111,11 +111,18 @@ class Histories(nn.Module):
 
 
 class Graph(nn.Module):
-    """Raw inputs by name -> probabilities (B, T) float64."""
+    """Raw inputs by name -> probabilities (B, T) float64.
+
+    Args:
+        known: names of the fields that have a vocabulary.
+    """
+
+    known: list[str]
 
     def __init__(
         self,
         *,
+        known: list[str],
         inputs: Inputs,
         encoders: list[nn.Module],
         numbers: Numbers,
@@ -126,6 +133,7 @@ class Graph(nn.Module):
         link: nn.Module,
     ) -> None:
         super().__init__()
+        self.known = known
         self.inputs = inputs
         self.encoders = nn.ModuleList(encoders)
         self.numbers = numbers
@@ -136,6 +144,15 @@ class Graph(nn.Module):
         self.link = link
 
     def forward(self, inputs: dict[str, Tensor]) -> Tensor:
+        return self.score_with_ids(inputs)[0]
+
+    @torch.jit.export
+    def score_with_ids(self, inputs: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
+        """Return the probabilities, and the ids of the fields that have a vocabulary: 0 where it holds no such value.
+
+        Shape:
+            ids: (B,), or (V,) those of the entries of lists that are kept.
+        """
         raw, lengths, num_rows = self.inputs(inputs)
         ids: dict[str, Tensor] = {}
         for encoder in self.encoders:
@@ -148,4 +165,7 @@ class Graph(nn.Module):
         flat_BC = torch.cat(fields, dim=1) if len(fields) > 0 else number_BN[:, :0]
         logit_BT = self.tower(flat_BC, number_BN, self.histories(vectors, lengths))
         probability_BT: Tensor = self.link(logit_BT)
-        return probability_BT
+        known: dict[str, Tensor] = {}
+        for name in self.known:
+            known[name] = ids[name]
+        return probability_BT, known

@@ -16,6 +16,7 @@ from recsys.errors import ExportError
 from recsys.export.graph import Fields, Graph, Histories, Numbers, TableReader
 from recsys.export.inputs import Inputs
 from recsys.export.types import ExportedFeature, exported_of
+from recsys.features.coverage import fields_with_vocabulary
 from recsys.features.state import TransformState
 from recsys.losses import build_loss
 from recsys.model import TowerInputMap
@@ -44,6 +45,7 @@ def export_module(
     input_map = TowerInputMap.of(resolved)
     sequences = list(input_map.behaviours.values())
     graph = Graph(
+        known=fields_with_vocabulary(resolved, state),
         inputs=Inputs(resolved.features, layout.aligned),
         encoders=_encoders(resolved, state),
         numbers=_numbers(resolved, state),

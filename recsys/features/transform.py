@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from recsys.config.feature_types import Field
 from recsys.config.resolved import ResolvedConfig
+from recsys.features.coverage import ChunkCounter, flat_ids
 from recsys.features.state import TransformState
 from recsys.features.types import handlers_of
 from recsys.features.values import BadColumn, BadValue
@@ -74,10 +75,22 @@ def arrow_type(field: Field) -> pa.DataType:
             assert_never(field.kind)
 
 
-def encode(frame: pl.DataFrame, resolved: ResolvedConfig, state: TransformState) -> pa.RecordBatch:
-    """Turn canonical rows into prepared rows: one column for each field, in the order of `resolved.fields`."""
+def encode(
+    frame: pl.DataFrame, resolved: ResolvedConfig, state: TransformState, counter: ChunkCounter | None = None
+) -> pa.RecordBatch:
+    """Turn canonical rows into prepared rows: one column for each field, in the order of `resolved.fields`.
+
+    Args:
+        frame: canonical rows.
+        resolved: their features.
+        state: the fitted state.
+        counter: counts unknown and missing values, if given.
+    """
     handlers = handlers_of(resolved.features)
     schema = pa.schema([pa.field(field.name, arrow_type(field), nullable=False) for field in resolved.fields])
-    return pa.record_batch(
-        [handlers[field.feature].encode(frame, field, state) for field in resolved.fields], schema=schema
-    )
+    columns = []
+    for field in resolved.fields:
+        columns.append(handlers[field.feature].encode(frame, field, state))
+        if counter is not None:
+            counter.count(field, flat_ids(columns[-1]) if field.has_ids else None)
+    return pa.record_batch(columns, schema=schema)

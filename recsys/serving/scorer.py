@@ -3,7 +3,7 @@
 Dimension key: B rows, T tasks.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +13,11 @@ from torch import Tensor
 
 from recsys.config import DataSection
 from recsys.errors import DataError
+from recsys.features.coverage import Coverage, CoverageCounter
+from recsys.features.coverage_report import coverage_report, name_files
 from recsys.features.lists import key_lists
 from recsys.features.transform import canonicalize, input_columns
-from recsys.progress import OnProgress, no_progress
+from recsys.progress import OnProgress, no_log, no_progress
 from recsys.serving.bundle import open_bundle
 from recsys.serving.output import ParquetFile, check_output
 from recsys.sources.csv_file import CsvFile
@@ -43,6 +45,8 @@ class Scorer:
     def __init__(self, bundle: Path, *, device: str = "cpu") -> None:
         self._device = torch.device(device)
         self._bundle = open_bundle(bundle, device=self._device)
+        is_counting = hasattr(self._bundle.model, "score_with_ids")  # since 0.2
+        self._known: list[str] = list(self._bundle.model.known) if is_counting else []
 
     @property
     def tasks(self) -> list[str]:
@@ -59,19 +63,28 @@ class Scorer:
         """Names of the scores in files: `score`, or `score.TASK` for each of several tasks."""
         return ["score"] if len(self.tasks) == 1 else [f"score.{task}" for task in self.tasks]
 
-    def score(self, frame: pl.DataFrame, location: RowLocation | None = None) -> np.ndarray:
+    def coverage_counter(self) -> CoverageCounter:
+        """Return a counter of unknown and missing values; a bundle of a former release tells none that are unknown."""
+        return CoverageCounter(self._bundle.resolved, self._known, self._bundle.state.key_kinds)
+
+    def score(
+        self, frame: pl.DataFrame, location: RowLocation | None = None, *, counter: CoverageCounter | None = None
+    ) -> np.ndarray:
         """Return the probabilities of raw rows: (B, T) float64.
 
         Args:
             frame: the columns that training read (labels not needed), in any order; others are ignored.
             location: source of the rows, for messages.
+            counter: counts the rows, if given.
 
         Raises:
             DataError: a column is missing, or a value is not what the model was trained on.
         """
         location = location or RowLocation()
         chunks = [
-            self._score_chunk(frame.slice(start, CHUNK_ROWS), location._replace(first_row=location.first_row + start))
+            self._score_chunk(
+                frame.slice(start, CHUNK_ROWS), location._replace(first_row=location.first_row + start), counter
+            )
             for start in range(0, max(frame.height, 1), CHUNK_ROWS)
         ]
         return np.concatenate(chunks)
@@ -84,6 +97,7 @@ class Scorer:
         keep: Sequence[str] = (),
         data: DataSection | None = None,
         on_progress: OnProgress = no_progress,
+        log: Callable[[str], None] = no_log,
     ) -> int:
         """Score files of any size chunk by chunk, and write the scores in the order of the rows.
 
@@ -94,6 +108,7 @@ class Scorer:
             keep: columns of the input to write before the scores.
             data: how to read the files (format, separator, header); as in training when not given.
             on_progress: called with "scoring", the rows done, and all rows if their number is known.
+            log: called at the end with lines about features that have many unknown or missing values.
 
         Returns:
             The number of rows.
@@ -107,19 +122,27 @@ class Scorer:
         source = self._open(paths, data)
         schema = _common_schema(source, keep)
         total = source.num_rows()
-        num_rows = 0
+        num_rows, counter = 0, self.coverage_counter()
         with ParquetFile(out) as file:
             for chunk in source.chunks(list(dict.fromkeys([*self.columns, *keep]))):
-                scores_BT = self.score(chunk.frame, chunk.location)
+                scores_BT = self.score(chunk.frame, chunk.location, counter=counter)
                 file.write(self._scored(chunk.frame.select(keep).cast(schema), scores_BT))
                 num_rows += chunk.frame.height
                 on_progress("scoring", num_rows, total)
             if num_rows == 0:
                 file.write(self._scored(pl.DataFrame(schema=schema), np.zeros((0, len(self.tasks)))))
+        self._report(counter, name_files(paths), log)
         return num_rows
 
-    def score_frame(self, frame: pl.DataFrame, *, keep: Sequence[str] = ()) -> pl.DataFrame:
+    def score_frame(
+        self, frame: pl.DataFrame, *, keep: Sequence[str] = (), log: Callable[[str], None] | None = None
+    ) -> pl.DataFrame:
         """Return the scores of raw rows as columns named `score_columns`, after the columns to `keep`.
+
+        Args:
+            frame: as for `score`.
+            keep: names of columns.
+            log: called with lines about features that have many unknown or missing values; None does not count them.
 
         Raises:
             DataError: as `score`; or a column to keep is missing, or has the name of a score.
@@ -128,7 +151,21 @@ class Scorer:
         for name in keep:
             if name not in frame.columns:
                 raise no_column("", name, frame.columns)
-        return self._scored(frame.select(keep), self.score(frame))
+        counter = None if log is None else self.coverage_counter()
+        scored = self._scored(frame.select(keep), self.score(frame, counter=counter))
+        if counter is not None and log is not None:
+            self._report(counter, "rows", log)
+        return scored
+
+    def coverage(self, frame: pl.DataFrame) -> dict[str, Coverage]:
+        """Return how many values of each feature are unknown or missing in raw rows.
+
+        Raises:
+            DataError: as `score`.
+        """
+        counter = self.coverage_counter()
+        self.score(frame, counter=counter)
+        return counter.finish()
 
     def unlabelled(self, paths: Sequence[Path]) -> list[Path]:
         """Return the files without a header that are read as having no label columns, since they are short by these.
@@ -154,16 +191,42 @@ class Scorer:
         scores = [pl.Series(name, scores_BT[:, t]) for t, name in enumerate(self.score_columns)]
         return pl.DataFrame([*kept.get_columns(), *scores])
 
-    def _score_chunk(self, frame: pl.DataFrame, location: RowLocation) -> np.ndarray:
-        inputs = self._tensors(canonicalize(frame, self._bundle.resolved, self._bundle.state, location))
+    def _report(self, counter: CoverageCounter, name: str, log: Callable[[str], None]) -> None:
+        for line in coverage_report({name: counter.finish()}, self._bundle.resolved):
+            log(line)
+
+    def _score_chunk(
+        self, frame: pl.DataFrame, location: RowLocation, counter: CoverageCounter | None = None
+    ) -> np.ndarray:
+        canonical = canonicalize(frame, self._bundle.resolved, self._bundle.state, location)
+        scores_BT, ids = self._run(self._tensors(canonical), location, frame.height)
+        if counter is not None:
+            self._count(counter, frame, canonical, ids)
+        return scores_BT.cpu().numpy()
+
+    def _count(
+        self, counter: CoverageCounter, frame: pl.DataFrame, canonical: pl.DataFrame, ids: Mapping[str, Tensor]
+    ) -> None:
+        chunk = counter.start(frame, canonical)
+        for field in self._bundle.resolved.fields:
+            chunk.count(field, ids[field.name].cpu().numpy() if field.name in ids else None)
+        counter.add(chunk)
+
+    def _run(
+        self, inputs: dict[str, Tensor], location: RowLocation, num_rows: int
+    ) -> tuple[Tensor, Mapping[str, Tensor]]:
+        """Return the scores of some rows and the ids of the fields in `_known`."""
+        model = self._bundle.model
         try:
             with torch.inference_mode():
-                scores_BT: Tensor = self._bundle.model(inputs)
+                if self._known:
+                    found: tuple[Tensor, dict[str, Tensor]] = model.score_with_ids(inputs)
+                    return found
+                return model(inputs), {}
         except torch.jit.Error as error:
             problem = str(error).strip().splitlines()[-1].removeprefix("builtins.RuntimeError: ")
-            rows = f"rows {location.first_row + 1} to {location.first_row + frame.height}"
+            rows = f"rows {location.first_row + 1} to {location.first_row + num_rows}"
             raise DataError(f"{location.source or 'input'}: {rows}: {problem}") from error
-        return scores_BT.cpu().numpy()
 
     def _tensors(self, frame: pl.DataFrame) -> dict[str, Tensor]:
         """Return the canonical columns as the model takes them."""

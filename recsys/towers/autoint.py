@@ -21,6 +21,7 @@ class AutoInt(Tower):
     Paper: Song et al., "AutoInt: Automatic Feature Interaction Learning via Self-Attentive Neural Networks", CIKM 2019,
     sections 4.3-4.6. With `layers: 0` it is logistic regression on the embeddings.
     DIFF: the paper's public code has ReLU and a bias on the projections too; here, as in the paper, they are linear.
+    `layer_norm` is that of the code with torch's epsilon, 1e-5 in place of 1e-8.
 
     Raises:
         ConfigError: `attention_dim` is not a multiple of `heads`.

@@ -15,10 +15,11 @@ from recsys.data.prepared import PreparedSplit
 from recsys.data.reader import Reader
 from recsys.embeddings import Batch, Layout
 from recsys.embeddings.vocabularies import feature_vocabularies
+from recsys.features.coverage_report import coverage_report, name_files
 from recsys.features.state import TransformState
 from recsys.losses import build_loss
 from recsys.model import CtrModel, layout_of
-from recsys.progress import OnProgress, no_progress
+from recsys.progress import OnProgress, no_log, no_progress
 from recsys.ranks import SINGLE_PROCESS, Exchange, World
 from recsys.ranks.process_group import reader_group
 from recsys.ranks.seeds import derive_seed
@@ -149,6 +150,7 @@ def score_files(
     *,
     data: DataSection | None = None,
     on_progress: OnProgress = no_progress,
+    log: Callable[[str], None] = no_log,
 ) -> Scores:
     """Prepare raw files with the run's fitted state, and score them, in one process.
 
@@ -158,10 +160,13 @@ def score_files(
         scratch: New folder for the prepared rows.
         data: How to read the files. Default: as in training.
         on_progress: Called as rows are prepared and scored.
+        log: Called with lines about features that have many unknown or missing values.
 
     Raises:
         DataError: The files do not hold the columns that the run was trained on, or no rows.
     """
     section = data or loaded.resolved.config.data
     split = prepare_split(loaded.resolved, loaded.state, paths, section, scratch, on_progress)
+    for line in coverage_report({name_files(paths): split.coverage}, loaded.resolved):
+        log(line)
     return score_alone(loaded, split, on_progress=on_progress)

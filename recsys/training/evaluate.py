@@ -1,11 +1,11 @@
 """Metrics of a finished run on other files."""
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from recsys.config import DataSection
-from recsys.progress import OnProgress, no_progress
+from recsys.progress import OnProgress, no_log, no_progress
 from recsys.sources.find_files import find_files
 from recsys.training.build import load_run, score_files
 from recsys.training.strategy import pick_device
@@ -20,6 +20,7 @@ def evaluate_files(
     out: Path | None = None,
     device: str | None = None,
     on_progress: OnProgress = no_progress,
+    log: Callable[[str], None] = no_log,
     section: DataSection | None = None,
 ) -> dict[str, float]:
     """Score files with the best epoch of a run and return the metrics.
@@ -30,6 +31,7 @@ def evaluate_files(
         out: New parquet file for label, score, weight and group of each row.
         device: "cpu" or "cuda". Default: CUDA where there is a device.
         on_progress: Called as rows are prepared and scored.
+        log: Called with lines about features that have many unknown or missing values.
         section: How to read the files (format, separator, header). Default: as in training.
 
     Returns:
@@ -42,7 +44,7 @@ def evaluate_files(
     loaded = load_run(run, device=pick_device(device))
     tasks = list(loaded.resolved.config.labels)
     with tempfile.TemporaryDirectory(prefix="recsys-") as scratch:
-        scores = score_files(loaded, paths, Path(scratch) / "rows", data=section, on_progress=on_progress)
+        scores = score_files(loaded, paths, Path(scratch) / "rows", data=section, on_progress=on_progress, log=log)
         if out is not None:
             scores.write(out, tasks)
         return scores.metrics(tasks)

@@ -16,10 +16,11 @@ from recsys.data.prepare import prepare
 from recsys.data.prepared import Prepared
 from recsys.embeddings.scheme import bytes_by_phase
 from recsys.errors import DataError
+from recsys.features.coverage_report import coverage_report
 from recsys.features.warn import warnings_about
 from recsys.files import write_atomic, write_json
 from recsys.model import CtrModel
-from recsys.progress import OnProgress, no_progress
+from recsys.progress import OnProgress, no_log, no_progress
 from recsys.ranks import SINGLE_PROCESS, World, broadcast
 from recsys.run_folder import RunFolder
 from recsys.sharding import ShardingPlan, describe_plan, largest_tables, plan_for_run, read_plan
@@ -100,7 +101,7 @@ def train(
     if on_device.type == "cpu":
         keep_large_blocks()
     if not world.is_rank_zero:
-        on_progress, log = no_progress, _ignore
+        on_progress, log = no_progress, no_log  # rank 0 speaks for all
     if plan is not None:
         read_plan(plan, world)  # before anything is written
     check_classes(config)
@@ -114,6 +115,10 @@ def train(
         *missing_figures(prepared),
     ]:
         log(f"warning: {warning}")
+    if not resume:
+        coverage = {name: split.coverage for name, split in prepared.splits.items()}
+        for line in coverage_report(coverage, prepared.resolved, prefix="data."):
+            log(line)
     with begin(run, prepared, data_dir=data_dir, world=world, resume=resume):
         make_plan = partial(
             _sharding_plan, prepared=prepared, run=run, device=on_device, world=world, path=plan, log=log
@@ -139,10 +144,6 @@ def train(
         if world.is_rank_zero:
             write_json(run.metrics, metrics)
     return TrainResult(folder, metrics)
-
-
-def _ignore(_line: str) -> None:
-    """Log nothing: rank 0 does."""
 
 
 def _sharding_plan(

@@ -5,8 +5,10 @@ import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
+from dataclasses import asdict
 from difflib import ndiff
 from pathlib import Path
+from typing import Any
 
 from recsys.config import Config, dump, load_config, resolve
 from recsys.data.classes import missing_classes
@@ -145,9 +147,21 @@ def start_run(run: RunFolder, prepared: Prepared, data_dir: Path) -> None:
         prepared.state.save(run.transform)
         write_golden_rows(prepared.resolved, data_dir, run.golden_rows)
         write_json(run.environment, environment_record())
-        started = time.strftime("%FT%TZ", time.gmtime())
-        write_json(run.data, {"prepared": prepared.folder.name, "started": started})
+        write_json(run.data, _data_record(prepared))
         write_atomic(run.config, dump(prepared.resolved.config))  # last: it makes the folder a run
+
+
+def _data_record(prepared: Prepared) -> dict[str, Any]:
+    """Return what a run keeps of its data: the name of the prepared folder, and what its splits hold."""
+    splits = {
+        name: {
+            "rows": split.num_rows,
+            "features": {feature: asdict(coverage) for feature, coverage in split.coverage.items()},
+        }
+        for name, split in prepared.splits.items()
+    }
+    started = time.strftime("%FT%TZ", time.gmtime())
+    return {"prepared": prepared.folder.name, "started": started, "splits": splits}
 
 
 def check_same_run(run: RunFolder, prepared: Prepared) -> None:

@@ -45,6 +45,15 @@ def test_columns_can_be_kept_beside_the_scores(bundle: recsys.Bundle) -> None:
         bundle.predict(ROWS, keep=["usr"])
 
 
+def test_rows_of_unknown_values_draw_a_warning_where_somebody_listens(bundle: recsys.Bundle) -> None:
+    said: list[str] = []
+    other = ROWS.with_columns(item=pl.lit("no such item"))
+    assert bundle.predict(other, log=said.append).equals(bundle.predict(other))
+    assert [line for line in said if line.startswith("warning: rows: 100 % of the values of item are unknown")]
+    shares = bundle.coverage(other).filter(pl.col("feature") == "item")
+    assert shares.select("unknown", "missing").row(0) == (1.0, 0.0)
+
+
 def test_a_missing_column_is_named(bundle: recsys.Bundle) -> None:
     with pytest.raises(DataError, match="price"):
         bundle.predict(ROWS.drop("price"))

@@ -1,6 +1,7 @@
 """What a run folder tells, and what its best model does."""
 
 import json
+import shutil
 from pathlib import Path
 
 import polars as pl
@@ -37,6 +38,26 @@ def test_other_rows_are_evaluated_from_memory_or_files(trained: recsys.Run, tmp_
     assert from_memory == trained.evaluate(trained.path.parent / "test.parquet", device="cpu")
     assert from_memory["auc"] == trained.metrics["test.auc"]
     assert pl.read_parquet(tmp_path / "scores.parquet").equals(trained.predictions())
+
+
+def test_coverage_of_its_splits_and_of_other_rows(trained: recsys.Run) -> None:
+    shares = trained.coverage().filter(feature="seen")
+    assert shares["split"].to_list() == ["train", "valid", "test"]
+    for split, share, matching in shares.select("split", "missing", "matching").iter_rows():
+        rows = pl.read_parquet(trained.path.parent / f"{split}.parquet")
+        assert share == (rows["seen"].list.len() == 0).mean()
+        assert matching == (1.0 if split == "train" else None)
+    said: list[str] = []
+    trained.evaluate(TEST.with_columns(item=pl.lit("no such item")), device="cpu", log=said.append)
+    assert [line for line in said if "100 % of the values of item are unknown" in line]
+
+
+def test_a_run_of_a_former_release_has_no_coverage(trained: recsys.Run, tmp_path: Path) -> None:
+    shutil.copytree(trained.path, tmp_path / "former")
+    facts = json.loads((tmp_path / "former" / "data.json").read_text())
+    (tmp_path / "former" / "data.json").write_text(json.dumps({name: facts[name] for name in ("prepared", "started")}))
+    with pytest.raises(DataError, match=r"data\.json: was written by a release that did not count unknown values"):
+        recsys.Run(tmp_path / "former").coverage()
 
 
 def test_attention_is_averaged_over_rows(trained: recsys.Run) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from recsys.cli import check
+from recsys.cli import sample
 from recsys.config import load_config
 from recsys.data.prepare import prepare
 from tests.cli.command_line import Recsys
@@ -19,6 +19,13 @@ def _log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_log_and_config()
 
 
+COVERED = "user: unknown 50 % of train\nitem: unknown 70 % of train\n"
+"""Half of the users occur once, and 3 of 10 items have an id."""
+COVERED_TWICE = COVERED.replace("train", "train, 50 % of valid", 1).replace(
+    "70 % of train", "70 % of train, 70 % of valid"
+)
+
+
 def ids(out: str) -> dict[str, str]:
     """Return the column `ids` of what check printed."""
     header, *lines = out.splitlines()
@@ -29,24 +36,25 @@ def ids(out: str) -> dict[str, str]:
 def test_check_counts_as_training_will(recsys: Recsys) -> None:
     write_config(data={"train": "log.csv", "valid": "log.csv"})
     code, out, err = recsys("check", "run.yaml")
-    assert (code, err) == (0, "")
+    assert (code, err) == (0, COVERED_TWICE)
     assert ids(out) == {"user": "21", "item": "4", "price": "5", "ts.hour": "25", "pair": "81"}
     prepared = prepare(load_config(Path("run.yaml")), Path(), Path(".recsys-cache"))
     assert {f.name: str(prepared.state.num_ids(f)) for f in prepared.resolved.fields} == ids(out)
-    assert recsys("check", "run.yaml") == (0, out, "")
+    assert recsys("check", "run.yaml") == (0, out, COVERED_TWICE)
 
 
 def test_check_says_at_most_where_rows_are_dealt_to_other_splits(recsys: Recsys) -> None:
     _, out, err = recsys("check", "run.yaml")
     assert ids(out) == {"user": "<= 21", "item": "<= 4", "price": "<= 5", "ts.hour": "25", "pair": "<= 81"}
-    assert err == "Vocabularies were counted on all 80 rows; training counts what is left of them after the split.\n"
+    counted = "Vocabularies were counted on all 80 rows; training counts what is left of them after the split.\n"
+    assert err == counted + COVERED
 
 
 def test_check_says_at_least_where_rows_are_left_to_read(recsys: Recsys, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(check, "SAMPLE_ROWS", 30)
+    monkeypatch.setattr(sample, "SAMPLE_ROWS", 30)
     _, out, err = recsys("check", "run.yaml")
     assert ids(out)["user"] == ">= 16"
-    assert err == "Vocabularies were counted on the first 30 rows; training counts all training rows.\n"
+    assert err.startswith("Vocabularies were counted on the first 30 rows; training counts all training rows.\n")
 
 
 def test_check_reports_the_first_problem_of_each_column(recsys: Recsys) -> None:

@@ -139,7 +139,7 @@ def test_a_budget_out_of_reach_names_the_floor_and_who_can_reach_it(
 
 
 def test_check_does_not_refuse_what_it_cannot_know(recsys: Recsys, own: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("recsys.cli.check.SAMPLE_ROWS", 5)
+    monkeypatch.setattr("recsys.cli.sample.SAMPLE_ROWS", 5)
     write_config(own / "run.yaml", **one_table(scheme="qr", budget=0.3))
     checked = recsys("check", "run.yaml")
     assert checked.code == 0

@@ -15,7 +15,7 @@ import pytest
 
 from recsys.config import Config, DataSection, FractionSplit, IdFeature, NumberFeature
 from recsys.data import prepare as prepare_module
-from recsys.data.prepare import prepare, prepare_split
+from recsys.data.prepare import find_prepared, prepare, prepare_split
 from recsys.data.prepared import ClassWeights, PreparedSplit
 from recsys.errors import DataError
 from recsys.features import parallel
@@ -114,6 +114,17 @@ def test_frames_threads_and_files_make_no_difference(data: Path, cache: Path, mo
         assert first.drop_columns("price").equals(second.drop_columns("price"))
         np.testing.assert_allclose(first["price"].to_numpy(), second["price"].to_numpy(), rtol=1e-6)
     np.testing.assert_array_equal(whole.state.vocabularies["user"].ids, parts.state.vocabularies["user"].ids)
+
+
+@pytest.mark.parametrize("version", ["_VERSION", "HASH_VERSION"])
+def test_another_version_of_preparing_or_hashing_finds_nothing_prepared(
+    version: str, data: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = prepare(config(), data, cache)
+    assert find_prepared(config(), data, cache) is not None
+    monkeypatch.setattr(prepare_module, version, 99)
+    assert find_prepared(config(), data, cache) is None
+    assert prepare(config(), data, cache).folder != before.folder
 
 
 def test_preparing_again_gives_the_same_bytes(data: Path, cache: Path) -> None:

@@ -8,6 +8,9 @@ from numpy.testing import assert_allclose
 from sklearn.metrics import roc_auc_score
 
 from recsys.evaluation import auc, gauc, rela_impr
+from recsys.evaluation.ranking import NO_GROUP
+from recsys.evaluation.summary import gauc_figures
+from recsys.features.fingerprint import NULL_KEY
 
 
 def brute_auc(score, label, weight=None):
@@ -147,9 +150,32 @@ def test_gauc_takes_text_groups_of_any_range():
     score, label = [0.2, 0.7, 0.5, 0.5, 0.9], [0, 1, 0, 1, 1]
     expected = (0.75, 2, 1, 4.0)
     assert gauc(score, label, ["ann", "ann", "bob", "bob", "eve"]) == expected
-    assert gauc(score, label, np.array([-(2**63), -(2**63), 2**63 - 1, 2**63 - 1, 0])) == expected
+    assert gauc(score, label, np.array([1 - 2**63, 1 - 2**63, 2**63 - 1, 2**63 - 1, 0])) == expected
     assert gauc(score, label, np.array([2**64 - 1, 2**64 - 1, 0, 0, 2**63], dtype=np.uint64)) == expected
     assert gauc(score, label, np.array([-128, -128, 127, 127, 0], dtype=np.int8)) == expected
+
+
+@pytest.mark.parametrize(
+    "group",
+    [
+        np.array([7, 7, NO_GROUP, NO_GROUP, 8]),
+        np.array([7.0, 7.0, np.nan, np.nan, 8.0]),
+        np.array(["ann", "ann", None, None, "bob"], dtype=object),
+    ],
+)
+def test_rows_without_a_group_are_no_group(group):
+    """They would be a group with both classes, whose rows a score need not rank."""
+    found = gauc([0.2, 0.7, 0.5, 0.1, 0.9], [0, 1, 0, 1, 1], group, [1.0, 1.0, 5.0, 5.0, 1.0])
+    assert found == (1.0, 1, 1, 2.0, 2)
+    nobody = gauc([0.2, 0.7], [0, 1], group[2:4])
+    assert np.isnan(nobody.value)
+    assert nobody[1:] == (0, 0, 0.0, 2)
+
+
+def test_the_key_of_null_in_prepared_data_is_no_group():
+    assert NO_GROUP == NULL_KEY
+    figures = gauc_figures([0.2, 0.7, 0.5], [0, 1, 0], [7, 7, NULL_KEY])
+    assert figures == {"gauc": 1.0, "gauc_groups": 1.0, "gauc_skipped": 0.0, "gauc_rows_without_group": 1.0}
 
 
 def test_weighted_gauc_keeps_its_digits_among_many_rows():

@@ -1,6 +1,7 @@
 """Raw rows and files are scored as the model that was exported."""
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -8,9 +9,14 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
+from torch import Tensor, nn
 
+from recsys.bundle_folder import sha256_of
 from recsys.config import DataSection
 from recsys.errors import DataError
+from recsys.export.torchscript import save, script
+from recsys.features.coverage import CoverageCounter, fields_with_vocabulary
+from recsys.features.transform import canonicalize, encode
 from recsys.serving import Scorer, scorer
 from recsys.sources.location import RowLocation
 from tests.export.models import Made, make, slow_scores
@@ -52,6 +58,56 @@ def test_a_bad_value_is_located_by_its_row_in_the_file(bundle: Path) -> None:
     frame = ROWS.with_columns(user=pl.when(row == 40).then(pl.lit("ann")).otherwise(pl.lit("1")))
     with pytest.raises(DataError, match=r"new\.csv: column user: .*'ann' \(row 141\)"):
         Scorer(bundle).score(frame, RowLocation("new.csv", first_row=100))
+
+
+UNKNOWN = ROWS.with_columns(user=pl.lit(10**9), price=None)
+
+
+def test_unknown_and_missing_values_are_counted_while_rows_are_scored(made: Made, bundle: Path) -> None:
+    """As they are when files are prepared, chunk by chunk."""
+    counter = CoverageCounter(made.resolved, fields_with_vocabulary(made.resolved, made.state), made.state.key_kinds)
+    canonical = canonicalize(UNKNOWN, made.resolved, made.state)
+    chunk = counter.start(UNKNOWN, canonical)
+    encode(canonical, made.resolved, made.state, chunk)
+    counter.add(chunk)
+    expected = counter.finish()
+    assert expected["user"].unknown == expected["price"].missing == 70
+    assert Scorer(bundle).coverage(UNKNOWN) == expected
+
+
+@pytest.mark.usefixtures("small_chunks")
+def test_files_of_unknown_values_draw_a_warning(bundle: Path, tmp_path: Path) -> None:
+    path, said = tmp_path / "new.parquet", list[str]()
+    UNKNOWN.write_parquet(path)
+    Scorer(bundle).score_files([path], tmp_path / "out.parquet", log=said.append)
+    assert [line for line in said if line.startswith(f"warning: {path}: 100 % of the values of user are unknown")]
+    assert f"warning: {path}: price has no value in any of 70 rows" in said
+
+
+def test_a_bundle_of_a_former_release_scores_alike_and_counts_nothing_unknown(
+    made: Made, bundle: Path, tmp_path: Path
+) -> None:
+    former = tmp_path / "former"
+    shutil.copytree(bundle, former)
+    save(script(_Former(made.export())), former / "model.pt")
+    signature = json.loads((former / "signature.json").read_text())
+    signature["sha256"]["model.pt"] = sha256_of(former / "model.pt")
+    (former / "signature.json").write_text(json.dumps(signature))
+    assert np.array_equal(Scorer(former).score(UNKNOWN), Scorer(bundle).score(UNKNOWN))
+    found = Scorer(former).coverage(UNKNOWN)
+    assert (found["user"].values, found["user"].unknown, found["price"].missing) == (0, 0, 70)
+
+
+class _Former(nn.Module):
+    """A graph without the methods that count, as it was exported before 0.2."""
+
+    def __init__(self, graph: nn.Module) -> None:
+        super().__init__()
+        self.graph = graph
+
+    def forward(self, inputs: dict[str, Tensor]) -> Tensor:
+        scores: Tensor = self.graph(inputs)
+        return scores
 
 
 def test_no_rows_have_no_scores(bundle: Path) -> None:

@@ -29,7 +29,7 @@ def evaluate(
     from recsys.api.run import Run
 
     with progress_reports() as on_progress:
-        metrics = Run(run).evaluate(data, out=out, device=device, on_progress=on_progress)
+        metrics = Run(run).evaluate(data, out=out, device=device, on_progress=on_progress, log=log)
     print(to_json(metrics, indent=2))
     if any(math.isnan(value) for value in metrics.values()):
         log("null: not defined on these rows; AUC, for example, needs labels of both classes")

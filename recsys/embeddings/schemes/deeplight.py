@@ -41,7 +41,8 @@ class DeepLight(Full):
     density, and is validated in the form in which it is served.
 
     DIFF: the benchmark forbids checkpoints before the paper's ramp has had 68,732 steps; here the ramp is as long as
-    the first stage. Exactly round(density * N) weights are served, zeros among them if there are fewer others.
+    the first stage. There is no warm-up without pruning: the ramp begins with the first step, and takes few weights at
+    first. Exactly round(density * N) weights are served, zeros among them if there are fewer others.
 
     Example:
         >>> from recsys.config.schemes.deeplight import DeepLightTable

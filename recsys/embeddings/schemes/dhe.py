@@ -7,6 +7,8 @@ primes: nothing to store, no overflow, and four hashes for one mix.
 DIFF: the MLP sees each id of a batch once, and so do its batch statistics, on however many ranks it is used: an id
 that is used a thousand times costs and counts as much as one that is used once. The paper normalizes over uses.
 DIFF: no bias before a batch normalization, which would take it away again.
+DIFF: the last layer starts so small that fresh embeddings have a standard deviation of about 0.02, near the 0.01 of
+fresh rows; by the usual start of a linear layer they would be about as large as the activations.
 
 Dimension key: V ids, U distinct ids among them, B of them in a block, H hashes, M 64-bit mixes, W width of the hidden
 layers, D width of the embedding.

@@ -32,7 +32,8 @@ class MultiHash(Scheme):
 
     DIFF: the pool is shared by all features, salted by name, unless `per_feature`. Each hash reads the id itself; the
     paper first hashes ids to the buckets of the importance table, and ids of one bucket then agree in all. The weights
-    are not appended to the embedding. Weights start at 1, where the paper's code draws them near 0.
+    are not appended to the embedding. Weights start at 1, where the paper's code draws them near 0. Rows are drawn as
+    those of all schemes (standard deviation 0.01), so that a fresh embedding is sqrt(hashes) times as large.
 
     Example:
         >>> spec = MultiHashTable(features=("item",), scheme="multi_hash", rows=100, hashes=3, importance_rows=50)

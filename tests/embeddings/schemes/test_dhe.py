@@ -85,6 +85,14 @@ def test_codes_of_other_hashes_ids_and_features_are_uncorrelated() -> None:
     assert float(apart.abs().max()) < 5.5 / 20_000**0.5
 
 
+def test_no_bit_of_a_code_is_a_bit_of_another_one() -> None:
+    """Pieces of one mix that overlap by some bits are hardly correlated as numbers, but as bits."""
+    codes = (encode(torch.arange(20_000), 123, 8) * 2**15).to(torch.int64)
+    bits = (codes.unsqueeze(2) >> torch.arange(16)) & 1
+    apart = torch.corrcoef(bits.flatten(1).T.float()) - torch.eye(8 * 16)
+    assert float(apart.abs().max()) < 5.5 / 20_000**0.5
+
+
 def test_codes_do_not_depend_on_the_batch() -> None:
     codes = encode(torch.arange(1000), 5, 30)
     assert torch.equal(encode(torch.tensor([7, 999]), 5, 30), codes[[7, 999]])
