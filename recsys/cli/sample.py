@@ -29,14 +29,14 @@ OTHER_ROWS = 50_000
 
 
 class Sample(NamedTuple):
-    """What the first rows tell."""
+    """Facts that the first rows tell."""
 
     state: TransformState
     """The transform fitted on those of the training files."""
     whole: bool
     """There are no other rows in the training files."""
     coverage: dict[SplitName, dict[str, Coverage]]
-    """How many values of each feature are unknown or missing, by split."""
+    """Counts of unknown and missing values by split and feature."""
 
 
 class _Rows(NamedTuple):

@@ -1,4 +1,4 @@
-"""How much of each column a model can read: unknown values, missing ones and cut lists, counted as rows are encoded.
+"""Counts of what a model cannot read of each column: unknown and missing values and cut lists.
 
 Dimension key: B rows of a chunk, F features, S splits, V entries of all lists of one feature.
 """
@@ -39,11 +39,11 @@ class Coverage:
     """Values that were looked up in a vocabulary: one of each row that has one, or the entries of lists that are kept.
     A null in a list is a value."""
     unknown: int = 0
-    """Of these, values that the vocabulary does not hold."""
+    """Number of these that the vocabulary does not hold."""
     entries: int = 0
     """Entries of a history that were held against the column of the item that it is a history of."""
     matching: int = 0
-    """Of these, entries that are values of that column."""
+    """Number of these that are values of that column."""
 
     def shares(self) -> dict[str, float | None]:
         """Return the shares of unknown and missing values, cut lists and matching entries; None of nothing."""

@@ -1,4 +1,4 @@
-"""What is said of coverage: warnings about columns that tell the model nothing, and what else is worth knowing."""
+"""Lines about coverage: warnings about columns that tell the model nothing, and what else is worth knowing."""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
