@@ -27,7 +27,7 @@ def brute_gauc(score, label, group, weight=None):
     score, label, group = np.asarray(score), np.asarray(label), np.asarray(group)
     weight = np.ones(len(score)) if weight is None else np.asarray(weight, dtype=float)
     total = value = 0.0
-    for g in set(group.tolist()):
+    for g in set(group.tolist()) - {NO_GROUP}:
         one = group == g
         if (found := brute_auc(score[one], label[one], weight[one])) == found:
             value += found * weight[one].sum()
@@ -42,7 +42,7 @@ def test_one_user_is_auc():
 
 def test_a_user_with_one_class_is_left_out_and_counted():
     found = gauc([0.1, 0.9, 0.3, 0.2], [0, 1, 1, 1], [1, 1, 2, 2])
-    assert found == (1.0, 1, 1, 2.0)
+    assert found [:4] == (1.0, 1, 1, 2.0)
 
 
 def test_monotone_maps_within_users_change_nothing():
@@ -141,14 +141,15 @@ def test_gauc_is_the_mean_over_groups(rows):
     for scores in (score, score.astype(np.float32)):
         found = gauc(scores, label, group)
         assert_allclose(found.value, brute_gauc(scores, label, group), rtol=1e-12)
-        assert found.groups_used + found.groups_skipped == len(set(group.tolist()))
+        assert found.groups_used + found.groups_skipped == len(set(group.tolist()) - {NO_GROUP})
+        assert found.rows_without_group == group.tolist().count(NO_GROUP)
         weighted = gauc(scores, label, group % 3, weight)
         assert_allclose(weighted.value, brute_gauc(scores, label, group % 3, weight), rtol=1e-12)
 
 
 def test_gauc_takes_text_groups_of_any_range():
     score, label = [0.2, 0.7, 0.5, 0.5, 0.9], [0, 1, 0, 1, 1]
-    expected = (0.75, 2, 1, 4.0)
+    expected = (0.75, 2, 1, 4.0, 0)
     assert gauc(score, label, ["ann", "ann", "bob", "bob", "eve"]) == expected
     assert gauc(score, label, np.array([1 - 2**63, 1 - 2**63, 2**63 - 1, 2**63 - 1, 0])) == expected
     assert gauc(score, label, np.array([2**64 - 1, 2**64 - 1, 0, 0, 2**63], dtype=np.uint64)) == expected
