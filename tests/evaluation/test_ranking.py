@@ -42,7 +42,7 @@ def test_one_user_is_auc():
 
 def test_a_user_with_one_class_is_left_out_and_counted():
     found = gauc([0.1, 0.9, 0.3, 0.2], [0, 1, 1, 1], [1, 1, 2, 2])
-    assert found [:4] == (1.0, 1, 1, 2.0)
+    assert found[:4] == (1.0, 1, 1, 2.0)
 
 
 def test_monotone_maps_within_users_change_nothing():
