@@ -5,11 +5,14 @@ BUNDLE/
   signature.json   inputs, outputs, versions, training metrics, the configuration
   golden.parquet   some rows as canonical inputs, with the scores that training gave them
   README.md        how to load and score in plain torch
+  checksums.json   checksums of the other files
 """
 
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
+
+from recsys.checksums import CHECKSUMS
 
 __all__ = ["FORMAT", "BundleFolder", "sha256_of"]
 
@@ -49,7 +52,7 @@ class BundleFolder:
 
     def other_files(self) -> list[str]:
         """Return the names of what lies in the folder and belongs to no bundle, in order."""
-        own = {self.model.name, self.signature.name, self.golden_rows.name, self.readme.name}
+        own = {self.model.name, self.signature.name, self.golden_rows.name, self.readme.name, CHECKSUMS}
         return sorted({path.name for path in self.path.iterdir()} - own)
 
 

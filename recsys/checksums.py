@@ -7,12 +7,14 @@ read unverified, and so is a file that `checksums.json` does not list.
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
+from typing import Any, BinaryIO, TypeAlias
 
 from recsys.errors import DataError
-from recsys.files import write_json
+from recsys.files import to_json, write_json
 
 __all__ = [
     "CHECKSUMS",
@@ -20,12 +22,17 @@ __all__ = [
     "damaged",
     "inside",
     "read_checksums",
+    "read_json",
     "read_verified",
     "recording",
     "verify",
     "verify_all",
+    "with_checksum",
+    "without_checksum",
     "write_checksums",
 ]
+
+Checksums: TypeAlias = dict[str, str | list[tuple[int, str]]]
 
 CHECKSUMS = "checksums.json"
 """Name of the file with the checksums of a folder's files."""
@@ -78,8 +85,11 @@ class _Checksum:
         return self._hash.hexdigest()
 
 
-def read_checksums(folder: Path) -> dict[str, str]:
+def read_checksums(folder: Path) -> Checksums:
     """Return the checksums of a folder's files by name; {} if it has none.
+
+    Returns:
+        A checksum, or for a file that is read in parts, the end and the checksum of each part.
 
     Raises:
         DataError: `checksums.json` is damaged itself.
@@ -87,7 +97,7 @@ def read_checksums(folder: Path) -> dict[str, str]:
     path = folder / CHECKSUMS
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
-        files: dict[str, str] = found["files"]
+        files: Checksums = found["files"]
         if found["checksum"] != checksum(_text(files).encode()):
             raise ValueError("it is not what was written")
     except FileNotFoundError:
@@ -99,13 +109,22 @@ def read_checksums(folder: Path) -> dict[str, str]:
     return files
 
 
-def write_checksums(folder: Path, names: Iterable[str]) -> None:
+def write_checksums(folder: Path, names: Iterable[str], *, parts: Mapping[str, Sequence[int]] | None = None) -> None:
     """Write `checksums.json` for files of a folder, in place of what it listed before.
+
+    Args:
+        folder: the folder.
+        names: files that are read as a whole.
+        parts: files that are read in parts -> the ends of their parts, in bytes; the last one is that of the file.
 
     Raises:
         OSError: a file cannot be read, or the disk is full.
     """
-    _write(folder, {name: _checksum_of_file(folder / name) for name in names})
+    files: Checksums = {name: _checksum_of_file(folder / name) for name in names}
+    for name, ends in (parts or {}).items():
+        with (folder / name).open("rb") as file:
+            files[name] = [(end, _checksum_of(file, end - start)) for start, end in pairwise([0, *ends])]
+    _write(folder, files)
 
 
 @contextmanager
@@ -139,6 +158,49 @@ def read_verified(path: Path, *, remedy: str) -> bytes:
     raise damaged(path, remedy)
 
 
+def read_json(path: Path, *, remedy: str) -> Any:
+    """Return the content of a JSON file, compared with its checksum if there is one.
+
+    Args:
+        path: the file.
+        remedy: what to do if it is damaged, for the message.
+
+    Raises:
+        DataError: the file is damaged.
+        OSError: it cannot be read.
+    """
+    try:
+        return json.loads(read_verified(path, remedy=remedy))
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{path}: is damaged: it is no JSON ({error}); {remedy}") from error
+
+
+def with_checksum(content: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the content of a JSON file that carries its own checksum, since it may lie anywhere.
+
+    >>> with_checksum({"rows": 3})
+    {'rows': 3, 'checksum': 'b1380a61dc6cb3f0'}
+    """
+    return {**content, "checksum": checksum(_text(content).encode())}
+
+
+def without_checksum(content: Mapping[str, Any], path: Path, *, remedy: str) -> dict[str, Any]:
+    """Return what `with_checksum` was given; content without a checksum is taken as it is.
+
+    Args:
+        content: what the file holds.
+        path: the file.
+        remedy: what to do if it is damaged, for the message.
+
+    Raises:
+        DataError: the content is not what was written.
+    """
+    bare = {key: value for key, value in content.items() if key != "checksum"}
+    if "checksum" in content and content["checksum"] != checksum(_text(bare).encode()):
+        raise DataError(f"{_damaged(path)}; {remedy} (to read it as it is, delete the key checksum in it)")
+    return bare
+
+
 def verify(path: Path, *, remedy: str) -> Path:
     """Compare a file with its checksum if there is one, and return its path.
 
@@ -163,17 +225,18 @@ def verify_all(folder: Path, *, remedy: str) -> None:
     Raises:
         DataError: a file is damaged.
     """
-    for name, expected in read_checksums(folder).items():
-        if (folder / name).exists() and _checksum_of_file(folder / name) != expected:
-            raise damaged(folder / name, remedy)
+    for name in read_checksums(folder):
+        if (folder / name).exists():
+            verify(folder / name, remedy=remedy)
 
 
 def damaged(path: Path, remedy: str) -> DataError:
     """Return the error to raise for a file whose content is not what was written."""
-    return DataError(
-        f"{path}: is damaged or was edited: its checksum is not that of what was written; {remedy} "
-        f"(to read it as it is, delete {path.with_name(CHECKSUMS)})"
-    )
+    return DataError(f"{_damaged(path)}; {remedy} (to read it as it is, delete {path.with_name(CHECKSUMS)})")
+
+
+def _damaged(path: Path) -> str:
+    return f"{path}: is damaged or was edited: its checksum is not that of what was written"
 
 
 def inside(folder: Path, name: str) -> Path:
@@ -191,17 +254,22 @@ def inside(folder: Path, name: str) -> Path:
 
 
 def _checksum_of_file(path: Path) -> str:
-    whole = _Checksum()
-    buffer = memoryview(bytearray(_BLOCK_BYTES))
     with path.open("rb") as file:
-        while num_read := file.readinto(buffer):
-            whole.add(buffer[:num_read])
+        return _checksum_of(file, path.stat().st_size)
+
+
+def _checksum_of(file: BinaryIO, num_bytes: int) -> str:
+    """Return the checksum of the next bytes of a file, or of those that there are."""
+    whole = _Checksum()
+    buffer = memoryview(bytearray(min(_BLOCK_BYTES, num_bytes)))
+    while num_read := file.readinto(buffer[: num_bytes - whole.num_bytes]):  # type: ignore[attr-defined]
+        whole.add(buffer[:num_read])
     return whole.hexadecimal()
 
 
-def _write(folder: Path, files: dict[str, str]) -> None:
+def _write(folder: Path, files: Checksums) -> None:
     write_json(folder / CHECKSUMS, {"files": files, "checksum": checksum(_text(files).encode())})
 
 
-def _text(files: dict[str, str]) -> str:
-    return json.dumps(files, sort_keys=True)
+def _text(content: Mapping[str, Any]) -> str:
+    return to_json(content)

@@ -13,16 +13,21 @@ RUN/
   tensorboard/     event files
   predictions/     one file a split, scored with the best epoch
   metrics.json     the figures of the best epoch; the last file written: the run is finished
+  checksums.json   checksums of the files beside it; those in folders have their own
 """
 
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from recsys.checksums import CHECKSUMS, read_checksums, read_json, read_verified, verify
 from recsys.errors import DataError
 from recsys.files import DRAFT, with_nan
 
 __all__ = ["RunFolder"]
+
+_REMEDY = "restore it from a copy, or train the run again"
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +100,11 @@ class RunFolder:
         return self.path / "predictions" / f"{split}.parquet"
 
     @property
+    def checksums(self) -> Path:
+        """JSON with the checksums of the files beside it."""
+        return self.path / CHECKSUMS
+
+    @property
     def lock(self) -> Path:
         """File that is there while a process trains the run."""
         return self.path / ".lock"
@@ -105,8 +115,8 @@ class RunFolder:
         if not self.path.is_dir():
             return not self.path.is_symlink() and not self.path.exists()
         found = {path for path in self.path.iterdir() if path != self.lock and not path.name.startswith(DRAFT)}
-        started = {self.transform, self.golden_rows, self.environment, self.data}  # the first one comes first
-        return found <= started and (self.transform in found or not found)
+        started = {self.transform, self.golden_rows, self.environment, self.data, self.checksums}
+        return found <= started and (self.transform in found or not found)  # it comes first
 
     @property
     def is_run(self) -> bool:
@@ -119,16 +129,19 @@ class RunFolder:
         return self.checkpoints.is_dir()
 
     def require_run(self) -> None:
-        """Check that a run was started here.
+        """Check that a run was started here, and that the files that say what it is are as they were written.
 
         Raises:
-            DataError: The folder does not exist or is not that of a run.
+            DataError: The folder does not exist or is not that of a run, or a file is damaged.
         """
         if not self.is_run:
             remedy = "; it was stopped before it had begun: start it again under its name" * (
                 self.path.is_dir() and self.is_free
             )
             raise DataError(f"{self.path}: not a run folder: it has no {self.config.name}{remedy}")
+        for path in (self.config, self.data, self.golden_rows):
+            if path.exists():
+                verify(path, remedy=_REMEDY)
 
     def read_coverage(self) -> dict[str, dict[str, dict[str, int]]]:
         """Return the counts of each split by feature: {"valid": {"user": {"rows": 400, "unknown": 31, ...}}}.
@@ -137,7 +150,7 @@ class RunFolder:
             DataError: The folder is not that of a run, or the run was made by a release that did not count them.
         """
         self.require_run()
-        facts = json.loads(self.data.read_text(encoding="utf-8"))
+        facts = self._data_facts()
         if "splits" not in facts:
             raise DataError(f"{self.data}: was written by a release that did not count unknown values: train again")
         return {name: split["features"] for name, split in facts["splits"].items()}
@@ -154,10 +167,28 @@ class RunFolder:
                 f"{self.path}: has no {self.metrics.name}: train it to the end first "
                 f"(recsys train CONFIG --resume {self.path})"
             )
-        return with_nan(json.loads(self.metrics.read_text(encoding="utf-8")))
+        return with_nan(read_json(self.metrics, remedy=_REMEDY))
 
     def read_epochs(self) -> list[dict[str, float]]:
         """Return the figures of the epochs so far, in order; [] before the end of the first."""
-        if not self.epochs.exists():
+        if not self.epochs.exists() and self.epochs.name not in read_checksums(self.path):
             return []
-        return [with_nan(json.loads(line)) for line in self.epochs.read_text(encoding="utf-8").splitlines()]
+        lines = read_verified(self.epochs, remedy=_REMEDY).splitlines(keepends=True)
+        try:
+            return [with_nan(json.loads(line)) for line in lines if line.endswith(b"\n")]  # else it is being written
+        except (ValueError, AttributeError) as error:
+            raise DataError(f"{self.epochs}: is damaged: a line is not JSON ({error}); {_REMEDY}") from error
+
+    def read_prepared(self) -> str:
+        """Return the name of the prepared data that the run reads.
+
+        Raises:
+            DataError: The file that says so is damaged.
+        """
+        return str(self._data_facts()["prepared"])
+
+    def _data_facts(self) -> dict[str, Any]:
+        facts = read_json(self.data, remedy=_REMEDY)
+        if not isinstance(facts, dict) or "prepared" not in facts:
+            raise DataError(f"{self.data}: is damaged: it does not name the prepared data; {_REMEDY}")
+        return facts

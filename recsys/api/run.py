@@ -92,14 +92,20 @@ class Run:
         With several tasks the columns are "label.TASK" and "score.TASK".
 
         Raises:
-            DataError: the run is not finished, or had no such split.
+            DataError: the run is not finished, or had no such split, or the file is damaged.
         """
         import polars as pl
+
+        from recsys.checksums import verify
 
         path = self._folder.predictions(split)
         if not path.exists():
             raise DataError(f"{path}: is not there: the run is not finished, or had no {split} rows")
-        return pl.read_parquet(path)
+        remedy = "train the run again, or score its data anew with `recsys evaluate --out`"
+        try:
+            return pl.read_parquet(verify(path, remedy=remedy))
+        except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
+            raise DataError(f"{path}: cannot be read as parquet ({error}); {remedy}") from error
 
     def coverage(self) -> "pl.DataFrame":
         """Return how much of each feature the model knows: a row for each split and feature.

@@ -67,7 +67,7 @@ def prepare(config: Config, data_dir: Path, cache_dir: Path, on_progress: OnProg
     folder = cache_dir / _key(job)
     prepared = _read(job, folder)
     if prepared is None:
-        with atomic_folder(folder, is_complete=_is_complete) as draft:
+        with atomic_folder(folder, is_complete=lambda there: _read(job, there) is not None) as draft:
             _write(job, draft, on_progress)
         prepared = _read(job, folder)
         assert prepared is not None, f"{folder} is not whole"
@@ -94,10 +94,14 @@ def find_key_kinds(config: Config, data_dir: Path) -> dict[str, KeyKind]:
 
 
 def _read(job: _Job, folder: Path) -> Prepared | None:
+    """Return what is prepared; None if it is not there, not whole, damaged, or of another version."""
     splits = read_manifest(folder)
     if splits is None:
         return None
-    return Prepared(job.resolved, TransformState.load(folder / "transform"), splits, folder)
+    try:
+        return Prepared(job.resolved, TransformState.load(folder / "transform"), splits, folder)
+    except DataError:
+        return None
 
 
 def prepare_split(
@@ -268,7 +272,3 @@ def _partition(
 def _columns(resolved: ResolvedConfig, cut: Cut) -> list[str]:
     times = [cut.column] if isinstance(cut, TimeCut) else []
     return list(dict.fromkeys(input_columns(resolved) + target_columns(resolved.config) + times))
-
-
-def _is_complete(folder: Path) -> bool:
-    return read_manifest(folder) is not None

@@ -8,9 +8,12 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from recsys.checksums import inside, read_json, write_checksums
 from recsys.config.resolved import ResolvedConfig
+from recsys.data.part_file import PartWriter
 from recsys.data.splits import SplitName
 from recsys.data.targets import LABEL, WEIGHT
+from recsys.errors import DataError
 from recsys.features.coverage import Coverage
 from recsys.features.state import TransformState
 
@@ -87,7 +90,8 @@ class SplitWriter:
         self._held: list[pa.RecordBatch] = []
         self._num_held = 0
         self._num_batches = 0
-        self._writer: Any = None
+        self._writer: PartWriter | None = None
+        self._ends: dict[str, list[int]] = {}
 
     def write(self, batch: pa.RecordBatch) -> None:
         """Append rows."""
@@ -102,8 +106,8 @@ class SplitWriter:
         """Write what is left, and return the split with what was counted of its features; no further `write`."""
         if self._num_held:
             self._flush(self._num_held)
-        if self._writer is not None:
-            self._writer.close()
+        self._close_file()
+        write_checksums(self.folder, [], parts=self._ends)
         return PreparedSplit(tuple(self.files), self.num_rows, self.positives, self.weights, coverage or {})
 
     def _sum_up(self, batch: pa.RecordBatch) -> None:
@@ -123,15 +127,20 @@ class SplitWriter:
             if self._num_batches % _PART_BATCHES == 0:
                 self._next_file()
             self._num_batches += 1
-            self._writer.write_batch(joined.slice(start, min(BATCH_ROWS, num_rows - start)))
+            assert self._writer is not None
+            self._writer.write(joined.slice(start, min(BATCH_ROWS, num_rows - start)))
         self._num_held -= num_rows
         self._held = [joined.slice(num_rows)] if self._num_held else []
 
-    def _next_file(self) -> None:
+    def _close_file(self) -> None:
         if self._writer is not None:
             self._writer.close()
+            self._ends[self._writer.path.name] = self._writer.ends
+
+    def _next_file(self) -> None:
+        self._close_file()
         self.files.append(self.folder / f"part-{len(self.files):05d}.arrow")
-        self._writer = pa.ipc.new_file(str(self.files[-1]), self.schema)
+        self._writer = PartWriter(self.files[-1], self.schema)
 
 
 def write_manifest(folder: Path, splits: dict[SplitName, PreparedSplit]) -> None:
@@ -150,24 +159,30 @@ def write_manifest(folder: Path, splits: dict[SplitName, PreparedSplit]) -> None
         },
     }
     (folder / _MANIFEST).write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
+    write_checksums(folder, [_MANIFEST])
 
 
 def read_manifest(folder: Path) -> dict[SplitName, PreparedSplit] | None:
     """Return the splits of a prepared folder, None if it is not there, not whole, or of another version."""
     try:
-        facts = json.loads((folder / _MANIFEST).read_text(encoding="utf-8"))
+        facts = read_json(folder / _MANIFEST, remedy="delete it")
         if facts["version"] != _VERSION:
             return None
         return {name: _split(folder, split) for name, split in facts["splits"].items()}
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, DataError):
         return None
+
+
+def _file(folder: Path, name: str) -> Path:
+    split, file = name.split("/")
+    return inside(folder / inside(folder, split).name, file)
 
 
 def _split(folder: Path, facts: dict[str, Any]) -> PreparedSplit:
     for name, size in facts["files"].items():
-        if (folder / name).stat().st_size != size:
+        if _file(folder, name).stat().st_size != size:
             raise ValueError(f"{name} is not whole")
-    files = tuple(folder / name for name in facts["files"])
+    files = tuple(_file(folder, name) for name in facts["files"])
     weights = {task: ClassWeights(*of_task) for task, of_task in facts["weights"].items()}
     coverage = {name: Coverage(**counts) for name, counts in facts["coverage"].items()}
     return PreparedSplit(files, facts["num_rows"], facts["positives"], weights, coverage)

@@ -20,6 +20,7 @@ import torch
 from torch import Tensor
 
 from recsys.config.resolved import ResolvedConfig
+from recsys.data.part_file import PartFile
 from recsys.data.rows import Jagged, Rows
 from recsys.data.targets import GROUP, LABEL, WEIGHT
 from recsys.errors import DataError
@@ -137,10 +138,10 @@ def list_chunks(files: Sequence[Path], columns: Columns) -> list[Chunk]:
     """
     chunks = []
     for file in files:
-        with _opened(file) as reader:
-            if missing := [name for name in columns.all if name not in reader.schema.names]:
+        with PartFile(file) as opened:
+            if missing := [name for name in columns.all if name not in opened.reader.schema.names]:
                 raise DataError(f"{file}: lacks the prepared column {missing[0]!r}; delete its folder to prepare anew")
-            counts = [reader.get_batch(index).num_rows for index in range(reader.num_record_batches)]
+            counts = opened.num_rows()
         chunks += [Chunk(file, index, count) for index, count in enumerate(counts) if count]
     return chunks
 
@@ -216,14 +217,6 @@ def read_chunks(chunks: Sequence[Chunk]) -> Iterator[pa.RecordBatch]:
     """Yield the record batches, opening a file once for each run of chunks that lie in it."""
     starts = [i for i in range(len(chunks)) if i == 0 or chunks[i].file != chunks[i - 1].file]
     for start, stop in pairwise([*starts, len(chunks)]):
-        with _opened(chunks[start].file) as reader:
+        with PartFile(chunks[start].file) as opened:
             for chunk in chunks[start:stop]:
-                yield reader.get_batch(chunk.number)
-
-
-def _opened(file: Path) -> pa.RecordBatchFileReader:
-    """Map a file into memory; pages are read when their columns are."""
-    try:
-        return pa.ipc.open_file(pa.memory_map(str(file)))
-    except (OSError, pa.ArrowInvalid) as error:
-        raise DataError(f"{file}: cannot be read as a prepared Arrow file ({error}); delete its folder") from error
+                yield opened.batch(chunk.number)

@@ -12,6 +12,7 @@ from pyarrow import parquet
 from torch import Tensor, nn
 
 from recsys.bundle_folder import BundleFolder, sha256_of
+from recsys.checksums import write_checksums
 from recsys.config import ResolvedConfig
 from recsys.embeddings import Layout
 from recsys.errors import ExportError
@@ -69,6 +70,7 @@ def write_bundle(
         _write_golden(files.golden_rows, canonicalize(golden, resolved, state).to_arrow(), expected, described)
         write_json(files.signature, described)
         write_atomic(files.readme, readme(folder.name, described))
+        write_checksums(draft, [path.name for path in (files.model, files.signature, files.golden_rows, files.readme)])
         _verify(draft)
 
 

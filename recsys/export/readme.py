@@ -39,6 +39,8 @@ Outputs, in order: {outputs}; float64 probabilities.
   integer itself. Keys that training has not seen are fine.
 - A missing id or time is {null}; a missing number is NaN.
 - Lists may be longer than the model uses; it cuts them itself.
+- `model.pt` is a program that torch runs: load it only if you trust who made it. `recsys predict` compares the files
+  with `checksums.json` before it loads them.
 - `golden.parquet` holds rows with the scores training gave them: a correct host gets the same to within 1e-6.
 """
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from recsys.checksums import inside, read_json, verify, write_checksums
 from recsys.config.feature_types import Field
 from recsys.errors import DataError
 from recsys.features.fingerprint import HASH_VERSION, KeyKind
@@ -16,6 +17,8 @@ from recsys.features.vocabulary import Vocabulary
 __all__ = ["TransformState"]
 
 _VERSION = 1
+_STATE = "state.json"
+_REMEDY = "delete it if it is prepared data; in the folder of a run, restore it from a copy, or train again"
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,7 +78,8 @@ class TransformState:
             np.save(folder / f"vocabulary-{i}-counts.npy", vocabulary.counts)
         for i, boundaries in enumerate(self.boundaries.values()):
             np.save(folder / f"boundaries-{i}.npy", boundaries)
-        (folder / "state.json").write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
+        (folder / _STATE).write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
+        write_checksums(folder, [*sorted(path.name for path in folder.glob("*.npy")), _STATE])
 
     @classmethod
     def load(cls, folder: Path) -> "TransformState":
@@ -84,26 +88,26 @@ class TransformState:
         Raises:
             DataError: the folder has no state, or one of another version, or a damaged one.
         """
-        facts = _facts(folder / "state.json")
+        facts = _facts(folder / _STATE)
         try:
             return cls(
                 key_kinds=facts["key_kinds"],
                 vocabularies={name: _vocabulary(folder, stem) for name, stem in facts["vocabularies"].items()},
                 numbers={name: NumberState(**number) for name, number in facts["numbers"].items()},
-                boundaries={name: _array(folder / f"{stem}.npy") for name, stem in facts["boundaries"].items()},
+                boundaries={name: _array(folder, stem) for name, stem in facts["boundaries"].items()},
                 fixed_sizes=facts["fixed_sizes"],
                 extras=facts.get("extras", {}),
                 num_rows=facts["num_rows"],
                 hash_version=facts["hash_version"],
             )
         except (KeyError, TypeError, AttributeError) as error:
-            raise DataError(f"{folder / 'state.json'}: the fitted transform is damaged ({error!r})") from error
+            raise DataError(f"{folder / _STATE}: the fitted transform is damaged ({error!r}); {_REMEDY}") from error
 
 
 def _facts(path: Path) -> dict[str, Any]:
     try:
-        facts = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        facts = read_json(path, remedy=_REMEDY)
+    except OSError as error:
         raise DataError(f"{path}: no fitted transform can be read here ({error})") from error
     for name, expected in [("version", _VERSION), ("hash_version", HASH_VERSION)]:
         found = facts.get(name) if isinstance(facts, dict) else None
@@ -114,11 +118,12 @@ def _facts(path: Path) -> dict[str, Any]:
 
 
 def _vocabulary(folder: Path, stem: str) -> Vocabulary:
-    return Vocabulary(*(_array(folder / f"{stem}-{part}.npy") for part in ("keys", "ids", "counts")))
+    return Vocabulary(*(_array(folder, f"{stem}-{part}") for part in ("keys", "ids", "counts")))
 
 
-def _array(path: Path) -> Any:  # the dtype is in the file
+def _array(folder: Path, stem: str) -> Any:  # the dtype is in the file
+    path = inside(folder, f"{stem}.npy")
     try:
-        return np.load(path, allow_pickle=False)
+        return np.load(verify(path, remedy=_REMEDY), allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
-        raise DataError(f"{path}: the fitted transform is damaged ({error})") from error
+        raise DataError(f"{path}: the fitted transform is damaged ({error}); {_REMEDY}") from error

@@ -1,16 +1,17 @@
 """The result of one cell, cells/NAME.json; a cell is done if and only if this file exists."""
 
-import json
 import shutil
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from recsys.checksums import CHECKSUMS, read_json, with_checksum, without_checksum
 from recsys.files import with_nan, write_json
 
 __all__ = ["Result", "cell_log", "read_result", "result_path", "run_folder", "delete_large_files", "write_result"]
 
-KEPT = ("config.yaml", "data.json", "environment.json", "metrics.json", "metrics.jsonl", "predictions")
+_REMEDY = "delete it, and the cell is trained again"
+KEPT = ("config.yaml", "data.json", "environment.json", CHECKSUMS, "metrics.json", "metrics.jsonl", "predictions")
 """Files of a run folder that are kept; the rest is large, and training makes it again."""
 
 FORMER_KEYS = {"knob": "size_param", "value": "size_value"}
@@ -77,7 +78,8 @@ def read_result(folder: Path, cell: str) -> Result | None:
     path = result_path(folder, cell)
     if not path.exists():
         return None
-    facts = {FORMER_KEYS.get(key, key): value for key, value in json.loads(path.read_text()).items()}
+    facts = without_checksum(read_json(path, remedy=_REMEDY), path, remedy=_REMEDY)
+    facts = {FORMER_KEYS.get(key, key): value for key, value in facts.items()}
     return Result(**facts | {"other_metrics": with_nan(facts.get("other_metrics", {}))})
 
 
@@ -85,7 +87,7 @@ def write_result(folder: Path, result: Result) -> None:
     """Write the result of a cell, whole or not at all."""
     path = result_path(folder, result.cell)
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_json(path, asdict(result))
+    write_json(path, with_checksum(asdict(result)))
 
 
 def delete_large_files(run: Path, *, split: str) -> None:

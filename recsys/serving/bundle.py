@@ -1,4 +1,7 @@
-"""Open a bundle: its description is read and checked before its model is loaded."""
+"""Open a bundle: its description is read and checked before its model is loaded.
+
+A bundle is a program: `model.pt` is TorchScript, which torch runs. Whoever made it decides what it does.
+"""
 
 import json
 import warnings
@@ -10,6 +13,7 @@ import torch
 from pydantic import ValidationError
 
 from recsys.bundle_folder import FORMAT, BundleFolder, sha256_of
+from recsys.checksums import read_checksums, read_json, verify
 from recsys.config import Config, ResolvedConfig, resolve
 from recsys.errors import DataError
 from recsys.features.fingerprint import HASH
@@ -49,22 +53,22 @@ def open_bundle(folder: Path, *, device: torch.device) -> LoadedBundle:
         rule = f"config: {'.'.join(map(str, error.errors()[0]['loc']))}: {error.errors()[0]['msg']}"
         raise DataError(f"{files.signature}: {rule}; if an earlier release made it, {EXPORT_AGAIN}") from error
     except (KeyError, TypeError) as error:
-        raise DataError(f"{files.signature}: is damaged ({error!r})") from error
+        raise DataError(f"{files.signature}: is damaged ({error!r}); {EXPORT_AGAIN}") from error
+    if files.golden_rows.exists():
+        verify(files.golden_rows, remedy=EXPORT_AGAIN)
     model = _model(files.model, sha256, device)
     return LoadedBundle(model, resolve(config, []), TransformState(key_kinds=key_kinds), tasks)
 
 
 def _signature(path: Path) -> dict[str, Any]:
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = read_json(path, remedy=EXPORT_AGAIN)
     except OSError as error:
         is_run = RunFolder(path.parent).has_checkpoints
         remedy = f"; it is the folder of a run: recsys export {path.parent} --out BUNDLE" if is_run else ""
         raise DataError(
             f"{path.parent}: is not a bundle: {path.name} cannot be read ({error.strerror}){remedy}"
         ) from error
-    except ValueError as error:
-        raise DataError(f"{path}: is damaged ({error})") from error
     if not isinstance(found, dict):
         raise DataError(f"{path}: must hold a JSON object, got {type(found).__name__}")
     return found
@@ -90,11 +94,12 @@ def _check_versions(path: Path, signature: dict[str, Any]) -> None:
 
 def _model(path: Path, sha256: str, device: torch.device) -> torch.jit.ScriptModule:
     try:
-        found = sha256_of(path)
+        if path.name in read_checksums(path.parent):
+            verify(path, remedy=EXPORT_AGAIN)
+        elif (found := sha256_of(path)) != sha256:  # of a former version
+            raise DataError(f"{path}: is not the file that was exported: sha256 must be {sha256}, got {found}")
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror})") from error
-    if found != sha256:
-        raise DataError(f"{path}: is not the file that was exported: sha256 must be {sha256}, got {found}")
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="`torch.jit", category=DeprecationWarning)
         model: torch.jit.ScriptModule = torch.jit.load(path, map_location=device)  # type: ignore[no-untyped-call]

@@ -6,6 +6,7 @@ A plan is saved as JSON, checked against the model it is to be carried out for, 
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -20,6 +21,7 @@ from torchrec.distributed.types import (
 )
 from torchrec.distributed.types import ShardingPlan as TorchRecShardingPlan
 
+from recsys.checksums import with_checksum, without_checksum
 from recsys.config import SparseOptimizer
 from recsys.embeddings.layout import Layout
 from recsys.errors import ConfigError
@@ -88,10 +90,10 @@ class ShardingPlan:
 
     def to_json(self) -> str:
         """Return the plan as JSON, which `from_json` reads."""
-        return json.dumps({"version": _VERSION, **asdict(self)}, indent=1) + "\n"
+        return json.dumps(with_checksum({"version": _VERSION, **asdict(self)}), indent=1) + "\n"
 
     @classmethod
-    def from_json(cls, text: str, *, where: str) -> "ShardingPlan":
+    def from_json(cls, text: str | bytes, *, where: str) -> "ShardingPlan":
         """Return the plan that `to_json` wrote, now or in version 1 of the file.
 
         Args:
@@ -100,14 +102,16 @@ class ShardingPlan:
 
         Raises:
             ConfigError: The text is not a plan, or one of a later version.
+            DataError: It is not what was written.
         """
         try:
-            values = json.loads(text)
-            version = values.pop("version")
-            if version not in (1, _VERSION):
+            found = json.loads(text)
+            if found["version"] not in (1, _VERSION):
                 raise ConfigError(f"{where}: was written by another version; make the plan again with `recsys plan`")
+            values = without_checksum(found, Path(where), remedy="make the plan again with `recsys plan`")
+            version = values.pop("version")
             return cls._from_values(from_version_1(values) if version == 1 else values)
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
             raise ConfigError(f"{where}: is no plan that `recsys plan --out` wrote ({error!r})") from error
 
     @classmethod

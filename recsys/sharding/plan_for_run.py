@@ -114,7 +114,7 @@ def largest_tables(path: Path, rank: int) -> list[tuple[str, int]]:
     if not path.exists():
         return []
     bytes_by_table: dict[str, int] = {}
-    for table in ShardingPlan.from_json(path.read_text(), where=str(path)).tables:
+    for table in ShardingPlan.from_json(path.read_bytes(), where=str(path)).tables:
         weights = sum(shard.num_rows * shard.num_columns for shard in table.shards if shard.rank == rank)
         size = (table.weight_bytes + table.state_bytes) * weights // (table.rows * table.dim)
         bytes_by_table[table.table] = bytes_by_table.get(table.table, 0) + size
@@ -129,7 +129,7 @@ def read_plan(path: Path, world: World) -> ShardingPlan:
     """
     if not path.is_file():
         raise ConfigError(f"{path}: there is no such plan; `recsys plan CONFIG --out {path}` writes one")
-    plan = ShardingPlan.from_json(path.read_text(), where=str(path))
+    plan = ShardingPlan.from_json(path.read_bytes(), where=str(path))
     planned = plan.machine.world_size
     if planned != world.size:
         raise ConfigError(

@@ -1,11 +1,12 @@
 """The log of each epoch: one line of metrics.jsonl, and one line for the console."""
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 
+from recsys.checksums import recording
 from recsys.evaluation.metrics import describe_metrics
 from recsys.files import to_json, write_atomic
+from recsys.run_folder import RunFolder
 from recsys.training.progress import TrainProgress
 
 __all__ = ["EpochLog", "describe_epoch", "epoch_figures"]
@@ -24,16 +25,16 @@ class EpochLog:
     def write(self, figures: Mapping[str, float]) -> None:
         """Append the line of an epoch."""
         if self.path is not None:
-            with self.path.open("a") as file:
+            with recording(self.path), self.path.open("a") as file:
                 file.write(to_json(figures) + "\n")
 
     def drop_after(self, epoch: int) -> None:
         """Drop the lines of later epochs, which a resumed run will write again."""
         if self.path is None or not self.path.exists():
             return
-        lines = self.path.read_text().splitlines()
-        kept = [line for line in lines if json.loads(line)["epoch"] <= epoch]
-        write_atomic(self.path, "".join(f"{line}\n" for line in kept))
+        kept = [figures for figures in RunFolder(self.path.parent).read_epochs() if figures["epoch"] <= epoch]
+        with recording(self.path):
+            write_atomic(self.path, "".join(to_json(figures) + "\n" for figures in kept))
 
 
 def epoch_figures(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from recsys.checkpoint.load import load_checkpoint
+from recsys.checksums import recording
 from recsys.config import Config, warnings_of
 from recsys.data.lengths import mean_lengths
 from recsys.data.prepare import prepare
@@ -142,7 +143,8 @@ def train(
             load_checkpoint(run.best_checkpoint, loaded.model)
             metrics = broadcast(_evaluate(loaded, prepared, run, on_progress) | _run_figures(loaded, progress))
         if world.is_rank_zero:
-            write_json(run.metrics, metrics)
+            with recording(run.metrics):
+                write_json(run.metrics, metrics)
     return TrainResult(folder, metrics)
 
 
@@ -179,7 +181,10 @@ def _evaluate(loaded: LoadedModel, prepared: Prepared, run: RunFolder, on_progre
             scores = score_split(loaded, prepared.splits[split], on_progress=on_progress)
             if scores is None:
                 continue
-            scores.write(run.predictions(split), tasks)
+            path = run.predictions(split)
+            path.parent.mkdir(exist_ok=True)
+            with recording(path):
+                scores.write(path, tasks)
             metrics |= {f"{split}.{name}": value for name, value in scores.metrics(tasks).items()}
     return metrics
 

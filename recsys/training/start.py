@@ -1,6 +1,5 @@
 """The beginning of a run: data prepared on all hosts, checks before the first step, and a folder to write to."""
 
-import json
 import shutil
 import time
 from collections.abc import Callable, Iterator
@@ -10,6 +9,7 @@ from difflib import ndiff
 from pathlib import Path
 from typing import Any
 
+from recsys.checksums import recording
 from recsys.config import Config, dump, load_config, resolve
 from recsys.data.classes import missing_classes
 from recsys.data.prepared import Prepared
@@ -144,11 +144,15 @@ def start_run(run: RunFolder, prepared: Prepared, data_dir: Path) -> None:
         raise ConfigError(f"{run.path}: exists already; name another folder with --name, or resume it with --resume")
     with undoing_start(run), naming_errors(run.path):
         shutil.rmtree(run.transform, ignore_errors=True)
+        run.checksums.unlink(missing_ok=True)
         prepared.state.save(run.transform)
-        write_golden_rows(prepared.resolved, data_dir, run.golden_rows)
+        with recording(run.golden_rows):
+            write_golden_rows(prepared.resolved, data_dir, run.golden_rows)
         write_json(run.environment, environment_record())
-        write_json(run.data, _data_record(prepared))
-        write_atomic(run.config, dump(prepared.resolved.config))  # last: it makes the folder a run
+        with recording(run.data):
+            write_json(run.data, _data_record(prepared))
+        with recording(run.config):
+            write_atomic(run.config, dump(prepared.resolved.config))  # last: it makes the folder a run
 
 
 def _data_record(prepared: Prepared) -> dict[str, Any]:
@@ -180,5 +184,5 @@ def check_same_run(run: RunFolder, prepared: Prepared) -> None:
         changed = [line for line in ndiff(then, now) if line[0] in "+-"]
         shown = "\n  ".join(changed[:MOST_CHANGES])
         raise ConfigError(f"{run.path}: was made with another configuration; compare with {run.config}:\n  {shown}")
-    if json.loads(run.data.read_text())["prepared"] != prepared.folder.name:
+    if run.read_prepared() != prepared.folder.name:
         raise DataError(f"{run.path}: the data files have changed since the run began")

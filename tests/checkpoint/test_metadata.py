@@ -15,6 +15,7 @@ from torch.distributed.checkpoint.metadata import Metadata, MetadataIndex
 from recsys.checkpoint.diff import differences
 from recsys.checkpoint.load import load_checkpoint
 from recsys.checkpoint.metadata import read_metadata
+from recsys.checkpoint.reader import CheckpointReader
 from recsys.checkpoint.saver import save
 from recsys.checkpoint.tools import inspect, to_checkpoint, to_torch
 from recsys.checksums import write_checksums
@@ -194,3 +195,18 @@ def test_a_later_format_is_said_to_be_one(both: Path, tmp_path: Path) -> None:
     (tmp_path / "metadata.json").write_text('{"format": 9, "tensors": {}}')
     with pytest.raises(DataError, match="format must be 1, got 9: a later version has written it"):
         read_metadata(tmp_path)
+
+
+def test_a_flipped_bit_of_any_tensor_is_noticed(both: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "last"
+    folder.mkdir()
+    for path in (both / "present").iterdir():
+        (folder / path.name).write_bytes(path.read_bytes())
+    path = folder / "__0_0.distcp"
+    whole = path.read_bytes()
+    for name, entry in read_metadata(folder).items():
+        for ref in entry.chunks:
+            for place in {ref.start, ref.start + ref.length // 2, ref.start + ref.length - 1} if ref.length else ():
+                path.write_bytes(whole[:place] + bytes([whole[place] ^ 4]) + whole[place + 1 :])
+                with pytest.raises(DataError, match=r"__0_0\.distcp: cannot be read: bytes .* are damaged"):
+                    CheckpointReader(folder).read_tensor(name)

@@ -14,9 +14,10 @@ from tests.export.models import Made, slow_scores
 pytestmark = pytest.mark.slow
 
 
-def test_a_bundle_is_a_folder_of_four_files_and_nothing_is_left_beside_it(bundle: Path) -> None:
+def test_a_bundle_is_a_folder_of_five_files_and_nothing_is_left_beside_it(bundle: Path) -> None:
     assert sorted(path.name for path in bundle.iterdir()) == [
         "README.md",
+        "checksums.json",
         "golden.parquet",
         "model.pt",
         "signature.json",

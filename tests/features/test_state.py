@@ -2,6 +2,7 @@ from pathlib import Path
 
 import pytest
 
+from recsys.checksums import write_checksums
 from recsys.errors import DataError
 from recsys.features.fit import fit
 from recsys.features.moments import NumberState
@@ -41,6 +42,7 @@ def test_a_state_of_another_version_is_refused(tmp_path: Path) -> None:
     fit([FRAME], SHOP).save(tmp_path)
     path = tmp_path / "state.json"
     path.write_text(path.read_text().replace('"hash_version": 1', '"hash_version": 7'))
+    write_checksums(tmp_path, ["state.json"])
     with pytest.raises(DataError, match=r"state.json: hash_version must be 1, got 7: prepare the data and train again"):
         TransformState.load(tmp_path)
 

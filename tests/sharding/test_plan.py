@@ -1,5 +1,6 @@
 """A sharding plan is read back as it was written, checked against the model, and handed to TorchRec."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import pytest
 import torch
 
 from recsys.embeddings import Lookup
-from recsys.errors import ConfigError
+from recsys.errors import ConfigError, DataError
 from recsys.sharding import GPUS, ShardingPlan
 from recsys.units import GB
 from tests.sharding.plans import BIG, SMALL, cpus, make_layout, make_plan, sparse_optimizer
@@ -22,9 +23,18 @@ def test_json_is_read_back_as_it_was_written() -> None:
     later = plan.to_json().replace('"version": 2', '"version": 3')
     with pytest.raises(ConfigError, match=r"^plan\.json: was written by another version"):
         ShardingPlan.from_json(later, where="plan.json")
-    for text in ("", "{}", '{"version": 1}', "[1]", plan.to_json().replace('"shards"', '"parts"')):
+    bare = json.dumps({key: value for key, value in json.loads(plan.to_json()).items() if key != "checksum"})
+    assert ShardingPlan.from_json(bare, where="plan.json") == plan
+    for text in ("", "{}", '{"version": 1}', "[1]", bare.replace('"shards"', '"parts"')):
         with pytest.raises(ConfigError, match=r"^plan\.json: is no plan"):
             ShardingPlan.from_json(text, where="plan.json")
+
+
+def test_a_plan_that_was_edited_is_refused_with_what_to_do() -> None:
+    plan = make_plan(make_layout(BIG, {}, dim=128), GPUS["h100"].with_devices(16, 8))
+    edited = plan.to_json().replace('"batch_size": ', '"batch_size": 1')
+    with pytest.raises(DataError, match=r"plan\.json: is damaged or was edited: .*delete the key checksum in it"):
+        ShardingPlan.from_json(edited, where="plan.json")
 
 
 def test_files_of_version_1_are_read() -> None:

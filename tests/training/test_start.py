@@ -80,11 +80,13 @@ def test_a_run_is_trained_by_one_process_at_a_time(
         assert sorted(folder.rglob("*")) == before
 
 
-@pytest.mark.parametrize("last_written", ["transform", "golden.parquet", "environment.json", "data.json"])
+@pytest.mark.parametrize(
+    "last_written", ["transform", "golden.parquet", "environment.json", "data.json", "checksums.json"]
+)
 def test_a_run_that_was_killed_before_it_had_begun_is_started_again_under_its_name(
     last_written: str, whole: TrainResult, log: Path, often: Config, tmp_path: Path
 ) -> None:
-    names = ["transform", "golden.parquet", "environment.json", "data.json"]
+    names = ["transform", "golden.parquet", "environment.json", "data.json", "checksums.json"]
     (tmp_path / "run").mkdir()
     for name in names[: names.index(last_written) + 1]:
         copy = shutil.copytree if name == "transform" else shutil.copyfile
