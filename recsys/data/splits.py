@@ -13,9 +13,10 @@ from recsys.config.resolved import ResolvedConfig
 from recsys.errors import DataError
 from recsys.features.fingerprint import NULL_KEY, Keys, mix64
 from recsys.features.quantiles import OrderedCounts, to_ordered
-from recsys.features.times import to_seconds
+from recsys.features.times import calendar_time, to_seconds
 from recsys.features.types import handlers_of
 from recsys.features.values import BadColumn, BadValue, to_numbers
+from recsys.sources.column_types import column_type
 from recsys.sources.location import RowLocation
 from recsys.sources.source import RowChunk
 
@@ -117,10 +118,8 @@ def time_keys(series: pl.Series, resolved: ResolvedConfig, location: RowLocation
 
 
 def _time_keys(series: pl.Series) -> Keys:
-    dtype = series.dtype
-    if isinstance(dtype, pl.Date | pl.Datetime):
-        times = series.cast(pl.Datetime("us", getattr(dtype, "time_zone", None)))
-        return times.dt.epoch("us").fill_null(NULL_KEY).to_numpy()
+    if column_type(series.dtype).family == "time" and not series.dtype.is_nested():
+        return calendar_time(series, "us").fill_null(NULL_KEY).to_numpy()
     try:  # integers too: one file may hold what another holds as floats
         numbers = to_numbers(series).to_numpy()
     except BadValue:

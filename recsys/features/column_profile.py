@@ -43,6 +43,8 @@ class ColumnProfile:
     """The most frequent values, at most 5, as text."""
     holds_integers: bool = False
     """Whether the entries of all texts that a separator splits are digits."""
+    has_decimal_commas: bool = False
+    """Whether the texts are numbers, but for a comma where a point should be."""
     refused: Mapping[str, str] = field(default_factory=dict)
     """Feature type -> the problem that the values seen have with what the type offers to read them as."""
 
@@ -89,7 +91,7 @@ class ColumnProfile:
     @property
     def separator(self) -> str | None:
         """The character that splits most values of a text column into single words or numbers; None if none does."""
-        if self.kind != "text":
+        if self.kind != "text" or self.has_decimal_commas:
             return None
         for separator in _SEPARATORS:
             split = [text for text in self.sample if separator in text]

@@ -13,6 +13,7 @@ from recsys.features.values import BadColumn, BadValue, as_text, whole_numbers
 from recsys.sources.column_types import column_type
 
 __all__ = [
+    "calendar_time",
     "NUMBER_FORMATS",
     "TICKS",
     "is_plausible",
@@ -55,7 +56,7 @@ def to_seconds(series: pl.Series, feature: DatetimeFeature) -> pl.Series:
         case "null":
             seconds = series.cast(pl.Int64)
         case "time":
-            seconds = _from_calendar(series)
+            seconds = calendar_time(series, "s")
         case "text":
             seconds = _parsed(as_text(series), feature)
         case _ if feature.format is not None:
@@ -110,12 +111,19 @@ def parses(text: str, pattern: str | None) -> bool:
         return False
 
 
-def _from_calendar(series: pl.Series) -> pl.Series:
-    """Divide what is stored, so that times which the unit of another type cannot express are no matter."""
-    stored = series.to_physical().cast(pl.Int64)
-    if not isinstance(series.dtype, pl.Datetime):
-        return stored * _DAY
-    return stored // TICKS[series.dtype.time_unit]
+def calendar_time(series: pl.Series, unit: TimeUnit) -> pl.Series:
+    """Return dates or datetimes as Unix time, Int64, rounded down, by the integers that are stored.
+
+    Polars' own casts panic where a time cannot be expressed. Here it becomes the last one that can.
+    """
+    stored, stored_unit = series.to_physical().cast(pl.Int64), getattr(series.dtype, "time_unit", None)
+    per_second = TICKS[unit] * _DAY if stored_unit is None else TICKS[unit]
+    ticks = 1 if stored_unit is None else TICKS[stored_unit]
+    if ticks >= per_second:
+        return stored // (ticks // per_second)
+    factor = per_second // ticks
+    limit = (2**63 - 1) // factor
+    return stored.clip(-limit, limit) * factor
 
 
 def _from_ticks(series: pl.Series, feature: DatetimeFeature) -> pl.Series:

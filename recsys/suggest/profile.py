@@ -10,6 +10,7 @@ from recsys.config.feature_types import Feature, FeatureSection
 from recsys.config.run import DataSection
 from recsys.features.column_profile import ColumnProfile
 from recsys.features.list_texts import split_texts
+from recsys.features.times import calendar_time
 from recsys.features.types import handlers_of
 from recsys.features.values import BadColumn, BadValue, as_text, key_kind, to_numbers
 from recsys.sources.column_types import ColumnType, column_type
@@ -19,6 +20,8 @@ from recsys.suggest.rules import offers_for
 __all__ = ["profile"]
 
 _SAMPLE = 5
+_CALENDAR = (-62_000_000_000, 253_000_000_000)
+"""Unix times of the years 5 and 9987."""
 _FEATURE: TypeAdapter[FeatureSection] = TypeAdapter(Feature)
 
 
@@ -63,8 +66,10 @@ def _profiled(series: pl.Series) -> ColumnProfile:
         maximum=_number(None if finite is None else finite.max()),
         mean_length=_number(None if lengths is None else lengths.mean()),
         p95_length=None if p95 is None else int(p95),
-        sample=_most_frequent(values),
+        sample=_most_frequent(_near(values) if found.family == "time" else values),
     )
+    if column.kind == "text":
+        column = replace(column, has_decimal_commas=_has_decimal_commas(values))
     if column.separator is not None:
         entries = split_texts(values, column.separator).explode()
         column = replace(column, holds_integers=bool(entries.str.contains(r"^\d+$").all()))
@@ -92,6 +97,18 @@ def _plain(values: pl.Series, found: ColumnType) -> pl.Series:
         return as_text(values) if found.family == "text" else values
     except BadValue:
         return values
+
+
+def _has_decimal_commas(values: pl.Series) -> bool:
+    """Say whether all texts are digits with at most one comma between them, and half of them have one."""
+    texts = values if values.dtype == pl.String else values.clear().cast(pl.String)
+    with_comma = texts.str.contains(r"^[+-]?\d+,\d+$")
+    return 2 * int(with_comma.sum()) > len(texts) and bool((with_comma | texts.str.contains(r"^[+-]?\d+$")).all())
+
+
+def _near(times: pl.Series) -> pl.Series:
+    """Return the times that a calendar of Python can show."""
+    return times.filter(calendar_time(times, "s").is_between(*_CALENDAR))
 
 
 def _refused(series: pl.Series, column: ColumnProfile) -> dict[str, str]:

@@ -13,6 +13,7 @@ __all__ = ["Suggestion", "offers_for", "suggest_column"]
 _OUTCOME_NAME = re.compile(
     r"^(is_|has_)?(click|clicked|buy|bought|purchase|purchased|converted|conversion|label|target)$"
 )
+_DECIMAL_COMMAS = "numbers must be written with a point, as 12.5 is, and not with a comma"
 _UNIQUE_SHARE = 0.9
 _UNIQUE_ROWS = 100
 _SURE_LEAK = 0.99
@@ -46,6 +47,8 @@ def suggest_column(column: ColumnProfile, *, leak: float | None = None) -> Sugge
         column: profile of the column.
         leak: AUC of this column alone, if known.
     """
+    if column.has_decimal_commas:
+        return Suggestion(name=column.name, column=column, spec={}, note=_DECIMAL_COMMAS, left_out=True)
     offer = next(iter(offers_for(column)), None)
     reason = _reason_to_leave_out(column, offer, leak)
     spec = {} if offer is None else offer.spec

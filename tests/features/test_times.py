@@ -9,7 +9,7 @@ import pytest
 from recsys.config import DatetimeFeature
 from recsys.config.feature_types import PART_SIZES, DatetimePart
 from recsys.features.fingerprint import NULL_KEY
-from recsys.features.times import part_ids, to_seconds
+from recsys.features.times import TICKS, calendar_time, part_ids, to_seconds
 from recsys.features.values import BadColumn, BadValue
 
 FIVE = int(datetime(2014, 10, 21, 5, tzinfo=UTC).timestamp())
@@ -64,6 +64,16 @@ def test_a_text_of_another_form_is_shown() -> None:
 def test_a_text_without_a_format_may_be_iso_8601_only() -> None:
     with pytest.raises(BadValue, match=r"expected a Unix time or an ISO 8601 date .*, got '21.10.14'"):
         seconds(pl.Series(["21.10.14"]))
+
+
+@pytest.mark.parametrize("dtype", [pl.Datetime("ms"), pl.Datetime("us"), pl.Datetime("ns"), pl.Datetime("ms", "UTC")])
+def test_times_keep_their_order_in_every_unit_though_the_unit_cannot_express_them(dtype: pl.DataType) -> None:
+    stored = [-(2**63) + 1, -(2**40), -1, 0, 1, 2**40, 2**63 - 1]
+    for unit in TICKS:
+        found = calendar_time(pl.Series(stored).cast(dtype), unit).to_list()
+        assert found == sorted(found)
+        assert (found[0] < 0, found[3], found[-1] > 0) == (True, 0, True)
+    assert calendar_time(pl.Series([date(1970, 1, 3)]), "ms").to_list() == [2 * 86_400_000]
 
 
 def test_a_number_that_is_not_whole_has_no_format() -> None:

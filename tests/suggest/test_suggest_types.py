@@ -22,12 +22,14 @@ from recsys.data.targets import targets
 from recsys.errors import DataError
 from recsys.features.types import handlers_of
 from recsys.features.values import BadColumn, BadValue, key_kind
+from recsys.features.warn import warnings_about
 from recsys.sources.column_types import Family
 from recsys.sources.source import open_source
 from recsys.suggest.profile import profile
 from recsys.suggest.rules import suggest_column
 from recsys.suggest.suggest import suggest_for_file
 from tests.sources.arrow_types import ROWS, STORED, write_columns
+from tests.sources.csv_looks import LOOKS, Look, csv_text
 
 FEATURES: list[FeatureSection] = [
     IdFeature(type="id"),
@@ -74,6 +76,40 @@ def test_what_init_prints_for_all_types_is_prepared(tmp_path: Path) -> None:
     prepared = prepare(config, tmp_path, tmp_path / "cache")
     assert sum(split.num_rows for split in prepared.splits.values()) == ROWS
     assert len(config.features) == sum(one.family not in ("null", "other") for one in STORED.values()) - 9
+
+
+@pytest.mark.parametrize("look", LOOKS, ids=lambda look: look.name)
+def test_a_csv_column_is_offered_as_what_it_looks_like_or_left_out_with_the_reason(look: Look, tmp_path: Path) -> None:
+    path = tmp_path / "f.csv"
+    path.write_text(csv_text([look]), encoding="utf-8")
+    found = suggest_column(profile(path, DataSection())[1])
+    assert found.left_out == (not look.type)
+    assert found.note if found.left_out else found.spec["type"] == look.type
+
+
+def test_what_init_prints_for_all_looks_of_csv_columns_is_prepared(tmp_path: Path) -> None:
+    path = tmp_path / "f.csv"
+    path.write_text(csv_text(LOOKS), encoding="utf-8")
+    (tmp_path / "c.yaml").write_text(suggest_for_file(path, label="click"), encoding="utf-8")
+    config = load_config(tmp_path / "c.yaml")
+    prepared = prepare(config, tmp_path, tmp_path / "cache")
+    assert warnings_about(prepared.resolved, prepared.state) == []
+    assert {name: feature.type for name, feature in config.features.items()} == {
+        look.name: look.type for look in LOOKS if look.type
+    }
+
+
+@pytest.mark.parametrize(
+    "times",
+    [
+        pl.Series([2**62, 7]).cast(pl.Datetime("ms")),
+        pl.Series([2**62, 7]).cast(pl.Datetime("us", "Europe/Rome")),
+        pl.Series([2**31 - 1, 7], dtype=pl.Int32).cast(pl.Date),
+    ],
+)
+def test_times_that_no_calendar_can_show_are_times(times: pl.Series, tmp_path: Path) -> None:
+    path = write_columns(tmp_path / "f.parquet", x=pl.concat([times] * 20).to_arrow())
+    assert suggest_column(profile(path, DataSection())[1]).spec["type"] == "datetime"
 
 
 BITS: dict[Family, tuple[object, object]] = {

@@ -77,7 +77,7 @@ class Number(FeatureHandler[NumberFeature]):
             return Offer(spec, 0.7)
         if (column.minimum is not None and column.minimum < 0) or _is_skewed(column):
             return Offer(spec, 0.5, "integers with gaps; perhaps an id")
-        return None
+        return Offer(spec, 0.3, "no ids: too large")  # ids are offered with more confidence, unless they are refused
 
 
 def _is_skewed(column: ColumnProfile) -> bool:

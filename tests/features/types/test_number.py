@@ -1,4 +1,4 @@
-from tests.suggest.columns import column, spec
+from tests.suggest.columns import column, ints, spec
 
 
 def test_skewed_numbers_are_read_as_logarithms() -> None:
@@ -7,3 +7,8 @@ def test_skewed_numbers_are_read_as_logarithms() -> None:
     below = column("gain", "Float64", ("3.5", "7.0"), minimum=-800.0, maximum=9000.0)
     assert spec(price) == {"type": "number", "transform": "log1p", "normalize": "standard"}
     assert spec(share) == spec(below) == {"type": "number", "normalize": "standard"}
+
+
+def test_integers_that_are_too_large_for_ids_are_numbers() -> None:
+    large = ints("amounts", 1, 1e30, ("500000", "700000"), refused={"id": "expected an id"})
+    assert spec(large)["type"] == "number"
