@@ -19,6 +19,7 @@ from recsys.files import to_json, write_json
 __all__ = [
     "CHECKSUMS",
     "checksum",
+    "checksum_of_file",
     "damaged",
     "inside",
     "read_checksums",
@@ -120,7 +121,7 @@ def write_checksums(folder: Path, names: Iterable[str], *, parts: Mapping[str, S
     Raises:
         OSError: a file cannot be read, or the disk is full.
     """
-    files: Checksums = {name: _checksum_of_file(folder / name) for name in names}
+    files: Checksums = {name: checksum_of_file(folder / name) for name in names}
     for name, ends in (parts or {}).items():
         with (folder / name).open("rb") as file:
             files[name] = [(end, _checksum_of(file, end - start)) for start, end in pairwise([0, *ends])]
@@ -137,7 +138,7 @@ def recording(path: Path) -> Iterator[None]:
     if files.pop(path.name, None) is not None:
         _write(path.parent, files)
     yield
-    _write(path.parent, read_checksums(path.parent) | {path.name: _checksum_of_file(path)})
+    _write(path.parent, read_checksums(path.parent) | {path.name: checksum_of_file(path)})
 
 
 def read_verified(path: Path, *, remedy: str) -> bytes:
@@ -214,7 +215,7 @@ def verify(path: Path, *, remedy: str) -> Path:
     """
     for _ in range(_TRIES):
         expected = read_checksums(path.parent).get(path.name)
-        if expected is None or _checksum_of_file(path) == expected:
+        if expected is None or checksum_of_file(path) == expected:
             return path
     raise damaged(path, remedy)
 
@@ -253,7 +254,12 @@ def inside(folder: Path, name: str) -> Path:
     return path
 
 
-def _checksum_of_file(path: Path) -> str:
+def checksum_of_file(path: Path) -> str:
+    """Return the checksum of the content of a file, in hexadecimal.
+
+    Raises:
+        OSError: it cannot be read.
+    """
     with path.open("rb") as file:
         return _checksum_of(file, path.stat().st_size)
 

@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from io import FileIO
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from recsys.errors import LockedError
@@ -32,6 +33,7 @@ __all__ = [
     "locked",
     "naming_errors",
     "replace_folder",
+    "scratch_folder",
     "to_json",
     "with_nan",
     "write_atomic",
@@ -64,7 +66,8 @@ def draft(target: Path) -> Iterator[Path]:
                     fcntl.flock(lock, fcntl.LOCK_EX)
                 yield folder / "new"
         except OSError as error:
-            if error.filename is not None and Path(os.fsdecode(error.filename)).is_relative_to(folder):
+            names = [os.fsdecode(name) for name in (error.filename, error.filename2) if name is not None]
+            if any(Path(name).is_relative_to(folder) for name in names):
                 raise OSError(error.errno, error.strerror, str(target)) from error
             raise
         finally:
@@ -188,6 +191,13 @@ def hidden_sibling(path: Path, suffix: str) -> Path:
     '.metrics.json.tmp'
     """
     return path.with_name(f".{path.name}.{suffix}")
+
+
+@contextmanager
+def scratch_folder() -> Iterator[Path]:
+    """Yield an empty folder where the system has temporary files (TMPDIR); it is removed when the block ends."""
+    with TemporaryDirectory(prefix="recsys-") as name, naming_errors(Path(name)):
+        yield Path(name)
 
 
 @contextmanager

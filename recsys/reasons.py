@@ -8,17 +8,29 @@ import errno
 import os
 import re
 import shutil
+import traceback
 from contextlib import suppress
 from pathlib import Path
 
 from recsys.errors import RecsysError
 
-__all__ = ["as_os_error", "user_message"]
+__all__ = ["as_os_error", "broken_package", "user_message"]
 
 _NUMBER = re.compile(r"(?:\berrno|\bos error) (\d+)", re.IGNORECASE)
 _SHORT_WRITE = re.compile(r"\d+ requested and \d+ written")
 _OF_DATA_LIBRARIES = ("polars", "pyarrow")
 _OF_TORCH_WRITER = ("inline_container", "PytorchStreamWriter")
+
+_REQUIRED = frozenset(
+    {
+        *("fbgemm_gpu", "lightning", "numpy", "polars", "polars_hash", "pyarrow", "pydantic", "pydantic_core"),
+        *("pyre_extensions", "rich", "ruamel", "tensordict", "torch", "torchmetrics", "torchrec", "tqdm", "typer"),
+    }
+)
+"""Packages that recsys does not work without, by the names of their modules."""
+
+_OPERATOR = re.compile(r"'_OpNamespace' 'fbgemm'|\bfbgemm::\w+")
+"""Operators of fbgemm in what torch says when one is missing, or missing for a device."""
 
 _NOT_THE_DISK = (BlockingIOError, ChildProcessError, ConnectionError, InterruptedError, ProcessLookupError)
 """What the system refuses to a program with a fault, or to one whose peer is gone."""
@@ -36,12 +48,45 @@ def user_message(error: BaseException) -> str | None:
     """Return what to tell the user if an error is theirs to mend, None if it is a fault of the program."""
     if isinstance(error, RecsysError):
         return str(error)
+    broken = broken_package(error)
+    if broken is not None:
+        first = (str(error).strip() or type(error).__name__).splitlines()[0]
+        return f"{broken} does not work as it is installed: {first}; `recsys doctor` says what to install"
     refused = as_os_error(error)
     if refused is None or (isinstance(refused, _NOT_THE_DISK) and not isinstance(refused, BrokenPipeError)):
         return None
-    where = "" if refused.filename is None else f"{os.fsdecode(refused.filename)}: "
+    path = refused.filename if refused.filename2 is None else refused.filename2  # of a copy, where it is written to
+    where = "" if path is None else f"{os.fsdecode(path)}: "
     remedy = _remedy(refused)
     return f"{where}cannot be read or written: {refused.strerror or refused}{remedy and f'; {remedy}'}"
+
+
+def broken_package(error: BaseException) -> str | None:
+    """Return the package below us that is not installed, fails as it is imported, or lacks an operator.
+
+    >>> broken_package(ModuleNotFoundError("No module named 'fbgemm_gpu'", name="fbgemm_gpu"))
+    'fbgemm_gpu'
+    """
+    if isinstance(error, ImportError) and _is_required(error.name):
+        return _package(error.name)
+    operator = _OPERATOR.search(str(error))
+    if operator is not None and isinstance(error, AttributeError | RuntimeError):
+        return "fbgemm_gpu"
+    imported = [
+        frame.f_globals.get("__name__")
+        for frame, _ in traceback.walk_tb(error.__traceback__)
+        if frame.f_code.co_name == "<module>"
+    ]
+    failing = [_package(name) for name in imported if _is_required(name)]
+    return failing[-1] if failing else None
+
+
+def _is_required(module: str | None) -> bool:
+    return module is not None and _package(module) in _REQUIRED
+
+
+def _package(module: str | None) -> str:
+    return (module or "").partition(".")[0]
 
 
 def as_os_error(error: BaseException) -> OSError | None:

@@ -179,13 +179,13 @@ class RunFolder:
         except (ValueError, AttributeError) as error:
             raise DataError(f"{self.epochs}: is damaged: a line is not JSON ({error}); {_REMEDY}") from error
 
-    def read_prepared(self) -> str:
-        """Return the name of the prepared data that the run reads.
+    def read_origin(self) -> dict[str, Any]:
+        """Return which prepared data the run reads, and what they were made from: "prepared" and "content".
 
         Raises:
             DataError: The file that says so is damaged.
         """
-        return str(self._data_facts()["prepared"])
+        return self._data_facts()
 
     def _data_facts(self) -> dict[str, Any]:
         facts = read_json(self.data, remedy=_REMEDY)

@@ -112,7 +112,7 @@ def what_a_run_says(folder: Path) -> dict[str, Any]:
     files, opened = RunFolder(folder), Run(folder)
     return {
         "config": dump(load_config(files.config)),
-        "prepared": files.read_prepared(),
+        "prepared": files.read_origin()["prepared"],
         "golden": files.golden_rows.read_bytes(),
         "metrics": files.read_metrics(),
         "epochs": files.read_epochs(),

@@ -9,11 +9,10 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Protocol, TypeGuard
 
 from recsys.errors import DataError
-from recsys.files import draft
+from recsys.files import draft, scratch_folder
 
 if TYPE_CHECKING:
     import polars as pl
@@ -116,7 +115,7 @@ def data_files(data: Any) -> Iterator[tuple[list[str], bool]]:
         data: a frame, a path or glob, or several of them.
     """
     if is_frame(data):
-        with TemporaryDirectory(prefix="recsys-") as scratch:
-            yield [str(frame_file(data, Path(scratch), name="data"))], True
+        with scratch_folder() as scratch:
+            yield [str(frame_file(data, scratch, name="data"))], True
     else:
         yield [str(path) for path in ([data] if isinstance(data, str | Path) else data)], False

@@ -16,6 +16,7 @@ def hide_package_warnings() -> None:
     for package in ("torch", "torchrec", "fbgemm_gpu", "lightning"):
         warnings.filterwarnings("ignore", module=rf"{package}(\.|$)")
     logging.getLogger("torchrec").setLevel(logging.ERROR)  # how it has formed its groups
+    logging.getLogger().addFilter(_is_no_load_failure)
     logging.getLogger("torch.fx._symbolic_trace").setLevel(logging.ERROR)  # torchrec calls what torch has renamed
 
 
@@ -25,3 +26,8 @@ def quiet_packages() -> Iterator[None]:
     with warnings.catch_warnings():
         hide_package_warnings()
         yield
+
+
+def _is_no_load_failure(record: logging.LogRecord) -> bool:
+    """Drop the page that fbgemm logs before it raises the error that says the same."""
+    return record.levelno < logging.ERROR or "fbgemm_gpu" not in record.pathname

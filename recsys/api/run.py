@@ -4,12 +4,12 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Literal
 
 from recsys.api.frames import data_files
 from recsys.api.quiet import quiet_packages
 from recsys.errors import DataError
+from recsys.files import scratch_folder
 from recsys.progress import OnProgress, no_log, no_progress
 from recsys.run_folder import RunFolder
 
@@ -225,7 +225,7 @@ class Run:
         with (
             quiet_packages(),
             data_files(data) as (paths, is_in_memory),
-            TemporaryDirectory(prefix="recsys-") as scratch,
+            scratch_folder() as scratch,
         ):
             from recsys.config import DataSection
             from recsys.data.prepare import prepare_split
@@ -236,4 +236,4 @@ class Run:
             model = load_run(self.path, device=pick_device("cpu"))
             files = find_files(tuple(paths), Path(), "data")
             section = DataSection() if is_in_memory else model.resolved.config.data
-            yield model, prepare_split(model.resolved, model.state, files, section, Path(scratch) / "rows")
+            yield model, prepare_split(model.resolved, model.state, files, section, scratch / "rows")

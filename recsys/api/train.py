@@ -3,7 +3,6 @@
 import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Literal
 
 from recsys.api.config import load_config, with_data
@@ -12,6 +11,7 @@ from recsys.api.quiet import quiet_packages
 from recsys.api.run import Run
 from recsys.config import Config, dump
 from recsys.errors import ConfigError, Preempted, RecsysError
+from recsys.files import scratch_folder
 from recsys.launch import launch
 from recsys.launch.torchrun import rank_info
 from recsys.progress import OnProgress, no_log, no_progress
@@ -170,8 +170,8 @@ def _train_on_devices(config: Config, options: list[str], devices: int, folder: 
             f"{local.group()} is defined in a notebook or script, from which {devices} new processes cannot import it; "
             "move it to a module"
         )
-    with TemporaryDirectory(prefix="recsys-") as scratch:
-        path = Path(scratch) / "run.yaml"
+    with scratch_folder() as scratch:
+        path = scratch / "run.yaml"
         path.write_text(text, encoding="utf-8")
         code = launch_training([str(path), *options], devices, folder, is_resume=is_resume)
     if code == 130:

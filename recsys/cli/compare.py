@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from recsys.cli.interrupts import raising_interrupts
 from recsys.cli.progress import progress_reports
 from recsys.config import load_config
 from recsys.console import log
@@ -16,11 +17,16 @@ def run_comparison(path: Path, options: Mapping[str, Any], *, data_dir: Path, ca
     """Compare the schemes and return whether no training failed."""
     config = load_config(path)
     command = command_line(path, options, data_dir=data_dir, cache_dir=cache_dir, folder=folder)
+    from recsys.ranks.signals import stopping_on_sigterm
     from recsys.scheme_benchmark.plot import can_draw
     from recsys.scheme_benchmark.run import compare  # after the config: torch takes seconds to import
 
     try:
-        with progress_reports() as on_progress:
+        with (
+            stopping_on_sigterm(lambda: log(f"stopped by SIGTERM; to resume: {command}")),
+            raising_interrupts(),
+            progress_reports() as on_progress,
+        ):
             outcome = compare(
                 config,
                 **options,
@@ -36,7 +42,9 @@ def run_comparison(path: Path, options: Mapping[str, Any], *, data_dir: Path, ca
         raise
     for result in outcome.failed:
         log(f"failed: {result.cell}: {result.reason}")
-    if outcome.failed:
+    if any(result.retry for result in outcome.failed):
+        log(f"to train again what was killed or ran out of memory: {command}")
+    if any(not result.retry for result in outcome.failed):
         log(f"to train them again, delete their .json in {folder / 'cells'}")
     print(f"{folder}: {outcome.trained} cells trained; see report.md, results.csv{', pareto.png' * can_draw()}")
     return not outcome.failed

@@ -8,6 +8,7 @@ from typing import Any
 from recsys.api.defaults import config_name, new_run_folder
 from recsys.api.run import Run
 from recsys.api.train import launch_training, train
+from recsys.cli.interrupts import raising_interrupts
 from recsys.cli.progress import progress_reports
 from recsys.config import Config
 from recsys.console import log
@@ -75,7 +76,11 @@ def train_here(config: Config, argv: list[str], *, resume: Path | None, **option
             log(ending if command is None else f"{ending}; to resume: {command}")
 
     try:
-        with stopping_on_sigterm(lambda: say_how_it_ended("stopped by SIGTERM")), progress_reports() as on_progress:
+        with (
+            stopping_on_sigterm(lambda: say_how_it_ended("stopped by SIGTERM")),
+            raising_interrupts(),
+            progress_reports() as on_progress,
+        ):
             run = train(
                 config,
                 resume=resume,

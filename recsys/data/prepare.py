@@ -5,7 +5,7 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -15,6 +15,7 @@ from recsys.config.resolve import missing_columns, resolve
 from recsys.config.resolved import ResolvedConfig
 from recsys.config.run import Config, DataSection, FractionSplit, TimeSplit
 from recsys.data.prepared import Prepared, PreparedSplit, SplitWriter, read_manifest, write_manifest
+from recsys.data.raw_files import content_of, find_same_content, write_record
 from recsys.data.splits import SPLITS, Cut, NoCut, RandomCut, SplitName, TimeCut, time_keys
 from recsys.data.targets import target_columns, target_schema, targets
 from recsys.errors import DataError
@@ -64,11 +65,14 @@ def prepare(config: Config, data_dir: Path, cache_dir: Path, on_progress: OnProg
         ConfigError: the config does not fit the columns of the data.
     """
     job = _job(config, data_dir)
-    folder = cache_dir / _key(job)
-    prepared = _read(job, folder)
+    name = _key(job)
+    prepared = _find(job, cache_dir)
     if prepared is None:
+        folder = cache_dir / name
         with atomic_folder(folder, is_complete=lambda there: _read(job, there) is not None) as draft:
             _write(job, draft, on_progress)
+            if _key(job) == name:  # else a file has changed meanwhile, and nobody knows what of it was read
+                write_record(draft, _settings(job), job.files)
         prepared = _read(job, folder)
         assert prepared is not None, f"{folder} is not whole"
     return prepared
@@ -81,7 +85,7 @@ def find_prepared(config: Config, data_dir: Path, cache_dir: Path) -> Prepared |
         DataError, ConfigError: as `prepare`, as far as it shows without reading rows.
     """
     job = _job(config, data_dir)
-    return _read(job, cache_dir / _key(job))
+    return _find(job, cache_dir)
 
 
 def find_key_kinds(config: Config, data_dir: Path) -> dict[str, KeyKind]:
@@ -93,13 +97,22 @@ def find_key_kinds(config: Config, data_dir: Path) -> dict[str, KeyKind]:
     return _job(config, data_dir).key_kinds
 
 
+def _find(job: _Job, cache_dir: Path) -> Prepared | None:
+    """Read the prepared folder of the same files: by their paths, sizes and times, or else by their content."""
+    prepared = _read(job, cache_dir / _key(job))
+    if prepared is None:
+        folder = find_same_content(cache_dir, _settings(job), job.files)
+        prepared = None if folder is None else _read(job, folder)
+    return prepared
+
+
 def _read(job: _Job, folder: Path) -> Prepared | None:
     """Return what is prepared; None if it is not there, not whole, damaged, or of another version."""
     splits = read_manifest(folder)
     if splits is None:
         return None
     try:
-        return Prepared(job.resolved, TransformState.load(folder / "transform"), splits, folder)
+        return Prepared(job.resolved, TransformState.load(folder / "transform"), splits, folder, content_of(folder))
     except DataError:
         return None
 
@@ -139,16 +152,30 @@ def _job(config: Config, data_dir: Path) -> _Job:
 
 
 def _key(job: _Job) -> str:
+    """Return the name of the prepared folder."""
+    return _hash(
+        _facts(job) | {"files": {name: [_identity(path) for path in paths] for name, paths in job.files.items()}}
+    )
+
+
+def _settings(job: _Job) -> str:
+    """Return a key of all that the content of the prepared folder depends on, but the raw files."""
+    return _hash(_facts(job))
+
+
+def _facts(job: _Job) -> dict[str, Any]:
     config = job.resolved.config
-    facts = {
+    return {
         "versions": [_VERSION, HASH_VERSION],
         "features": [(name, feature.model_dump(mode="json")) for name, feature in job.resolved.features.items()],
         "targets": [config.labels, config.weight, config.group],
         "data": config.data.model_dump(mode="json", exclude={"split"}),
         "split": job.split and job.split.model_dump(mode="json", exclude={"seed"}),
         "seed": _split_seed(config, job.split) if isinstance(job.split, FractionSplit) else None,
-        "files": {name: [_identity(path) for path in paths] for name, paths in job.files.items()},
     }
+
+
+def _hash(facts: dict[str, Any]) -> str:
     return hashlib.blake2b(json.dumps(facts).encode(), digest_size=12).hexdigest()
 
 

@@ -1,6 +1,7 @@
 """A prepared folder: the fitted state and the rows of each split as Arrow IPC files."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -68,12 +69,22 @@ class Prepared:
         state: fitted on the training split.
         splits: "train" always; "valid" and "test" if there are such files or they were cut from the training files.
         folder: the prepared folder.
+        content: a key of the content of the raw files and of how they are prepared; None if an earlier version made it.
     """
 
     resolved: ResolvedConfig
     state: TransformState
     splits: dict[SplitName, PreparedSplit]
     folder: Path
+    content: str | None = None
+
+    def is_from(self, facts: Mapping[str, Any]) -> bool:
+        """Return whether a run that wrote down `facts` had the same data, wherever they lay then."""
+        return facts["prepared"] == self.folder.name or facts.get("content") == (self.content or "unknown")
+
+    def origin(self) -> dict[str, str | None]:
+        """Return what a run writes down, so that it can be resumed with the same data only."""
+        return {"prepared": self.folder.name, "content": self.content}
 
 
 class SplitWriter:

@@ -1,6 +1,5 @@
 """Export the best epoch of a run."""
 
-import tempfile
 from pathlib import Path
 
 import polars as pl
@@ -8,6 +7,7 @@ import polars as pl
 from recsys.config import DataSection
 from recsys.data.prepare import prepare_split
 from recsys.export.bundle import write_bundle
+from recsys.files import scratch_folder
 from recsys.run_folder import RunFolder
 from recsys.training.build import load_run, score_alone
 from recsys.training.strategy import pick_device, table_weights
@@ -25,8 +25,8 @@ def export_run(run: Path, out: Path) -> None:
     metrics = RunFolder(run).read_metrics()  # first: it raises if the run is not finished
     built = load_run(run, device=pick_device("cpu"))
     golden = RunFolder(run).golden_rows
-    with tempfile.TemporaryDirectory(prefix="recsys-") as scratch:
-        split = prepare_split(built.resolved, built.state, [golden], DataSection(), Path(scratch) / "golden")
+    with scratch_folder() as scratch:
+        split = prepare_split(built.resolved, built.state, [golden], DataSection(), scratch / "golden")
         expected = score_alone(built, split).probabilities
     write_bundle(
         out,

@@ -1,6 +1,8 @@
 """Turn a trained model into one scriptable module that needs nothing but torch."""
 
 import copy
+import os
+import shutil
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -18,12 +20,16 @@ from recsys.export.inputs import Inputs
 from recsys.export.types import ExportedFeature, exported_of
 from recsys.features.coverage import fields_with_vocabulary
 from recsys.features.state import TransformState
+from recsys.files import naming_errors, scratch_folder
 from recsys.losses import build_loss
 from recsys.model import TowerInputMap
 
 __all__ = ["export_module", "save", "script", "table_readers", "with_own_storage"]
 
 M = TypeVar("M", bound=nn.Module)
+
+COPIED_BYTES = 2**24
+"""Bytes that are copied from memory to the disk at a time."""
 
 
 def export_module(
@@ -85,9 +91,31 @@ def script(module: nn.Module) -> torch.jit.ScriptModule:
 
 
 def save(scripted: torch.jit.ScriptModule, path: Path) -> None:
-    """Write a compiled module; tensors that several parts share are written once."""
-    with _torchscript():
-        torch.jit.save(scripted, path)
+    """Write a compiled module; tensors that several parts share are written once.
+
+    torch writes to memory first, for on a full disk its writer ends the process (SIGABRT). That takes no more memory
+    than the process that then loads and checks the file.
+
+    Raises:
+        OSError: the disk is full.
+    """
+    with _torchscript(), _memory_file(path.name) as written:
+        torch.jit.save(scripted, written)
+        with naming_errors(path), written.open("rb") as source, path.open("wb") as target:
+            shutil.copyfileobj(source, target, COPIED_BYTES)
+
+
+@contextmanager
+def _memory_file(name: str) -> Iterator[Path]:
+    """Yield the path of an empty file in memory; its name becomes part of what torch writes."""
+    file = os.memfd_create(name)
+    try:
+        with scratch_folder() as folder:
+            path = folder / name
+            path.symlink_to(f"/proc/{os.getpid()}/fd/{file}")
+            yield path
+    finally:
+        os.close(file)
 
 
 @contextmanager

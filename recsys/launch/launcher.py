@@ -12,12 +12,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from subprocess import Popen
-from tempfile import TemporaryDirectory
 from threading import Thread
 from typing import NamedTuple
 
 from recsys.console import console, log
 from recsys.errors import Preempted
+from recsys.files import scratch_folder
 from recsys.launch.failure import Failure, describe_exit
 from recsys.launch.workers import failure_path, log_path, start_workers
 
@@ -70,8 +70,7 @@ def launch(argv: list[str], devices: int, *, resume_command: Callable[[int], str
         130 after Ctrl-C; 1 otherwise.
     """
     events: SimpleQueue[WorkerExit | int] = SimpleQueue()
-    with TemporaryDirectory(prefix="recsys-") as name, _signals_into(events):
-        folder = Path(name)
+    with scratch_folder() as folder, _signals_into(events):
         processes = start_workers(argv, devices, folder)
         for rank, process in enumerate(processes):
             Thread(target=_report_exit, args=(rank, process, events), daemon=True).start()

@@ -13,6 +13,7 @@ from recsys.config import Config
 from recsys.data.prepared import PreparedSplit
 from recsys.errors import RecsysError
 from recsys.evaluation.metrics import headlines
+from recsys.reasons import user_message
 from recsys.run_folder import RunFolder
 from recsys.scheme_benchmark.grid import Cell
 from recsys.scheme_benchmark.latency import lookup_ms
@@ -41,13 +42,21 @@ class Job:
 
 
 def run_cell(job: Job) -> None:
-    """Train a cell, or resume it, and write its result; a failure is a result too."""
+    """Train a cell, or resume it, and write its result; a failure is a result too.
+
+    Raises:
+        OSError: the system refuses something, as it would to all cells; this one has no result.
+    """
     run = run_folder(job.folder, job.cell.name)
     try:
         result = train_cell(job, run)
     except Exception as error:
+        if isinstance(error, OSError) and user_message(error) is not None:
+            raise
         traceback.print_exc()
-        result = replace(empty_result(job), status="failed", reason=describe_error(error))
+        result = replace(
+            empty_result(job), status="failed", reason=describe_error(error), retry=is_out_of_memory(error)
+        )
     delete_large_files(run, split=job.split)
     write_result(job.folder, result)
     gc.collect()  # reference cycles would keep the tables of this cell in memory beside those of the next one
@@ -101,6 +110,11 @@ def empty_result(job: Job) -> Result:
 def describe_error(error: Exception) -> str:
     """Return in one line why a cell failed."""
     text = " ".join(str(error).split("\n")[0].split())
-    if isinstance(error, (MemoryError, torch.OutOfMemoryError)) or "can't allocate memory" in text:
+    if is_out_of_memory(error):
         return f"out of memory: {text}".removesuffix(": ")
     return text if isinstance(error, RecsysError) else f"{type(error).__name__}: {text}"
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """Return whether a cell failed for want of memory, of which another time may have more."""
+    return isinstance(error, (MemoryError, torch.OutOfMemoryError)) or "can't allocate memory" in str(error)

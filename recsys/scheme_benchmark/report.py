@@ -18,7 +18,11 @@ from recsys.units import format_bytes, format_count
 
 __all__ = ["COLUMNS", "ReportHeader", "advice", "report", "results_csv"]
 
-COLUMNS = ["cell", "budgets", *(field.name for field in fields(Result) if field.name not in ("cell", "other_metrics"))]
+COLUMNS = [
+    "cell",
+    "budgets",
+    *(field.name for field in fields(Result) if field.name not in ("cell", "other_metrics", "retry")),
+]
 HEADER = (
     "scheme",
     "size",
@@ -49,7 +53,7 @@ def results_csv(comparison: Comparison) -> str:
     """Return a CSV with a line for each cell that has a result."""
     text = io.StringIO()
     others = _other_metrics(comparison.results.values())
-    writer = csv.DictWriter(text, [*COLUMNS, *others], lineterminator="\n")
+    writer = csv.DictWriter(text, [*COLUMNS, *others], lineterminator="\n", extrasaction="ignore")
     writer.writeheader()
     for cell in comparison.grid.cells():
         result = comparison.results.get(cell.name)

@@ -33,6 +33,8 @@ class Result:
     status: Literal["done", "failed"] = "done"
     reason: str | None = None
     """Reason why it failed."""
+    retry: bool = False
+    """Whether another attempt may succeed: the process was killed, or memory ran out."""
     auc: float | None = None
     """AUC on the reported split, of the epoch that was best on the validation split."""
     auc_low: float | None = None

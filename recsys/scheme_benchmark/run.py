@@ -59,6 +59,8 @@ def compare(
 ) -> Outcome:
     """Train every scheme at every budget with every seed, except the cells that the folder has results of.
 
+    Cells that failed because their process was killed or memory ran out are trained again.
+
     Args:
         config: the checked configuration; its tables are replaced.
         schemes: "all", or names of variants with commas between them.
@@ -87,7 +89,7 @@ def compare(
     with locked(folder / LOCK, f"{folder}: is being worked on"):
         _check_same_comparison(folder, config, prepared)
         known = {cell.name: read_result(folder, cell.name) for cell in grid.cells()}
-        results = {name: result for name, result in known.items() if result is not None}
+        results = {name: result for name, result in known.items() if result is not None and not result.retry}
         comparison = Comparison(folder, grid, results, split=split)
         threads = max(1, environment_record()["cpu"]["cores"] // processes)
         jobs = [
@@ -137,7 +139,7 @@ class _CellLog:
         """Take the result of a cell, or make one from the description of how its process died."""
         if death is not None:
             delete_large_files(run_folder(job.folder, job.cell.name), split=job.split)
-            write_result(job.folder, replace(empty_result(job), status="failed", reason=death))
+            write_result(job.folder, replace(empty_result(job), status="failed", reason=death, retry=True))
         result = read_result(job.folder, job.cell.name)
         assert result is not None, "a worker that answers has written it"
         results = self.comparison.results
@@ -168,7 +170,7 @@ def _check_same_comparison(folder: Path, config: Config, prepared: Prepared) -> 
         others = sorted(file.name for file in folder.iterdir() if file.name != LOCK)
         if others:
             raise ConfigError(f"{folder}: is not a comparison (it holds {others[0]}); name a new folder with --out")
-        facts: dict[str, Any] = {"prepared": prepared.folder.name, "config": compared}
+        facts: dict[str, Any] = prepared.origin() | {"config": compared}
         write_json(path, facts | {"environment": environment_record()})
         return
     started = json.loads(path.read_text())
@@ -178,7 +180,7 @@ def _check_same_comparison(folder: Path, config: Config, prepared: Prepared) -> 
             f"{folder}: was started with another configuration ({lines}), so new cells could not be compared with "
             "its own; name a new folder with --out"
         )
-    if started["prepared"] != prepared.folder.name:
+    if not prepared.is_from(started):
         raise DataError(f"{folder}: the data files have changed since it was started; name a new folder with --out")
 
 

@@ -10,7 +10,10 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from recsys.errors import RecsysError
+from recsys.files import naming_errors
 from recsys.launch.failure import describe_exit
+from recsys.reasons import user_message
 from recsys.scheme_benchmark.result import cell_log
 
 if TYPE_CHECKING:
@@ -31,6 +34,9 @@ def run_jobs(
         processes: number of workers.
         threads: number of threads of each worker.
         on_end: called for each job with None when its result is written, or with how its process died.
+
+    Raises:
+        RecsysError: the system has refused something to a job, such as room on the disk.
     """
     waiting = list(reversed(jobs))
     busy: dict[Connection, tuple[_Worker, Job]] = {}
@@ -70,12 +76,18 @@ def start_worker(threads: int) -> _Worker:
 
 
 def wait_for_answer(worker: _Worker) -> str | None:
-    """Wait until a worker has done its job; return None, or how it died."""
+    """Wait until a worker has done its job; return None, or how it died.
+
+    Raises:
+        RecsysError: the system has refused something to it.
+    """
     try:
-        worker.connection.recv()
+        refusal = worker.connection.recv()
     except (EOFError, OSError):
         worker.process.join()
         return describe_exit(worker.process.exitcode or 0)
+    if refusal is not None:
+        raise RecsysError(refusal)
     return None
 
 
@@ -92,9 +104,19 @@ def run_worker(connection: Connection, threads: int) -> None:
             job = connection.recv()
         except EOFError:
             return
-        redirect_output(cell_log(job.folder, job.cell.name))
-        run_cell(job)
-        connection.send(job.cell.name)
+        connection.send(refusal_of(job, run_cell))
+
+
+def refusal_of(job: "Job", work: "Callable[[Job], None]") -> str | None:
+    """Do the work of a job, all output in its log; return what the system has refused, None if nothing."""
+    log = cell_log(job.folder, job.cell.name)
+    try:
+        with naming_errors(log):
+            redirect_output(log)
+            work(job)
+    except OSError as error:
+        return user_message(error) or str(error)
+    return None
 
 
 def exit_with_parent() -> None:

@@ -1,6 +1,7 @@
 """Write scores chunk by chunk, under a temporary name until all are there."""
 
 from collections.abc import Iterable
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 
@@ -42,23 +43,22 @@ class ParquetFile:
     """
 
     def __init__(self, path: Path) -> None:
-        self._file = atomic_path(path)
+        self.path = path
+        self._opened = ExitStack()
         self._writer: parquet.ParquetWriter | None = None
 
     def __enter__(self) -> "ParquetFile":
-        self._temporary = self._file.__enter__()
+        self._temporary = self._opened.enter_context(atomic_path(self.path))
         return self
 
     def write(self, frame: pl.DataFrame) -> None:
         """Append rows; all frames must have the same columns."""
         table = frame.to_arrow()
         if self._writer is None:
-            self._writer = parquet.ParquetWriter(self._temporary, table.schema)
+            self._writer = self._opened.enter_context(parquet.ParquetWriter(self._temporary, table.schema))
         self._writer.write_table(table.cast(self._writer.schema))
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        if self._writer is not None:
-            self._writer.close()
-        self._file.__exit__(kind, error, traceback)
+        self._opened.__exit__(kind, error, traceback)

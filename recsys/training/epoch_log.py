@@ -1,11 +1,13 @@
 """The log of each epoch: one line of metrics.jsonl, and one line for the console."""
 
+import errno
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
 from recsys.checksums import recording
 from recsys.evaluation.metrics import describe_metrics
-from recsys.files import to_json, write_atomic
+from recsys.files import naming_errors, to_json, write_atomic
 from recsys.run_folder import RunFolder
 from recsys.training.progress import TrainProgress
 
@@ -23,13 +25,22 @@ class EpochLog:
         self.path = path
 
     def write(self, figures: Mapping[str, float]) -> None:
-        """Append the line of an epoch."""
-        if self.path is not None:
-            with recording(self.path), self.path.open("a") as file:
-                file.write(to_json(figures) + "\n")
+        """Append the line of an epoch, whole or not at all.
+
+        Raises:
+            OSError: The disk is full.
+        """
+        if self.path is None:
+            return
+        line = (to_json(figures) + "\n").encode()
+        with recording(self.path), naming_errors(self.path), self.path.open("ab", buffering=0) as file:
+            end = file.tell()
+            if file.write(line) < len(line):
+                file.truncate(end)
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     def drop_after(self, epoch: int) -> None:
-        """Drop the lines of later epochs, which a resumed run will write again."""
+        """Drop the lines of later epochs, which a resumed run will write again, and a line that a kill cut off."""
         if self.path is None or not self.path.exists():
             return
         kept = [figures for figures in RunFolder(self.path.parent).read_epochs() if figures["epoch"] <= epoch]

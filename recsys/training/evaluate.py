@@ -1,10 +1,10 @@
 """Metrics of a finished run on other files."""
 
-import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from recsys.config import DataSection
+from recsys.files import scratch_folder
 from recsys.progress import OnProgress, no_log, no_progress
 from recsys.sources.find_files import find_files
 from recsys.training.build import load_run, score_files
@@ -43,8 +43,8 @@ def evaluate_files(
     paths = find_files(tuple(data), Path(), "data")
     loaded = load_run(run, device=pick_device(device))
     tasks = list(loaded.resolved.config.labels)
-    with tempfile.TemporaryDirectory(prefix="recsys-") as scratch:
-        scores = score_files(loaded, paths, Path(scratch) / "rows", data=section, on_progress=on_progress, log=log)
+    with scratch_folder() as scratch:
+        scores = score_files(loaded, paths, scratch / "rows", data=section, on_progress=on_progress, log=log)
         if out is not None:
             scores.write(out, tasks)
         return scores.metrics(tasks)

@@ -116,7 +116,8 @@ def begin(run: RunFolder, prepared: Prepared, *, data_dir: Path, world: World, r
             check_same_run(run, prepared)
         elif world.is_rank_zero:
             start_run(run, prepared, data_dir)
-        yield
+        with naming_errors(run.path):
+            yield
 
 
 @contextmanager
@@ -156,7 +157,7 @@ def start_run(run: RunFolder, prepared: Prepared, data_dir: Path) -> None:
 
 
 def _data_record(prepared: Prepared) -> dict[str, Any]:
-    """Return what a run keeps of its data: the name of the prepared folder, and what its splits hold."""
+    """Return what a run keeps of its data: where it is prepared, what it was made from, and what its splits hold."""
     splits = {
         name: {
             "rows": split.num_rows,
@@ -165,7 +166,7 @@ def _data_record(prepared: Prepared) -> dict[str, Any]:
         for name, split in prepared.splits.items()
     }
     started = time.strftime("%FT%TZ", time.gmtime())
-    return {"prepared": prepared.folder.name, "started": started, "splits": splits}
+    return prepared.origin() | {"started": started, "splits": splits}
 
 
 def check_same_run(run: RunFolder, prepared: Prepared) -> None:
@@ -184,5 +185,5 @@ def check_same_run(run: RunFolder, prepared: Prepared) -> None:
         changed = [line for line in ndiff(then, now) if line[0] in "+-"]
         shown = "\n  ".join(changed[:MOST_CHANGES])
         raise ConfigError(f"{run.path}: was made with another configuration; compare with {run.config}:\n  {shown}")
-    if run.read_prepared() != prepared.folder.name:
+    if not prepared.is_from(run.read_origin()):
         raise DataError(f"{run.path}: the data files have changed since the run began")

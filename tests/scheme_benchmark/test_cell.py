@@ -107,7 +107,7 @@ def test_an_interrupted_cell_without_a_checkpoint_begins_again(job: Callable[...
 
 
 def test_a_diverging_cell_is_a_result_that_says_why(job: Callable[..., Job]) -> None:
-    made = job(train={"dense_optimizer": {"name": "sgd", "lr": 1e30}})
+    made = job(train={"dense_optimizer": {"name": "sgd", "lr": 1000}})
     found = run(made)
     assert (found.status, found.auc) == ("failed", None)
     assert found.reason is not None
@@ -121,6 +121,36 @@ def test_any_exception_is_one(job: Callable[..., Job], monkeypatch: pytest.Monke
 
     monkeypatch.setattr(cell_module, "lookup_ms", broken)
     assert run(job(train={"epochs": 1})).reason == "KeyError: 'weight'"
+
+
+def test_what_the_system_refuses_is_no_result_and_the_cell_goes_on_later(
+    job: Callable[..., Job], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = job(train={"epochs": 1})
+    with monkeypatch.context() as patch:
+        patch.setattr(cell_module, "lookup_ms", raising(OSError(28, "No space left on device", "out")))
+        with pytest.raises(OSError, match="No space left"):
+            run_cell(made)
+    assert read_result(made.folder, CELL.name) is None
+    assert run(made).status == "done"
+
+
+@pytest.mark.parametrize(
+    ("error", "retry"), [(MemoryError(), True), (ConfigError("impossible"), False), (KeyError("a fault"), False)]
+)
+def test_a_cell_that_ran_out_of_memory_may_be_tried_again(
+    error: Exception, retry: bool, job: Callable[..., Job], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cell_module, "train_cell", raising(error))
+    found = run(job())
+    assert (found.status, found.retry) == ("failed", retry)
+
+
+def raising(error: Exception) -> Callable[..., None]:
+    def fail(*_: Any) -> None:
+        raise error
+
+    return fail
 
 
 @pytest.mark.parametrize(

@@ -3,9 +3,12 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
+from recsys.scheme_benchmark import workers
 from recsys.scheme_benchmark.result import read_result
 from tests.scheme_benchmark.small_comparison import run
 from tests.training.logs import make_config, write_config, write_log
@@ -24,6 +27,35 @@ def test_a_process_that_dies_takes_no_other_cell_with_it(tmp_path: Path, log: Pa
     assert result is not None
     assert result.status == "done"
     assert "## What failed" in (tmp_path / "out" / "report.md").read_text()
+
+
+def test_a_cell_whose_process_was_killed_is_tried_again_by_the_next_call(tmp_path: Path, log: Path) -> None:
+    model = {"tower": "tests.scheme_benchmark.killing_tower:KillingTower", "dim": 8}
+    config = make_config(tmp_path / "config", model=model, train={"epochs": 1, "seed": 2})
+    for _ in range(2):
+        outcome = run(tmp_path, log, config=config, schemes="full", budgets="0.5", seeds=1)
+        assert (outcome.trained, len(outcome.failed)) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    ("error", "refusal"),
+    [
+        (OSError(28, "No space left on device"), "{log}: cannot be read or written: No space left on device; of the"),
+        (OSError(30, "Read-only file system", "out"), "out: cannot be read or written: Read-only file system"),
+    ],
+)
+def test_what_the_system_refuses_to_a_worker_is_told_with_the_path(
+    error: OSError, refusal: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def work(_: Any) -> None:
+        raise error
+
+    monkeypatch.setattr(workers, "redirect_output", lambda _: None)
+    job = SimpleNamespace(folder=tmp_path, cell=SimpleNamespace(name="full-seed-1"))
+    told = workers.refusal_of(job, work)  # type: ignore[arg-type] - of a job, no more is read
+    assert told is not None
+    assert told.startswith(refusal.format(log=tmp_path / "cells" / "full-seed-1" / "log.txt"))
+    assert workers.refusal_of(job, lambda _: None) is None  # type: ignore[arg-type]
 
 
 @pytest.mark.proof

@@ -1,5 +1,12 @@
+import errno
 import json
+import resource
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+import pytest
 
 from recsys.training.epoch_log import EpochLog, epoch_figures
 from recsys.training.progress import TrainProgress
@@ -12,6 +19,35 @@ def test_lines_of_epochs_that_a_resumed_run_writes_again_are_dropped(tmp_path: P
         log.write({"epoch": epoch})
     log.drop_after(2)
     assert (tmp_path / "metrics.jsonl").read_text().splitlines() == ['{"epoch": 1}', '{"epoch": 2}']
+
+
+def test_half_a_line_of_a_process_that_was_killed_is_dropped(tmp_path: Path) -> None:
+    (tmp_path / "metrics.jsonl").write_text('{"epoch": 1}\n{"epo')
+    EpochLog(tmp_path / "metrics.jsonl").drop_after(1)
+    assert (tmp_path / "metrics.jsonl").read_text() == '{"epoch": 1}\n'
+
+
+def test_a_line_that_finds_no_room_is_not_written_by_half(tmp_path: Path) -> None:
+    log = EpochLog(tmp_path / "metrics.jsonl")
+    log.write({"epoch": 1, "a long name" * 100: 0.5})
+    before = (tmp_path / "metrics.jsonl").read_text()
+    with file_size_limit(len(before) + 5), pytest.raises(OSError, match=r"metrics\.jsonl") as refused:
+        log.write({"epoch": 2})
+    assert refused.value.errno in (errno.ENOSPC, errno.EFBIG)
+    assert (tmp_path / "metrics.jsonl").read_text() == before
+
+
+@contextmanager
+def file_size_limit(size: int) -> Iterator[None]:
+    """Let the system write no file beyond a size; the write that comes to it is short."""
+    former = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, former[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, former)
+        signal.signal(signal.SIGXFSZ, handler)
 
 
 def test_a_rank_without_a_file_writes_nothing(tmp_path: Path) -> None:

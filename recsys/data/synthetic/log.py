@@ -20,6 +20,7 @@ import pyarrow.parquet as pq
 
 from recsys.data.prefetch import prefetched
 from recsys.errors import DataError
+from recsys.files import DRAFT, draft
 from recsys.progress import OnProgress, no_progress
 
 __all__ = ["CHUNK_ROWS", "Log", "Sample", "SyntheticLog", "Truth", "make_chunk", "write_log"]
@@ -115,15 +116,18 @@ def write_log(
     """
     if log.rows < MIN_ROWS:
         raise DataError(f"rows: must be at least {MIN_ROWS}, got {log.rows}")
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+    if folder.exists() and (not folder.is_dir() or any(not path.name.startswith(DRAFT) for path in folder.iterdir())):
         raise DataError(f"{folder}: must be an empty or a new folder, since old files would be read with the new ones")
-    (folder / "train").mkdir(parents=True)
-    drawn = _write_rows(log, folder, on_progress)
-    truth = {split: _truth(np.concatenate(parts)) for split, parts in drawn.items()}
-    splits = {split: asdict(best) for split, best in truth.items()}
-    (folder / "truth.json").write_text(json.dumps({**facts, "splits": splits}, indent=2) + "\n")
-    (folder / "config.yaml").write_text(config)
-    (folder / "README.md").write_text(about + _truth_table(truth))
+    with draft(folder / "log") as new:
+        (new / "train").mkdir(parents=True)
+        drawn = _write_rows(log, new, on_progress)
+        truth = {split: _truth(np.concatenate(parts)) for split, parts in drawn.items()}
+        splits = {split: asdict(best) for split, best in truth.items()}
+        (new / "truth.json").write_text(json.dumps({**facts, "splits": splits}, indent=2) + "\n")
+        (new / "config.yaml").write_text(config)
+        (new / "README.md").write_text(about + _truth_table(truth))
+        for path in new.iterdir():
+            path.rename(folder / path.name)
     return SyntheticLog(folder=folder, config=folder / "config.yaml", truth=truth)
 
 
