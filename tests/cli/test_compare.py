@@ -49,7 +49,7 @@ def test_a_failed_cell_ends_in_exit_code_1(recsys: Recsys, own: Path) -> None:
     write_config(own / "run.yaml", train={"dense_optimizer": {"name": "sgd", "lr": 1000}})
     ended = recsys(*WORDS, "--out", "out")
     assert ended.code == 1
-    assert "failed: hash-rows-17-seed-1: " in ended.err
+    assert "failed: full-seed-1: " in ended.err
     assert ended.err.splitlines()[-1] == "to train them again, delete their .json in out/cells"
 
 
