@@ -2,10 +2,14 @@
 
 from pathlib import Path
 
+import numpy as np
+import polars as pl
 import pytest
 
 import recsys
 from recsys.errors import DataError
+from tests.sources.arrow_types import ROWS, STORED, write_columns
+from tests.sources.csv_looks import LOOKS, csv_text
 from tests.training.logs import clicks
 
 
@@ -45,3 +49,20 @@ def test_ten_lines_lead_from_a_frame_to_auc_and_predictions(tmp_path: Path, monk
     assert 0.3 < run.metrics["test.auc"] <= 1
     assert scored.columns == ["user", "item", "score"]
     assert scored.height == 400
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("form", ["parquet", "csv"])
+def test_what_init_prints_for_columns_of_every_kind_is_trained_exported_and_scored(form: str, tmp_path: Path) -> None:
+    path = tmp_path / f"log.{form}"
+    if form == "csv":
+        path.write_text(csv_text(LOOKS), encoding="utf-8")
+    else:
+        write_columns(path, **{f"x{i}_{'ab'[i % 2]}": one.array() for i, one in enumerate(STORED.values())})
+    config = recsys.init(path, label="click") + "model: {tower: mlp, dim: 4, mlp: [4]}\ntrain: {epochs: 1}\n"
+    run = recsys.train(config, runs_dir=tmp_path / "runs", cache_dir=tmp_path / "cache", device="cpu")
+    run.evaluate(path, out=tmp_path / "rows.parquet", device="cpu")
+    run.export(tmp_path / "bundle").predict_files(path, tmp_path / "scores.parquet")
+    evaluated, scored = (pl.read_parquet(tmp_path / f"{name}.parquet")["score"] for name in ("rows", "scores"))
+    assert len(scored) == ROWS
+    np.testing.assert_allclose(scored, evaluated, rtol=0, atol=1e-6)

@@ -156,6 +156,28 @@ def test_text_files_score_as_the_typed_ones_training_read(tmp_path: Path) -> Non
     np.testing.assert_allclose(pl.read_parquet(out)["score"], expected, rtol=0, atol=1e-6)
 
 
+SAME_VALUES: dict[str, dict[str, pl.DataType]] = {
+    "floats": {"user": pl.Float64(), "shop": pl.Float64(), "users": pl.List(pl.Float64())},
+    "decimals": {"user": pl.Decimal(20, 2), "users": pl.List(pl.Decimal(20, 0)), "time": pl.Decimal(20, 0)},
+    "texts": {name: pl.String() for name in ("user", "shop", "price", "years", "time")},
+    "dictionaries": {name: pl.Categorical() for name in ("item", "genres")} | {"items": pl.List(pl.Categorical())},
+    "bytes": {name: pl.Binary() for name in ("item", "genres")} | {"items": pl.List(pl.Binary())},
+    "small integers": {"years": pl.Int8(), "user": pl.UInt8()},
+}
+
+
+@pytest.mark.parametrize("form", SAME_VALUES)
+def test_equal_values_score_alike_however_they_are_stored(bundle: Path, form: str) -> None:
+    stored = ROWS.cast(dict(SAME_VALUES[form]))
+    np.testing.assert_array_equal(Scorer(bundle).score(stored), Scorer(bundle).score(ROWS))
+
+
+def test_a_column_without_any_value_scores_as_nulls(bundle: Path) -> None:
+    nothing = ROWS.with_columns(user=pl.lit(None), items=pl.lit(None), users=pl.lit([None]), shops=pl.lit(None))
+    nulls = nothing.cast({name: ROWS.schema[name] for name in ("user", "items", "users", "shops")})
+    np.testing.assert_array_equal(Scorer(bundle).score(nothing), Scorer(bundle).score(nulls))
+
+
 def test_lists_that_are_written_as_text_score_as_those_that_a_separator_splits(tmp_path: Path) -> None:
     train, fresh = (
         rows.select(CSV_COLUMNS).with_columns(pl.col("genres").str.split("|"))
