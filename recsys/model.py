@@ -117,7 +117,8 @@ class DenseArch(nn.Module):
         self.targets = [resolved.targets_of(names) for names in self.sequences]
         self.layout = layout
         self.schemes = nn.ModuleDict({physical_name(name, ""): scheme for name, scheme in layout.schemes.items()})
-        self.tower = build_tower(tower_inputs(resolved, layout, self.input_map), resolved.config.model)
+        with resolved.config.source.locating():
+            self.tower = build_tower(tower_inputs(resolved, layout, self.input_map), resolved.config.model)
         self.is_mixed = resolved.config.train.precision == "bf16-mixed"
 
     def forward(self, pooled: KeyedTensor | None, unpooled: KeyedTensor | None, batch: Batch) -> Output:

@@ -31,9 +31,9 @@ def new_run_folder(name: str | None, runs_dir: Path, *, default: str) -> Path:
     if name is not None:
         folder = runs_dir / name
         if problem := _problem_of_name(name):
-            raise ConfigError(f"--name: {problem}, got {name!r}")
+            raise ConfigError(f"name of the run: {problem}, got {name!r}")
         if not RunFolder(folder).is_free:
-            raise DataError(f"{folder}: exists already; choose another --name, or resume it with --resume {folder}")
+            raise DataError(f"{folder}: exists already; choose another name, or resume that run")
         return folder
     numbered = (runs_dir / (default if n == 1 else f"{default}-{n}") for n in range(1, sys.maxsize))
     return next(folder for folder in numbered if not folder.exists())
@@ -49,7 +49,7 @@ def _problem_of_name(name: str) -> str | None:
     """Say why a name is not that of a folder in another one, which may be a folder in a folder."""
     parts = name.split("/")
     if not all(parts):
-        return "must be a name in the runs folder (--runs-dir names that), without empty parts"
+        return "must be a name in the runs folder, without empty parts"
     if any(part.startswith(".") for part in parts):
         return "must not be hidden or lead elsewhere: no part of it begins with a dot"
     if not name.isprintable():

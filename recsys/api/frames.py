@@ -6,7 +6,7 @@ frames are prepared once, several processes can read it, and a run can be resume
 
 import hashlib
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeGuard
@@ -56,6 +56,8 @@ def to_polars(rows: Any, *, name: str) -> "pl.DataFrame":
     """
     import polars as pl
 
+    if isinstance(rows, Mapping | Sequence) and not rows:
+        raise DataError(f"{name}: has neither columns nor rows, got {rows!r}")
     try:
         if isinstance(rows, pl.DataFrame):
             return rows
@@ -68,11 +70,15 @@ def to_polars(rows: Any, *, name: str) -> "pl.DataFrame":
         if isinstance(rows, Mapping):
             is_row = not all(_is_column(value) for value in rows.values())
             return pl.DataFrame([rows]) if is_row else pl.DataFrame(dict(rows))
-        if isinstance(rows, Sequence) and all(isinstance(row, Mapping) for row in rows):
+        if _is_rows(rows):
             return pl.DataFrame(list(rows), infer_schema_length=None)
     except (pl.exceptions.PolarsError, TypeError, ValueError) as error:
         raise DataError(f"{name}: cannot be read as a table: {str(error).splitlines()[0]}") from error
     raise DataError(f"{name}: must be a data frame, a dict of columns or a list of rows, got {type(rows).__name__}")
+
+
+def _is_rows(rows: Any) -> TypeGuard[Sequence[Mapping[str, object]]]:
+    return isinstance(rows, Sequence) and bool(rows) and all(isinstance(row, Mapping) for row in rows)
 
 
 def _is_column(value: object) -> bool:
@@ -112,10 +118,18 @@ def data_files(data: Any) -> Iterator[tuple[list[str], bool]]:
     """Yield the paths or globs of what is to be read, and whether it is a frame in a temporary file.
 
     Args:
-        data: a frame, a path or glob, or several of them.
+        data: a frame, a dict of columns, a list of rows, a path or glob, or several of them.
+
+    Raises:
+        DataError: it is none of these.
     """
-    if is_frame(data):
+    if is_frame(data) or isinstance(data, Mapping) or _is_rows(data):
         with scratch_folder() as scratch:
             yield [str(frame_file(data, scratch, name="data"))], True
     else:
-        yield [str(path) for path in ([data] if isinstance(data, str | Path) else data)], False
+        paths = [data] if isinstance(data, str | Path) else list(data) if isinstance(data, Iterable) else []
+        if not paths or not all(isinstance(path, str | Path) and str(path) for path in paths):
+            raise DataError(
+                f"data: must be a data frame, a dict of columns, or paths or globs of files, got {data!r:.60}"
+            )
+        yield [str(path) for path in paths], False

@@ -1,6 +1,6 @@
 """A run folder, opened: its configuration, figures and predictions, and what its best model can do."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
@@ -92,12 +92,14 @@ class Run:
         With several tasks the columns are "label.TASK" and "score.TASK".
 
         Raises:
-            DataError: the run is not finished, or had no such split, or the file is damaged.
+            DataError: the run is not finished, had no such split, or there is none of this name; or the file is damaged.
         """
         import polars as pl
 
         from recsys.checksums import verify
 
+        if split not in ("test", "valid"):
+            raise DataError(f"split: must be 'test' or 'valid', got {split!r}")
         path = self._folder.predictions(split)
         if not path.exists():
             raise DataError(f"{path}: is not there: the run is not finished, or had no {split} rows")
@@ -127,7 +129,7 @@ class Run:
 
     def evaluate(
         self,
-        data: "ArrowTable | pl.LazyFrame | str | Path | Sequence[str | Path]",
+        data: "ArrowTable | pl.LazyFrame | Mapping[str, object] | str | Path | Sequence[str | Path]",
         *,
         out: str | Path | None = None,
         device: Literal["cpu", "cuda"] | None = None,
@@ -137,7 +139,7 @@ class Run:
         """Score other rows with the best epoch and return the metrics: "auc", "logloss", ...
 
         Args:
-            data: rows with the label column: a data frame, or paths or globs of files.
+            data: rows with the label column: a data frame, a dict of columns, or paths or globs of files.
             out: parquet file for label, score, weight and group of each row.
             device: where the model runs; by default cuda where there is one.
             on_progress: called with (stage, rows done, rows in all if known).

@@ -12,7 +12,7 @@ from recsys.api.run import Run
 from recsys.config import Config, dump
 from recsys.errors import ConfigError, Preempted, RecsysError
 from recsys.files import scratch_folder
-from recsys.launch import launch
+from recsys.launch import Outcome, launch
 from recsys.launch.torchrun import rank_info
 from recsys.progress import OnProgress, no_log, no_progress
 
@@ -124,8 +124,8 @@ def launch_training(
     *,
     is_resume: bool,
     resume_command: Callable[[int], str | None] = lambda _: None,
-) -> int:
-    """Run `recsys train ARGV` in several new processes, all in one run folder, and return the exit code.
+) -> Outcome:
+    """Run `recsys train ARGV` in several new processes, all in one run folder, and return how it ended.
 
     Args:
         argv: the configuration and options of each process.
@@ -173,13 +173,14 @@ def _train_on_devices(config: Config, options: list[str], devices: int, folder: 
     with scratch_folder() as scratch:
         path = scratch / "run.yaml"
         path.write_text(text, encoding="utf-8")
-        code = launch_training([str(path), *options], devices, folder, is_resume=is_resume)
-    if code == 130:
+        ended = launch_training([str(path), *options], devices, folder, is_resume=is_resume)
+    if ended.code == 130:
         raise KeyboardInterrupt
-    if code == Preempted.EXIT_CODE:
+    if ended.code == Preempted.EXIT_CODE:
         raise Preempted
-    if code:
-        raise RecsysError(f"{folder}: training on {devices} devices failed with exit code {code}; the reason is above")
+    if ended.code:
+        reason = (ended.message or f"exit code {ended.code}").removeprefix("error: ")
+        raise RecsysError(f"{folder}: training on {devices} devices failed: {reason}")
     return Run(folder)
 
 

@@ -152,7 +152,7 @@ def _built_bytes(
     from recsys.embeddings.vocabularies import vocabularies_by_table
 
     try:
-        with torch.device("meta"):
+        with torch.device("meta"), resolved.config.source.locating():
             schemes = build_schemes(table, vocabularies_by_table(resolved, state)[table.name])
             return sum(scheme.serving_bytes() for scheme in schemes)
     except ConfigError as error:

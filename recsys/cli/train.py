@@ -44,7 +44,7 @@ def train_on(
         again = [*argv, "--devices", str(devices)]
         return None if code == 2 else resume_command_line(again, folder)  # it would be refused again
 
-    return launch_training(argv, devices, folder, is_resume=resume is not None, resume_command=resume_command)
+    return launch_training(argv, devices, folder, is_resume=resume is not None, resume_command=resume_command).code
 
 
 def train_here(config: Config, argv: list[str], *, resume: Path | None, **options: Any) -> Run | None:

@@ -51,8 +51,8 @@ Share = Annotated[float, Field(gt=0, lt=1)]
 """Part of a whole, neither nothing nor all."""
 Rate = Annotated[float, Field(ge=0, lt=1)]
 """Part of a whole, or nothing."""
-LearningRate = Annotated[float, Field(gt=0, le=1000)]
-"""Learning rate; from about 10 on, hardly anything converges."""
+LearningRate = Annotated[float, Field(gt=0, le=1e38)]
+"""Learning rate: a 32-bit float."""
 Penalty = Annotated[float, Field(ge=0, le=10**6)]
 """Factor of a penalty, or exponent; 0 is none."""
 Step = Annotated[float, Field(ge=1e-30, le=10**6)]

@@ -1,6 +1,7 @@
 """Problems of a configuration, and the lines of the files on which they are written."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Final, NamedTuple
@@ -123,6 +124,21 @@ class SourceMap:
         """Say where a problem is."""
         key = spell(problem.path)
         return Located(self.location(problem.path), f"{key}: {problem.text}" if key else problem.text)
+
+    def locate_text(self, text: str) -> str:
+        """Return "FILE:LINE: text" for a text that begins with a key which is written down, or with one inside it."""
+        ends = (":", ".", "[")
+        found = [path for path in self.locations if path and text.startswith(tuple(spell(path) + end for end in ends))]
+        return f"{self.locations[max(found, key=len)]}: {text}" if found else text
+
+    @contextmanager
+    def locating(self) -> Iterator[None]:
+        """Put file and line before the message of a `ConfigError` that is raised inside and begins with a key."""
+        try:
+            yield
+        except ConfigError as error:
+            error.args = (self.locate_text(str(error)),)
+            raise
 
     def error(self, problems: Iterable[Problem]) -> ConfigError:
         """Return one error with a line for each problem, by file and line."""

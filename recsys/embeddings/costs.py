@@ -98,7 +98,8 @@ def table_costs(resolved: ResolvedConfig, state: TransformState) -> tuple[list[S
     """
     vocabularies, costs, by_vocabulary = vocabularies_by_table(resolved, state), [], []
     for table in resolved.tables:
-        schemes = _build_cheaply(table, vocabularies[table.name])
+        with resolved.config.source.locating():
+            schemes = _build_cheaply(table, vocabularies[table.name])
         costs += [_scheme_cost(resolved, table, scheme) for scheme in schemes]
         by_vocabulary += _vocabulary_costs(resolved, state, schemes)
     order = [field.name for field in resolved.fields]

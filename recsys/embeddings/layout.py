@@ -79,7 +79,8 @@ class Layout:
         self.schemes_by_table: dict[str, list[Scheme]] = {}
         lookups: dict[str, FieldLookup] = {}
         for table in resolved.tables:
-            schemes = build_schemes(table, [vocabularies[owner] for owner in resolved.vocabularies_in(table)])
+            with resolved.config.source.locating():
+                schemes = build_schemes(table, [vocabularies[owner] for owner in resolved.vocabularies_in(table)])
             self.schemes_by_table[table.name] = schemes
             self.schemes |= {scheme.name: scheme for scheme in schemes}
             positions = {v.name: (scheme, i) for scheme in schemes for i, v in enumerate(scheme.vocabularies)}

@@ -4,6 +4,6 @@ torchrun.py and failure.py are what a worker and the process that started it kno
 torch: a process that only waits for others needs none of its memory.
 """
 
-from recsys.launch.launcher import launch
+from recsys.launch.launcher import Outcome, launch
 
-__all__ = ["launch"]
+__all__ = ["Outcome", "launch"]

@@ -21,7 +21,7 @@ from recsys.files import scratch_folder
 from recsys.launch.failure import Failure, describe_exit
 from recsys.launch.workers import failure_path, log_path, start_workers
 
-__all__ = ["launch"]
+__all__ = ["Outcome", "launch"]
 
 GRACE_SECONDS = 6.0
 """Time for the other ranks to exit by themselves after one has failed; most find out why within 2 s."""
@@ -53,7 +53,7 @@ class Outcome(NamedTuple):
     """The rank whose last log lines explain it."""
 
 
-def launch(argv: list[str], devices: int, *, resume_command: Callable[[int], str | None] = lambda _: None) -> int:
+def launch(argv: list[str], devices: int, *, resume_command: Callable[[int], str | None] = lambda _: None) -> Outcome:
     """Run `recsys ARGV` in `devices` processes that form one training; none is left when this returns.
 
     When a process fails, all are over within seconds, and the last lines on stderr name its rank, the reason and the
@@ -66,8 +66,8 @@ def launch(argv: list[str], devices: int, *, resume_command: Callable[[int], str
             resume.
 
     Returns:
-        The exit code: 0; 2 if something was refused that the user can fix; 75 when all have ended after a SIGTERM;
-        130 after Ctrl-C; 1 otherwise.
+        How it ended, and with which exit code: 0; 2 if something was refused that the user can fix; 75 when all have
+        ended after a SIGTERM; 130 after Ctrl-C; 1 otherwise.
     """
     events: SimpleQueue[WorkerExit | int] = SimpleQueue()
     with scratch_folder() as folder, _signals_into(events):
@@ -82,7 +82,7 @@ def launch(argv: list[str], devices: int, *, resume_command: Callable[[int], str
                 process.wait()
         outcome = find_outcome(exits, received, _read_failure(folder))
         _print_outcome(outcome, folder, resume_command)
-    return outcome.code
+    return outcome
 
 
 def supervise(

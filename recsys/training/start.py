@@ -142,7 +142,7 @@ def start_run(run: RunFolder, prepared: Prepared, data_dir: Path) -> None:
         ConfigError: The folder holds something else.
     """
     if not run.is_free:
-        raise ConfigError(f"{run.path}: exists already; name another folder with --name, or resume it with --resume")
+        raise ConfigError(f"{run.path}: exists already; choose another name, or resume that run")
     with undoing_start(run), naming_errors(run.path):
         shutil.rmtree(run.transform, ignore_errors=True)
         run.checksums.unlink(missing_ok=True)

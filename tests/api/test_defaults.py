@@ -43,7 +43,7 @@ def test_a_name_in_use_is_refused(tmp_path: Path) -> None:
     ],
 )
 def test_a_name_that_is_none_is_refused(name: str, rule: str, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=f"--name: .*{rule}"):
+    with pytest.raises(ConfigError, match=f"name of the run: .*{rule}"):
         new_run_folder(name, tmp_path, default="shop")
 
 

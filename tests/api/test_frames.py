@@ -69,7 +69,21 @@ def test_paths_are_handed_on_and_a_frame_lies_in_a_file_for_a_while(tmp_path: Pa
         assert found == ([str(tmp_path / "log.csv")], False)
     with data_files(["a.csv", "b.csv"]) as found:
         assert found == (["a.csv", "b.csv"], False)
-    with data_files(FRAME) as (paths, is_in_memory):
-        assert is_in_memory
-        assert Path(paths[0]).exists()
-    assert not Path(paths[0]).exists()
+    for table in (FRAME, FRAME.to_dict(as_series=False), FRAME.to_dicts()):
+        with data_files(table) as (paths, is_in_memory):
+            assert is_in_memory
+            assert pl.read_ipc(paths[0]).equals(FRAME)
+        assert not Path(paths[0]).exists()
+
+
+@pytest.mark.parametrize("data", [[], (), {}, 5, None, [5], ["a.csv", FRAME], ""])
+def test_what_is_neither_a_table_nor_paths_is_refused_in_words(data: Any) -> None:
+    message = r"^data: (must be a data frame, a dict of columns, or paths|has neither columns)"
+    with pytest.raises(DataError, match=message), data_files(data):
+        pass
+
+
+@pytest.mark.parametrize("rows", [[], (), {}])
+def test_a_table_without_columns_and_rows_is_refused_in_words(rows: Any) -> None:
+    with pytest.raises(DataError, match=r"^rows: has neither columns nor rows, got "):
+        to_polars(rows, name="rows")

@@ -33,8 +33,14 @@ def test_it_reads_what_lies_in_the_folder(trained: recsys.Run) -> None:
     assert repr(trained) == f"Run({str(trained.path)!r})"
 
 
+def test_predictions_of_a_split_that_is_none_are_refused(trained: recsys.Run) -> None:
+    with pytest.raises(DataError, match="split: must be 'test' or 'valid', got 'foo'"):
+        trained.predictions("foo")  # type: ignore[arg-type]
+
+
 def test_other_rows_are_evaluated_from_memory_or_files(trained: recsys.Run, tmp_path: Path) -> None:
     from_memory = trained.evaluate(TEST, device="cpu", out=tmp_path / "scores.parquet")
+    assert from_memory == trained.evaluate(TEST.to_dict(as_series=False), device="cpu")
     assert from_memory == trained.evaluate(trained.path.parent / "test.parquet", device="cpu")
     assert from_memory["auc"] == trained.metrics["test.auc"]
     assert pl.read_parquet(tmp_path / "scores.parquet").equals(trained.predictions())

@@ -12,6 +12,7 @@ from lightning.pytorch.callbacks import Callback
 import recsys
 from recsys.api.run import Run
 from recsys.errors import ConfigError
+from recsys.launch import Outcome
 from recsys.training.schedule import Schedule
 from tests.training.logs import BASE, clicks, run, steady, write_log
 
@@ -108,12 +109,12 @@ def test_new_processes_are_given_the_configuration_and_the_frames_as_files(
 ) -> None:
     noted: list[Any] = []
 
-    def launch(arguments: list[str], devices: int, **_: Any) -> int:
+    def launch(arguments: list[str], devices: int, **_: Any) -> Outcome:
         noted.extend([arguments, devices, recsys.load_config(arguments[1])])
-        return 3
+        return Outcome(2, "error: data.train: there is no file a.parquet")
 
     monkeypatch.setattr("recsys.api.train.launch", launch)
-    with pytest.raises(recsys.RecsysError, match="training on 2 devices failed with exit code 3"):
+    with pytest.raises(recsys.RecsysError, match=r"training on 2 devices failed: data\.train: there is no file a"):
         train(tmp_path, devices=2, name="a", **SPLITS)
     arguments, devices, config = noted
     assert devices == 2

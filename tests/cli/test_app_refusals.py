@@ -120,8 +120,8 @@ def test_a_bundle_that_is_none_is_named(own: Path, refused: Refused) -> None:
 
 
 def test_a_name_in_use_is_refused(own: Path, refused: Refused) -> None:
-    (own / "runs" / "mine").mkdir(parents=True)
-    assert refused("train", "run.yaml", "--name", "mine").startswith("runs/mine: exists already; choose another --name")
+    (own / "runs" / "mine" / "checkpoints").mkdir(parents=True)
+    assert refused("train", "run.yaml", "--name", "mine").startswith("runs/mine: exists already; choose another name")
 
 
 def test_adam_on_a_cpu_is_refused_before_anything_is_trained(own: Path, refused: Refused) -> None:

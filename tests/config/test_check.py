@@ -154,6 +154,8 @@ def test_lookups_may_name_what_a_glob_stands_for_and_features_that_could_not_be_
         ),
         ("scheme: robe, size: 99, chunk: 12", "chunk: must divide dim (16), got 12"),
         ("scheme: robe, size: 99, dim: 8, chunk: 16", "chunk: must divide dim (8), got 16"),
+        ("scheme: dpq, dim: 12, parts: 5", "parts: must divide dim (12), got 5"),
+        ("scheme: mgqe, parts: 3", "parts: must divide dim (16), got 3"),
         ("scheme: robe, size: 15, chunk: 4", "size: must be at least dim (16), got 15"),
     ],
 )

@@ -8,4 +8,4 @@ from recsys.launch import launch, workers
 workers.PROGRAM = (sys.executable, str(Path(__file__).with_name("fake_worker.py")))
 
 if __name__ == "__main__":
-    sys.exit(launch(sys.argv[1:], len(sys.argv) - 1, resume_command=lambda code: f"again {code}"))
+    sys.exit(launch(sys.argv[1:], len(sys.argv) - 1, resume_command=lambda code: f"again {code}").code)

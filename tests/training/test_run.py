@@ -247,7 +247,7 @@ def test_predictions_that_are_nan_say_so_too(log: Path, tmp_path: Path) -> None:
 
 
 def test_a_folder_in_use_is_refused(trained: TrainResult, log: Path) -> None:
-    with pytest.raises(ConfigError, match="exists already; name another folder with --name"):
+    with pytest.raises(ConfigError, match="exists already; choose another name"):
         run(log, trained.folder)
 
 

@@ -20,6 +20,7 @@ __all__ = [
     "Sharding",
     "SizedTable",
     "TableSection",
+    "check_parts",
 ]
 
 Sharding = Literal["table_wise", "row_wise", "column_wise", "table_row_wise", "grid"]
@@ -153,3 +154,9 @@ class CustomTable(TableSection):
     def parameters(self) -> dict[str, Any]:
         """Return the keys that only the user's own class knows; lists are tuples."""
         return dict(self.model_extra or {})
+
+
+def check_parts(parts: int | None, dim: int) -> Iterator[tuple[KeyPath, str]]:
+    """Yield that a table's width cannot be cut into parts of one width."""
+    if dim % (parts or dim):
+        yield ("parts",), f"must divide dim ({dim}), got {parts}"

@@ -1,12 +1,13 @@
 """The section of differentiable product quantization."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
 from recsys.config.limits import DIMS
-from recsys.config.schemes.base import SizedTable
+from recsys.config.problems import KeyPath
+from recsys.config.schemes.base import SizedTable, check_parts
 
 __all__ = ["DpqTable"]
 
@@ -23,3 +24,6 @@ class DpqTable(SizedTable):
     """Parts of an embedding, each of which is one of `choices` centroids; divides dim."""
     choices: Annotated[int, Field(ge=2, le=256)] = 32
     """Centroids of a part."""
+
+    def check_dim(self, dim: int) -> Iterator[tuple[KeyPath, str]]:
+        yield from check_parts(self.parts, dim)

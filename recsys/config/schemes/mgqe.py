@@ -1,12 +1,13 @@
 """The section of multi-granular quantized embeddings."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
 from recsys.config.limits import DIMS
-from recsys.config.schemes.base import Share, SizedTable
+from recsys.config.problems import KeyPath
+from recsys.config.schemes.base import Share, SizedTable, check_parts
 
 __all__ = ["MgqeTable"]
 
@@ -35,3 +36,6 @@ class MgqeTable(SizedTable):
         if self.cold_choices > self.choices:
             raise ValueError(f"cold_choices must be at most choices {self.choices}, got {self.cold_choices}")
         return self
+
+    def check_dim(self, dim: int) -> Iterator[tuple[KeyPath, str]]:
+        yield from check_parts(self.parts, dim)

@@ -23,7 +23,6 @@ from recsys.config.schemes.dpq import DpqTable
 from recsys.config.schemes.mgqe import MgqeTable
 from recsys.embeddings.scheme import FeatureVocabulary, Init, PhysicalTable, Scheme, Sizes
 from recsys.embeddings.schemes.per_feature import per_feature
-from recsys.errors import ConfigError
 from recsys.ranks import current_world, sum_over_ranks
 
 __all__ = ["CodeReader", "Quantized", "centroids", "nearest", "pack", "unpack"]
@@ -70,8 +69,6 @@ class Quantized(Scheme):
     @classmethod
     def build(cls, name: str, vocabularies: Sequence[FeatureVocabulary], dim: int, spec: TableSection) -> list[Scheme]:
         assert isinstance(spec, DpqTable | MgqeTable)
-        if dim % (spec.parts or dim):
-            raise ConfigError(f"tables.{name}.parts: must divide the table's dim, {dim}, got {spec.parts}")
         return per_feature(cls, name, vocabularies, dim, spec)
 
     @classmethod

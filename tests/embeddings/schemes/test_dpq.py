@@ -8,7 +8,6 @@ from recsys.config.schemes.dpq import DpqTable
 from recsys.embeddings import FeatureVocabulary, Full
 from recsys.embeddings.schemes.codebook import bits_of, nearest, pack, packed_bytes, unpack
 from recsys.embeddings.schemes.dpq import Dpq
-from recsys.errors import ConfigError
 from recsys.export import script
 
 
@@ -161,11 +160,9 @@ def test_the_codebook_follows_the_rows() -> None:
     assert losses[-1] < 1.2 * 0.01**2
 
 
-def test_knobs_are_the_divisors_of_dim_from_the_largest_and_others_are_refused() -> None:
+def test_the_parts_to_choose_from_are_the_divisors_of_dim_from_the_largest() -> None:
     vocabularies, spec = [FeatureVocabulary("item", 100)], DpqTable(features=("item",), scheme="dpq", budget=0.5)
     assert list(Dpq.size_candidates(vocabularies, 12, spec)) == [12, 6, 4, 3, 2, 1]
-    with pytest.raises(ConfigError, match=r"tables.t.parts: must divide the table's dim, 12, got 5"):
-        Dpq.build("t", vocabularies, 12, spec.model_copy(update={"parts": 5, "budget": None}))
 
 
 def test_vocabularies_smaller_than_a_codebook_stay_plain() -> None:
