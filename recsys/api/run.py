@@ -92,7 +92,7 @@ class Run:
         With several tasks the columns are "label.TASK" and "score.TASK".
 
         Raises:
-            DataError: the run is not finished, had no such split, or there is none of this name; or the file is damaged.
+            DataError: the run is not finished, the file is damaged, or there is no such split.
         """
         import polars as pl
 
