@@ -29,7 +29,7 @@ from recsys.files import atomic_folder
 from recsys.progress import OnProgress, no_progress
 from recsys.sources.column_types import first_typed
 from recsys.sources.find_files import find_files
-from recsys.sources.source import RowChunk, Source, open_source
+from recsys.sources.source import FRAME_ROWS, RowChunk, Source, open_source
 
 __all__ = ["find_key_kinds", "find_prepared", "prepare", "prepare_split"]
 
@@ -258,7 +258,8 @@ def _encode(
     def encoded(chunk: RowChunk) -> _Encoded:
         canonical = canonicalize(chunk.frame, resolved, state, chunk.location)
         numbers = cut.number(chunk)
-        counter = coverage.start(chunk.frame, canonical, numbers)
+        is_counted = coverage.counts(chunk.first_row, FRAME_ROWS)
+        counter = coverage.start(chunk.frame, canonical, numbers) if is_counted else None
         features = encode(canonical, resolved, state, counter)
         columns = features.columns + targets(chunk.frame, resolved.config, chunk.location)
         batches = _partition(pa.record_batch(columns, schema=schema), numbers, list(outs))
@@ -266,7 +267,8 @@ def _encode(
 
     writers = {name: SplitWriter(out, schema) for name, out in outs.items()}
     for batches, counter, done in in_order(encoded, source.chunks(_columns(resolved, cut))):
-        coverage.add(counter)
+        if counter is not None:
+            coverage.add(counter)
         for name, batch in batches.items():
             writers[name].write(batch)
         if "train" in batches:
@@ -282,8 +284,8 @@ class _Encoded(NamedTuple):
     """A chunk of rows as they are written."""
 
     batches: dict[SplitName, pa.RecordBatch]
-    counter: ChunkCounter
-    """What was counted of their features."""
+    counter: ChunkCounter | None
+    """What was counted of their features; None if they were not counted."""
     done: int
     """Number of the row after the last one."""
 

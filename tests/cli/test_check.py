@@ -86,3 +86,26 @@ def test_check_of_a_file_without_rows_says_so(recsys: Recsys) -> None:
 def test_a_single_field_is_counted_in_the_singular(recsys: Recsys) -> None:
     write_config(features={"user": {"type": "id"}})
     assert "\n1 field, 1 table, " in recsys("check", "run.yaml")[1]
+
+
+def test_check_warns_of_histories_and_of_columns_that_tell_nothing(recsys: Recsys) -> None:
+    """Whether the data was prepared or not: entries written otherwise than the item, other ids in another split."""
+    rows = ROWS.with_columns(hist="item " + pl.col("item") + ";none", nothing=pl.lit(None, pl.String))
+    rows.write_csv("log.csv")
+    rows.with_columns(item="no " + pl.col("item")).write_csv("valid.csv")
+    features = {
+        "item": {"type": "id"},
+        "hist": {"type": "sequence", "of": "item", "separator": ";"},
+        "nothing": {"type": "id"},
+    }
+    write_config(features=features, data={"train": "log.csv", "valid": "valid.csv"})
+    _, _, err = recsys("check", "run.yaml")
+    warnings = [line for line in err.splitlines() if line.startswith("warning: data.")]
+    assert [line.split(",")[0].split(";")[0] for line in warnings] == [
+        "warning: data.train: no entry of hist is a value of item",
+        "warning: data.train: nothing has no value in any of 80 rows",
+        "warning: data.valid: 100 % of the values of item are unknown",
+        "warning: data.valid: nothing has no value in any of 80 rows",
+    ]
+    prepare(load_config(Path("run.yaml")), Path(), Path(".recsys-cache"))
+    assert recsys("check", "run.yaml").err == err

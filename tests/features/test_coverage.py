@@ -79,6 +79,11 @@ def test_the_rows_that_vocabularies_were_learnt_from_have_no_unknown_values() ->
     assert {name: one.unknown for name, one in found.items()} == dict.fromkeys(FEATURES, 0)
 
 
+def test_of_many_rows_an_eighth_is_counted_spread_over_all_of_them() -> None:
+    counted = [number for number in range(40) if CoverageCounter.counts(1000 * number, 1000)]
+    assert counted == [0, 1, 2, 3, 8, 16, 24, 32]
+
+
 def test_each_split_has_the_counts_of_its_own_rows() -> None:
     parts = counted(OTHER, [2, 0, 2, 0], num_splits=3)
     assert parts[1] == {}

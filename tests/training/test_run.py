@@ -12,6 +12,7 @@ from recsys.config import Config
 from recsys.data.prepare import prepare
 from recsys.errors import ConfigError, DataError
 from recsys.training.build import LoadedModel, build, load_run
+from recsys.training.evaluate import evaluate_files
 from recsys.training.run import TrainResult
 from recsys.training.strategy import table_weights
 from tests.training.logs import clicks, epochs, make_config, predictions, run, steady, write_log
@@ -279,6 +280,42 @@ def test_a_split_with_one_class_is_refused(tmp_path: Path, split: str, value: in
     clicks(400, seed=1).with_columns(click=pl.lit(value)).write_parquet(folder / f"{split}.parquet")
     with pytest.raises(DataError, match=f"data.{split}: click is {value} in all 400 rows; AUC needs both classes"):
         run(folder, tmp_path / "run")
+
+
+@pytest.mark.parametrize("split", ["train", "valid"])
+@pytest.mark.parametrize(
+    ("weight", "problem"),
+    [
+        (pl.lit(0.0), "weight is 0 in all 400 rows"),
+        (pl.col("click") * 2.0, "weight is 0 in all rows with click = 0"),
+        (1.0 - pl.col("click"), "weight is 0 in all rows with click = 1"),
+    ],
+)
+def test_weights_that_leave_a_class_out_are_refused(tmp_path: Path, split: str, weight: pl.Expr, problem: str) -> None:
+    folder = write_log(tmp_path / "log")
+    clicks(400, seed=1).with_columns(weight=weight).write_parquet(folder / f"{split}.parquet")
+    with pytest.raises(DataError, match=f"data.{split}: {problem}; AUC needs both classes"):
+        run(folder, tmp_path / "run", make_config(tmp_path, weight="weight"))
+    assert not (tmp_path / "run").exists()
+
+
+def test_ids_that_are_written_otherwise_than_in_training_draw_a_warning(tmp_path: Path) -> None:
+    """As pandas writes them where the column has a gap on one day; `evaluate` says so too."""
+    folder, said = write_log(tmp_path / "log"), list[str]()
+    for split in ("train", "valid"):
+        rows = pl.read_parquet(folder / f"{split}.parquet").drop("seen")
+        suffix = "" if split == "train" else ".0"
+        rows.with_columns(user=pl.col("user").cast(str) + suffix).write_csv(folder / f"{split}.csv")
+    features = {"user": {"type": "id"}, "item": {"type": "id"}}
+    data = {"train": "train.csv", "valid": "valid.csv"}
+    config = make_config(tmp_path, features=features, data=data, train={"epochs": 1})
+    run(folder, tmp_path / "run", config, log=said.append)
+    (warning,) = [line for line in said if "unknown" in line]
+    assert warning.startswith("warning: data.valid: 100 % of the values of user are unknown")
+    found = json.loads((tmp_path / "run" / "data.json").read_text())["splits"]["valid"]["features"]
+    assert (found["user"]["unknown"], found["item"]["unknown"]) == (400, 0)
+    evaluate_files(tmp_path / "run", [str(folder / "valid.csv")], device="cpu", log=said.append)
+    assert said[-1].startswith(f"warning: {folder / 'valid.csv'}: 100 % of the values of user are unknown")
 
 
 def test_a_validation_split_without_rows_is_refused(tmp_path: Path) -> None:
