@@ -1,8 +1,7 @@
 """One Arrow file of prepared rows: mapped into memory, and compared with its checksums as it is read.
 
-A file has a checksum for what stands before its record batches, for each of them, and for what stands behind them. A
-batch is compared when it is first read, just before it is copied: then its bytes are in the cache of the CPU, and the
-checksum costs little. A process compares each batch once.
+A file has a checksum for each record batch, and for the footer behind them. A batch is compared when it is first read,
+just before it is copied, so that its bytes come from memory once. A process compares each batch once.
 """
 
 from collections.abc import Sequence
@@ -38,11 +37,11 @@ class PartFile:
             self._buffer = pa.memory_map(str(path)).read_buffer()
             self._version = status.st_mtime_ns
             self._parts = _parts(path, status.st_mtime_ns, _time_of(path.with_name(CHECKSUMS)))
-            self._check_frame()
+            self._check_footer()
             self.reader = pa.ipc.open_file(self._buffer)
         except (OSError, pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
             raise self._unreadable(error) from error
-        if self._parts and len(self._parts) != self.reader.num_record_batches + 2:
+        if self._parts and len(self._parts) != self.reader.num_record_batches + 1:
             raise damaged(path, self._remedy)
 
     def __enter__(self) -> "PartFile":
@@ -74,15 +73,13 @@ class PartFile:
             DataError: it is damaged.
         """
         if self._parts:
-            self._compare(index + 1)
+            self._compare(index)
         return self.reader.get_batch(index)
 
-    def _check_frame(self) -> None:
-        """Compare what stands before and behind the record batches."""
+    def _check_footer(self) -> None:
         if self._parts:
             if self._parts[-1][0] != self._buffer.size:
                 raise damaged(self.path, self._remedy)
-            self._compare(0)
             self._compare(len(self._parts) - 1)
 
     def _compare(self, number: int) -> None:
@@ -121,7 +118,7 @@ class PartWriter:
         self.path = path
         self._file = pa.OSFile(str(path), "wb")
         self._writer: Any = pa.ipc.new_file(self._file, schema)
-        self.ends = [self._file.tell()]
+        self.ends: list[int] = []
 
     def write(self, batch: pa.RecordBatch) -> None:
         """Append a record batch."""
