@@ -17,6 +17,7 @@ RUN/
 """
 
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,8 @@ from recsys.files import DRAFT, with_nan
 __all__ = ["RunFolder"]
 
 _REMEDY = "restore it from a copy, or train the run again"
+_CLASS_PATH = re.compile(rb"[\w.]:[A-Za-z_]")
+_CODE = (".py", ".pyc", ".so", ".pth", ".egg", ".whl", ".zip")
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +135,7 @@ class RunFolder:
         """Check that a run was started here, and that the files that say what it is are as they were written.
 
         Raises:
-            DataError: The folder does not exist or is not that of a run, or a file is damaged.
+            DataError: The folder does not exist or is not that of a run, or a file is damaged, or it holds code.
         """
         if not self.is_run:
             remedy = "; it was stopped before it had begun: start it again under its name" * (
@@ -142,6 +145,18 @@ class RunFolder:
         for path in (self.config, self.data, self.golden_rows):
             if path.exists():
                 verify(path, remedy=_REMEDY)
+        self._check_no_code()
+
+    def _check_no_code(self) -> None:
+        """Refuse code in the folder that the configuration could name: a run from somebody else is data."""
+        if _CLASS_PATH.search(self.config.read_bytes()) is None:
+            return
+        for path in sorted(self.path.rglob("*")):
+            if path.suffix in _CODE:
+                raise DataError(
+                    f"{path}: is code in the folder of a run whose {self.config.name} names classes by their import "
+                    "path; a run folder is data: keep code of yours elsewhere"
+                )
 
     def read_coverage(self) -> dict[str, dict[str, dict[str, int]]]:
         """Return the counts of each split by feature: {"valid": {"user": {"rows": 400, "unknown": 31, ...}}}.
@@ -176,7 +191,7 @@ class RunFolder:
         lines = read_verified(self.epochs, remedy=_REMEDY).splitlines(keepends=True)
         try:
             return [with_nan(json.loads(line)) for line in lines if line.endswith(b"\n")]  # else it is being written
-        except (ValueError, AttributeError) as error:
+        except (ValueError, AttributeError, RecursionError) as error:
             raise DataError(f"{self.epochs}: is damaged: a line is not JSON ({error}); {_REMEDY}") from error
 
     def read_origin(self) -> dict[str, Any]:

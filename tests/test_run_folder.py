@@ -2,6 +2,7 @@ from pathlib import Path
 
 import pytest
 
+from recsys.checksums import recording
 from recsys.errors import DataError
 from recsys.run_folder import RunFolder
 
@@ -30,3 +31,40 @@ def test_metrics_of_a_finished_run_are_read(tmp_path: Path) -> None:
     (tmp_path / "config.yaml").touch()
     (tmp_path / "metrics.json").write_text('{"test.auc": 0.75}')
     assert RunFolder(tmp_path).read_metrics() == {"test.auc": 0.75}
+
+
+@pytest.mark.parametrize("name", ["evil.py", "transform/evil.py", "evil.so", "sub/evil.pyc"])
+def test_a_run_folder_is_no_place_for_code_that_its_configuration_names(name: str, tmp_path: Path) -> None:
+    path = tmp_path / name
+    path.parent.mkdir(exist_ok=True)
+    path.touch()
+    (tmp_path / "config.yaml").write_text("model:\n  tower: mlp\n")
+    RunFolder(tmp_path).require_run()
+    (tmp_path / "config.yaml").write_text("model:\n  tower: runs.a.evil:Tower\n")
+    with pytest.raises(DataError, match=rf"{name}: is code in the folder of a run"):
+        RunFolder(tmp_path).require_run()
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", "\0", "{" * 10**5, '{"prepared": 1'])
+def test_files_of_a_former_version_that_are_damaged_are_named_too(content: str, tmp_path: Path) -> None:
+    """They have no checksums."""
+    (tmp_path / "config.yaml").touch()
+    (tmp_path / "data.json").write_text(content)
+    with pytest.raises(DataError, match=r"data\.json: is damaged"):
+        RunFolder(tmp_path).read_prepared()
+    (tmp_path / "metrics.jsonl").write_text('{"epoch": 1}\n' + content + "x\n")
+    with pytest.raises(DataError, match=r"metrics\.jsonl: is damaged"):
+        RunFolder(tmp_path).read_epochs()
+
+
+def test_a_line_that_is_being_written_is_no_epoch_yet(tmp_path: Path) -> None:
+    (tmp_path / "metrics.jsonl").write_text('{"epoch": 1}\n{"epoch": 2, "val')
+    assert [line["epoch"] for line in RunFolder(tmp_path).read_epochs()] == [1]
+
+
+def test_recorded_epochs_that_are_deleted_are_missed(tmp_path: Path) -> None:
+    with recording(tmp_path / "metrics.jsonl"):
+        (tmp_path / "metrics.jsonl").write_text('{"epoch": 1}\n')
+    (tmp_path / "metrics.jsonl").unlink()
+    with pytest.raises(FileNotFoundError):
+        RunFolder(tmp_path).read_epochs()

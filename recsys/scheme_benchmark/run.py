@@ -1,12 +1,12 @@
 """A comparison from beginning to end: prepare the data once, compute sizes, train missing cells, write the report."""
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+from recsys.checksums import read_json
 from recsys.config import Config, dump
 from recsys.data.classes import missing_classes
 from recsys.data.prepare import prepare
@@ -173,7 +173,7 @@ def _check_same_comparison(folder: Path, config: Config, prepared: Prepared) -> 
         facts: dict[str, Any] = prepared.origin() | {"config": compared}
         write_json(path, facts | {"environment": environment_record()})
         return
-    started = json.loads(path.read_text())
+    started = read_json(path, remedy="name a new folder with --out")
     if started["config"] != compared:
         lines = _first_difference(started["config"], compared)
         raise ConfigError(
