@@ -51,7 +51,7 @@ def test_files_of_a_former_version_that_are_damaged_are_named_too(content: str, 
     (tmp_path / "config.yaml").touch()
     (tmp_path / "data.json").write_text(content)
     with pytest.raises(DataError, match=r"data\.json: is damaged"):
-        RunFolder(tmp_path).read_prepared()
+        RunFolder(tmp_path).read_origin()
     (tmp_path / "metrics.jsonl").write_text('{"epoch": 1}\n' + content + "x\n")
     with pytest.raises(DataError, match=r"metrics\.jsonl: is damaged"):
         RunFolder(tmp_path).read_epochs()
