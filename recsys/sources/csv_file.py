@@ -10,9 +10,10 @@ import pyarrow as pa
 import pyarrow.csv
 
 from recsys.errors import DataError
+from recsys.sources.arrow_types import to_frame
 from recsys.sources.csv_problems import CsvProblems
 from recsys.sources.csv_quotes import QuotedText, QuoteError, Quotes
-from recsys.sources.raw_file import RawFile, resized, to_frame
+from recsys.sources.raw_file import RawFile, resized
 from recsys.sources.text_stream import LONGEST_LINE, iconv, lone_returns, whole_lines
 
 __all__ = ["CsvFile"]

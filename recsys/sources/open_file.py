@@ -13,7 +13,7 @@ from recsys.sources.raw_file import RawFile
 __all__ = ["open_file"]
 
 _FORMATS = {".parquet": "parquet", ".pq": "parquet", ".csv": "csv", ".tsv": "tsv", ".txt": "tsv"}
-_FORMATS |= {".arrow": "arrow", ".ipc": "arrow", ".feather": "arrow"}
+_FORMATS |= {".arrow": "arrow", ".arrows": "arrow", ".ipc": "arrow", ".feather": "arrow"}
 
 
 def open_file(path: Path, data: DataSection, *, optional: Sequence[str] = ()) -> RawFile:

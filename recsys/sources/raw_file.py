@@ -4,14 +4,23 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 import pyarrow as pa
 
 from recsys.errors import DataError
+from recsys.sources.arrow_types import ForeignType
+from recsys.sources.location import RowLocation
+from recsys.sources.validate import check_times
 
-__all__ = ["RawFile", "readable", "resized", "to_frame"]
+__all__ = ["RawFile", "readable", "resized"]
+
+
+_DAMAGE = (
+    *(pl.exceptions.PolarsError, pl.exceptions.PanicException, pa.ArrowException),
+    *(OSError, ValueError, OverflowError, MemoryError),
+)
+"""What the libraries raise over the bytes of a file. OverflowError: a size that no number of C holds."""
 
 
 class RawFile(ABC):
@@ -36,7 +45,14 @@ class RawFile(ABC):
         Raises:
             DataError: the file is damaged, or holds what cannot be read; it names row and value where it can.
         """
-        yield from self._read(columns, rows)
+        for column in columns:
+            if isinstance(dtype := self.columns[column], ForeignType):
+                raise DataError(f"{self.path}: column {column}: {dtype} is not read; store it as another type")
+        first_row = 0
+        for frame in self._read(columns, rows):
+            check_times(frame, RowLocation(str(self.path), first_row))
+            yield frame
+            first_row += len(frame)
 
     def _hold(self, columns: dict[str, pl.DataType]) -> None:
         """Set the columns that the file holds."""
@@ -64,18 +80,11 @@ def resized(frames: Iterator[pl.DataFrame], rows: int) -> Iterator[pl.DataFrame]
         yield pl.concat(held)
 
 
-def to_frame(table: Any) -> pl.DataFrame:
-    """Convert an Arrow table or record batch without copying."""
-    frame = pl.from_arrow(table, rechunk=False)
-    assert isinstance(frame, pl.DataFrame)
-    return frame
-
-
 @contextmanager
 def readable(path: Path, form: str) -> Iterator[None]:
     """Turn what the libraries raise over a damaged file into a DataError."""
     try:
         yield
-    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, pa.ArrowException, OSError) as error:
+    except _DAMAGE as error:
         first = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise DataError(f"{path}: cannot be read as {form}: {first}") from error

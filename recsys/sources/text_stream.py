@@ -11,7 +11,7 @@ import pyarrow as pa
 from recsys.errors import DataError
 from recsys.sources.raw_file import readable
 
-__all__ = ["LONGEST_LINE", "RETURNS", "iconv", "lone_returns", "whole_lines"]
+__all__ = ["LONGEST_LINE", "RETURNS", "compression_of", "iconv", "lone_returns", "whole_lines"]
 
 LONGEST_LINE = 2**27
 """Bytes that a line, or a field in quotes, may have."""
@@ -38,9 +38,8 @@ def whole_lines(path: Path, block_bytes: int) -> Iterator[bytes]:
     """
     with readable(path, "text"), path.open("rb") as file:
         start = file.read(16)
-    compression = next((name for name, magic in _COMPRESSED.items() if magic.match(start)), None)
     _check_start(path, start)
-    with readable(path, "text"), pa.input_stream(str(path), compression=compression) as stream:
+    with readable(path, "text"), pa.input_stream(str(path), compression=compression_of(start)) as stream:
         first = stream.read(len(_UTF8_MARK))
         _check_utf16(path, first)
         rest = b"" if first == _UTF8_MARK else first
@@ -54,6 +53,11 @@ def whole_lines(path: Path, block_bytes: int) -> Iterator[bytes]:
                 _check_line(path, rest)
         if rest:
             yield rest
+
+
+def compression_of(start: bytes) -> str | None:
+    """Return the name of the compression that the first bytes of a file tell."""
+    return next((name for name, magic in _COMPRESSED.items() if magic.match(start)), None)
 
 
 def lone_returns(block: bytes) -> np.ndarray:

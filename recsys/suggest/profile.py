@@ -13,6 +13,7 @@ from recsys.features.list_texts import split_texts
 from recsys.features.times import calendar_time
 from recsys.features.types import handlers_of
 from recsys.features.values import BadColumn, BadValue, as_text, key_kind, to_numbers
+from recsys.sources.arrow_types import ForeignType
 from recsys.sources.column_types import ColumnType, column_type
 from recsys.sources.source import Source, open_source
 from recsys.suggest.rules import offers_for
@@ -32,10 +33,14 @@ def profile(path: Path, data: DataSection, max_rows: int = 1_000_000) -> list[Co
         DataError: the file is missing or damaged.
     """
     source = open_source([path], data)
-    return [_profiled(_first_rows(source, column, max_rows)) for column in source.columns]
+    return [
+        _profiled(_first_rows(source, name, max_rows), column_type(source.columns[name])) for name in source.columns
+    ]
 
 
 def _first_rows(source: Source, column: str, max_rows: int) -> pl.Series:
+    if isinstance(source.columns[column], ForeignType):
+        return pl.Series(column, [])
     frames, num_rows = [pl.DataFrame(schema={column: source.columns[column]})], 0
     for frame in source.frames([column]):
         frames.append(frame[: max_rows - num_rows])
@@ -45,8 +50,7 @@ def _first_rows(source: Source, column: str, max_rows: int) -> pl.Series:
     return pl.concat(frames).to_series()
 
 
-def _profiled(series: pl.Series) -> ColumnProfile:
-    found = column_type(series.dtype)
+def _profiled(series: pl.Series, found: ColumnType) -> ColumnProfile:
     lists = _lists(series, found)
     lengths = None if lists is None else lists.list.len().fill_null(0)
     entries = series if lists is None or lengths is None else lists.filter(lengths > 0).explode()

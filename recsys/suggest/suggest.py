@@ -59,8 +59,9 @@ def suggest_for_file(
         raise DataError(f"{path}: no column {label!r}; without a header they are col_1 to {names[-1]}, in their order")
     if label not in names:
         raise no_column(str(path), label, names)
-    frame = next(open_source([path], data).frames(names, _LEAK_ROWS), pl.DataFrame(schema=names))
-    leaks = single_column_auc(frame, label, names)
+    read = [column.name for column in columns if column.type.is_readable or column.name == label]
+    frame = next(open_source([path], data).frames(read, _LEAK_ROWS), pl.DataFrame(schema=read))
+    leaks = single_column_auc(frame, label, read)
     return suggest_config(columns, label=label, paths=[str(path)] if paths is None else paths, data=data, leaks=leaks)
 
 

@@ -102,12 +102,12 @@ def test_what_init_prints_for_all_looks_of_csv_columns_is_prepared(tmp_path: Pat
 @pytest.mark.parametrize(
     "times",
     [
-        pl.Series([2**62, 7]).cast(pl.Datetime("ms")),
+        pl.Series([2**52, 7]).cast(pl.Datetime("ms")),
         pl.Series([2**62, 7]).cast(pl.Datetime("us", "Europe/Rome")),
-        pl.Series([2**31 - 1, 7], dtype=pl.Int32).cast(pl.Date),
+        pl.Series([2**26, 7], dtype=pl.Int32).cast(pl.Date),
     ],
 )
-def test_times_that_no_calendar_can_show_are_times(times: pl.Series, tmp_path: Path) -> None:
+def test_times_that_no_calendar_of_python_can_show_are_times(times: pl.Series, tmp_path: Path) -> None:
     path = write_columns(tmp_path / "f.parquet", x=pl.concat([times] * 20).to_arrow())
     assert suggest_column(profile(path, DataSection())[1]).spec["type"] == "datetime"
 
