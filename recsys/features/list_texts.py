@@ -41,8 +41,8 @@ def split_texts(texts: pl.Series, separator: str | None) -> pl.Series:
     blank: then brackets are part of the entries. Any other text is split at the separator. Blanks around entries do
     not count, nor do empty entries at the end.
 
-    >>> split_texts(pl.Series(["[3, null]", "['a b', 'c']", "[3. 7]", "x, y,", "[]"]), ",").to_list()
-    [['3', None], ['a b', 'c'], ['3', '7'], ['x', 'y'], []]
+    >>> split_texts(pl.Series(["[3, null]", "['a b', 'c']", "[3 7.]", "x, y,", "[]"]), ",").to_list()
+    [['3', None], ['a b', 'c'], ['3', '7.0'], ['x', 'y'], []]
 
     Returns:
         List(String) of the same length; null or empty where there is no entry.
@@ -70,7 +70,7 @@ def split_texts(texts: pl.Series, separator: str | None) -> pl.Series:
 
 
 def _may_be_lists(texts: pl.Series) -> bool:
-    return any(texts.str.starts_with(start).any() for start in ("[", "(", "array", " "))
+    return bool(texts.str.contains(r"^(?:\[|\(| |array)").any())
 
 
 def _split(texts: pl.Series, separator: str) -> pl.Series:
@@ -85,10 +85,12 @@ def _split(texts: pl.Series, separator: str) -> pl.Series:
 
 def _has_blanks(texts: pl.Series, split: pl.Series, separator: str) -> bool:
     """Say whether some entry has blanks around it: where most texts have none at all, a look at the texts tells."""
-    if separator.strip() and not texts.str.contains(" ", literal=True).any():
+    if not separator.strip(" "):
+        return bool((split.explode() == "").any())
+    if not texts.str.contains(" ", literal=True).any():
         return False
     entries = split.explode()
-    return bool((entries.str.starts_with(" ") | entries.str.ends_with(" ") | (entries == "")).any())
+    return bool(entries.str.starts_with(" ").any() or entries.str.ends_with(" ").any())
 
 
 def _refuse_lists(texts: pl.Series, bare: pl.Series, separator: str) -> None:
@@ -124,7 +126,7 @@ def _listed(bare: pl.Series, is_list: pl.Series, is_words: pl.Series) -> pl.Seri
 
 
 def _values(tokens: pl.Series, lists: pl.Series) -> pl.Series:
-    """Return what the tokens of lists stand for: texts without quotes, whole numbers without a point, null.
+    """Return what the tokens of lists stand for: texts without quotes, numbers as they are written, null.
 
     A look at the lists, which are fewer, saves many at the tokens.
     """
@@ -132,7 +134,7 @@ def _values(tokens: pl.Series, lists: pl.Series) -> pl.Series:
         tokens = tokens.str.replace(r"(?s)^np\.\w+\((.*)\)$", "$1").str.replace(r"""^[ub](["'])""", "$1")
     values = tokens.set(tokens.is_in(_NULLS), None)
     if lists.str.contains(".", literal=True).any():
-        values = values.str.replace(r"^([+-]?\d+)\.0*$", "$1")
+        values = values.str.replace(r"^([+-]?\d+)\.$", "$1.0")  # numpy's way to write 3.0
     if not lists.str.contains(r"""["']""").any():
         return values
     is_quoted = tokens.str.starts_with('"') | tokens.str.starts_with("'")
