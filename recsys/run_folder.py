@@ -38,7 +38,7 @@ class RunFolder:
     """Names the files of one run.
 
     Args:
-        path: Folder of the run; need not exist yet.
+        path: folder of the run; need not exist yet.
     """
 
     path: Path

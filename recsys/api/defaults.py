@@ -20,7 +20,7 @@ def new_run_folder(name: str | None, runs_dir: Path, *, default: str) -> Path:
     """Return the path of a new run's folder: as named, or after the configuration, with a number if that is taken.
 
     Args:
-        name: The name of the run, which must not exist yet, unless it was killed before it had begun.
+        name: the name of the run, which must not exist yet, unless it was killed before it had begun.
         runs_dir: the folder that run folders lie in.
         default: name of a run that is given none; a number is added if it is taken.
 

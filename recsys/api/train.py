@@ -130,7 +130,7 @@ def launch_training(
     Args:
         argv: the configuration and options of each process.
         devices: number of processes.
-        folder: The folder of the run.
+        folder: the folder of the run.
         is_resume: the folder is that of a stopped run.
         resume_command: given the exit code, returns the command that resumes the training, or None.
     """

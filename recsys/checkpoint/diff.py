@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from recsys.checkpoint.reader import CheckpointReader
-from recsys.checkpoint.tensor_names import readable_name
+from recsys.checkpoint.tensor_names import present_name, readable_name
 
 __all__ = ["Difference", "differences"]
 
@@ -32,6 +32,8 @@ class Difference:
 def differences(first: Path, second: Path) -> Iterator[Difference]:
     """Compare the models and the states of both optimizers in two checkpoints, but not random states and times.
 
+    Tensors are compared under the names that they have now, whatever version wrote them.
+
     Yields:
         One `Difference` for each tensor that is not bit for bit the same.
 
@@ -39,30 +41,31 @@ def differences(first: Path, second: Path) -> Iterator[Difference]:
         DataError: One of the checkpoints is damaged.
     """
     one, other = CheckpointReader(first), CheckpointReader(second)
-    for name in {**one.specs, **other.specs}:
-        spec, other_spec = _spec(one, name), _spec(other, name)
+    names, other_names = ({present_name(name): name for name in reader.specs} for reader in (one, other))
+    for name in {**names, **other_names}:
+        spec, other_spec = _spec(one, names.get(name)), _spec(other, other_names.get(name))
         if spec != other_spec:
             yield Difference(readable_name(name), spec, other_spec)
             continue
-        largest, rows = _compare(name, one, other)
+        largest, rows = _compare(one, names[name], other, other_names[name])
         if largest > 0:
             yield Difference(readable_name(name), spec, other_spec, largest, rows)
 
 
-def _spec(reader: CheckpointReader, name: str) -> str | None:
-    if name not in reader.specs:
+def _spec(reader: CheckpointReader, name: str | None) -> str | None:
+    if name is None:
         return None
     size, dtype = reader.specs[name]
     return f"{' x '.join(f'{n:,}' for n in size)} {dtype}".replace("torch.", "").strip()
 
 
-def _compare(name: str, one: CheckpointReader, other: CheckpointReader) -> tuple[float, float]:
+def _compare(one: CheckpointReader, name: str, other: CheckpointReader, other_name: str) -> tuple[float, float]:
     """Return the largest difference of the values, and the share of rows that differ."""
     size, _ = one.specs[name]
     differs = torch.zeros(size[0] if size else 1, dtype=torch.bool)
     largest = 0.0
     for offsets, values in one.read_chunks(name):
-        distance = _distance(values, other.read_region(name, offsets, tuple(values.shape)))
+        distance = _distance(values, other.read_region(other_name, offsets, tuple(values.shape)))
         if distance.numel():
             by_row = distance.reshape(len(distance) if size else 1, -1).amax(dim=1)
             largest = max(largest, float(by_row.max()))

@@ -15,7 +15,7 @@ from recsys.errors import DataError
 
 __all__ = ["CheckpointReader"]
 
-DENSE = "dense optimiser: "
+DENSE = "dense optimizer: "
 
 
 class CheckpointReader:

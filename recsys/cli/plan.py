@@ -56,7 +56,7 @@ def plan_and_show(
     Raises:
         ShardingError: The tables do not fit into memory.
         ConfigError: The configuration is not valid, or there is no such machine.
-        DataError: Vocabularies are learnt from data that is not there.
+        DataError: Vocabularies are learned from data that is not there.
     """
     machine = machine_of(hardware)
     if out is not None and not out.parent.is_dir():
@@ -127,7 +127,7 @@ def _table_sizes(
             prepared = prepare(config, data_dir, cache_dir, on_progress)
     except DataError as error:
         raise DataError(
-            f"{error}\nthe plan needs the data: its vocabularies are learnt, so they size the tables"
+            f"{error}\nthe plan needs the data: its vocabularies are learned, so they size the tables"
         ) from error
     lengths = mean_lengths(prepared.splits["train"], prepared.resolved)
     return prepared.resolved, feature_vocabularies(prepared.resolved, prepared.state), lengths, []

@@ -99,7 +99,7 @@ def _sharding(path: KeyPath, table: TableSection, optimizer: str) -> Iterator[Pr
         yield Problem((*path, "placement"), text)
     if not table.needs_whole_tables and table.sharding in ("column_wise", "grid") and optimizer == "rowwise_adagrad":
         text = (
-            f"{table.sharding} cuts rows, of which sparse_optimizer rowwise_adagrad keeps one state each; "
+            f"{table.sharding} splits rows, of which sparse_optimizer rowwise_adagrad keeps one state each; "
             "take sparse_optimizer adagrad, or sharding row_wise"
         )
         yield Problem((*path, "sharding"), text)

@@ -103,7 +103,7 @@ def _unknown_key(loc: tuple[int | str, ...]) -> str:
     known |= {"include"} if section is Config else set()
     key, _, value = kind.removeprefix(TAG_MARK).partition("=")
     text = f"unknown key for {key} {value}" if kind else "unknown key"
-    if new := _new_name(section, str(loc[-1])):
+    if section and (new := section.new_name(str(loc[-1]))):
         return f"{text}: it is now called {new}"
     if hint := did_you_mean(loc[-1], known):
         return text + hint
@@ -114,12 +114,6 @@ def _unknown_key(loc: tuple[int | str, ...]) -> str:
         if kind in family and loc[-1] in section.model_fields
     ]
     return f"{text}; it belongs to {key} {' or '.join(owners)}" if owners else text
-
-
-def _new_name(section: type[Section] | None, key: str) -> str | None:
-    """Return what a key is called now, if it had another name in former versions."""
-    former = {} if section is None else section.renamed
-    return former[key] if section is not None and former.get(key) in section.model_fields else None
 
 
 def _inner(section: type[Section], name: str) -> type[Section] | None:

@@ -35,6 +35,12 @@ class Section(BaseModel):
     renamed: ClassVar[Mapping[str, str]] = {}
     """Former names of keys and what they are called now, for the message that refuses the former."""
 
+    @classmethod
+    def new_name(cls, key: str) -> str | None:
+        """Return what a key is called now, if it had another name in former versions."""
+        name = cls.renamed.get(key)
+        return name if name in cls.model_fields else None
+
     def check(self) -> Iterator[tuple[KeyPath, str]]:
         """Yield what is wrong with values that are right by themselves: the path inside the section and the rule."""
         yield from ()

@@ -1,4 +1,4 @@
-"""Whether the rows of a split have both classes, which AUC needs and without which nothing can be learnt."""
+"""Whether the rows of a split have both classes, which AUC needs and without which nothing can be learned."""
 
 from collections.abc import Iterator
 

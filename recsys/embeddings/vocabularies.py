@@ -17,7 +17,7 @@ def feature_vocabularies(resolved: ResolvedConfig, state: TransformState) -> dic
 
 
 def vocabularies_without_data(resolved: ResolvedConfig) -> dict[str, FeatureVocabulary] | None:
-    """Return each vocabulary of a configuration, by the field that owns it; None if any is learnt from data.
+    """Return each vocabulary of a configuration, by the field that owns it; None if any is learned from data.
 
     Known without data are open and listed vocabularies, buckets with given boundaries and parts of times.
     """

@@ -1,4 +1,4 @@
-"""Metrics of the probabilities themselves: log loss, normalised entropy, calibration."""
+"""Metrics of the probabilities themselves: log loss, normalized entropy, calibration."""
 
 from typing import Any, NamedTuple
 

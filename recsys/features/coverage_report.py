@@ -72,7 +72,7 @@ def coverage_warnings(
     Args:
         coverage: what was counted in some rows, by feature.
         resolved: the features.
-        is_training: the rows are those that the vocabularies were learnt from.
+        is_training: the rows are those that the vocabularies were learned from.
     """
     for name, found in coverage.items():
         if found.rows >= FEWEST and found.missing == found.rows:

@@ -70,7 +70,7 @@ class Fitting:
                 fit.add(handler.values(frame))
 
     def merge(self, other: "Fitting") -> None:
-        """Take over everything `other` has learnt from rows that come after these; `other` is used up."""
+        """Take over everything `other` has learned from rows that come after these; `other` is used up."""
         self.num_rows += other.num_rows
         for name, fit in other._fits.items():
             self._fits[name].merge(fit)

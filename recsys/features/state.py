@@ -31,7 +31,7 @@ class TransformState:
         numbers: number feature -> scaling.
         boundaries: bucket feature -> (K,) float64, strictly increasing.
         fixed_sizes: field whose number of ids follows from the configuration, such as a datetime part -> that number.
-        extras: feature -> whatever JSON can hold and the user's own type of the feature has learnt.
+        extras: feature -> whatever JSON can hold and the user's own type of the feature has learned.
         num_rows: rows of the training split.
         hash_version: version of the functions in `recsys.features.fingerprint`.
     """

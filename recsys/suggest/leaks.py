@@ -12,7 +12,7 @@ __all__ = ["single_column_auc"]
 def single_column_auc(frame: pl.DataFrame, label: str, columns: Iterable[str]) -> dict[str, float]:
     """Return the AUC of each column: of its values where they are numbers, and of their mean labels.
 
-    Mean labels are learnt on every second row and judged on the others, so that rare values gain nothing. The one of
+    Mean labels are learned on every second row and judged on the others, so that rare values gain nothing. The one of
     the two further away from 0.5 counts. Lists are left out, and nothing is found without labels of both classes.
     """
     clicks = _numbers(frame[label])

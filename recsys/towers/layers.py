@@ -68,7 +68,7 @@ class Dice(nn.Module):
 
     Paper: Zhou et al., "Deep Interest Network for Click-Through Rate Prediction", KDD 2018, section 5.3.
     In training E and Var are those of the batch on all ranks, and the gradient passes through them; in eval mode, and
-    for a batch of fewer than two rows, they are moving averages. alpha is learnt for each channel, from 0 as in the
+    for a batch of fewer than two rows, they are moving averages. alpha is learned for each channel, from 0 as in the
     public code.
 
     Shape:
@@ -157,7 +157,7 @@ def mlp_of(config: AutoIntModel | MlpSection, *, num_inputs: int, num_outputs: i
 
 
 class NumberEmbedding(nn.Module):
-    """One learnt vector for each number, times the number: e_m = v_m x_m. A number of 0 gives the zero vector.
+    """One learned vector for each number, times the number: e_m = v_m x_m. A number of 0 gives the zero vector.
 
     Paper: Song et al., "AutoInt", CIKM 2019, section 4.3. Drawn from N(0, 0.01), as in its public code.
 

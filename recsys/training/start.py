@@ -68,7 +68,7 @@ def check_classes(config: Config) -> None:
 
 
 def check_splits(prepared: Prepared) -> None:
-    """Refuse data from which nothing can be learnt, or on which no epoch is better than another.
+    """Refuse data from which nothing can be learned, or on which no epoch is better than another.
 
     Raises:
         DataError: Training or validation rows are of one class, or weigh nothing, or there are no rows to validate on.

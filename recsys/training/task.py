@@ -42,7 +42,7 @@ def dense_optimizer(model: nn.Module, config: DenseOptimizer) -> torch.optim.Opt
 
 @contextmanager
 def keeping_batch_norm_statistics(model: nn.Module) -> Iterator[None]:
-    """Restore the moving averages of batch normalisation afterwards, so that they count each batch once."""
+    """Restore the moving averages of batch normalization afterwards, so that they count each batch once."""
     kept = [(found, found.clone()) for name, found in model.named_buffers() if name.rpartition(".")[2] in _STATISTICS]
     yield
     for statistic, before in kept:
@@ -163,7 +163,7 @@ class CtrTask:
     def gradients(self, batch: Batch, leaves: Sequence[Tensor]) -> list[Tensor]:
         """Return the gradients of the loss on a batch with respect to some leaves, and change nothing.
 
-        Tables, dense parameters and their gradients, and the statistics of batch normalisation stay as they are. Every
+        Tables, dense parameters and their gradients, and the statistics of batch normalization stay as they are. Every
         rank must call it.
 
         Args:

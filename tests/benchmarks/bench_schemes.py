@@ -1,7 +1,7 @@
 """Time of a training step with each embedding scheme: `python tests/benchmarks/bench_schemes.py`.
 
 26 fields of 100,000 ids, an MLP tower. Every scheme takes a step in turn on the same rows, beside separate full tables;
-a step is what the reader's thread does (ids to rows) plus forward, backward and both optimisers. Medians of the
+a step is what the reader's thread does (ids to rows) plus forward, backward and both optimizers. Medians of the
 ratios, step by step, are printed as a table.
 """
 

@@ -1,6 +1,6 @@
 """Time of a training step against the rows of a table: `python tests/benchmarks/bench_step.py`.
 
-A fused optimiser touches only the rows of the batch, so a table of 10 M rows must cost about what one of 10 k does.
+A fused optimizer touches only the rows of the batch, so a table of 10 M rows must cost about what one of 10 k does.
 Both models take steps in turn on the same machine; the ratio of the medians is printed.
 """
 

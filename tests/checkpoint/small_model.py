@@ -92,7 +92,7 @@ def train(model: DistributedModelParallel, dense: torch.optim.Optimizer, rows: t
 
 
 def whole(model: DistributedModelParallel) -> dict[str, Tensor]:
-    """Return a copy of every tensor of the model and of the tables' optimiser, put together from all ranks."""
+    """Return a copy of every tensor of the model and of the tables' optimizer, put together from all ranks."""
     own = []
     for name, value in tensors_of(model).items():
         size = tuple(size_of(value))

@@ -7,6 +7,7 @@ import torch
 from torchrec.distributed.model_parallel import DistributedModelParallel
 
 from recsys.checkpoint import saver
+from recsys.checkpoint.diff import differences
 from recsys.checkpoint.folder import find_checkpoint
 from recsys.checkpoint.load import load_checkpoint
 from recsys.checkpoint.metadata import read_metadata
@@ -35,6 +36,9 @@ def test_checkpoints_with_the_names_of_a_former_version_are_read(
     found = find_checkpoint(tmp_path / "best")
     assert found is not None
     assert any(name.startswith("model.lookup.slots.") for name in read_metadata(found))
+    saver.save(tmp_path / "last", model, torch.optim.SGD(model.module.dense_arch.parameters()), {})
+    assert list(differences(tmp_path / "best", tmp_path / "last")) == []
+    assert list(differences(tmp_path / "last", tmp_path / "best")) == []
     load_checkpoint(tmp_path / "best", other)
     for name, value in model.module.dense_arch.state_dict().items():
         assert torch.equal(value, other.module.dense_arch.state_dict()[name])

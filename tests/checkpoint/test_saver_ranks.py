@@ -234,8 +234,8 @@ def test_what_is_missing_or_other_is_named_on_all_ranks(folder: Path, second: li
         assert of_rank["refused"].splitlines() == [
             f"{folder}/row_wise: a checkpoint of another model:",
             "  dense.weight has the shape (1, 24) in it, (1, 16) in the model",
-            "  momentum1 of table t0's optimiser has the shape (11, 8) in it, (11,) in the model",
-            "  momentum1 of table t1's optimiser has the shape (7, 8) in it, (8,) in the model",
+            "  momentum1 of table t0's optimizer has the shape (11, 8) in it, (11,) in the model",
+            "  momentum1 of table t1's optimizer has the shape (7, 8) in it, (8,) in the model",
             "  table t1 has the shape (7, 8) in it, (8, 8) in the model",
             "  table t2 is in it, but not in the model",
         ]

@@ -92,7 +92,7 @@ def test_what_is_in_a_checkpoint_of_two_ranks(folder: Path, values: dict[str, Te
     assert found.bytes == sum(path.stat().st_size for path in (folder / "row_wise").iterdir())
     shown = {one.name: (one.table, one.is_state, one.size, one.dtype, one.bytes) for one in found.tensors}
     assert shown["table t0"] == ("t0", False, (11, 8), "float32", 352)
-    assert shown["momentum1 of table t0's optimiser"] == ("t0", True, (11, 8), "float32", 352)
+    assert shown["momentum1 of table t0's optimizer"] == ("t0", True, (11, 8), "float32", 352)
     assert shown["codes"] == (None, False, (17, 2), "int8", 34)
     assert len(shown) == len(values)
 
@@ -151,7 +151,7 @@ def test_equal_infinities_and_values_that_are_not_numbers_are_equal(
     assert (found.largest, found.rows) == (INF, 3 / 11)
 
 
-def test_integers_and_the_dense_optimiser_are_compared(folder: Path, values: dict[str, Tensor], tmp_path: Path) -> None:
+def test_integers_and_the_dense_optimizer_are_compared(folder: Path, values: dict[str, Tensor], tmp_path: Path) -> None:
     model = make("table_wise")
     dense = dense_adam(model)
     load_checkpoint(folder / "row_wise", model, dense)
@@ -162,8 +162,8 @@ def test_integers_and_the_dense_optimiser_are_compared(folder: Path, values: dic
     found = {one.name: one for one in differences(folder / "alone", tmp_path / "last")}
     assert {name: one.largest for name, one in found.items()} == {
         "codes": 100.0,
-        "dense optimiser: exp_avg of parameter 1": pytest.approx(2.0),
-        "dense optimiser: learning rate 0": pytest.approx(0.49),
+        "dense optimizer: exp_avg of parameter 1": pytest.approx(2.0),
+        "dense optimizer: learning rate 0": pytest.approx(0.49),
     }
     assert found["codes"].rows == 1 / 17
 
@@ -174,8 +174,8 @@ def test_other_sizes_and_tables_of_one_side_are_told(folder: Path, values: dict[
     found = {one.name: (one.first, one.second) for one in differences(folder / "alone", tmp_path / "last")}
     assert found["table t1"] == ("7 x 8 float32", "8 x 8 float32")
     assert found["table t2"] == ("2 x 8 float32", None)
-    assert found["momentum1 of table t0's optimiser"] == ("11 x 8 float32", "11 float32")
-    assert found["dense optimiser: exp_avg of parameter 0"] == ("1 x 24 float32", None)
+    assert found["momentum1 of table t0's optimizer"] == ("11 x 8 float32", "11 float32")
+    assert found["dense optimizer: exp_avg of parameter 0"] == ("1 x 24 float32", None)
 
 
 @pytest.mark.parametrize("source", ["row_wise", "column_wise", "alone"])

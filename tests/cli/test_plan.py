@@ -99,7 +99,7 @@ def test_learnt_sizes_come_from_the_data(
     write_config(tmp_path / "run.yaml")
     found = refused("plan", "run.yaml", "--device", "cpu")
     assert found.splitlines()[0].startswith("data.train: there is no file ")
-    assert found.endswith("the plan needs the data: its vocabularies are learnt, so they size the tables")
+    assert found.endswith("the plan needs the data: its vocabularies are learned, so they size the tables")
     write_log(tmp_path)
     shown = recsys("plan", "run.yaml", "--world", 2, "--device", "cpu")
     assert shown.code == 0

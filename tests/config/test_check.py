@@ -227,9 +227,14 @@ SPECS = {
             "full",
             "sharding",
             "column_wise",
-            "column_wise cuts rows, of which sparse_optimizer rowwise_adagrad keeps one",
+            "column_wise splits rows, of which sparse_optimizer rowwise_adagrad keeps one",
         ),
-        ("full", "sharding", "grid", "grid cuts rows, of which sparse_optimizer rowwise_adagrad keeps one state each"),
+        (
+            "full",
+            "sharding",
+            "grid",
+            "grid splits rows, of which sparse_optimizer rowwise_adagrad keeps one state each",
+        ),
         (
             "dedup",
             "sharding",
@@ -286,3 +291,9 @@ def test_columns_are_not_cut_under_one_state_a_row_even_by_default(problems: Pro
 def test_a_former_name_of_a_key_is_refused_with_the_present_one(keys: str, message: str, problems: Problems) -> None:
     (_, found) = problems(f"{HEAD}tables: {{t: {{features: [user], scheme: hash, rows: 9, {keys}}}}}\n")
     assert found.endswith(message)
+
+
+def test_a_former_name_of_a_key_is_refused_for_a_scheme_without_a_section_too(problems: Problems) -> None:
+    table = "{features: [a], scheme: no.where:Own, shard: row_wise}"
+    (_, found) = problems(f"label: y\nfeatures: {{a: {{type: id}}}}\ntables: {{t: {table}}}\n")
+    assert found.endswith("tables.t.shard: is now called sharding")

@@ -7,9 +7,8 @@ import pytest
 from recsys.config import dump, resolve
 from recsys.config.load import parse_text
 from tests.config.loading import Load, Problems
+from tests.config.texts import PERMITTED
 
-PERMITTED = ["a.b", "a/b", "../x", "'", '"', " ", "a\\b", "_proto_", "forward", "training", "items", "[bold]", "日本"]
-PERMITTED += ["%s{}", "null", "1", "true", "-", "#", "&a", "scheme=full", "a" * 199, "\u200b", "🙂", "a: b"]
 REFUSED = {
     "": "must not be empty",
     "a" * 201: "must be at most 200 characters long, got 201",

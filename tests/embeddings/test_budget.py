@@ -51,11 +51,11 @@ REACHABLE: dict[str, tuple[dict[str, Any], list[float]]] = {
 REACHABLE |= {name: ({}, [0.5]) for name in SIZED if name not in REACHABLE}
 CASES = [(case, data, budget) for case, (_, budgets) in REACHABLE.items() for data in FIELDS for budget in budgets]
 SAME_BYTES = {"hash", "unified", "multi_hash", "qr", "tt_rec", "robe", "md", "adaptemb"}
-"""Schemes that train in no more memory than they are served in, optimiser aside."""
+"""Schemes that train in no more memory than they are served in, optimizer aside."""
 MORE_BYTES = {"dedup", "dpq", "mgqe", "deeplight"}
 """Schemes that train a full table, of which they serve less."""
 NEARLY_SAME_BYTES = {"int8", "int16", "alpt", "dhe"}
-"""Those that do but for a few numbers: the optimiser's own of integer rows, batch norms that are served folded."""
+"""Those that do but for a few numbers: the optimizer's own of integer rows, batch norms that are served folded."""
 
 
 def cost(table: ResolvedTable, sizes: list[int], spec: Any) -> int:

@@ -83,7 +83,7 @@ def test_two_ranks_do_what_one_process_does(name: str, outcomes: Outcomes) -> No
 
 
 def value_of(outcome: Outcome, codes: str) -> Tensor:
-    """Return rows: the codes times their scales, if these are learnt, else the largest that a case has."""
+    """Return rows: the codes times their scales, if these are learned, else the largest that a case has."""
     return outcome.state[codes] * outcome.state.get(codes.replace("codes", "scales"), torch.tensor(0.01))
 
 
@@ -91,7 +91,7 @@ def tolerances(name: str) -> tuple[float, float]:
     """Return how far losses, and parameters and buffers, may be from those of one process.
 
     Sums in another order can make a code that is rounded to the nearest, or at random, another one. Batches that give
-    an MLP of hashes two ids have gradients near 0, the difference of large numbers: torch's own batch normalisation,
+    an MLP of hashes two ids have gradients near 0, the difference of large numbers: torch's own batch normalization,
     which the single process has, is 4e-5 off; with float64 in its place they agree to 3e-7.
     """
     scheme = name.partition(",")[0].partition("-")[0]

@@ -1,4 +1,4 @@
-"""A batch that is dealt to two ranks is normalised as on one."""
+"""A batch that is dealt to two ranks is normalized as on one."""
 
 from typing import Any
 
@@ -34,7 +34,7 @@ def rows_of(split: list[int], step: int) -> Tensor:
 
 
 def train(split: list[int], *, affine: bool) -> Outcome:
-    """Normalise this rank's part of some batches, all of it when alone; the loss is the sum over ranks."""
+    """Normalize this rank's part of some batches, all of it when alone; the loss is the sum over ranks."""
     torch.manual_seed(0)
     world = current_world()
     norm = BatchNorm(3, affine=affine).double()

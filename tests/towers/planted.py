@@ -53,13 +53,13 @@ class Embedded(nn.Module):
 
 def fit(model: Embedded, log: Log, *, epochs: int, lr: float = 0.01, batch_size: int = 256) -> Embedded:
     """Train with Adam, rows in their order."""
-    optimiser = torch.optim.Adam(model.parameters(), lr=lr)
+    optimizer = torch.optim.Adam(model.parameters(), lr=lr)
     for _ in range(epochs):
         for start in range(0, len(log.labels), batch_size):
             part = log.cut(start, start + batch_size)
-            optimiser.zero_grad()
+            optimizer.zero_grad()
             nn.functional.binary_cross_entropy_with_logits(model(part), part.labels).backward()
-            optimiser.step()
+            optimizer.step()
     return model.eval()
 
 

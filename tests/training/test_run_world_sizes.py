@@ -57,7 +57,7 @@ def test_two_ranks_have_the_losses_and_the_auc_of_one(case: str, courses: dict[i
     assert first.losses == second.losses
     assert first.losses == pytest.approx(alone.losses, abs=1e-5)
     assert first.auc == pytest.approx(alone.auc, abs=1e-6)
-    assert alone.losses[-14] < alone.losses[0] - 0.05  # it has learnt something that could be different
+    assert alone.losses[-14] < alone.losses[0] - 0.05  # it has learned something that could be different
     assert [a + b for a, b in zip(first.parts, second.parts, strict=True)] == alone.parts
 
 

@@ -74,7 +74,7 @@ def _scaled(combine: Any, leaf: torch.Tensor) -> Any:
 
 
 def test_gradients_on_another_batch_change_nothing(log: Path, tmp_path: Path) -> None:
-    """No row, no dense parameter or its gradient, and no statistic of batch normalisation."""
+    """No row, no dense parameter or its gradient, and no statistic of batch normalization."""
     config = make_config(tmp_path, model={"tower": "mlp", "dim": 8, "mlp": [16], "batch_norm": True})
     prepared = prepare(config, log, log / "cache")
     loaded = build(prepared.resolved, prepared.state, device=torch.device("cpu"))

@@ -50,7 +50,7 @@ def show_contents(
 
 @checkpoint.command("diff")
 def show_differences(first: Source, second: Source) -> None:
-    """Compare tables, other parameters and the state of both optimisers. Exit code 0: all are equal, 1: they differ.
+    """Compare tables, other parameters and the state of both optimizers. Exit code 0: all are equal, 1: they differ.
 
     World size, sharding, random states and times are not compared. Tables are read piece by piece.
 
@@ -153,14 +153,14 @@ def _show_head(contents: "Contents") -> None:
 
 
 def _show_tensors(contents: "Contents") -> None:
-    """Show a line for each table, with the state of its optimiser, then one for each other tensor."""
+    """Show a line for each table, with the state of its optimizer, then one for each other tensor."""
     from recsys.units import format_bytes
 
     tables = Table("table", "rows x dim", "type", box=None, pad_edge=False)
     others = Table("other tensors", "size", "type", box=None, pad_edge=False)
     for shown in (tables, others):
         shown.add_column("bytes", justify="right")
-    tables.add_column("optimiser's state", justify="right")
+    tables.add_column("optimizer's state", justify="right")
     for one in contents.tensors:
         size, weight = " x ".join(f"{n:,}" for n in one.size), format_bytes(one.bytes)
         if one.table is None:

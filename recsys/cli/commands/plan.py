@@ -37,7 +37,7 @@ def plan(
 ) -> None:
     """Show the sharding plan for a machine: which rows are on which device, why, and the estimated cost of a step.
 
-    None of the devices are needed; data is needed only if the sizes of tables depend on vocabularies learnt from it.
+    None of the devices are needed; data is needed only if the sizes of tables depend on vocabularies learned from it.
     If the tables do not fit into memory, the message says which is too large and what would make it fit.
 
     Example: `recsys plan run.yaml --world 16 --per-host 8 --memory 80GiB`

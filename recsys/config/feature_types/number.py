@@ -10,7 +10,7 @@ NumberTransform = Literal["none", "log1p", "log_squared"]
 
 
 class NumberFeature(ColumnSection):
-    """A numeric column. Null, NaN and infinities are missing; a missing number becomes 0 after normalising."""
+    """A numeric column. Null, NaN and infinities are missing; a missing number becomes 0 after normalizing."""
 
     implementation: ClassVar[str | type] = "recsys.features.types.number:Number"
     exported: ClassVar[str] = "recsys.export.types.number:ExportedNumber"

@@ -1,4 +1,4 @@
-"""The section of integer tables whose scales are learnt."""
+"""The section of integer tables whose scales are learned."""
 
 from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
@@ -10,7 +10,7 @@ __all__ = ["AlptTable"]
 
 
 class AlptTable(SizedTable):
-    """Integer rows, each with a learnt scale (ALPT, Li et al. 2023)."""
+    """Integer rows, each with a learned scale (ALPT, Li et al. 2023)."""
 
     implementation: ClassVar[str | type] = "recsys.embeddings.schemes.alpt:Alpt"
     has_rows: ClassVar[bool] = False

@@ -43,7 +43,7 @@ class TableSection(Section):
     shares_rows: ClassVar[bool] = False
     """Whether features of such a table read the same rows, unless it has a key `per_feature` that is set."""
     has_rows: ClassVar[bool] = True
-    """Whether it keeps rows of floats, which can be sharded, placed, and penalised by `train.regularization.rows`."""
+    """Whether it keeps rows of floats, which can be sharded, placed, and penalized by `train.regularization.rows`."""
     size_param: ClassVar[str | None] = None
     """The key that sets the size of the table, from whose candidates a `budget` chooses; None if it has one size."""
     num_stages: ClassVar[int] = 1
@@ -150,6 +150,9 @@ class CustomTable(TableSection):
     model_config = ConfigDict(extra="allow")
 
     scheme: Annotated[str, Field(pattern=CLASS_PATH)]
+
+    def check(self) -> Iterator[tuple[KeyPath, str]]:
+        yield from (((key,), f"is now called {new}") for key in self.parameters() if (new := self.new_name(key)))
 
     def parameters(self) -> dict[str, Any]:
         """Return the keys that only the user's own class knows; lists are tuples."""

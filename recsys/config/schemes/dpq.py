@@ -13,7 +13,7 @@ __all__ = ["DpqTable"]
 
 
 class DpqTable(SizedTable):
-    """Product quantization that is learnt with the model (DPQ, Chen et al. 2020)."""
+    """Product quantization that is learned with the model (DPQ, Chen et al. 2020)."""
 
     implementation: ClassVar[str | type] = "recsys.embeddings.schemes.dpq:Dpq"
     size_param: ClassVar[str | None] = "parts"

@@ -31,7 +31,7 @@ class MultiHashTable(SizedTable):
     hashes: Annotated[int, Field(ge=2, le=4)] = 2
     """Rows that are summed for one id."""
     importance_rows: CountOrZero = 0
-    """Rows of a second, hashed table of learnt weights of the summands; 0 sums them as they are."""
+    """Rows of a second, hashed table of learned weights of the summands; 0 sums them as they are."""
     per_feature: bool = False
     """Give each feature rows of its own, in proportion to its vocabulary, instead of sharing all rows."""
     exact_below: CountOrZero = 5

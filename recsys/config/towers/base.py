@@ -52,7 +52,7 @@ class MlpSection(TowerSection):
     dropout: Rate = 0.0
     """Share of the hidden units that a training step leaves out."""
     batch_norm: bool = False
-    """Normalise each hidden layer over the batch, before its activation."""
+    """Normalize each hidden layer over the batch, before its activation."""
 
     def check(self) -> Iterator[tuple[KeyPath, str]]:
         yield from check_mlp(self.mlp, batch_norm=self.batch_norm, dropout=self.dropout)

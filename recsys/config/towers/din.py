@@ -31,4 +31,4 @@ class DinModel(MlpSection):
     attention_activation: Activation = "sigmoid"
     """Activation after each hidden layer of the activation unit."""
     attention_softmax: bool = False
-    """Normalise the weights over the history; the paper does not, its published code does."""
+    """Normalize the weights over the history; the paper does not, its published code does."""

@@ -1,4 +1,4 @@
-"""`python -m recsys.data.synthetic LOG RUN`: how much of what can be known of a log a run has learnt."""
+"""`python -m recsys.data.synthetic LOG RUN`: how much of what can be known of a log a run has learned."""
 
 import argparse
 import json

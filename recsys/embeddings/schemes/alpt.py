@@ -121,7 +121,7 @@ class Alpt(IntegerTable):
 
 
 class LearntStep(torch.autograd.Function):
-    """scale * clip(round(value / scale)), with the derivative by the scale of learnt step sizes (LSQ).
+    """scale * clip(round(value / scale)), with the derivative by the scale of learned step sizes (LSQ).
 
     It is low or high where value / scale is clipped, and round(v) - v of v = value / scale between; values get none.
 

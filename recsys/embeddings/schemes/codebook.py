@@ -1,4 +1,4 @@
-"""Product quantization that is learnt with the model: what `dpq` and `mgqe` share.
+"""Product quantization that is learned with the model: what `dpq` and `mgqe` share.
 
 A full table is trained. Each part of its rows is replaced by the nearest centroid of that part's codebook, and the
 gradient goes straight through to the row; the codebook follows the rows by a loss of its own. Served are the codes,

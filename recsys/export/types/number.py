@@ -19,7 +19,7 @@ __all__ = ["ExportedNumber", "NumbersEncoder"]
 
 
 class ExportedNumber(ExportedFeature[NumberFeature]):
-    """One number a row -> the number, transformed and normalised. All numbers are encoded at once."""
+    """One number a row -> the number, transformed and normalized. All numbers are encoded at once."""
 
     @classmethod
     def numbers_encoder(cls, features: Mapping[str, ExportedFeature[Any]], state: TransformState) -> nn.Module:
@@ -28,7 +28,7 @@ class ExportedNumber(ExportedFeature[NumberFeature]):
 
 
 class NumbersEncoder(nn.Module):
-    """Number fields, transformed and normalised: N inputs (B,) float64 -> (B, N) float32; a missing number is 0."""
+    """Number fields, transformed and normalized: N inputs (B,) float64 -> (B, N) float32; a missing number is 0."""
 
     names: list[str]
     is_log1p: Tensor

@@ -29,11 +29,11 @@ class Fit(ABC):
 
     @abstractmethod
     def merge(self, other: Any) -> None:
-        """Take over what a fit of the same feature has learnt from later rows; `other` is used up."""
+        """Take over what a fit of the same feature has learned from later rows; `other` is used up."""
 
     @abstractmethod
     def finish(self, state: TransformState) -> None:
-        """Write what was learnt into `state`, whose `key_kinds` are known already."""
+        """Write what was learned into `state`, whose `key_kinds` are known already."""
 
 
 class FixedFit(Fit):
@@ -109,7 +109,7 @@ class FeatureHandler(Generic[S]):
         raise NotImplementedError(f"type {self.feature.type} reads no column")
 
     def values(self, frame: pl.DataFrame) -> Any:
-        """Return what is learnt from in a canonical frame, an array (V,): the feature's column in general."""
+        """Return what is learned from in a canonical frame, an array (V,): the feature's column in general."""
         return frame[self.name].to_numpy()
 
     def fit(self) -> Fit | None:

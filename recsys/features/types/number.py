@@ -24,7 +24,7 @@ _NUMBER_NAME = re.compile(
 
 
 class ScalingFit(Fit):
-    """Measures the numbers of a feature, if they are to be normalised."""
+    """Measures the numbers of a feature, if they are to be normalized."""
 
     def __init__(self, name: str, feature: NumberFeature) -> None:
         self.name = name
@@ -46,7 +46,7 @@ class ScalingFit(Fit):
 
 
 class Number(FeatureHandler[NumberFeature]):
-    """One number a row, transformed and normalised."""
+    """One number a row, transformed and normalized."""
 
     section: ClassVar[type[FeatureSection]] = NumberFeature
 

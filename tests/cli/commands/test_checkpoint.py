@@ -57,7 +57,7 @@ def test_last_and_best_of_a_run_are_shown(recsys: Recsys, run: Path) -> None:
         "written by 1 rank",
         "epochs done 1, batch 0 of the next one; 10 steps in all",
         "best epoch 1, its metric 0.70000",
-        "table rows x dim type bytes optimiser's state",
+        "table rows x dim type bytes optimizer's state",
         "t0 11 x 8 float32 352 B 352 B",
         "t1 7 x 8 float32 224 B 224 B",
         "t2 2 x 8 float32 64 B 64 B",

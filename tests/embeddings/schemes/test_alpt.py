@@ -1,4 +1,4 @@
-"""Integer rows with scales that are learnt by a second pass over each batch."""
+"""Integer rows with scales that are learned by a second pass over each batch."""
 
 import math
 from collections.abc import Callable

@@ -151,7 +151,7 @@ def test_pruning_comes_every_ten_steps_and_weights_grow_again_between() -> None:
     assert share_of_zeros(weights) == 0
     table.after_step(StageStep(100, 7), weights)
     was_zero = weight == 0
-    weight[::2] += 5.0  # a step of the optimiser
+    weight[::2] += 5.0  # a step of the optimizer
     table.after_step(StageStep(101, 7), weights)
     assert share_of_zeros(weights) == pytest.approx(float(was_zero[1::2].float().mean()) / 2)
     table.after_step(StageStep(110, 7), weights)

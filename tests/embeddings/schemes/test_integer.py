@@ -1,4 +1,4 @@
-"""Rows of integers: rounding at random, and the optimiser's step fused with the backward pass."""
+"""Rows of integers: rounding at random, and the optimizer's step fused with the backward pass."""
 
 from collections.abc import Callable, Iterator
 from typing import Any

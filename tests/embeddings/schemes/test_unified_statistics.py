@@ -1,6 +1,6 @@
 """What sharing rows costs and gains, on planted data: the statistical checks of feature multiplexing.
 
-Small models in plain torch around the schemes. All rows are dense parameters here, so that one optimiser fits all.
+Small models in plain torch around the schemes. All rows are dense parameters here, so that one optimizer fits all.
 
 Dimension key: B rows of the data, T fields, D width of a field.
 """

@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 import recsys
-from tests.config.test_names import PERMITTED
+from tests.config.texts import PERMITTED
 
 ROWS = pl.DataFrame(
     {
