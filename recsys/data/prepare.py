@@ -172,7 +172,7 @@ def _facts(job: _Job) -> dict[str, Any]:
         "data": config.data.model_dump(mode="json", exclude={"split"}),
         "split": job.split and job.split.model_dump(mode="json", exclude={"seed"}),
         "seed": _split_seed(config, job.split) if isinstance(job.split, FractionSplit) else None,
-    }
+    } | _folder_keys(job)
 
 
 def _hash(facts: dict[str, Any]) -> str:
@@ -181,6 +181,12 @@ def _hash(facts: dict[str, Any]) -> str:
 
 def _split_seed(config: Config, split: FractionSplit) -> int:
     return config.train.seed if split.seed is None else split.seed
+
+
+def _folder_keys(job: _Job) -> dict[str, Any]:
+    """Return the keys of folders, nothing where there are none: they are values of rows though in no file."""
+    keys = {name: [list(file.keys.items()) for file in source.files] for name, source in job.sources.items()}
+    return {"folder_keys": keys} if any(map(any, keys.values())) else {}
 
 
 def _identity(path: Path) -> tuple[str, int, int]:

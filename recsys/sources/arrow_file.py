@@ -27,8 +27,8 @@ class ArrowFile(RawFile):
     Only the columns that are asked for are read, and each is validated before native code trusts its offsets.
     """
 
-    def __init__(self, path: Path) -> None:
-        super().__init__(path)
+    def __init__(self, path: Path, null_values: Sequence[str] = ()) -> None:
+        super().__init__(path, null_values)
         self._is_stream = _is_stream(path)
         with readable(path, "arrow"), self._open() as reader:
             self._schema = reader.schema
@@ -40,7 +40,7 @@ class ArrowFile(RawFile):
         return self._num_rows
 
     def _read(self, columns: Sequence[str], rows: int) -> Iterator[pl.DataFrame]:
-        yield from resized(self._parts(columns, rows), rows)
+        yield from map(self._without_null_texts, resized(self._parts(columns, rows), rows))
 
     def _parts(self, columns: Sequence[str], rows: int) -> Iterator[pl.DataFrame]:
         """Yield at most `rows` rows at a time: a file may have one record batch that is larger than memory."""

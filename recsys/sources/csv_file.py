@@ -58,12 +58,11 @@ class CsvFile(RawFile):
         optional: Sequence[str] = (),
         null_values: Sequence[str] = (),
     ) -> None:
-        super().__init__(path)
+        super().__init__(path, null_values)
         self.separator = separator
         self.has_header = names is None
         self._byte = separator if len(separator.encode()) == 1 else _STAND_IN
         self._quotes = Quotes(self._byte) if quoted else None
-        self._null_values = ["", *null_values]
         self.names = self._header() if names is None else self._present(names, optional)
         self._hold(dict.fromkeys(filter(None, self.names), pl.String()))
 
@@ -221,7 +220,7 @@ class CsvFile(RawFile):
             convert_options=pyarrow.csv.ConvertOptions(
                 column_types=dict.fromkeys(keys, pa.string()),
                 include_columns=[str(self.names.index(column)) for column in columns],
-                null_values=self._null_values,
+                null_values=["", *self._null_values],
                 strings_can_be_null=True,
             ),
         )

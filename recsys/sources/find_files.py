@@ -1,6 +1,8 @@
 """Paths and globs of the section `data` as files."""
 
 import re
+from collections.abc import Sequence
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 from recsys.config.run import Paths
@@ -11,6 +13,7 @@ __all__ = ["find_files"]
 _ANY_FOLDERS = re.compile(r"(?<![^/])(\*\*/+)+")
 """Any folders; one such step means as much as several, each of which would try all folders again."""
 _GLOB = frozenset("*?[")
+_HIDDEN = (".", "_")
 
 
 def find_files(patterns: Paths, folder: Path, where: str) -> tuple[Path, ...]:
@@ -48,6 +51,25 @@ def _matches(pattern: str, folder: Path, where: str) -> list[Path]:
     base = Path(path.anchor) if absolute else folder
     relative = str(path.relative_to(base)) if absolute else pattern
     matches = sorted(match for match in base.glob(relative) if match.is_file())
-    if not matches:
-        raise DataError(f"{where}: no file matches {pattern!r} in {base}")
-    return matches
+    shown = [match for match in matches if _is_shown(match.relative_to(base).parts, Path(relative).parts)]
+    if not shown:
+        hidden = "; names that begin with . or _ are skipped unless the pattern spells that" if matches else ""
+        raise DataError(f"{where}: no file matches {pattern!r} in {base}{hidden}")
+    return shown
+
+
+def _is_shown(parts: Sequence[str], patterns: Sequence[str]) -> bool:
+    """Say whether no wildcard stands for the . or _ of a name: so begin marks and remnants of Spark, macOS and editors.
+
+    >>> _is_shown(("a", "_SUCCESS"), ("**", "*")), _is_shown(("_tmp", "a.csv"), ("_*", "*.csv"))
+    (False, True)
+    """
+    if not parts or not patterns:
+        return not parts and not patterns
+    is_hidden = parts[0].startswith(_HIDDEN)
+    if patterns[0] == "**" and _is_shown(parts, patterns[1:]):
+        return True
+    if patterns[0] == "**":
+        return not is_hidden and _is_shown(parts[1:], patterns)
+    is_spelled = not is_hidden or patterns[0].startswith(parts[0][0])
+    return fnmatchcase(parts[0], patterns[0]) and is_spelled and _is_shown(parts[1:], patterns[1:])

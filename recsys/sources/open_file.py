@@ -34,11 +34,12 @@ def open_file(path: Path, data: DataSection, *, optional: Sequence[str] = ()) ->
     suffixes = [suffix.lower() for suffix in path.suffixes]
     if suffixes[-1:] in ([".gz"], [".zst"], [".bz2"]):
         suffixes.pop()
+    null_values = data.null_values or ()
     form = data.format or _FORMATS.get(suffixes[-1] if suffixes else "")
     if form == "parquet":
-        return ParquetFile(path)
+        return ParquetFile(path, null_values)
     if form == "arrow":
-        return ArrowFile(path)
+        return ArrowFile(path, null_values)
     if form is None:
         known = ", ".join(sorted(_FORMATS))
         raise DataError(
@@ -53,5 +54,5 @@ def open_file(path: Path, data: DataSection, *, optional: Sequence[str] = ()) ->
         quoted=form == "csv",
         names=names,
         optional=optional,
-        null_values=data.null_values or (),
+        null_values=null_values,
     )

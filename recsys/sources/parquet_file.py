@@ -26,8 +26,8 @@ class ParquetFile(RawFile):
     rows, the files that Arrow cannot read: with integers of 128 bits, or with dictionaries inside lists.
     """
 
-    def __init__(self, path: Path) -> None:
-        super().__init__(path)
+    def __init__(self, path: Path, null_values: Sequence[str] = ()) -> None:
+        super().__init__(path, null_values)
         with readable(path, "parquet"):
             schema = _arrow_schema(path)
             self._is_arrow = schema is not None
@@ -42,7 +42,7 @@ class ParquetFile(RawFile):
         num_rows = 0
         for frame in self._batches(columns, rows) if self._is_arrow else self._slices(columns, rows):
             num_rows += len(frame)
-            yield frame
+            yield self._without_null_texts(frame)
         if num_rows != self._num_rows:
             problem = f"the footer says that there are {self._num_rows} rows, {num_rows} are found"
             raise DataError(f"{self.path}: cannot be read as parquet: {problem}")

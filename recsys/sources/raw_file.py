@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from recsys.errors import DataError
 from recsys.sources.arrow_types import ForeignType
+from recsys.sources.folder_keys import check_key, folder_keys
 from recsys.sources.location import RowLocation
 from recsys.sources.validate import check_times
 
@@ -24,16 +25,25 @@ _DAMAGE = (
 
 
 class RawFile(ABC):
-    """One file: its columns, and frames of them.
+    """One file: its columns, and frames of them. Keys of the folders above it are columns of text.
 
     Attributes:
         path: the file.
-        columns: column -> type.
+        held: columns that the file itself holds.
+        keys: keys of the folders above it, which are columns too.
+        columns: column -> type, keys included.
+
+    Args:
+        path: the file.
+        null_values: texts that mean null.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, null_values: Sequence[str] = ()) -> None:
         self.path = path
         self.columns: dict[str, pl.DataType] = {}
+        self.held: list[str] = []
+        self.keys = folder_keys(path, null_values)
+        self._null_values = tuple(null_values)
 
     @abstractmethod
     def num_rows(self) -> int | None:
@@ -48,15 +58,30 @@ class RawFile(ABC):
         for column in columns:
             if isinstance(dtype := self.columns[column], ForeignType):
                 raise DataError(f"{self.path}: column {column}: {dtype} is not read; store it as another type")
+        added = [column for column in columns if column not in self.held]
+        held = [column for column in columns if column in self.held] or self.held[:1]
         first_row = 0
-        for frame in self._read(columns, rows):
-            check_times(frame, RowLocation(str(self.path), first_row))
-            yield frame
+        for frame in self._read(held, rows):
+            location = RowLocation(str(self.path), first_row)
             first_row += len(frame)
+            check_times(frame, location)
+            for column in self.keys.keys() & set(held):
+                check_key(frame[column], self.keys[column], location)
+            keys = [pl.lit(self.keys[column], pl.String).alias(column) for column in added]
+            yield frame.with_columns(keys).select(columns) if keys else frame
 
     def _hold(self, columns: dict[str, pl.DataType]) -> None:
         """Set the columns that the file holds."""
-        self.columns = columns
+        self.held = list(columns)
+        self.columns = columns | {key: pl.String() for key in self.keys if key not in columns}
+
+    def _without_null_texts(self, frame: pl.DataFrame) -> pl.DataFrame:
+        """Put null for the texts that mean it."""
+        if not self._null_values:
+            return frame
+        texts = [series for series in frame if isinstance(series.dtype, pl.String | pl.Categorical | pl.Enum)]
+        are_null = [series.cast(pl.String).is_in(self._null_values) for series in texts]
+        return frame.with_columns(series.set(null, None) for series, null in zip(texts, are_null, strict=True))
 
     @abstractmethod
     def _read(self, columns: Sequence[str], rows: int) -> Iterator[pl.DataFrame]:

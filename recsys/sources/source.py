@@ -92,7 +92,7 @@ def open_source(paths: Sequence[Path], data: DataSection, *, optional: Sequence[
     """
     files = [open_file(path, data, optional=optional) for path in paths]
     for file in files[1:]:
-        if isinstance(file, CsvFile) and file.has_header and list(file.columns) != list(files[0].columns):
-            names = ", ".join(file.columns)
+        if isinstance(file, CsvFile) and file.has_header and file.held != files[0].held:
+            names = ", ".join(file.held)
             raise DataError(f"{file.path}: expected the header of {files[0].path}, got {names}")
     return Source(files)

@@ -89,6 +89,54 @@ def test_a_pattern_finds_files_in_the_order_of_their_names_and_once(tmp_path: Pa
     assert [path.name for path in found] == ["b1.csv", "b2.csv", "a.csv", "c.txt"]
 
 
+HIDDEN = ["a.csv", "_SUCCESS", ".a.csv.crc", "._a.csv", "_tmp/0.csv", ".git/b.csv", "day=1/_x.csv", "day=1/b.csv"]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "found"),
+    [
+        ("*.csv", ["a.csv"]),
+        ("**/*.csv", ["a.csv", "day=1/b.csv"]),
+        ("**", None),
+        ("*/*", ["day=1/b.csv"]),
+        ("[._]*", None),
+        ("_*", ["_SUCCESS"]),
+        (".*.csv", ["._a.csv"]),
+        ("_tmp/*.csv", ["_tmp/0.csv"]),
+        ("*/_x*", ["day=1/_x.csv"]),
+        ("_tmp/0.csv", ["_tmp/0.csv"]),
+        ("./**/.git/*", [".git/b.csv"]),
+    ],
+)
+def test_wildcards_stand_for_no_hidden_name(tmp_path: Path, pattern: str, found: list[str] | None) -> None:
+    for name in HIDDEN:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    if found is None:
+        with pytest.raises(DataError, match=r"no file matches|can be no path"):
+            find_files(pattern, tmp_path, "data.train")
+    else:
+        paths = find_files(pattern, tmp_path, "data.train")
+        assert [str(path.relative_to(tmp_path)) for path in paths] == found
+
+
+def test_a_pattern_that_only_hidden_names_match_says_so(tmp_path: Path) -> None:
+    (tmp_path / "_SUCCESS").touch()
+    with pytest.raises(DataError, match=r"no file matches .*; names that begin with \. or _ are skipped unless"):
+        find_files("*", tmp_path, "data.train")
+
+
+@pytest.mark.parametrize("form", ["parquet", "arrow"])
+def test_null_values_are_null_in_every_column_of_text(tmp_path: Path, form: str) -> None:
+    texts = pl.Series("t", ["a", "NA", None, ""])
+    frame = pl.DataFrame([texts, texts.cast(pl.Categorical).alias("c"), pl.Series("n", [1, 2, 3, 4])])
+    WRITERS[form](frame, tmp_path / f"f.{form}")
+    assert read(tmp_path / f"f.{form}").equals(frame)
+    found = read(tmp_path / f"f.{form}", null_values=("NA", "a"))
+    assert found["t"].to_list() == found["c"].cast(pl.String).to_list() == [None, None, None, ""]
+    assert found["n"].to_list() == [1, 2, 3, 4]
+
+
 @pytest.mark.parametrize(
     ("pattern", "message"),
     [
