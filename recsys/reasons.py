@@ -32,6 +32,9 @@ _REQUIRED = frozenset(
 _OPERATOR = re.compile(r"'_OpNamespace' 'fbgemm'|\bfbgemm::\w+")
 """Operators of fbgemm in what torch says when one is missing, or missing for a device."""
 
+_NO_MORE_FILES = os.strerror(errno.EMFILE)
+"""What any library says, as it opens a socket or is imported, when the limit of open files is reached."""
+
 _NOT_THE_DISK = (BlockingIOError, ChildProcessError, ConnectionError, InterruptedError, ProcessLookupError)
 """What the system refuses to a program with a fault, or to one whose peer is gone."""
 
@@ -48,11 +51,11 @@ def user_message(error: BaseException) -> str | None:
     """Return what to tell the user if an error is theirs to mend, None if it is a fault of the program."""
     if isinstance(error, RecsysError):
         return str(error)
+    refused = as_os_error(error)
     broken = broken_package(error)
-    if broken is not None:
+    if broken is not None and (refused is None or refused.errno != errno.EMFILE):
         first = (str(error).strip() or type(error).__name__).splitlines()[0]
         return f"{broken} does not work as it is installed: {first}; `recsys doctor` says what to install"
-    refused = as_os_error(error)
     if refused is None or (isinstance(refused, _NOT_THE_DISK) and not isinstance(refused, BrokenPipeError)):
         return None
     path = refused.filename if refused.filename2 is None else refused.filename2  # of a copy, where it is written to
@@ -101,6 +104,8 @@ def as_os_error(error: BaseException) -> OSError | None:
         return _numbered(error)
     if isinstance(error, RuntimeError) and any(sign in str(error) for sign in _OF_TORCH_WRITER):
         return error.__context__ if isinstance(error.__context__, OSError) else OSError(errno.EIO, str(error))
+    if isinstance(error, ImportError | RuntimeError) and _NO_MORE_FILES in str(error):
+        return OSError(errno.EMFILE, _NO_MORE_FILES)
     return None
 
 

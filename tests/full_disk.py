@@ -55,6 +55,10 @@ class Disk:
         """Delete what filled it."""
         shutil.rmtree(self.path / FILLER)
 
+    def forbid_writing(self) -> None:
+        """Mount it anew, read-only."""
+        subprocess.run(["mount", "-o", "remount,ro", str(self.path)], check=True)
+
     def names(self) -> list[str]:
         """Return the paths of all files and folders, without what fills it."""
         return sorted(str(path.relative_to(self.path)) for path in self.path.rglob("*") if FILLER not in path.parts)

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
@@ -242,6 +243,24 @@ def test_a_lock_dies_with_its_process_and_says_who_holds_it_before(tmp_path: Pat
         with pytest.raises(LockedError, match=f"^there by process {os.getpid()} on"), locked(lock, "there"):
             pass
     assert names(tmp_path) == []
+
+
+def test_a_lock_file_that_its_holder_deletes_before_it_is_locked_is_opened_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lock = tmp_path / "lock"
+    flock, calls = files.fcntl.flock, []
+
+    def deleted_before(file: Any, operation: int) -> None:
+        calls.append(operation)
+        if len(calls) == 1:
+            lock.unlink()
+        flock(file, operation)
+
+    monkeypatch.setattr(files.fcntl, "flock", deleted_before)
+    with locked(lock, "here"), pytest.raises(LockedError), locked(lock, "there"):
+        pass
+    assert len(calls) == 3
 
 
 def test_of_many_only_one_holds_a_lock(tmp_path: Path) -> None:

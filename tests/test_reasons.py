@@ -38,6 +38,20 @@ def test_what_the_system_refuses_is_said_in_its_words_with_the_path_and_a_remedy
     assert user_message(OSError(number, os.strerror(number), path)) == (f"{path}: {said}" if path else said)
 
 
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError(errno.EMFILE, "Too many open files"),
+        RuntimeError("[enforce fail at gloo/transport/tcp/loop.cc:48] rv != -1. -1 vs -1. pipe: Too many open files"),
+        ImportError("/lib/libtorch.so: cannot open shared object file: Too many open files", name="torch"),
+    ],
+)
+def test_too_many_open_files_are_no_broken_installation(error: Exception) -> None:
+    message = user_message(error)
+    assert message is not None
+    assert message.endswith("Too many open files; raise the limit of open files with `ulimit -n`")
+
+
 def test_a_full_disk_says_how_full_it_is(tmp_path: Path) -> None:
     message = user_message(OSError(errno.ENOSPC, "No space left on device", str(tmp_path / "new" / "file")))
     assert message is not None

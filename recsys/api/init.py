@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from recsys.api.frames import data_files
+from recsys.files import write_atomic
 from recsys.progress import OnProgress, no_progress
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ def init(
             paths=[] if is_in_memory else None,
         )
     if out is not None:
-        Path(out).write_text(text, encoding="utf-8")
+        write_atomic(Path(out), text)
     return text
 
 

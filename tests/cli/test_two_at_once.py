@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from recsys.files import DRAFT
 from tests.training.logs import steady, write_config, write_log
 
 pytestmark = pytest.mark.proof
@@ -37,7 +38,7 @@ def test_two_exports_of_one_bundle_leave_one_that_scores(time_: int, folder: Pat
     for process in [start("export runs/done --out bundle", folder) for _ in range(2)]:
         assert end(process)[0] == 0
     assert end(start("predict bundle test.parquet --out scores.parquet", folder))[0] == 0
-    assert not [path.name for path in folder.iterdir() if path.name.startswith(".")]
+    assert not list(folder.glob(f"{DRAFT}*"))
 
 
 @pytest.mark.parametrize(
