@@ -19,7 +19,6 @@ from recsys.files import to_json, write_json
 __all__ = [
     "CHECKSUMS",
     "checksum",
-    "checksum_of_file",
     "damaged",
     "inside",
     "read_checksums",
@@ -40,6 +39,7 @@ CHECKSUMS = "checksums.json"
 
 _BLOCK_BYTES = 2**20
 _PAGE_BYTES = 4096
+_SMALL_BYTES = 2**16
 _TRIES = 2
 """A run that is training may write a file and its checksum between the two readings."""
 
@@ -47,25 +47,26 @@ _TRIES = 2
 def checksum(content: bytes | memoryview) -> str:
     """Return the checksum of some bytes, in hexadecimal.
 
-    It is the BLAKE2b of sums: of each MiB, the sums of the 64-bit words of its pages, and the sums of the words at the
-    same place of all its pages. So it takes little more time than reading the bytes from memory (about 15 GB/s; zlib's
-    CRC-32 makes 3 GB/s, SHA-256 in hardware 2 GB/s), and any change within one page is found. What is left after the
-    last whole page goes into the BLAKE2b as it is.
+    Up to 64 KiB it is their BLAKE2b. Of more, it is the BLAKE2b of the sums of the 64-bit words of each page of 4 KiB,
+    and of what is left after the last page. So it takes no longer than reading the bytes from memory (about 20 GB/s;
+    zlib's CRC-32 makes 3 GB/s, SHA-256 in hardware 2 GB/s). Any changed word is found, and any page that holds what
+    belongs to another place. Words that change places within a page are not: disks and networks do no such thing.
 
     >>> checksum(b"clicked")
     '31524d17be8d2a23'
     """
-    whole = _Checksum()
     view = memoryview(content).cast("B")
+    whole = _Checksum(len(view))
     for start in range(0, len(view), _BLOCK_BYTES):
         whole.add(view[start : start + _BLOCK_BYTES])
     return whole.hexadecimal()
 
 
 class _Checksum:
-    """The checksum of a file that is read block by block."""
+    """The checksum of so many bytes, which are read block by block."""
 
-    def __init__(self) -> None:
+    def __init__(self, num_bytes: int) -> None:
+        self._is_small = num_bytes <= _SMALL_BYTES
         self._hash = hashlib.blake2b(digest_size=8)
         self.num_bytes = 0
 
@@ -73,11 +74,10 @@ class _Checksum:
         """Add the next block of `_BLOCK_BYTES`; the last one may be shorter."""
         import numpy as np
 
-        num_paged = len(block) - len(block) % _PAGE_BYTES
+        num_paged = 0 if self._is_small else len(block) - len(block) % _PAGE_BYTES
         if num_paged:
-            words = np.frombuffer(block[:num_paged], "<u8").reshape(-1, _PAGE_BYTES // 8)
-            self._hash.update(np.add.reduceat(words.reshape(-1), np.arange(0, words.size, words.shape[1])).data)
-            self._hash.update(words.sum(axis=0).data)
+            words = np.frombuffer(block[:num_paged], "<u8")
+            self._hash.update(np.add.reduceat(words, np.arange(0, words.size, _PAGE_BYTES // 8)).data)
         self._hash.update(block[num_paged:])
         self.num_bytes += len(block)
 
@@ -121,7 +121,7 @@ def write_checksums(folder: Path, names: Iterable[str], *, parts: Mapping[str, S
     Raises:
         OSError: a file cannot be read, or the disk is full.
     """
-    files: Checksums = {name: checksum_of_file(folder / name) for name in names}
+    files: Checksums = {name: _checksum_of_file(folder / name) for name in names}
     for name, ends in (parts or {}).items():
         with (folder / name).open("rb") as file:
             files[name] = [(end, _checksum_of(file, end - start)) for start, end in pairwise([0, *ends])]
@@ -138,7 +138,7 @@ def recording(path: Path) -> Iterator[None]:
     if files.pop(path.name, None) is not None:
         _write(path.parent, files)
     yield
-    _write(path.parent, read_checksums(path.parent) | {path.name: checksum_of_file(path)})
+    _write(path.parent, read_checksums(path.parent) | {path.name: _checksum_of_file(path)})
 
 
 def read_verified(path: Path, *, remedy: str) -> bytes:
@@ -215,7 +215,7 @@ def verify(path: Path, *, remedy: str) -> Path:
     """
     for _ in range(_TRIES):
         expected = read_checksums(path.parent).get(path.name)
-        if expected is None or checksum_of_file(path) == expected:
+        if expected is None or _checksum_of_file(path) == expected:
             return path
     raise damaged(path, remedy)
 
@@ -254,19 +254,14 @@ def inside(folder: Path, name: str) -> Path:
     return path
 
 
-def checksum_of_file(path: Path) -> str:
-    """Return the checksum of the content of a file, in hexadecimal.
-
-    Raises:
-        OSError: it cannot be read.
-    """
+def _checksum_of_file(path: Path) -> str:
     with path.open("rb") as file:
         return _checksum_of(file, path.stat().st_size)
 
 
 def _checksum_of(file: BinaryIO, num_bytes: int) -> str:
     """Return the checksum of the next bytes of a file, or of those that there are."""
-    whole = _Checksum()
+    whole = _Checksum(num_bytes)
     buffer = memoryview(bytearray(min(_BLOCK_BYTES, num_bytes)))
     while num_read := file.readinto(buffer[: num_bytes - whole.num_bytes]):  # type: ignore[attr-defined]
         whole.add(buffer[:num_read])

@@ -19,7 +19,7 @@ from recsys.checksums import (
 )
 from recsys.errors import DataError
 
-SIZES = [0, 1, 7, 4095, 4096, 4097, 3 * 4096 + 5, 2**20, 2**20 + 4096 + 1, 3 * 2**20 + 17]
+SIZES = [0, 1, 7, 4095, 4096, 4097, 3 * 4096 + 5, 2**16, 2**16 + 1, 2**20, 2**20 + 4096 + 1, 3 * 2**20 + 17]
 REMEDY = "make it again"
 
 
@@ -42,11 +42,28 @@ def test_content_that_is_cut_off_or_padded_has_another_checksum(size: int) -> No
     assert checksum(content) not in {checksum(content[:-1]), checksum(content + b"\0"), checksum(content + bytes(4096))}
 
 
-def test_values_that_change_places_are_found_wherever_they_lie() -> None:
-    words = np.arange(3 * 2**17, dtype=np.int64) + 10**12
+@pytest.mark.parametrize(
+    ("num_words", "places"),
+    [
+        (1000, [(0, 1), (0, 8), (0, 512), (511, 512), (1, 999)]),
+        (3 * 2**17, [(0, 512), (511, 512), (5, 2**17 + 5), (1, 3 * 2**17 - 1)]),
+    ],
+)
+def test_values_that_change_places_are_found(num_words: int, places: list[tuple[int, int]]) -> None:
+    """Within a page of a large file they are not."""
+    words = np.arange(num_words, dtype=np.int64) + 10**12
     before = checksum(words.data.cast("B"))
-    for one, other in [(0, 1), (0, 8), (0, 512), (511, 512), (5, 2**17 + 5), (1, 3 * 2**17 - 1)]:
+    for one, other in places:
         moved = words.copy()
+        moved[[one, other]] = moved[[other, one]]
+        assert checksum(moved.data.cast("B")) != before, (one, other)
+
+
+def test_pages_that_change_places_are_found() -> None:
+    pages = np.random.default_rng(1).integers(0, 2**60, (600, 512))
+    before = checksum(pages.data.cast("B"))
+    for one, other in [(0, 1), (3, 299), (255, 256), (0, 599)]:
+        moved = pages.copy()
         moved[[one, other]] = moved[[other, one]]
         assert checksum(moved.data.cast("B")) != before, (one, other)
 

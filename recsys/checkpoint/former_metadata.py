@@ -6,6 +6,7 @@ from somebody else is refused, at worst.
 
 import io
 import pickle
+import pickletools
 from typing import Any
 
 import torch
@@ -51,12 +52,20 @@ class _Unpickler(pickle.Unpickler):
         raise pickle.UnpicklingError(f"it wants to call {module}.{name}, for which a list of tensors has no use")
 
 
+def _check_sizes(content: bytes) -> None:
+    """Refuse a pickle that says more than it holds, for which the unpickler would take memory."""
+    for opcode, argument, _ in pickletools.genops(content):  # raises where bytes are missing
+        if "PUT" in opcode.name and int(argument or 0) > len(content):
+            raise pickle.UnpicklingError(f"it numbers an object {argument}, and has {len(content)} bytes")
+
+
 def parse_former(content: bytes) -> dict[str, dict[str, Any]]:
     """Return what the file `.metadata` says, as `metadata.json` would say it: tensor -> size, dtype and chunks.
 
     Raises:
         Exception: of many kinds, if the file is not what torch.distributed.checkpoint has written.
     """
+    _check_sizes(content)
     root = _Unpickler(io.BytesIO(content)).load().state
     tensors: dict[str, dict[str, Any]] = {}
     sizes: dict[tuple[str, tuple[int, ...]], tuple[int, ...]] = {}

@@ -2,8 +2,8 @@
 
 The name of a prepared folder tells where its files lay, how large they were and when they were written. Where no folder
 has that name, those are looked at that were made in the same way from files of the same sizes: a file that lies where
-it lay (by whatever spelling of its path) and has its time is the same, and of any other the content is compared, by a
-checksum of all of it.
+it lay (by whatever spelling of its path) and has its time is the same, and of any other the content is compared, by the
+SHA-256 of all of it: a checksum, which is for damage, could take an edited file for the one that it was made from.
 """
 
 import hashlib
@@ -13,7 +13,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from recsys.checksums import checksum_of_file
 from recsys.data.splits import SplitName
 from recsys.files import write_json
 
@@ -87,7 +86,12 @@ def _look_at(path: Path, before: _RawFile | None) -> _RawFile:
     status = path.stat()
     found = _RawFile(str(path.resolve()), status.st_size, status.st_mtime_ns, "")
     is_same = before is not None and found == before._replace(checksum="")
-    return found._replace(checksum=before.checksum if before is not None and is_same else checksum_of_file(path))
+    return found._replace(checksum=before.checksum if before is not None and is_same else _sha256_of(path))
+
+
+def _sha256_of(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _write(folder: Path, settings: str, files: Mapping[SplitName, Sequence[_RawFile]]) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 
 from recsys.checksums import inside, read_json, verify, write_checksums
 from recsys.config.feature_types import Field
-from recsys.errors import DataError
+from recsys.errors import DataError, RecsysError
 from recsys.features.fingerprint import HASH_VERSION, KeyKind
 from recsys.features.moments import Numbers, NumberState
 from recsys.features.vocabulary import Vocabulary
@@ -125,5 +125,7 @@ def _array(folder: Path, stem: str) -> Any:  # the dtype is in the file
     path = inside(folder, f"{stem}.npy")
     try:
         return np.load(verify(path, remedy=_REMEDY), allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
+    except RecsysError:
+        raise
+    except Exception as error:  # whatever a damaged header raises
         raise DataError(f"{path}: the fitted transform is damaged ({error}); {_REMEDY}") from error
