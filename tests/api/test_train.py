@@ -94,7 +94,7 @@ def test_progress_and_log_are_told(tmp_path: Path) -> None:
     lines: list[str] = []
     stages: set[str] = set()
     train(tmp_path, log=lines.append, on_progress=lambda stage, *_: stages.add(stage), **SPLITS)
-    assert [line.split(":")[0] for line in lines] == ["epoch 1", "epoch 2"]
+    assert [line.split(":")[0] for line in lines] == ["seen", "epoch 1", "epoch 2"]
     assert "fit" in stages
 
 

@@ -121,7 +121,7 @@ def test_train_evaluate_export_and_predict_agree(
         f"(95 % interval {metrics['test.auc_low']:.5f} to {metrics['test.auc_high']:.5f}), "
         f"logloss {metrics['test.logloss']:.5f}, GAUC {metrics['test.gauc']:.5f}\n"
     )
-    assert [line.split(":")[0] for line in trained.err.splitlines()] == ["run folder", "epoch 1", "epoch 2"]
+    assert [line.split(":")[0] for line in trained.err.splitlines()] == ["run folder", "seen", "epoch 1", "epoch 2"]
 
     evaluated = recsys("evaluate", "runs/one", "test.parquet", "--out", "again.parquet", "--device", "cpu")
     assert evaluated.code == 0
