@@ -8,13 +8,12 @@ BUNDLE/
   checksums.json   checksums of the other files
 """
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
 from recsys.checksums import CHECKSUMS
 
-__all__ = ["FORMAT", "BundleFolder", "sha256_of"]
+__all__ = ["FORMAT", "BundleFolder"]
 
 FORMAT = 1
 """Version of a bundle's files; others are refused."""
@@ -54,13 +53,3 @@ class BundleFolder:
         """Return the names of what lies in the folder and belongs to no bundle, in order."""
         own = {self.model.name, self.signature.name, self.golden_rows.name, self.readme.name, CHECKSUMS}
         return sorted({path.name for path in self.path.iterdir()} - own)
-
-
-def sha256_of(path: Path) -> str:
-    """Return the SHA-256 of a file, in hexadecimal.
-
-    Raises:
-        OSError: it cannot be read.
-    """
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

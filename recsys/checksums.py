@@ -25,6 +25,7 @@ __all__ = [
     "read_json",
     "read_verified",
     "recording",
+    "sha256_of",
     "verify",
     "verify_all",
     "with_checksum",
@@ -238,6 +239,16 @@ def damaged(path: Path, remedy: str) -> DataError:
 
 def _damaged(path: Path) -> str:
     return f"{path}: is damaged or was edited: its checksum is not that of what was written"
+
+
+def sha256_of(path: Path) -> str:
+    """Return the SHA-256 of a file, in hexadecimal: it tells files apart that a checksum might not.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def inside(folder: Path, name: str) -> Path:

@@ -13,6 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from recsys.checksums import sha256_of
 from recsys.data.splits import SplitName
 from recsys.files import write_json
 
@@ -86,12 +87,7 @@ def _look_at(path: Path, before: _RawFile | None) -> _RawFile:
     status = path.stat()
     found = _RawFile(str(path.resolve()), status.st_size, status.st_mtime_ns, "")
     is_same = before is not None and found == before._replace(checksum="")
-    return found._replace(checksum=before.checksum if before is not None and is_same else _sha256_of(path))
-
-
-def _sha256_of(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return found._replace(checksum=before.checksum if before is not None and is_same else sha256_of(path))
 
 
 def _write(folder: Path, settings: str, files: Mapping[SplitName, Sequence[_RawFile]]) -> None:

@@ -11,8 +11,8 @@ import pyarrow as pa
 from pyarrow import parquet
 from torch import Tensor, nn
 
-from recsys.bundle_folder import BundleFolder, sha256_of
-from recsys.checksums import write_checksums
+from recsys.bundle_folder import BundleFolder
+from recsys.checksums import sha256_of, write_checksums
 from recsys.config import ResolvedConfig
 from recsys.embeddings import Layout
 from recsys.errors import ExportError

@@ -12,8 +12,8 @@ from typing import Any
 import torch
 from pydantic import ValidationError
 
-from recsys.bundle_folder import FORMAT, BundleFolder, sha256_of
-from recsys.checksums import read_checksums, read_json, verify
+from recsys.bundle_folder import FORMAT, BundleFolder
+from recsys.checksums import read_checksums, read_json, sha256_of, verify
 from recsys.config import Config, ResolvedConfig, resolve
 from recsys.errors import DataError
 from recsys.features.fingerprint import HASH

@@ -104,8 +104,8 @@ def test_the_content_is_compared_once_after_a_file_was_touched(
 ) -> None:
     prepare(config, data, tmp_path / "cache")
     read: list[Path] = []
-    checksum = raw_files.checksum_of_file
-    monkeypatch.setattr(raw_files, "checksum_of_file", lambda path: read.append(path) or checksum(path))
+    checksum = raw_files.sha256_of
+    monkeypatch.setattr(raw_files, "sha256_of", lambda path: read.append(path) or checksum(path))
     for _ in range(3):
         prepare(config, touched(data), tmp_path / "cache")
     prepare(config, through_parent(data), tmp_path / "cache")
