@@ -5,9 +5,10 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import numpy as np
 import polars as pl
 import pyarrow as pa
-from pyarrow import types
+from pyarrow import compute, types
 
 from recsys.errors import DataError
 
@@ -19,6 +20,12 @@ _KNOWN = (
     *(types.is_string, types.is_large_string, types.is_string_view, types.is_binary, types.is_large_binary),
     types.is_binary_view,
 )
+_LISTS = (
+    (types.is_list, types.is_list_view, pa.list_),
+    (types.is_large_list, types.is_large_list_view, pa.large_list),
+)
+_MOST_DECIMALS = 18
+"""Digits after the point that leave room for every integer of 64 bits before it."""
 _WHOLE_HOURS = re.compile(r"[+-](?:0\d|1[0-2]):00")
 
 
@@ -51,7 +58,15 @@ def polars_types(schema: Any, path: Path) -> dict[str, pl.DataType]:
 def read_as(array: Any) -> Any:
     """Return an Arrow array in a type that polars knows."""
     plain = plain_type(array.type)
+    if types.is_list_view(array.type) or types.is_large_list_view(array.type):
+        lists = pa.LargeListArray.from_arrays(_offsets(array), compute.list_flatten(array), mask=array.is_null())
+        return lists.cast(plain)  # Arrow's own cast of views makes invalid arrays
     return array if plain == array.type else array.cast(plain)
+
+
+def _offsets(lists: Any) -> Any:
+    lengths = compute.fill_null(compute.list_value_length(lists), 0).to_numpy(zero_copy_only=False)
+    return pa.array(np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)]))
 
 
 def to_frame(table: Any) -> pl.DataFrame:
@@ -75,8 +90,13 @@ def plain_type(dtype: Any) -> Any:
         return pa.timestamp(dtype.unit, "UTC")  # "+05:30"; the values are in UTC whatever the zone
     if types.is_decimal32(dtype) or types.is_decimal64(dtype):
         return pa.decimal128(dtype.precision, dtype.scale)
-    for is_list, list_of in ((types.is_list, pa.list_), (types.is_large_list, pa.large_list)):
-        if is_list(dtype) and (entry := plain_type(dtype.value_type)) != dtype.value_type:
+    if types.is_decimal256(dtype) and dtype.scale <= _MOST_DECIMALS:
+        return pa.decimal128(38, dtype.scale)
+    if isinstance(dtype, pa.BaseExtensionType):
+        return plain_type(dtype.storage_type)
+    for is_list, is_view, list_of in _LISTS:
+        entry = plain_type(dtype.value_type) if is_list(dtype) or is_view(dtype) else None
+        if entry is not None and (is_view(dtype) or entry != dtype.value_type):
             return list_of(entry)
     return dtype
 

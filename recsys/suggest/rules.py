@@ -74,10 +74,10 @@ def _no_offer(column: ColumnProfile) -> str:
 
 def _reason_to_leave_out(column: ColumnProfile, offer: Offer | None, leak: float | None) -> str | None:
     filled = column.num_rows - column.num_nulls
-    if filled == 0 or column.type.is_untyped:
-        return "no values"
     if not column.type.is_readable:
         return _no_offer(column)
+    if filled == 0 or column.type.is_untyped:
+        return "no values"
     if column.num_distinct + (column.num_nulls > 0) <= 1 and not column.is_list:
         return "the same value in every row"
     if leak is not None and max(leak, 1 - leak) >= _SURE_LEAK:

@@ -79,7 +79,8 @@ def _tail(lines: Sequence[Line], paths: Sequence[str], data: DataSection) -> Ite
 
 def _commented(one: Suggestion) -> tuple[str, str]:
     spec = f": {_flow(one.spec)}" if one.spec else ""
-    return f"  # {_text(one.name)}{spec}", f"{one.note}; {_facts(one.column)}"
+    facts = f"; {_facts(one.column)}" if one.column.type.is_readable else ""
+    return f"  # {_text(one.name)}{spec}", f"{one.note}{facts}"
 
 
 def _about(members: Sequence[Suggestion]) -> str:

@@ -83,9 +83,30 @@ STORED = {str(one.type): one for one in (*_PLAIN, *_DICTIONARIES, *_LISTS, *_OTH
 """By the name of the type."""
 
 
+ODD: dict[str, tuple[pa.Array, str]] = {
+    "decimal256": (Stored(pa.decimal256(60, 0), "decimal", Decimal(3), Decimal(7)).array(), "id"),
+    "list_view": (Stored(pa.list_view(pa.int64()), "integer", [3, 7], []).array(), "ids"),
+    "large_list_view": (Stored(pa.large_list_view(pa.string()), "text", ["a"], ["a", "b"]).array(), "ids"),
+    "bool8": (Stored(pa.int8(), "integer", 0, 1).array().cast(pa.bool8()), "id"),
+    "json": (Stored(pa.string(), "text", "{}", "[1]").array().cast(pa.json_()), "id"),
+    "uuid": (Stored(pa.binary(16), "text", b"a" * 16, b"b" * 16).array().cast(pa.uuid()), "id"),
+    "uuid of any bytes": (Stored(pa.binary(16), "text", b"\xff" * 16, b"b" * 16).array().cast(pa.uuid()), ""),
+    "wide decimal256": (Stored(pa.decimal256(76, 38), "decimal", Decimal(3), Decimal(7)).array(), ""),
+    "interval": (pa.array([pa.MonthDayNano([1, 2, 3]), pa.MonthDayNano([3, 2, 1])] * (ROWS // 2)), ""),
+    "run_end_encoded": (pa.RunEndEncodedArray.from_arrays([ROWS // 2, ROWS], [5, 6]), ""),
+    "union": (pa.UnionArray.from_sparse(pa.array([0] * ROWS, pa.int8()), [pa.array([7] * ROWS)]), ""),
+}
+"""Columns of types that polars does not know, and the feature type that reads them; "" if none does."""
+
+
 def write_columns(path: Path, **columns: pa.Array) -> Path:
-    """Write a parquet file with a label `click` and these columns."""
+    """Write a parquet or Arrow file with a label `click` and these columns."""
     rows = len(next(iter(columns.values())))
     clicks = pa.array([row // 2 % 2 for row in range(rows)])
-    parquet.write_table(pa.table({"click": clicks, **columns}), path)
+    table = pa.table({"click": clicks, **columns})
+    if path.suffix == ".arrow":
+        with pa.ipc.new_file(path, table.schema) as writer:
+            writer.write_table(table)
+    else:
+        parquet.write_table(table, path)
     return path

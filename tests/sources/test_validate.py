@@ -1,6 +1,7 @@
 import gzip
 import subprocess
 import sys
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -62,9 +63,29 @@ FOREIGN = [
     pa.array([(1, 2, 3), None], pa.month_day_nano_interval()),
     pa.UnionArray.from_sparse(pa.array([0, 1], pa.int8()), [pa.array([1, 2]), pa.array(["a", "b"])]),
     pa.RunEndEncodedArray.from_arrays([1, 2], ["a", "b"]),
-    pa.array([[1], [2]], pa.list_view(pa.int64())),
-    pa.array([1, None], pa.decimal256(50, 2)),
+    pa.array([1, None], pa.decimal256(76, 38)),
 ]
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        pa.array([[1], None, [], [2, 3]], pa.list_view(pa.int64())),
+        pa.array([[1], None, [], [2, 3]], pa.list_view(pa.int64()))[1:],
+        pa.array([Decimal(1), None, Decimal(2) ** 63], pa.decimal256(60, 2)),
+        pa.array(["[1]", None]).cast(pa.json_()),
+    ],
+    ids=lambda column: str(column.type),
+)
+def test_a_type_that_holds_the_values_of_one_that_polars_knows_is_read_as_it(tmp_path: Path, column: Any) -> None:
+    write_file(pa.table({"odd": column}), tmp_path / "f.arrow")
+    assert read(tmp_path / "f.arrow")["odd"].to_list() == column.to_pylist()
+
+
+def test_a_decimal_that_no_type_of_polars_holds_is_refused(tmp_path: Path) -> None:
+    write_file(pa.table({"odd": pa.array([Decimal(10) ** 40], pa.decimal256(60, 2))}), tmp_path / "f.arrow")
+    with pytest.raises(DataError, match=r"f.arrow: cannot be read as arrow: Decimal value does not fit"):
+        read(tmp_path / "f.arrow")
 
 
 @pytest.mark.parametrize("column", FOREIGN, ids=lambda column: str(column.type))

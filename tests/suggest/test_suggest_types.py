@@ -28,7 +28,7 @@ from recsys.sources.source import open_source
 from recsys.suggest.profile import profile
 from recsys.suggest.rules import suggest_column
 from recsys.suggest.suggest import suggest_for_file
-from tests.sources.arrow_types import ROWS, STORED, write_columns
+from tests.sources.arrow_types import ODD, ROWS, STORED, write_columns
 from tests.sources.csv_looks import LOOKS, Look, csv_text
 
 FEATURES: list[FeatureSection] = [
@@ -76,6 +76,21 @@ def test_what_init_prints_for_all_types_is_prepared(tmp_path: Path) -> None:
     prepared = prepare(config, tmp_path, tmp_path / "cache")
     assert sum(split.num_rows for split in prepared.splits.values()) == ROWS
     assert len(config.features) == sum(one.family not in ("null", "other") for one in STORED.values()) - 9
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_a_type_that_polars_does_not_know_is_read_as_one_that_it_knows_or_left_out(name: str, tmp_path: Path) -> None:
+    array, expected = ODD[name]
+    path = write_columns(tmp_path / "f.arrow", x=array, user=pa.array([3, 4] * (ROWS // 2)))
+    found = suggest_column(profile(path, DataSection())[1])
+    assert (found.left_out, found.spec.get("type", "")) == (not expected, expected)
+    (tmp_path / "c.yaml").write_text(suggest_for_file(path, label="click"))
+    config = load_config(tmp_path / "c.yaml")
+    prepare(config, tmp_path, tmp_path / "cache")
+    if not expected:
+        config = Config(label="click", features={"x": IdFeature(type="id")}, data=DataSection(train=str(path)))
+        with pytest.raises(DataError, match=r"column x: .*(store it as another type|expected UTF-8 text)"):
+            prepare(config, tmp_path, tmp_path / "cache")
 
 
 @pytest.mark.parametrize("look", LOOKS, ids=lambda look: look.name)
