@@ -29,8 +29,10 @@ _REQUIRED = frozenset(
 )
 """Packages that recsys does not work without, by the names of their modules."""
 
-_OPERATOR = re.compile(r"'_OpNamespace' 'fbgemm'|\bfbgemm::\w+")
-"""Operators of fbgemm in what torch says when one is missing, or missing for a device."""
+_NO_OPERATOR = re.compile(
+    r"'_OpNamespace' 'fbgemm'|\bfbgemm::\w+ does not exist|No such operator fbgemm::|Could not run 'fbgemm::"
+)
+"""What torch says of an operator that fbgemm lacks, or lacks for a device."""
 
 _NO_MORE_FILES = os.strerror(errno.EMFILE)
 """What any library says, as it opens a socket or is imported, when the limit of open files is reached."""
@@ -72,8 +74,7 @@ def broken_package(error: BaseException) -> str | None:
     """
     if isinstance(error, ImportError) and _is_required(error.name):
         return _package(error.name)
-    operator = _OPERATOR.search(str(error))
-    if operator is not None and isinstance(error, AttributeError | RuntimeError):
+    if isinstance(error, AttributeError | RuntimeError) and _NO_OPERATOR.search(str(error)):
         return "fbgemm_gpu"
     imported = [
         frame.f_globals.get("__name__")

@@ -100,4 +100,5 @@ def test_an_operator_that_is_missing_is_a_broken_installation(error: Exception) 
 
 def test_a_fault_of_ours_is_none() -> None:
     assert user_message(ImportError("cannot import name 'x' from 'recsys.files'", name="recsys.files")) is None
+    assert user_message(RuntimeError("index 9 out of bounds in fbgemm::bounds_check_indices")) is None
     assert user_message(AttributeError("'NoneType' object has no attribute 'x'")) is None
