@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 from torch import Tensor, nn
 
-from recsys.bundle_folder import sha256_of
+from recsys.checksums import sha256_of
 from recsys.config import DataSection
 from recsys.errors import DataError
 from recsys.export.torchscript import save, script
