@@ -1,7 +1,9 @@
 """The command `recsys`, also as `python -m recsys`."""
 
 import os
-import signal
+
+# To import `signal`, with its enumerations, takes long enough to be interrupted.
+import _signal as signal  # type: ignore[import-not-found]
 
 __all__ = ["main"]
 
