@@ -1,9 +1,8 @@
 """The command `recsys`, also as `python -m recsys`."""
 
-import os
-
 # To import `signal`, with its enumerations, takes long enough to be interrupted.
 import _signal as signal  # type: ignore[import-not-found]
+import os
 
 __all__ = ["main"]
 
