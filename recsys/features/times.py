@@ -32,6 +32,13 @@ _FIRST, _END = 631_152_000, 4_102_444_800
 _YEAR = 31_556_952
 _DAY = 86_400
 TICKS: dict[TimeUnit, int] = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
+_ISO_FORMS = ("%Y-%m-%d", "%Y/%m/%d", "%Y%m%dT%H%M%S") + tuple(
+    f"{day}{between}{clock}{zone}"
+    for day in ("%Y-%m-%d", "%Y/%m/%d")
+    for between in (" ", "T")
+    for clock in ("%H:%M:%S%.f", "%H:%M")
+    for zone in ("", "%#z")
+)
 _ISO = "a Unix time or an ISO 8601 date (another form needs `format`)"
 
 
@@ -142,8 +149,7 @@ def _parsed(texts: pl.Series, feature: DatetimeFeature) -> pl.Series:
             fractions = _from_ticks(texts.cast(pl.Float64, strict=False), feature)
             seconds = seconds.zip_with(seconds.is_not_null(), fractions)
         if seconds.null_count() > texts.null_count():
-            times = texts.str.to_datetime(strict=False, time_unit="us", time_zone="UTC")
-            seconds = seconds.zip_with(seconds.is_not_null(), times.dt.epoch("us") // 1_000_000)
+            seconds = _iso_seconds(texts, seconds)
     else:
         seconds = _strptime(texts, feature.format)
     bad = (seconds.is_null() & texts.is_not_null()).arg_true()
@@ -151,6 +157,26 @@ def _parsed(texts: pl.Series, feature: DatetimeFeature) -> pl.Series:
         promised = _ISO if feature.format is None else f"a time in the format {feature.format!r}"
         raise BadValue(f"expected {promised}, got {texts[bad[0]]!r}", int(bad[0]))
     return seconds
+
+
+def _iso_seconds(texts: pl.Series, seconds: pl.Series) -> pl.Series:
+    """Fill the seconds in that are still missing, until a text has no form of ISO 8601.
+
+    Polars would guess one form for all from the first text: others would be refused or, as 01/02/2017, misread.
+    """
+    missing = (seconds.is_null() & texts.is_not_null()).arg_true()
+    while len(missing):
+        left = texts.gather(missing)
+        form = next((form for form in _ISO_FORMS if _in_form(left.head(1), form)[0] is not None), None)
+        if form is None:
+            break
+        seconds = seconds.scatter(missing, _in_form(left, form))
+        missing = (seconds.is_null() & texts.is_not_null()).arg_true()
+    return seconds
+
+
+def _in_form(texts: pl.Series, form: str) -> pl.Series:
+    return texts.str.strptime(pl.Datetime("us"), form, strict=False).dt.epoch("us") // 1_000_000
 
 
 def _strptime(texts: pl.Series, pattern: str) -> pl.Series:

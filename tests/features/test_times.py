@@ -66,6 +66,34 @@ def test_a_text_without_a_format_may_be_iso_8601_only() -> None:
         seconds(pl.Series(["21.10.14"]))
 
 
+SPELLINGS = {
+    "2014-10-21": MIDNIGHT,
+    "2014-10-21 05:00": FIVE,
+    "2014-10-21 05:00:00": FIVE,
+    "2014-10-21T05:00:00": FIVE,
+    "2014-10-21T05:00:00.9": FIVE,
+    "2014-10-21T05:00:00Z": FIVE,
+    "2014-10-21T07:00:00+02:00": FIVE,
+    "2014-10-21 06:00:00+01": FIVE,
+    "2014/10/21 05:00": FIVE,
+    "20141021T050000": FIVE,
+    str(FIVE): FIVE,
+    "": NULL_KEY,
+}
+
+
+def test_texts_of_several_forms_mean_the_same_in_any_order() -> None:
+    for texts in (list(SPELLINGS), list(reversed(SPELLINGS)), *([text] for text in SPELLINGS)):
+        assert seconds(pl.Series(texts)) == [SPELLINGS[text] for text in texts]
+
+
+@pytest.mark.parametrize("text", ["25/11/2017", "01/02/2017", "25-11-2017", "25.11.2017", "2017-11", "2017-02-30"])
+@pytest.mark.parametrize("others", [[], ["2014-10-21"], ["25/11/2017"]])
+def test_a_date_in_another_order_needs_a_format_whatever_stands_before_it(text: str, others: list[str]) -> None:
+    with pytest.raises(BadValue, match="another form needs `format`"):
+        seconds(pl.Series([*others, text]))
+
+
 @pytest.mark.parametrize("dtype", [pl.Datetime("ms"), pl.Datetime("us"), pl.Datetime("ns"), pl.Datetime("ms", "UTC")])
 def test_times_keep_their_order_in_every_unit_though_the_unit_cannot_express_them(dtype: pl.DataType) -> None:
     stored = [-(2**63) + 1, -(2**40), -1, 0, 1, 2**40, 2**63 - 1]

@@ -2,7 +2,7 @@
 
 import random
 
-__all__ = ["RefusedError", "odd_text", "read_rows"]
+__all__ = ["RefusedError", "odd_text", "read_header", "read_rows"]
 
 
 class RefusedError(Exception):
@@ -25,6 +25,13 @@ def read_rows(text: str, *, separator: str, quoted: bool, width: int) -> list[li
             raise RefusedError
         rows.append(row)
     return rows
+
+
+def read_header(text: str, *, separator: str, quoted: bool) -> tuple[list[str | None], str]:
+    """Return the fields of the first line, and the text after it."""
+    text = text.lstrip("\r\n")
+    row, position = _row(text, 0, separator, quoted)
+    return row, text[position:]
 
 
 def _row(text: str, position: int, separator: str, quoted: bool) -> tuple[list[str | None], int]:
