@@ -32,13 +32,10 @@ _FIRST, _END = 631_152_000, 4_102_444_800
 _YEAR = 31_556_952
 _DAY = 86_400
 TICKS: dict[TimeUnit, int] = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
-_ISO_FORMS = ("%Y-%m-%d", "%Y/%m/%d", "%Y%m%dT%H%M%S") + tuple(
-    f"{day}{between}{clock}{zone}"
-    for day in ("%Y-%m-%d", "%Y/%m/%d")
-    for between in (" ", "T")
-    for clock in ("%H:%M:%S%.f", "%H:%M")
-    for zone in ("", "%#z")
-)
+_DATES = ("%Y-%m-%d", "%Y/%m/%d")
+_CLOCKS = ("%H:%M:%S%.f", "%H:%M", "%H:%M:%S%.f%#z", "%H:%M%#z")
+_TIMES = (f"{day}{between}{clock}" for day in _DATES for between in " T" for clock in _CLOCKS)
+_ISO_FORMS = (*_DATES, *_TIMES, "%Y%m%dT%H%M%S")
 _ISO = "a Unix time or an ISO 8601 date (another form needs `format`)"
 
 

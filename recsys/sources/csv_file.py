@@ -14,7 +14,7 @@ from recsys.sources.arrow_types import to_frame
 from recsys.sources.csv_problems import CsvProblems
 from recsys.sources.csv_quotes import QuotedText, QuoteError, Quotes
 from recsys.sources.raw_file import RawFile, resized
-from recsys.sources.text_stream import LONGEST_LINE, iconv, lone_returns, whole_lines
+from recsys.sources.text_stream import LONGEST_LINE, UTF8_MARK, iconv, lone_returns, whole_lines
 
 __all__ = ["CsvFile"]
 
@@ -205,12 +205,15 @@ class CsvFile(RawFile):
     def _parsed_table(self, block: _Block, columns: Sequence[str], *, use_threads: bool) -> Any:
         is_quoted = len(block.bounds) > 0
         keys = [str(i) for i in range(len(self.names))]  # names may be empty
+        text = block.text
+        if text.startswith(UTF8_MARK):  # of a value: the parser takes one away
+            text = UTF8_MARK + text
         return pyarrow.csv.read_csv(
-            pa.py_buffer(block.text),
+            pa.py_buffer(text),
             read_options=pyarrow.csv.ReadOptions(
                 column_names=keys,
                 use_threads=use_threads,
-                block_size=2**20 if use_threads else len(block.text) + 1,
+                block_size=2**20 if use_threads else len(text) + 1,
             ),
             parse_options=pyarrow.csv.ParseOptions(
                 delimiter=self._byte,

@@ -11,7 +11,7 @@ import pyarrow as pa
 from recsys.errors import DataError
 from recsys.sources.raw_file import readable
 
-__all__ = ["LONGEST_LINE", "RETURNS", "compression_of", "iconv", "lone_returns", "whole_lines"]
+__all__ = ["LONGEST_LINE", "RETURNS", "UTF8_MARK", "compression_of", "iconv", "lone_returns", "whole_lines"]
 
 LONGEST_LINE = 2**27
 """Bytes that a line, or a field in quotes, may have."""
@@ -24,7 +24,7 @@ _COMPRESSED = {
 }
 _ARCHIVES = {b"PK\x03\x04": "a zip archive", b"7z\xbc\xaf\x27\x1c": "a 7z archive", b"\xfd7zXZ\x00": "compressed by xz"}
 RETURNS = "lines end with CR alone; convert them, for example with tr '\\r' '\\n'"
-_UTF8_MARK = b"\xef\xbb\xbf"
+UTF8_MARK = b"\xef\xbb\xbf"
 _UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 
 
@@ -40,9 +40,9 @@ def whole_lines(path: Path, block_bytes: int) -> Iterator[bytes]:
         start = file.read(16)
     _check_start(path, start)
     with readable(path, "text"), pa.input_stream(str(path), compression=compression_of(start)) as stream:
-        first = stream.read(len(_UTF8_MARK))
+        first = stream.read(len(UTF8_MARK))
         _check_utf16(path, first)
-        rest = b"" if first == _UTF8_MARK else first
+        rest = b"" if first == UTF8_MARK else first
         while data := stream.read(block_bytes):
             cut = data.rfind(b"\n") + 1
             if cut:

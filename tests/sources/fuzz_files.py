@@ -12,7 +12,8 @@ import sys
 import traceback
 import warnings
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ from tests.sources.reference import Table, UnsureError, expected_column, kind_of
 
 SECONDS = 60
 _SPLITS = ("train", "valid", "test")
-_PARTS = {
+_PARTS: dict[str, Callable[[datetime], int]] = {
     "minute": lambda one: one.minute,
     "hour": lambda one: one.hour,
     "weekday": lambda one: one.weekday(),
@@ -145,11 +146,15 @@ def _compare(
     match feature["type"]:
         case "datetime":
             wanted = {
-                f"{name}.{part}": {split: [0 if one is None else 1 + of(one) for one in v] for split, v in expected.items()}
+                f"{name}.{part}": {
+                    split: [0 if one is None else 1 + of(one) for one in times] for split, times in expected.items()
+                }
                 for part, of in _PARTS.items()
             }
         case "number":
-            wanted = {name: {split: [0.0 if one is None else one for one in v] for split, v in expected.items()}}
+            wanted = {
+                name: {split: [0.0 if one is None else one for one in numbers] for split, numbers in expected.items()}
+            }
         case _:
             return _compare_ids(expected, {split: rows[split].get(name, []) for split in _SPLITS})
     for field, columns in wanted.items():
@@ -190,13 +195,14 @@ def _difference(where: str, expected: Sequence[Any], found: Sequence[Any]) -> st
 
 def main(folder: Path, first: int, count: int) -> None:
     """Run some data sets."""
-    warnings.simplefilter("ignore")
     for seed in range(first, first + count):
         print(json.dumps({"begins": seed}), flush=True)
         signal.alarm(SECONDS)
         scratch = folder / str(seed)
         scratch.mkdir(parents=True)
-        found, detail = outcome(scratch, seed)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            found, detail = outcome(scratch, seed)
         signal.alarm(0)
         print(json.dumps({"seed": seed, "outcome": found, "detail": detail}), flush=True)
         shutil.rmtree(scratch)

@@ -42,7 +42,11 @@ _STRINGS = (pa.string(), pa.large_string(), pa.string_view(), pa.binary(), pa.di
 _STAMPS = (pa.timestamp("us"), pa.timestamp("ms"), pa.timestamp("s"), pa.timestamp("us", "Asia/Tokyo"), pa.date32())
 _CHOICES: dict[str, list[tuple[Values, tuple[Any, ...]]]] = {
     "u": [(_TEXTS, _STRINGS), (_WHOLE, _INTEGERS), ([True, False], (pa.bool_(), pa.int8()))],
-    "w": [(_TEXTS, _STRINGS), (_WHOLE, _INTEGERS), ([0.0, 3.0, 12.0, -0.0, float("nan")], (pa.float64(), pa.float16()))],
+    "w": [
+        (_TEXTS, _STRINGS),
+        (_WHOLE, _INTEGERS),
+        ([0.0, 3.0, 12.0, -0.0, float("nan")], (pa.float64(), pa.float16())),
+    ],
     "l": [
         ([[], [1], [3, 3, 7], [None, 1]], (pa.list_(pa.int64()), pa.large_list(pa.int32()), pa.list_(pa.float64()))),
         ([[], ["a"], ["", "b", None]], (pa.list_(pa.string()), pa.large_list(pa.string()), pa.list_(pa.binary()))),
@@ -193,7 +197,9 @@ def damaged(content: bytes, rng: random.Random) -> bytes:
 
 def _flip(content: bytes, rng: random.Random) -> bytes:
     place = rng.randrange(len(content)) if content else 0
-    return content[:place] + bytes([(content[place] if content else 0) ^ (1 << rng.randrange(8))]) + content[place + 1 :]
+    return (
+        content[:place] + bytes([(content[place] if content else 0) ^ (1 << rng.randrange(8))]) + content[place + 1 :]
+    )
 
 
 def _cut(content: bytes, rng: random.Random) -> bytes:
@@ -207,7 +213,21 @@ def _without_part(content: bytes, rng: random.Random) -> bytes:
 
 def _insert(content: bytes, rng: random.Random) -> bytes:
     place = rng.randint(0, len(content))
-    odd = [b'"', b'""', b"\n", b"\r", b"\r\n", b"\0", b",", b"\t", b"\xff", b"\xef\xbb\xbf", b"\xed\xa0\x80", b"-", b" "]
+    odd = [
+        b'"',
+        b'""',
+        b"\n",
+        b"\r",
+        b"\r\n",
+        b"\0",
+        b",",
+        b"\t",
+        b"\xff",
+        b"\xef\xbb\xbf",
+        b"\xed\xa0\x80",
+        b"-",
+        b" ",
+    ]
     return content[:place] + rng.choice(odd) * rng.choice([1, 1, 2, 100]) + content[place:]
 
 

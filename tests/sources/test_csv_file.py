@@ -54,6 +54,16 @@ def test_a_quote_inside_a_field_that_is_not_quoted_is_a_character(tmp_path: Path
     assert frame["title"].to_list() == ['5" disk'] + ["disk"] * (lines - 1)
 
 
+@pytest.mark.parametrize("block", [1, 12, 100])
+def test_a_byte_order_mark_within_the_file_belongs_to_its_value(
+    tmp_path: Path, block: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(csv_file, "_BLOCK_BYTES", block)
+    path = tmp_path / "f.csv"
+    path.write_text("\ufefft,i\n\ufeffx,1\n\ufeffx,2\nx,3\n" + '"\ufeffx",4\n')
+    assert read(path)["t"].to_list() == ["\ufeffx", "\ufeffx", "x", "\ufeffx"]
+
+
 @pytest.mark.parametrize("block", range(1, 40))
 def test_quotes_of_both_kinds_do_not_move_line_ends(
     tmp_path: Path, block: int, monkeypatch: pytest.MonkeyPatch
