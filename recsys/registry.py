@@ -32,6 +32,8 @@ CLASS_PATH = r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*$"
 """Pattern of an import path."""
 MOST_LETTERS = 200
 """Length of a name for which similar ones are looked for, which takes the square of it."""
+MOST_NAMES = 1000
+"""Number of names among which similar ones are looked for."""
 _NAME = re.compile(r"[a-z]\w*")
 
 Entry = TypeVar("Entry")
@@ -208,7 +210,8 @@ def did_you_mean(name: object, known: Iterable[str]) -> str:
     >>> did_you_mean("pric", ["city", "price"])
     "; did you mean 'price'?"
     """
-    if not isinstance(name, str) or len(name) > MOST_LETTERS:
+    names = set(known)
+    if not isinstance(name, str) or len(name) > MOST_LETTERS or len(names) > MOST_NAMES:
         return ""
-    close = difflib.get_close_matches(name, sorted(set(known)), n=1)
+    close = difflib.get_close_matches(name, sorted(names), n=1)
     return f"; did you mean {close[0]!r}?" if close else ""

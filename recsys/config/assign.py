@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from recsys.config.feature_types import Field
 from recsys.config.globs import is_glob, overlaps
-from recsys.config.problems import KeyPath, Problem, did_you_mean
+from recsys.config.problems import MAX_PROBLEMS, KeyPath, Problem, did_you_mean
 from recsys.config.schemes import TableSection
 
 __all__ = ["assign"]
@@ -39,6 +39,11 @@ class _Assignment:
         self.fields = fields
         self.unsure = unsure
         self.is_complete = not unsure and not any(is_glob(field.name) for field in fields)
+        self.globs = [field for field in self.fields if is_glob(field.name)]
+        self.by_name: dict[str, list[Field]] = {}
+        for field in self.fields:
+            for name in {field.name, field.feature}:
+                self.by_name.setdefault(name, []).append(field)
         self.table_of: dict[str, str] = {}
         self.named: set[str] = set()
 
@@ -46,7 +51,7 @@ class _Assignment:
 
     def add(self, path: KeyPath, entry: str) -> None:
         """Put what an entry names or matches into the table at `path`."""
-        owners = [field.name for field in self.fields if field.vocabulary == field.name and _means(entry, field)]
+        owners = [field.name for field in self._meant(entry) if field.vocabulary == field.name]
         if is_glob(entry):
             self._add_matches(path, entry, owners)
             return
@@ -57,6 +62,15 @@ class _Assignment:
                 self.problems.append(self._twice(path, owner))
             self._put(owner, path)
         self.named.update(owners)
+
+    def _meant(self, entry: str) -> Iterator[Field]:
+        """Yield the fields that an entry stands for, or may stand for."""
+        if is_glob(entry):
+            yield from (field for field in self.fields if _means(entry, field))
+        else:
+            found = self.by_name.get(entry, [])
+            yield from found
+            yield from (field for field in self.globs if field not in found and _means(entry, field))
 
     def _add_matches(self, path: KeyPath, entry: str, owners: list[str]) -> None:
         left = [owner for owner in owners if owner not in self.named]
@@ -73,11 +87,13 @@ class _Assignment:
 
     def _why_not(self, entry: str) -> Iterator[str]:
         """Say why an entry without a glob names nothing."""
-        field = next((field for field in self.fields if _means(entry, field)), None)
+        field = next(self._meant(entry), None)
         if field is not None and field.kind == "sequence":
             yield f"{entry!r} is a sequence and shares the table of {field.vocabulary!r}; name that instead"
         elif field is not None:
             yield f"{entry!r} is a number, which has no embedding; leave it out, or make it a bucket"
+        elif len(self.problems) > MAX_PROBLEMS:
+            yield f"unknown feature {entry!r}"  # one of those that are not listed
         elif not any(overlaps(entry, name) or entry.startswith(f"{name}.") for name in self.unsure):
             names = {name for field in self.fields for name in (field.name, field.feature)}
             yield f"unknown feature {entry!r}{did_you_mean(entry, names)}"

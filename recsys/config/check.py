@@ -1,19 +1,21 @@
 """Check that the sections of a configuration fit together."""
 
 from collections.abc import Collection, Iterator
+from itertools import islice
 
 from recsys.config.assign import assign
 from recsys.config.check_features import check_features
 from recsys.config.check_tables import check_tables
 from recsys.config.globs import is_glob
 from recsys.config.names import check_names
-from recsys.config.problems import KeyPath, Problem
+from recsys.config.problems import MAX_PROBLEMS, KeyPath, Problem
 from recsys.config.resolved import fields_of
 from recsys.config.run import Config, DataSection, TimeSplit
 from recsys.evaluation.metrics import METRICS, resolve_metric
 
 __all__ = ["check"]
 
+MOST_GLOBS = 300
 TEXT_KEYS = ("separator", "columns")
 
 
@@ -24,9 +26,11 @@ def check(config: Config, *, broken: Collection[KeyPath] = ()) -> list[Problem]:
         config: a configuration with globs, or one whose globs `resolve` has expanded.
         broken: paths of the sections, features and tables that were left out because they are not well formed.
     """
+    if problem := _too_many_globs(config):
+        return [problem]
     unsure = [str(path[1]) for path in broken if path[0] == "features"]
     problems = list(_names(config))
-    problems += check_features(config.features, unsure=unsure)
+    problems += islice(check_features(config.features, unsure=unsure), MAX_PROBLEMS + 1)
     problems += _columns(config)
     problems += _data(config.data)
     problems += [Problem(("model", *path), text) for path, text in config.model.check()]
@@ -37,12 +41,22 @@ def check(config: Config, *, broken: Collection[KeyPath] = ()) -> list[Problem]:
     problems += misnamed
     if not any(path[0] == "tables" for path in broken):
         is_model_sound = ("model",) not in broken
-        problems += check_tables(config, fields, table_of, unsure=unsure, is_model_sound=is_model_sound)
+        of_tables = check_tables(config, fields, table_of, unsure=unsure, is_model_sound=is_model_sound)
+        problems += islice(of_tables, MAX_PROBLEMS + 1)
     has_sequence = any(feature.kind == "sequence" for feature in config.features.values())
     if config.model.needs_behaviours and not has_sequence and not unsure:
         text = f"{config.model.tower} needs at least one feature of type sequence"
         problems.append(Problem(("model", "tower"), text))
     return problems
+
+
+def _too_many_globs(config: Config) -> Problem | None:
+    """Check that there are few globs, since each is held against all names."""
+    entries = [entry for table in config.tables.values() for entry in table.features]
+    for key, names in (("features", list(config.features)), ("tables", entries)):
+        if (count := sum(map(is_glob, names))) > MOST_GLOBS:
+            return Problem((key,), f"must have at most {MOST_GLOBS} names with * or ?, got {count:,}")
+    return None
 
 
 def _names(config: Config) -> Iterator[Problem]:

@@ -90,10 +90,14 @@ def _tables(config: Config, fields: tuple[Field, ...]) -> tuple[ResolvedTable, .
         if field.vocabulary is not None and field.vocabulary not in table_of:
             table_of[field.vocabulary] = field.vocabulary
             specs[field.vocabulary] = FullTable(features=(field.vocabulary,))
+    held: dict[str, list[str]] = {name: [] for name in specs}
+    for field in fields:
+        if field.vocabulary is not None:
+            held[table_of[field.vocabulary]].append(field.name)
     return tuple(
         ResolvedTable(
             name=name,
-            fields=tuple(field.name for field in fields if table_of.get(field.vocabulary or "") == name),
+            fields=tuple(held[name]),
             dim=spec.dim or config.model.dim,
             spec=spec,
         )
@@ -117,10 +121,11 @@ class MissingColumn(NamedTuple):
 def missing_columns(resolved: ResolvedConfig, columns: Sequence[str]) -> list[MissingColumn]:
     """Return the columns that the configuration reads and the data lacks, each once, in the order of the file."""
     missing: dict[str, MissingColumn] = {}
+    known = set(columns)
     uses = resolved.columns_by_use()
     if isinstance(resolved.config.data.split, TimeSplit):
         uses["data", "split", "column"] = resolved.config.data.split.column
     for use, column in uses.items():
-        if column not in columns and column not in missing:
+        if column not in known and column not in missing:
             missing[column] = MissingColumn(column, resolved.config.where(*use), did_you_mean(column, columns))
     return list(missing.values())

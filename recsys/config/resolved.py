@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from dataclasses import field as dataclass_field
 
 from recsys.config.feature_types import FeatureSection, Field, Kind
 from recsys.config.run import Config
@@ -31,6 +32,10 @@ class ResolvedConfig:
     features: dict[str, FeatureSection]
     fields: tuple[Field, ...]
     tables: tuple[ResolvedTable, ...]
+    _by_name: dict[str, Field] = dataclass_field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_by_name", {field.name: field for field in reversed(self.fields)})
 
     def field(self, name: str) -> Field:
         """Return the field called `name`.
@@ -38,10 +43,7 @@ class ResolvedConfig:
         Raises:
             KeyError: there is none.
         """
-        for field in self.fields:
-            if field.name == name:
-                return field
-        raise KeyError(name)
+        return self._by_name[name]
 
     def fields_of_kind(self, *kinds: Kind) -> tuple[Field, ...]:
         """Return the fields of any of these kinds, in order."""

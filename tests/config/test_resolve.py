@@ -1,6 +1,11 @@
+import time
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
 import pytest
 
 from recsys.config import Field, FullTable, ResolvedConfig, dump, missing_columns, resolve
+from recsys.config.load import parse_config
 from recsys.errors import ConfigError
 from tests.config.loading import Load
 
@@ -180,3 +185,27 @@ def test_a_missing_time_to_split_by_is_one_of_them(load: Load) -> None:
     assert [str(column) for column in missing_columns(resolved, ["y", "a", "ts"])] == [
         "shop.yaml:4: data.split.column: no column 't' in the data; did you mean 'ts'?"
     ]
+
+
+@pytest.mark.parametrize(
+    "shape", ["tables", "own tables", "unknown references", "unknown entries", "globs", "table globs"]
+)
+def test_thousands_of_features_are_resolved_or_refused_at_once(shape: str) -> None:
+    names = [f"f{i}" for i in range(3000)]
+    features: dict[str, Any] = {name: {"type": "id"} for name in names}
+    tables: dict[str, Any] = {"t": {"features": tuple(names), "scheme": "hash", "rows": 9}}
+    if shape == "own tables":
+        tables = {}
+    elif shape == "unknown references":
+        features = {name: {"type": "sequence", "of": f"g{name}"} for name in names}
+    elif shape == "unknown entries":
+        features = dict(list(features.items())[:900])
+    elif shape == "globs":
+        features = {f"{name}*": feature for name, feature in features.items()}
+    elif shape == "table globs":
+        tables["t"]["features"] = tuple(f"{name}*" for name in names)
+    began = time.process_time()
+    refusal: AbstractContextManager[object] = pytest.raises(ConfigError, match="in the configuration")
+    with nullcontext() if shape in ("tables", "own tables") else refusal:
+        resolve(parse_config({"label": "y", "features": features, "tables": tables}), [*names, "y"])
+    assert time.process_time() - began < 2
