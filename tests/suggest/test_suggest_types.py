@@ -127,6 +127,35 @@ def test_times_that_no_calendar_of_python_can_show_are_times(times: pl.Series, t
     assert suggest_column(profile(path, DataSection())[1]).spec["type"] == "datetime"
 
 
+def drafted(path: Path, columns: dict[str, list[object]]) -> dict[str, str]:
+    """Return key -> value of a draft, features included, that is prepared without a problem."""
+    pl.DataFrame({"click": [0, 1, 1, 0] * 10, **columns}).write_parquet(path / "f.parquet")
+    (path / "c.yaml").write_text(suggest_for_file(path / "f.parquet", label="click"))
+    config = load_config(path / "c.yaml")
+    prepare(config, path, path / "cache")
+    return {"group": str(config.group), "weight": str(config.weight)} | {
+        name: feature.type for name, feature in config.features.items()
+    }
+
+
+def test_a_draft_promises_nothing_that_only_most_values_or_columns_keep(tmp_path: Path) -> None:
+    fractions = [0.5, 1.0, 2.0, 3.25] * 10
+    odd_history = ["3|7", "7|3", "3", "7"] * 9 + ["3|7", "7|3", "3", "3|x"]
+    families = {f"A{i}": [3, 7, 7, 3 + i] * 10 for i in (1, 2, 3)}
+    found = drafted(
+        tmp_path,
+        {
+            "user_id": fractions,
+            "item": [3, 7, 7, 3] * 10,
+            "items": [*odd_history],
+            "row_weight": [1.0, None, 2.0, 0.5] * 10,
+            **families,
+            "A4": [0.5, 1.0, 7.0, 3.25] * 10,
+        },
+    )
+    assert (found["group"], found["weight"], found["items"], found["A4"]) == ("None", "None", "ids", "number")
+
+
 BITS: dict[Family, tuple[object, object]] = {
     "integer": (0, 1),
     "float": (0.0, 1.0),
