@@ -16,6 +16,8 @@ SUITES = {
     "own_parts": "parts that users write themselves",
     "capabilities": "tables in documentation",
     "init": "the package itself, `__init__.py`",
+    "full_disk": "every command on a disk that fills up",
+    "fuzz_files": "raw files of all formats, damaged or odd",
     "tour": "notebooks/",
 }
 """Names of test files that are about no single module, and why."""
