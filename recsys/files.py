@@ -167,10 +167,15 @@ def replace_folder(new: Path, folder: Path, *, former: Path | None = None) -> No
     """
     if not new.exists():
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(new))
+    former = former or hidden_sibling(folder, "old")
     if _exchange(new, folder):
         shutil.rmtree(new, ignore_errors=True)
-        return
-    former = former or hidden_sibling(folder, "old")
+    else:
+        _replace_in_two_steps(new, folder, former)
+    shutil.rmtree(former, ignore_errors=True)  # also that of a process that was killed between two steps
+
+
+def _replace_in_two_steps(new: Path, folder: Path, former: Path) -> None:
     try:
         while not _renamed(new, folder):
             shutil.rmtree(former, ignore_errors=True)
@@ -181,7 +186,6 @@ def replace_folder(new: Path, folder: Path, *, former: Path | None = None) -> No
         if former.exists():
             _renamed(former, folder)
         raise
-    shutil.rmtree(former, ignore_errors=True)
 
 
 def hidden_sibling(path: Path, suffix: str) -> Path:

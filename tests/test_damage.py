@@ -3,6 +3,7 @@
 import json
 import shutil
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import torch
 from recsys.api.run import Run
 from recsys.checkpoint.folder import find_checkpoint, read_trainer
 from recsys.checkpoint.reader import CheckpointReader
-from recsys.config import dump, load_config
+from recsys.config import Config, dump, load_config
 from recsys.data.part_file import _compared
 from recsys.data.prepare import prepare
 from recsys.data.window import Columns, list_chunks, load_window
@@ -145,24 +146,25 @@ def test_damaged_golden_rows_of_a_bundle_are_noticed_where_it_scores(bundle: Pat
                 Scorer(copy)
 
 
+def rows_of_a_cache(config: Config, log: Path, cache: Path) -> dict[str, Any]:
+    """Find what is prepared, or prepare it, and read all of it."""
+    prepared = prepare(config, log, cache)
+    columns = Columns.of(prepared.resolved)
+    found: dict[str, Any] = {"transform": arrays_of(prepared.state)}
+    for name, split in prepared.splits.items():
+        window = load_window(list_chunks(split.files, columns), columns)
+        found[name] = [window.ids.tolist(), window.floats.tolist(), split.num_rows, split.positives]
+        found[name] += [tensor.tolist() for lists in window.lists.values() for tensor in lists]
+    return found
+
+
 def test_damaged_files_of_a_cache_are_refused_by_name_or_made_anew(log: Path, trained: Path, tmp_path: Path) -> None:
-    config = make_config(tmp_path / "config")
-
-    def rows_of(cache: Path) -> dict[str, Any]:
-        prepared = prepare(config, log, cache)
-        columns = Columns.of(prepared.resolved)
-        found: dict[str, Any] = {"transform": arrays_of(prepared.state)}
-        for name, split in prepared.splits.items():
-            window = load_window(list_chunks(split.files, columns), columns)
-            found[name] = [window.ids.tolist(), window.floats.tolist(), split.num_rows, split.positives]
-            found[name] += [tensor.tolist() for lists in window.lists.values() for tensor in lists]
-        return found
-
     made_anew = dict.fromkeys(["manifest.json", "state.json", "checksums.json"], "is made anew")
     made_anew |= {name.rsplit("/", 1)[-1]: "is made anew" for name in files_of(log / "cache") if name.endswith(".npy")}
     made_anew |= {"part-00000.arrow": "is made anew if its size is another one"}
     made_anew |= {"raw_files.json": "is for files of other names and times"}
-    check(log / "cache", tmp_path, rows_of, made_anew, ["middle", "random place 0", "half", "deleted"])
+    read = partial(rows_of_a_cache, make_config(tmp_path / "config"), log)
+    check(log / "cache", tmp_path, read, made_anew, ["middle", "random place 0", "half", "deleted"])
 
 
 def test_a_flipped_bit_in_any_row_of_a_prepared_file_is_noticed(log: Path, trained: Path, tmp_path: Path) -> None:
@@ -219,20 +221,30 @@ def test_a_run_without_checksums_is_read_as_it_is(log: Path, trained: Path, tmp_
     assert "metrics.json" in json.loads((copy / "checksums.json").read_text())["files"]
 
 
-@pytest.mark.proof
-def test_500_random_damages_of_a_run_never_give_other_figures(log: Path, trained: Path, tmp_path: Path) -> None:
-    def scores(folder: Path) -> list[float]:
-        loaded = load_run(folder, device=pick_device("cpu"))
-        found = score_files(loaded, [log / "test.parquet"], folder / "rows")
-        return [float(value) for value in found.probabilities[:, 0]]
+def scores_of_a_run(log: Path, folder: Path) -> list[float]:
+    found = score_files(load_run(folder, device=pick_device("cpu")), [log / "test.parquet"], folder / "rows")
+    return [float(value) for value in found.probabilities[:, 0]]
 
-    whole = scores(trained)
-    names = [name for name in files_of(trained) if not name.startswith("checkpoints/last")]
-    refused = 0
-    for name, damage, seed in random_damages(names, 500, seed=1):
-        copy = damaged_copy(trained, name, damage, tmp_path / "run", seed=seed)
-        found = figures_or_refusal(lambda copy=copy: scores(copy), name)  # type: ignore[misc]
-        assert found is None or found == whole, name
-        refused += found is None
-        shutil.rmtree(copy)
-    print(f"500 damages of a run: {refused} refused, {500 - refused} of files that scoring does not read")
+
+@pytest.mark.proof
+def test_500_random_damages_of_a_run_a_cache_and_a_bundle_never_give_other_figures(
+    log: Path, trained: Path, bundle: Path, tmp_path: Path
+) -> None:
+    whole_folders: dict[Path, tuple[int, Callable[[Path], object]]] = {
+        trained: (200, partial(scores_of_a_run, log)),
+        log / "cache": (150, partial(rows_of_a_cache, make_config(tmp_path / "config"), log)),
+        bundle: (150, lambda folder: Scorer(folder).score(ROWS).tolist()),
+    }
+    for folder, (number, read) in whole_folders.items():
+        whole = read(shutil.copytree(folder, tmp_path / "whole"))
+        shutil.rmtree(tmp_path / "whole")
+        names = [name for name in files_of(folder) if not name.startswith("checkpoints/last")]
+        refused = 0
+        for name, damage, seed in random_damages(names, number, seed=1):
+            copy = damaged_copy(folder, name, damage, tmp_path / "copy", seed=seed)
+            _compared.clear()
+            found = figures_or_refusal(partial(read, copy), name)
+            assert found is None or found == whole, name
+            refused += found is None
+            shutil.rmtree(copy)
+        print(f"{number} damages of a {folder.name}: {refused} refused, {number - refused} without effect")

@@ -17,6 +17,10 @@ SUITES = {
     "capabilities": "tables in documentation",
     "init": "the package itself, `__init__.py`",
     "full_disk": "every command on a disk that fills up",
+    "fuzzed_files": "raw files of all formats, damaged or odd, through every command",
+    "hostile_run": "run folders of others, through every command",
+    "signals": "Ctrl-C and SIGTERM at any moment of a command",
+    "two_at_once": "two commands on one folder",
     "fuzz_files": "raw files of all formats, damaged or odd",
     "tour": "notebooks/",
 }

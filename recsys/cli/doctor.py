@@ -1,6 +1,7 @@
 """`recsys doctor`: findings as a table, and what to install."""
 
 from rich.table import Table
+from rich.text import Text
 
 from recsys.console import log, print_table
 from recsys.environment import check_environment
@@ -15,7 +16,7 @@ def show_findings() -> bool:
     findings = check_environment()
     table = Table("", "what", "found", box=None)
     for finding in findings:
-        table.add_row(f"[{_STYLE[finding.level]}]{finding.level}[/]", finding.what, finding.detail)
+        table.add_row(Text(finding.level, style=_STYLE[finding.level]), finding.what, finding.detail)
     print_table(table, stderr=True)
     for finding in findings:
         if finding.remedy:

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from statistics import fmean
 
-from rich.markup import escape
 from rich.table import Table
 
 from recsys.console import print_table
@@ -59,7 +58,7 @@ def _tables(plan: ShardingPlan) -> Table:
         kernel = "" if table.kernel in ("ram", "hbm") else f", {table.kernel}"
         precision = "" if table.precision == "fp32" else f", {table.precision}"
         shown.add_row(
-            escape(_short_name(table.name, table.table)),
+            _short_name(table.name, table.table),
             f"{table.sharding}{kernel}{precision}",
             _ranges(table.ranks, plan.machine.world_size),
             f"{table.rows:,} x {table.dim}",

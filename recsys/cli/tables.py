@@ -4,7 +4,6 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rich.markup import escape
 from rich.table import Table
 
 from recsys.cli.progress import progress_reports
@@ -105,12 +104,12 @@ def _sizes(costs: "list[SchemeCost]") -> Table:
     for name in dict.fromkeys(cost.table for cost in costs):
         own = [cost for cost in costs if cost.table == name]
         if len(own) == 1:
-            shown.add_row(escape(name), own[0].scheme, own[0].rows, *_bytes(own))
+            shown.add_row(name, own[0].scheme, own[0].rows, *_bytes(own))
             continue
-        shown.add_row(escape(name), "", f"{len(own)} parts:", *_bytes(own))
+        shown.add_row(name, "", f"{len(own)} parts:", *_bytes(own))
         for cost in own:
             label = "(shared)" if cost.name == name else cost.name.removeprefix(f"{name}/")
-            shown.add_row(f"  {escape(label)}", cost.scheme, cost.rows, *_bytes([cost]))
+            shown.add_row(f"  {label}", cost.scheme, cost.rows, *_bytes([cost]))
     shown.add_row("total", "", "", *_bytes(costs))
     return shown
 
@@ -128,7 +127,7 @@ def _collisions(costs: "list[VocabularyCost]") -> Table:
     for cost in costs:
         ids, found = cost.num_ids, cost.collisions
         shown.add_row(
-            escape(cost.name + (f" (and {_names(cost.sequences)})" if cost.sequences else "")),
+            cost.name + (f" (and {_names(cost.sequences)})" if cost.sequences else ""),
             cost.scheme,
             str(cost.width),
             "any" if ids is None else f"{ids:,}",

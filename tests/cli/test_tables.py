@@ -133,7 +133,7 @@ def test_a_budget_out_of_reach_names_the_floor_and_who_can_reach_it(
     write_config(own / "run.yaml", **one_table(scheme="int8", budget=0.1))
     message = refused(command, "run.yaml")
     assert message.startswith(
-        "tables.all.budget: scheme int8 cannot be made as small as 108 B; the least it can be is 272 B; "
+        "run.yaml:1: tables.all.budget: scheme int8 cannot be made as small as 108 B; the least it can be is 272 B; "
         "schemes that can reach the budget: hash, unified, "
     )
 

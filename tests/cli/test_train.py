@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from recsys.launch.launcher import Outcome
 from tests.cli.command_line import Recsys
 from tests.training.logs import write_config, write_log
 
@@ -21,9 +22,9 @@ def launched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """Note what would have been launched, in a folder with a config."""
     noted: list[Any] = []
 
-    def launch(arguments: list[str], devices: int, *, resume_command: Callable[[int], str | None]) -> int:
+    def launch(arguments: list[str], devices: int, *, resume_command: Callable[[int], str | None]) -> Outcome:
         noted.extend([arguments, devices, resume_command])
-        return 75
+        return Outcome(75)
 
     write_config(tmp_path / "run.yaml")
     monkeypatch.chdir(tmp_path)
@@ -62,6 +63,7 @@ def test_a_run_that_cannot_be_resumed_is_not_recommended_again(recsys: Recsys, l
 
 def test_what_is_wrong_is_said_once_before_any_process_starts(refused: Callable[..., str], launched: list[Any]) -> None:
     Path("runs/a").mkdir(parents=True)
+    Path("runs/a/config.yaml").touch()
     assert "exists already" in refused("train", "run.yaml", "--name", "a", "--devices", "2")
     write_config(Path("run.yaml"), train={"epochs": -1})
     assert "epochs" in refused("train", "run.yaml", "--devices", "2")

@@ -67,11 +67,13 @@ def test_a_cell_ends_with_its_figures_and_without_what_is_large(job: Callable[..
     folder = run_folder(made.folder, CELL.name)
     kept = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
     assert kept == {
+        "checksums.json",
         "config.yaml",
         "data.json",
         "environment.json",
         "metrics.json",
         "metrics.jsonl",
+        "predictions/checksums.json",
         "predictions/test.parquet",
     }
 

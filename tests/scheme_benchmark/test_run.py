@@ -98,8 +98,10 @@ def test_other_tables_in_the_configuration_make_no_difference(done: Path, log: P
 
 
 def test_other_data_is_refused_in_the_same_folder(done: Path, tmp_path: Path) -> None:
+    log = write_log(tmp_path / "log")
+    clicks(400, seed=9).write_parquet(log / "valid.parquet")
     with pytest.raises(DataError, match="the data files have changed since it was started"):
-        run(done, write_log(tmp_path / "log"))
+        run(done, log)
 
 
 def test_a_folder_that_holds_something_else_is_refused(tmp_path: Path, log: Path) -> None:

@@ -96,7 +96,8 @@ def test_the_best_epoch_is_one_of_the_last_stage(whole: TrainResult, said: list[
     best = max(lines[2:], key=lambda line: line["valid.auc"])
     assert whole.metrics["best_epoch"] == best["epoch"]
     assert whole.metrics["valid.auc"] == best["valid.auc"]
-    assert [line.partition(":")[0] for line in said] == ["epoch 1", "epoch 2", "stage 2 of 2", "epoch 3", "epoch 4"]
+    begins = [line.partition(":")[0] for line in said if line.startswith(("epoch", "stage"))]
+    assert begins == ["epoch 1", "epoch 2", "stage 2 of 2", "epoch 3", "epoch 4"]
 
 
 def test_each_stage_begins_with_the_initial_learning_rates(scheme: str, misleading: Path, tmp_path: Path) -> None:

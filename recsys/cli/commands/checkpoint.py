@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
-from rich.markup import escape
 from rich.table import Table
 
 from recsys.console import log, print_table
@@ -69,7 +68,7 @@ def show_differences(first: Source, second: Source) -> None:
         shown.add_column(name, justify="right")
     for one in found:
         values = ("-", "-") if one.largest is None or one.rows is None else (f"{one.largest:.3g}", f"{one.rows:.2%}")
-        shown.add_row(escape(one.name), one.first or "is not there", one.second or "is not there", *values)
+        shown.add_row(one.name, one.first or "is not there", one.second or "is not there", *values)
     print_table(shown)
     sys.exit(1)
 
@@ -164,10 +163,10 @@ def _show_tensors(contents: "Contents") -> None:
     for one in contents.tensors:
         size, weight = " x ".join(f"{n:,}" for n in one.size), format_bytes(one.bytes)
         if one.table is None:
-            others.add_row(escape(one.name), size or "one value", one.dtype, weight)
+            others.add_row(one.name, size or "one value", one.dtype, weight)
         elif not one.is_state:
             state = sum(other.bytes for other in contents.tensors if other.table == one.table and other.is_state)
-            tables.add_row(escape(one.table), size, one.dtype, weight, format_bytes(state))
+            tables.add_row(one.table, size, one.dtype, weight, format_bytes(state))
     for shown in (tables, others):
         if shown.row_count:
             print_table(shown)

@@ -17,6 +17,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from recsys.checksums import write_checksums
 from recsys.config import ResolvedTable
 from recsys.config.schemes.hash import HashTable
 from recsys.config.schemes.unified import UnifiedTable
@@ -320,6 +321,7 @@ def test_a_run_of_another_version_of_the_hashes_is_refused(tmp_path: Path) -> No
     path = tmp_path / "state.json"
     assert json.loads(path.read_text())["hash_version"] == HASH_VERSION
     path.write_text(json.dumps(json.loads(path.read_text()) | {"hash_version": HASH_VERSION + 1}))
+    write_checksums(tmp_path, ["state.json"])
     with pytest.raises(DataError, match=rf"hash_version must be {HASH_VERSION}, got {HASH_VERSION + 1}"):
         TransformState.load(tmp_path)
 

@@ -208,7 +208,7 @@ def test_init_suggests_a_registered_type(monkeypatch: pytest.MonkeyPatch) -> Non
         ("{type: nowhere:Type}", "shop.yaml:4: features.x.type: cannot find the module nowhere"),
         (
             "{type: own_modulo:ModuloEncoder}",
-            "shop.yaml:4: features.x.type: own_modulo:ModuloEncoder must have an",
+            "shop.yaml:4: features.x: must be a subclass of recsys.features.types.base.FeatureHandler, got",
         ),
     ],
 )
