@@ -75,6 +75,7 @@ def test_the_doctor_finds_nothing_wrong_here(recsys: Recsys) -> None:
     ended = recsys("doctor")
     assert ended.code == 0
     assert "torch, torchrec, fbgemm" in ended.err + ended.out
+    assert "[" not in ended.err  # no markup of styles
 
 
 def test_the_doctor_ends_with_exit_code_1_when_something_is_broken(
