@@ -79,8 +79,11 @@ class RawFile(ABC):
         """Put null for the texts that mean it."""
         if not self._null_values:
             return frame
-        texts = [series for series in frame if isinstance(series.dtype, pl.String | pl.Categorical | pl.Enum)]
-        are_null = [series.cast(pl.String).is_in(self._null_values) for series in texts]
+        texts = [
+            series for series in frame if isinstance(series.dtype, pl.String | pl.Categorical | pl.Enum | pl.Binary)
+        ]
+        nulls = pl.Series([text.encode() for text in self._null_values])
+        are_null = [_as_bytes(series).is_in(nulls.implode()) for series in texts]
         return frame.with_columns(series.set(null, None) for series, null in zip(texts, are_null, strict=True))
 
     @abstractmethod
@@ -103,6 +106,11 @@ def resized(frames: Iterator[pl.DataFrame], rows: int) -> Iterator[pl.DataFrame]
             held, num_held = [joined.slice(whole)], num_held - whole
     if num_held:
         yield pl.concat(held)
+
+
+def _as_bytes(texts: pl.Series) -> pl.Series:
+    """Return texts of any type as their UTF-8 bytes."""
+    return texts if texts.dtype == pl.Binary else texts.cast(pl.String).cast(pl.Binary)
 
 
 @contextmanager

@@ -29,7 +29,7 @@ def read_rows(text: str, *, separator: str, quoted: bool, width: int) -> list[li
 
 def read_header(text: str, *, separator: str, quoted: bool) -> tuple[list[str | None], str]:
     """Return the fields of the first line, and the text after it."""
-    text = text.lstrip("\r\n")
+    text = text.lstrip("\r\n").removesuffix("\r")
     row, position = _row(text, 0, separator, quoted)
     return row, text[position:]
 

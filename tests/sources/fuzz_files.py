@@ -66,7 +66,7 @@ def outcome(folder: Path, seed: int) -> tuple[str, str]:
 
 
 def _refused(folder: Path, data_set: DataSet, message: str, *, is_binary: bool) -> tuple[str, str]:
-    if is_binary or "look like rows" in message:
+    if is_binary or "look like rows" in message or "separator of one character" in message:
         return "refused", message
     try:
         tables = _tables(folder, data_set)

@@ -102,6 +102,8 @@ def _read(path: Path, columns: Sequence[str], data: Mapping[str, Any]) -> Table:
         values = {name: table.column(name).to_pylist() for name in table.column_names if name in columns}
     except (OverflowError, ValueError) as error:  # a time that Python does not know
         raise UnsureError from error
+    if any(pa.types.is_date64(table.schema.field(name).type) for name in values):
+        raise UnsureError  # pyarrow's values leave out the time of day that some programs store
     families = {field.name: _family(field.type) for field in table.schema}
     for name in values:
         if families[name] == "text":

@@ -129,11 +129,13 @@ def test_a_pattern_that_only_hidden_names_match_says_so(tmp_path: Path) -> None:
 @pytest.mark.parametrize("form", ["parquet", "arrow"])
 def test_null_values_are_null_in_every_column_of_text(tmp_path: Path, form: str) -> None:
     texts = pl.Series("t", ["a", "NA", None, ""])
-    frame = pl.DataFrame([texts, texts.cast(pl.Categorical).alias("c"), pl.Series("n", [1, 2, 3, 4])])
+    others = [texts.cast(pl.Categorical).alias("c"), texts.cast(pl.Binary).alias("b")]
+    frame = pl.DataFrame([texts, *others, pl.Series("n", [1, 2, 3, 4])])
     WRITERS[form](frame, tmp_path / f"f.{form}")
     assert read(tmp_path / f"f.{form}").equals(frame)
     found = read(tmp_path / f"f.{form}", null_values=("NA", "a"))
     assert found["t"].to_list() == found["c"].cast(pl.String).to_list() == [None, None, None, ""]
+    assert found["b"].to_list() == [None, None, None, b""]
     assert found["n"].to_list() == [1, 2, 3, 4]
 
 
