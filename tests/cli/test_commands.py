@@ -189,7 +189,9 @@ def test_ctrl_c_ends_training_without_a_traceback(tmp_path: Path) -> None:
         stderr=subprocess.PIPE,
         text=True,
     )
-    while not (tmp_path / "runs" / "one" / "metrics.jsonl").exists():
+    metrics = tmp_path / "runs" / "one" / "metrics.jsonl"
+    # The line of an epoch is shown after its metrics are written: at the second epoch, the first has been shown.
+    while not metrics.exists() or metrics.read_text().count("\n") < 2:
         assert process.poll() is None
         time.sleep(0.05)
     process.send_signal(signal.SIGINT)

@@ -47,7 +47,7 @@ def test_any_value_of_any_key_is_resolved_or_a_problem_at_once(spot: Spot) -> No
         ("tables: {t: {features: [a], scheme: hash, rows: 1%s}}" % ("0" * 30), "at most 1000000000000, got 10000"),
         ("tables: {t: {features: [a], scheme: hash, budget: %sMB}}" % ("9" * 400), "at most 1,000,000TB, got '999"),
         ("tables: {t: {features: [a], scheme: hash, budget: 1%s}}" % ("0" * 400), "in (0, 1]; got 1000000"),
-        ("tables: {t: {features: [a], scheme: tt_rec, rank: 1000000000}}", "must be at most 512, got 1000000000"),
+        ("tables: {t: {features: [a], scheme: tt_rec, rank: 1000000000}}", "must be at most 4096, got 1000000000"),
         ("tables: {t: {features: [a], scheme: unified, rows: 9, lookups: 1000000}}", "must be at most 64, got 1000000"),
         ("tables: {t: {features: [a], scheme: dhe, width: 16384, layers: 64}}", "must make at most 1,000,000,000 weig"),
         ("model: {mlp: [16384, 16384, 16384, 16384, 16384]}", "must make at most 1,000,000,000 weights between layers"),

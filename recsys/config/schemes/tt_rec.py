@@ -18,5 +18,5 @@ class TtRecTable(SizedTable):
     examples: ClassVar[Mapping[str, Mapping[str, Any]]] = {"": {"rank": 1}, "wider": {"rank": 3, "dim": 64}}
 
     scheme: Literal["tt_rec"]
-    rank: Annotated[int, Field(ge=1, le=65_536)] | None = None
+    rank: Annotated[int, Field(ge=1, le=4096)] | None = None
     """TT rank, of all features."""
