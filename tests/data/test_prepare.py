@@ -247,6 +247,7 @@ OTHER_SEED = DataSection(train="train.parquet", split=FractionSplit(seed=TRAIN.s
         (config(data=FILES), changed(data=FILES, train=TRAIN.model_copy(update={"seed": 3})), True),
         (config(), changed(features=dict(list(config().features.items())[:2])), False),
         (config(), changed(group="user"), False),
+        (config(), changed(weight="row"), False),
         (config(), changed(label={"click": "clicked"}), False),
         (config(), changed(data=DataSection(train="train.parquet", split=FractionSplit(test=0.2))), False),
         (config(), changed(data=OWN_SEED, train=TRAIN.model_copy(update={"seed": 3})), True),

@@ -32,6 +32,10 @@ def test_a_missing_input_is_named(scored, name: str) -> None:
         ({"item": torch.zeros(4, 1, dtype=torch.int64)}, "input item: shape must be (4,), got [4, 1]"),
         ({"genres.lengths": torch.tensor([1, 0, 0])}, "input genres.lengths: shape must be (4,), got [3]"),
         ({"genres.lengths": torch.tensor([9, 0, 0, 0])}, "input genres: lengths must sum to the number of values"),
+        (
+            {"genres.values": torch.tensor([1, 2, 3]), "genres.lengths": torch.tensor([1, 0, 1, 0])},
+            "input genres: lengths must sum to the number of values, got 2 and 3",
+        ),
         ({"genres.lengths": torch.tensor([-1, 9, 0, 0])}, "input genres.lengths: must not be negative, got -1"),
         (
             {

@@ -152,3 +152,18 @@ def test_entries_of_a_history_are_held_against_the_column_of_its_item(entries: l
         counter.add(chunk)
     found = histories.finish(counter.finish())["hist"]
     assert (found.unknown, found.entries, found.matching) == (0, sum(map(len, entries)), matching)
+
+
+def test_an_unknown_entry_of_a_history_is_no_value_of_an_unknown_item() -> None:
+    features = {"item": {"type": "id", "min_count": 2}, "hist": {"type": "sequence", "of": "item"}}
+    resolved = resolve(Config(label="click", features=features), columns=[])
+    rows = pl.DataFrame({"item": ["a", "a", "rare"], "hist": [["a"], ["other"], ["a"]]})
+    state = fit([rows], resolved)
+    canonical = canonicalize(rows, resolved, state)
+    counter = CoverageCounter(resolved, fields_with_vocabulary(resolved, state), state.key_kinds)
+    histories = HistoryCounter(resolved, state)
+    chunk = counter.start(rows, canonical)
+    histories.add(encode(canonical, resolved, state, chunk))
+    counter.add(chunk)
+    found = histories.finish(counter.finish())["hist"]
+    assert (found.unknown, found.entries, found.matching) == (1, 3, 2)

@@ -32,6 +32,11 @@ def test_little_is_not_worth_a_line() -> None:
     assert said({"train": {"item": few, "hist": few, "price": few}, "valid": {}}) == []
 
 
+def test_a_tenth_is_worth_a_line() -> None:
+    tenth = Coverage(rows=1000, missing=100, values=900, unknown=90)
+    assert said({"valid": {"item": tenth}}) == ["item: unknown 10 % of valid; missing 10 % of valid"]
+
+
 def test_a_line_says_in_which_splits_a_share_is_high() -> None:
     splits = {
         "train": {"item": Coverage(rows=100, missing=20, values=80)},

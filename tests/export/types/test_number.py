@@ -16,10 +16,11 @@ features:
   plain: {type: number, column: x}
   log: {type: number, column: x, transform: log1p, normalize: standard}
   squared: {type: number, column: x, transform: log_squared, normalize: minmax}
+  bare: {type: number, column: x, transform: log_squared}
 model: {tower: lr}
 """
     made = make(text, train, tmp_path)
     prepared = encode(canonicalize(train, made.resolved, made.state), made.resolved, made.state)
     _, numbers = ids_and_numbers(made, train)
-    for n, name in enumerate(["plain", "log", "squared"]):
+    for n, name in enumerate(["plain", "log", "squared", "bare"]):
         np.testing.assert_array_equal(numbers[:, n], prepared.column(name).to_numpy())
