@@ -25,3 +25,10 @@ def test_a_label_that_is_missing_for_one_task_is_refused_with_what_to_do() -> No
         targets(frame, both, RowLocation())
     with pytest.raises(DataError, match=r"expected a label of 0 or 1, got null \(row 2\)"):
         targets(frame, Config(label="buy", features=FEATURES), RowLocation())
+
+
+@pytest.mark.parametrize("label", [-1.0, -1e-9, 1.5, 2.0, float("nan"), float("inf")])
+def test_a_label_that_does_not_lie_between_0_and_1_is_refused_with_its_row(label: float) -> None:
+    frame = pl.DataFrame({"click": [0.0, 1.0, label]})
+    with pytest.raises(DataError, match=r"column click: expected a label of 0 or 1, got .* \(row 3\)"):
+        targets(frame, Config(label="click", features=FEATURES), RowLocation())

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from recsys.config import FullTable
 from recsys.embeddings import FeatureVocabulary, PhysicalTable, Scheme
 from recsys.export import script
-from recsys.export.graph import Histories, TableReader
+from recsys.export.graph import Fields, Histories, Numbers, TableReader
 
 
 class TwoPlusOne(Scheme):
@@ -63,3 +63,27 @@ def test_a_history_holds_its_sequences_side_by_side_and_so_does_its_target() -> 
     assert behaviour.target.tolist() == [[1, 2]]
     assert behaviour.history.tolist() == [[3, 5], [4, 6]]
     assert behaviour.lengths.tolist() == [2]
+
+
+def test_each_list_is_pooled_as_its_field_says() -> None:
+    entries = torch.tensor([[1.0], [3.0], [7.0]])
+    vectors = {"one": torch.tensor([[5.0], [6.0]]), "mean": entries, "sum": entries}
+    lengths = {"mean": torch.tensor([2, 1]), "sum": torch.tensor([2, 1])}
+    pooled = script(Fields({"one": "none", "mean": "mean", "sum": "sum"}))(vectors, lengths)
+    assert torch.cat(pooled, dim=1).tolist() == [[5, 2, 4], [6, 7, 7]]
+
+
+class Constant(nn.Module):
+    """An encoder of numbers that gives the same row whatever it is given."""
+
+    def __init__(self, row: list[float]) -> None:
+        super().__init__()
+        self.register_buffer("row", torch.tensor([row]))
+
+    def forward(self, raw: dict[str, Tensor]) -> Tensor:
+        return self.row
+
+
+def test_numbers_of_several_encoders_come_in_the_order_of_the_model() -> None:
+    raw = {"x": torch.zeros(1)}
+    assert script(Numbers([Constant([1, 3]), Constant([2])], [0, 2, 1]))(raw, 1).tolist() == [[1, 2, 3]]
