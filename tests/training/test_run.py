@@ -8,6 +8,7 @@ import pytest
 import torch
 from sklearn.metrics import log_loss, roc_auc_score
 
+from recsys.api.run import Run
 from recsys.config import Config
 from recsys.data.prepare import prepare
 from recsys.errors import ConfigError, DataError
@@ -166,6 +167,8 @@ def test_a_test_split_without_rows_or_class_loses_no_run(problem: str, tmp_path:
     if "no rows" not in problem:
         assert written["test.auc"] is None
         assert written["test.logloss"] > 0
+    assert pl.read_parquet(tmp_path / "run" / "golden.parquet").height == 400  # of the first split that has rows
+    Run(tmp_path / "run").export(tmp_path / "bundle")
 
 
 def test_several_tasks_have_their_own_figures_and_a_mean(log: Path, tmp_path: Path) -> None:
