@@ -95,6 +95,11 @@ def test_rows_of_one_window_are_mixed_and_windows_are_drawn_anew(split: Prepared
     assert len(set(windows)) > 3
 
 
+def test_a_record_batch_of_window_rows_is_a_window_of_its_own(tmp_path: Path) -> None:
+    batches = list(reader_of(write_split(tmp_path, [[8], [8, 8]]), window_rows=8))
+    assert sorted([*{row // 8 for row in row_ids([batch])}] for batch in batches) == [[0], [1], [2]]
+
+
 @pytest.mark.parametrize("seed", [None, 1])
 @pytest.mark.parametrize("batch", [0, 1, 3, 6, 7])
 def test_a_resumed_epoch_continues_exactly(split: PreparedSplit, seed: int | None, batch: int) -> None:
