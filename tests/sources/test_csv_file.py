@@ -135,6 +135,7 @@ SWALLOWING = {
     "two quotes alone, last": ('u,y,q\n1,0,"\n2,0,tv\n3,1,"\n' + "4,1,tv\n" * 3, f"column q: {HELD} 2", 1),
     "two quotes alone, middle": ("u,q,y\n" + ROWS + '3,",1\n4,",1\n' + ROWS, f"column q: {HELD} 1", 21),
     "a doubled quote ends the file": ('u,q\n1,"a""', f"column q: {OPEN}", 1),
+    "doubled quotes within rows": ('u,q,y\n1,tv,0\n2,",1\n3,""tv"",0\n4,",1\n' + ROWS, f"column q: {HELD} 2", 2),
     "in the header": ('u,"q\n1,a\n', f"header: {OPEN}", None),
 }
 
