@@ -3,8 +3,12 @@
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tests.training.logs import write_log
+
+settings.register_profile("recsys", deadline=None, derandomize=True)  # the same examples on any machine, however slow
+settings.load_profile("recsys")
 
 
 @pytest.fixture(scope="session")

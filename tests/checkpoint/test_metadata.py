@@ -193,6 +193,7 @@ def test_a_tensor_that_its_chunks_do_not_make_up_is_refused(key: str, value: Any
     refuse(folder, r"metadata\.json: cannot be read as the list of tensors")
 
 
+@pytest.mark.slow
 def test_damaged_files_of_a_former_version_raise_nothing_but_data_errors(both: Path, tmp_path: Path) -> None:
     """They have no checksums: a flipped bit of a value is not seen, but one of a header is no traceback."""
     folder = tmp_path / "last"

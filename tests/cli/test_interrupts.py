@@ -51,7 +51,9 @@ def in_finalizer() -> None:
     time.sleep(5)
 
 
-@pytest.mark.parametrize("work", [interrupted, as_data_error, as_exit, as_fault, in_finalizer])
+@pytest.mark.parametrize(
+    "work", [interrupted, as_data_error, as_exit, as_fault, pytest.param(in_finalizer, marks=pytest.mark.slow)]
+)
 def test_ctrl_c_ends_with_130_whatever_is_made_of_it(
     work: Any, recsys: Recsys, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -115,6 +117,7 @@ with handling_interrupts():
 """
 
 
+@pytest.mark.slow
 def test_a_second_ctrl_c_ends_what_the_first_one_could_not() -> None:
     command = [sys.executable, "-c", SLEEPS.format(then="time.sleep(60)")]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:

@@ -123,7 +123,7 @@ rows = st.lists(
 
 
 @pytest.mark.slow
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(rows)
 def test_auc_is_the_share_of_pairs_in_order(rows):
     score, label, weight, _ = (np.array(column) for column in zip(*rows, strict=True))
@@ -134,7 +134,7 @@ def test_auc_is_the_share_of_pairs_in_order(rows):
 
 
 @pytest.mark.slow
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(rows)
 def test_gauc_is_the_mean_over_groups(rows):
     score, label, weight, group = (np.array(column) for column in zip(*rows, strict=True))

@@ -113,6 +113,7 @@ def test_a_text_means_the_same_beside_any_others(separator: str | None) -> None:
     assert [row or [] for row in together] == [[], *known.values(), []]
 
 
+@pytest.mark.slow
 @given(st.lists(st.text(st.characters(codec="utf-8", exclude_characters="\x00"), max_size=5), max_size=4))
 def test_what_json_and_python_write_is_read_back(values: list[str]) -> None:
     for text in (json.dumps(values), json.dumps(values, ensure_ascii=False), repr(values), repr(tuple(values))):
