@@ -1,0 +1,1 @@
+"""Gates, one paper a file: what a search multiplies the rows of an embedding table by."""
