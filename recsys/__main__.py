@@ -3,15 +3,21 @@
 # To import `signal`, with its enumerations, takes long enough to be interrupted.
 import _signal as signal  # type: ignore[import-not-found]
 import os
+import sys
 
 __all__ = ["main"]
 
+_CONTINUED_LATER = {"train", "compare-schemes"}
+"""Commands that SIGTERM ends with 75, the code of `recsys.errors.Preempted`: the same command, later, may succeed."""
+
 
 def main() -> None:
-    """Run the command line; Ctrl-C ends it at once while its modules are imported, for nothing is begun then."""
+    """Run the command line; signals end it at once while its modules are imported, for nothing is begun then."""
     is_default = signal.getsignal(signal.SIGINT) is signal.default_int_handler
     if is_default:
         signal.signal(signal.SIGINT, lambda _number, _frame: os._exit(130))
+    if _is_continued_later() and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+        signal.signal(signal.SIGTERM, lambda _number, _frame: os._exit(75))
     from recsys.cli import main as run
 
     try:
@@ -19,6 +25,11 @@ def main() -> None:
     finally:
         if is_default:  # the work is done, or undone: what is left is the interpreter's
             signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _is_continued_later() -> bool:
+    """Say whether this is such a command, and not one of the processes that it has started, for which it speaks."""
+    return not _CONTINUED_LATER.isdisjoint(sys.argv[1:2]) and "RANK" not in os.environ
 
 
 if __name__ == "__main__":

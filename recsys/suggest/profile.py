@@ -27,7 +27,7 @@ _FEATURE: TypeAdapter[FeatureSection] = TypeAdapter(Feature)
 
 
 def profile(path: Path, data: DataSection, max_rows: int = 1_000_000) -> list[ColumnProfile]:
-    """Look at the first `max_rows` rows of a file, one column at a time.
+    """Look at the first `max_rows` rows of a file, one column at a time; a column that no feature reads has none.
 
     Raises:
         DataError: the file is missing or damaged.
@@ -39,9 +39,10 @@ def profile(path: Path, data: DataSection, max_rows: int = 1_000_000) -> list[Co
 
 
 def _first_rows(source: Source, column: str, max_rows: int) -> pl.Series:
-    if isinstance(source.columns[column], ForeignType):
-        return pl.Series(column, [])
-    frames, num_rows = [pl.DataFrame(schema={column: source.columns[column]})], 0
+    dtype = source.columns[column]
+    if not column_type(dtype).is_readable:  # whatever stands in a column that is left out, the others have a draft
+        return pl.Series(column, [], dtype=pl.Null() if isinstance(dtype, ForeignType) else dtype)
+    frames, num_rows = [pl.DataFrame(schema={column: dtype})], 0
     for frame in source.frames([column]):
         frames.append(frame[: max_rows - num_rows])
         num_rows += len(frames[-1])

@@ -59,7 +59,8 @@ def suggest_for_file(
         raise DataError(f"{path}: no column {label!r}; without a header they are col_1 to {names[-1]}, in their order")
     if label not in names:
         raise no_column(str(path), label, names)
-    read = [column.name for column in columns if column.type.is_readable or column.name == label]
+    _check_label(columns[names.index(label)], str(path))
+    read = [column.name for column in columns if column.type.is_readable]
     frame = next(open_source([path], data).frames(read, _LEAK_ROWS), pl.DataFrame(schema=read))
     leaks = single_column_auc(frame, label, read)
     return suggest_config(columns, label=label, paths=[str(path)] if paths is None else paths, data=data, leaks=leaks)
@@ -120,6 +121,8 @@ def suggest_config(
 
 
 def _check_label(column: ColumnProfile, where: str) -> None:
+    if not column.type.is_readable:
+        raise DataError(f"{where}: column {column.name}: a label must be 0 or 1, it holds {column.type.described()}")
     if not column.num_rows:
         raise DataError(f"{where}: there are no rows")
     low, high = column.minimum, column.maximum

@@ -1,3 +1,4 @@
+import os
 import signal
 import subprocess
 import sys
@@ -10,7 +11,7 @@ import pytest
 
 from recsys.cli import app as command_line
 from recsys.cli.interrupts import handling_interrupts, was_interrupted
-from recsys.errors import DataError
+from recsys.errors import DataError, Preempted
 from tests.cli.command_line import Recsys
 
 
@@ -102,6 +103,36 @@ def test_ctrl_c_during_an_import_ends_the_process_at_once(tmp_path: Path) -> Non
     command = [sys.executable, "-c", IMPORTS.format(folder=str(tmp_path))]
     ended = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (ended.returncode, ended.stdout, ended.stderr) == (130, "", "")
+
+
+STARTS = """
+import signal, sys
+class Signals:
+    def find_spec(self, name, *_):
+        if name == "recsys.cli":
+            signal.raise_signal(signal.SIGTERM)
+sys.meta_path.insert(0, Signals())
+from recsys.__main__ import main
+main()
+"""
+
+
+@pytest.mark.parametrize(
+    ("words", "rank", "code"),
+    [
+        ("train run.yaml", {}, Preempted.EXIT_CODE),
+        ("compare-schemes run.yaml", {}, Preempted.EXIT_CODE),
+        ("train run.yaml", {"RANK": "0"}, -signal.SIGTERM),
+        ("check train", {}, -signal.SIGTERM),
+        ("", {}, -signal.SIGTERM),
+    ],
+)
+def test_sigterm_before_a_command_is_imported_says_whether_to_try_again(
+    words: str, rank: dict[str, str], code: int
+) -> None:
+    command = [sys.executable, "-c", STARTS, *words.split()]
+    ended = subprocess.run(command, env={**os.environ, **rank}, capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (code, "", "")
 
 
 SLEEPS = """

@@ -1,5 +1,6 @@
 """One truth about types: what `init` prints can be prepared, and what training reads `init` offers."""
 
+import re
 from decimal import Decimal
 from pathlib import Path
 
@@ -125,6 +126,25 @@ def test_what_init_prints_for_all_looks_of_csv_columns_is_prepared(tmp_path: Pat
 def test_times_that_no_calendar_of_python_can_show_are_times(times: pl.Series, tmp_path: Path) -> None:
     path = write_columns(tmp_path / "f.parquet", x=pl.concat([times] * 20).to_arrow())
     assert suggest_column(profile(path, DataSection())[1]).spec["type"] == "datetime"
+
+
+@pytest.mark.parametrize(
+    "array",
+    [
+        pa.array([[2**62], [1]] * 30, pa.list_(pa.timestamp("ms"))),
+        pa.array([[2**30, 1, 2], [1, 2, 3]] * 30, pa.list_(pa.int32(), 3)).cast(pa.list_(pa.date32(), 3)),
+        pa.array([-5, 1] * 30, pa.time64("us")),
+        pa.array([[-5], [1]] * 30, pa.list_(pa.time64("us"))),
+    ],
+    ids=lambda array: str(array.type),
+)
+def test_impossible_values_of_a_type_that_no_feature_reads_do_not_cost_the_draft(
+    array: pa.Array, tmp_path: Path
+) -> None:
+    path = write_columns(tmp_path / "f.arrow", x=array, user=pa.array([3, 4] * 30))
+    assert re.search(r"# x +# there is no feature type for ", suggest_for_file(path, label="click"))
+    with pytest.raises(DataError, match=r"column x: a label must be 0 or 1, it holds (List|Array|Time)"):
+        suggest_for_file(path, label="x")
 
 
 def drafted(path: Path, columns: dict[str, list[object]]) -> dict[str, str]:
