@@ -65,7 +65,7 @@ def demo_data(
     folder: str | Path,
     *,
     rows: int = 300_000,
-    shape: Literal["shop", "criteo"] = "shop",
+    shape: Literal["shop", "criteo", "dims"] = "shop",
     seed: int = 1,
     num_users: int = 5_000,
     num_items: int = 2_000,
@@ -77,9 +77,10 @@ def demo_data(
     Args:
         folder: new folder of the log.
         rows: number of rows in all splits together.
-        shape: "shop" has histories, for DIN; "criteo" has 13 numbers and 26 ids.
+        shape: "shop" has histories, for DIN; "criteo" has 13 numbers and 26 ids; "dims" has ids that need 16, 8, 4 and
+            0 dimensions, for searches.
         seed: equal seeds give equal logs.
-        num_users: number of users of the shop; "criteo" has none of these.
+        num_users: number of users of the shop; the other shapes have none of these.
         num_items: number of items of the shop, at least as large as `num_categories`.
         num_categories: number of categories of the shop.
         on_progress: called with (stage, rows done, rows in all if known).
@@ -87,9 +88,10 @@ def demo_data(
     Raises:
         DataError: the folder holds something, or there are too few rows.
     """
-    from recsys.data.synthetic import generate, generate_wide
+    from recsys.data.synthetic import generate, generate_dims, generate_wide
 
-    if shape == "criteo":
-        return generate_wide(Path(folder), rows=rows, seed=seed, on_progress=on_progress).bayes_auc
+    if shape != "shop":
+        write = generate_wide if shape == "criteo" else generate_dims
+        return write(Path(folder), rows=rows, seed=seed, on_progress=on_progress).bayes_auc
     sizes = {"num_users": num_users, "num_items": num_items, "num_categories": num_categories}
     return generate(Path(folder), rows=rows, seed=seed, on_progress=on_progress, **sizes).bayes_auc

@@ -15,7 +15,10 @@ def demo_data(
     folder: Annotated[Path, typer.Argument(help="New folder for the click log.")],
     rows: Annotated[int, typer.Option(help="Number of rows in all splits together.", min=1000)] = 300_000,
     shape: Annotated[
-        Literal["shop", "criteo"], typer.Option(help="Columns: a shop with histories, or 13 numbers and 26 ids.")
+        Literal["shop", "criteo", "dims"],
+        typer.Option(
+            help="Columns: a shop with histories; 13 numbers and 26 ids; or ids that need 16, 8, 4 and 0 dims."
+        ),
     ] = "shop",
     seed: Annotated[int, typer.Option(help="Seed of the random numbers; equal seeds give equal logs.", min=0)] = 1,
 ) -> None:

@@ -27,7 +27,7 @@ from recsys.data.synthetic.log import Floats, SyntheticLog, write_log
 from recsys.errors import DataError
 from recsys.progress import OnProgress, no_progress
 
-__all__ = ["Settings", "Shop", "generate", "interest_effect"]
+__all__ = ["Settings", "Shop", "generate", "interest_effect", "zipf"]
 
 Ints = npt.NDArray[np.integer[Any]]
 
@@ -113,11 +113,11 @@ class Shop:
     def _draw_items(self, random: np.random.Generator) -> None:
         num_items, num_categories = self.settings.num_items, self.settings.num_categories
         # Items lie sorted by category, each of which has at least one.
-        extra = random.choice(num_categories, num_items - num_categories, p=_zipf(num_categories, 0.5))
+        extra = random.choice(num_categories, num_items - num_categories, p=zipf(num_categories, 0.5))
         self.category_of = np.sort(np.concatenate([np.arange(num_categories), extra]))
         self.first_item = np.searchsorted(self.category_of, np.arange(num_categories + 1))
         self.item_name = pa.array([f"i{code:05}" for code in random.permutation(num_items)])
-        popularity = _zipf(num_items, 0.8)[random.permutation(num_items)]
+        popularity = zipf(num_items, 0.8)[random.permutation(num_items)]
         self.launch_day = np.where(random.random(num_items) < 0.6, -1, random.integers(0, DAYS, num_items))
         self.launch_day[self.first_item[:-1]] = -1
         day = np.arange(DAYS)[:, None]
@@ -135,8 +135,8 @@ class Shop:
     def _draw_users(self, random: np.random.Generator) -> None:
         num_users, num_categories = self.settings.num_users, self.settings.num_categories
         self.user_id = random.permutation(10 * num_users)[:num_users]
-        self.user_cumulative = _zipf(num_users, 0.7).cumsum()
-        self.segment_of = random.choice(len(SEGMENTS), num_users, p=_zipf(len(SEGMENTS), 0.6))
+        self.user_cumulative = zipf(num_users, 0.7).cumsum()
+        self.segment_of = random.choice(len(SEGMENTS), num_users, p=zipf(len(SEGMENTS), 0.6))
         self.device_of = random.choice(len(DEVICES), num_users, p=(0.5, 0.35, 0.15))
         self.interests = random.integers(0, num_categories, (num_users, INTERESTS_OF_USER))
 
@@ -263,7 +263,8 @@ def _price_effect(price: Floats) -> Floats:
     return np.nan_to_num(-0.4 * np.clip((np.log1p(price) - 3) / 0.7, -2.5, 2.5))
 
 
-def _zipf(size: int, exponent: float) -> Floats:
+def zipf(size: int, exponent: float) -> Floats:
+    """Return the shares of values whose frequency falls with their rank."""
     weights = np.arange(1, size + 1) ** -exponent
     shares: Floats = weights / weights.sum()
     return shares

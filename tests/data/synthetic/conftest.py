@@ -1,5 +1,5 @@
 """Registers the fixtures of samples.py."""
 
-from tests.data.synthetic.samples import sample, shop, shop_log, wide, wide_log
+from tests.data.synthetic.samples import dims, dims_log, sample, shop, shop_log, wide, wide_log
 
-__all__ = ["sample", "shop", "shop_log", "wide", "wide_log"]
+__all__ = ["dims", "dims_log", "sample", "shop", "shop_log", "wide", "wide_log"]

@@ -7,7 +7,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from recsys.data.synthetic import SyntheticLog, generate, generate_wide
+from recsys.data.synthetic import SyntheticLog, generate, generate_dims, generate_wide
+from recsys.data.synthetic.dims import Dims
 from recsys.data.synthetic.log import CHUNK_ROWS, Sample, make_chunk
 from recsys.data.synthetic.shop import Settings, Shop
 from recsys.data.synthetic.wide import Wide
@@ -52,3 +53,13 @@ def wide_log(tmp_path_factory: pytest.TempPathFactory) -> SyntheticLog:
 @pytest.fixture(scope="session")
 def wide() -> Sample:
     return make_chunk(Wide(rows=CHUNK_ROWS, seed=5), 0)
+
+
+@pytest.fixture(scope="session")
+def dims_log(tmp_path_factory: pytest.TempPathFactory) -> SyntheticLog:
+    return generate_dims(tmp_path_factory.mktemp("dims"), rows=20_000, seed=5)
+
+
+@pytest.fixture(scope="session")
+def dims() -> Sample:
+    return make_chunk(Dims(rows=CHUNK_ROWS, seed=5), 0)
