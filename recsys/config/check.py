@@ -11,6 +11,7 @@ from recsys.config.names import check_names
 from recsys.config.problems import MAX_PROBLEMS, KeyPath, Problem
 from recsys.config.resolved import fields_of
 from recsys.config.run import Config, DataSection, TimeSplit
+from recsys.config.search_dims import check_search
 from recsys.evaluation.metrics import METRICS, resolve_metric
 
 __all__ = ["check"]
@@ -43,6 +44,7 @@ def check(config: Config, *, broken: Collection[KeyPath] = ()) -> list[Problem]:
         is_model_sound = ("model",) not in broken
         of_tables = check_tables(config, fields, table_of, unsure=unsure, is_model_sound=is_model_sound)
         problems += islice(of_tables, MAX_PROBLEMS + 1)
+        problems += islice(check_search(config, fields, table_of, unsure=unsure), MAX_PROBLEMS + 1)
     has_sequence = any(feature.kind == "sequence" for feature in config.features.values())
     if config.model.needs_behaviours and not has_sequence and not unsure:
         text = f"{config.model.tower} needs at least one feature of type sequence"

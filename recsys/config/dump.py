@@ -11,7 +11,7 @@ from recsys.config.resolved import ResolvedConfig
 from recsys.config.run import Config
 from recsys.config.section import UNIONS
 
-__all__ = ["dump"]
+__all__ = ["dump", "plain"]
 
 
 def dump(config: Config | ResolvedConfig) -> str:
@@ -25,24 +25,24 @@ def dump(config: Config | ResolvedConfig) -> str:
     yaml = YAML()
     yaml.width = 2**31  # never fold a text
     text = io.StringIO()
-    yaml.dump(_plain(config.config if isinstance(config, ResolvedConfig) else config), text)
+    yaml.dump(plain(config.config if isinstance(config, ResolvedConfig) else config), text)
     return text.getvalue()
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """Return mappings and lists of scalars, without the keys whose default is nothing."""
     if isinstance(value, BaseModel):
         fields = {**value.__dict__, **(value.model_extra or {})}
         first = [key for key in UNIONS if key in fields]
         return {
-            key: _plain(fields[key])
+            key: plain(fields[key])
             for key in dict.fromkeys([*first, *fields])
             if fields[key] is not None or not _is_nothing_by_default(value, key)
         }
     if isinstance(value, dict):
-        return {key: _plain(child) for key, child in value.items()}
+        return {key: plain(child) for key, child in value.items()}
     if isinstance(value, tuple):
-        items = CommentedSeq(_plain(item) for item in value)
+        items = CommentedSeq(plain(item) for item in value)
         items.fa.set_flow_style()
         return items
     return value

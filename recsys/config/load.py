@@ -1,17 +1,16 @@
 """Read a YAML file into a checked `Config`, or raise one error that lists all of its problems."""
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
-from recsys.config.check import check
 from recsys.config.document import Document, parse_yaml
 from recsys.config.include import read_document
-from recsys.config.messages import explain, key_path, show
+from recsys.config.messages import show
 from recsys.config.problems import TAG_MARK, KeyPath, Problem, SourceMap, config_error
 from recsys.config.run import Config
+from recsys.config.search_space import check_space
+from recsys.config.validate import validate
 
 __all__ = ["load_config", "parse_config", "parse_text"]
 
@@ -66,16 +65,9 @@ def _checked(document: Document) -> Config:
 
 
 def _validate(values: Mapping[str, Any]) -> tuple[Config | None, list[Problem]]:
-    """Check types, then meaning: of all, or else of the sections whose types are right."""
-    try:
-        config = Config.model_validate(values)
-    except ValidationError as error:
-        errors = error.errors(include_url=False)
-        problems = explain(errors)
-        broken = {_section(key_path(found["loc"])) for found in errors}
-        sound = _without(values, broken)
-        return None, problems + (check(Config.model_validate(sound), broken=broken) if sound else [])
-    return config, check(config)
+    """Check a configuration, and that what it lets a search change fits it."""
+    config, problems = validate(values)
+    return config, problems + (check_space(config) if config is not None and not problems else [])
 
 
 def _keys_without_text(value: Any, path: KeyPath = ()) -> Iterator[Problem]:
@@ -88,20 +80,3 @@ def _keys_without_text(value: Any, path: KeyPath = ()) -> Iterator[Problem]:
             yield Problem(path, f"a key must not have {TAG_MARK!r}, got {show(key)}")
         else:
             yield from _keys_without_text(child, (*path, key))
-
-
-def _section(path: KeyPath) -> KeyPath:
-    """Return the part of the file that a problem makes unusable: one feature, one table, or a whole section."""
-    return path[:2] if path[:1] in (("features",), ("tables",)) else path[:1]
-
-
-def _without(values: Mapping[str, Any], broken: Collection[KeyPath]) -> dict[str, Any] | None:
-    """Return the configuration without its broken parts; None if there is too little left to check."""
-    if () in broken:
-        return None
-    sound = {key: value for key, value in values.items() if (key,) not in broken}
-    for key in ("features", "tables"):
-        if isinstance(sound.get(key), Mapping):
-            sound[key] = {name: value for name, value in sound[key].items() if (key, name) not in broken}
-    sound.setdefault("label", "(broken)")
-    return sound if sound.get("features") else None

@@ -11,7 +11,10 @@ from recsys.config.problems import MAX_PROBLEMS, TAG_MARK, UNREADABLE, KeyPath, 
 from recsys.config.run import Config
 from recsys.config.section import CUSTOM, UNIONS, Section
 
-__all__ = ["explain", "key_path", "show"]
+__all__ = ["UNKNOWN_KEY", "explain", "key_path", "show"]
+
+UNKNOWN_KEY = "unknown key"
+"""Beginning of what is said of a key that a section has not."""
 
 
 def _families() -> list[dict[str, type[Section]]]:
@@ -102,7 +105,7 @@ def _unknown_key(loc: tuple[int | str, ...]) -> str:
     known = set(section.model_fields) if section else set()
     known |= {"include"} if section is Config else set()
     key, _, value = kind.removeprefix(TAG_MARK).partition("=")
-    text = f"unknown key for {key} {value}" if kind else "unknown key"
+    text = f"{UNKNOWN_KEY} for {key} {value}" if kind else UNKNOWN_KEY
     if section and (new := section.new_name(str(loc[-1]))):
         return f"{text}: it is now called {new}"
     if hint := did_you_mean(loc[-1], known):

@@ -73,7 +73,7 @@ class ResolvedConfig:
     def without_sharding(self) -> Config:
         """Return the configuration, all its tables named, without what may change when a run is resumed.
 
-        That is how devices share the tables, and how their vectors are communicated.
+        That is how devices share the tables, how their vectors are communicated, and what a search may change.
         """
         tables = {
             table.name: table.spec.model_copy(
@@ -82,7 +82,7 @@ class ResolvedConfig:
             for table in sorted(self.tables, key=lambda table: table.name)
         }
         train = self.config.train.model_copy(update={"communication": "fp32"})
-        return self.config.from_source(self.config.source, tables=tables, train=train)
+        return self.config.from_source(self.config.source, tables=tables, train=train, search=None)
 
     def input_columns(self) -> list[str]:
         """Return the columns of the data that are read, each once: of features, labels, weight, group."""

@@ -10,6 +10,7 @@ from recsys.config.losses import AnyLoss
 from recsys.config.losses.logloss import LogLossSection
 from recsys.config.problems import SourceMap
 from recsys.config.schemes import Table
+from recsys.config.search import SearchSection
 from recsys.config.section import BY_SHAPE, CLASS_PATH, Section, SectionRegistry, shape_tag
 from recsys.config.towers import Model
 from recsys.config.towers.mlp import MlpModel
@@ -226,6 +227,8 @@ class Config(Section):
     data: DataSection = DataSection()
     model: Model = MlpModel(tower="mlp")
     train: TrainSection = TrainSection()
+    search: SearchSection | None = None
+    """Keys that `recsys search --method optuna` may change; the widths of all vocabularies when not given."""
 
     @property
     def labels(self) -> dict[str, str]:

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from recsys.config import Config, FractionSplit, TimeSplit, resolve
 from recsys.config.budget import budget_bytes
 from recsys.config.schemes import TableSection
+from recsys.config.variants import Variant
 from recsys.data.prepared import Prepared
 from recsys.embeddings import FeatureVocabulary
 from recsys.embeddings.budget import UnreachableError, full_bytes, solve_budget
 from recsys.embeddings.vocabularies import feature_vocabularies
 from recsys.errors import ConfigError
-from recsys.scheme_benchmark.variants import Variant
 from recsys.units import format_bytes
 
 __all__ = ["Cell", "GridEntry", "Grid", "make_grid", "with_fixed_split"]

@@ -8,12 +8,12 @@ from math import nan
 from typing import NamedTuple
 
 from recsys.config.schemes import SCHEMES
+from recsys.config.variants import all_variants
 from recsys.evaluation.metrics import metric_label
 from recsys.scheme_benchmark.comparison import Comparison, SchemeSummary
 from recsys.scheme_benchmark.plot import MISSING, can_draw
 from recsys.scheme_benchmark.result import Result
 from recsys.scheme_benchmark.statistics import SIMILAR_RATE, Estimate, RankedScheme, Recommendation, recommend
-from recsys.scheme_benchmark.variants import all_variants
 from recsys.units import format_bytes, format_count
 
 __all__ = ["COLUMNS", "ReportHeader", "advice", "report", "results_csv"]

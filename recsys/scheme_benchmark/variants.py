@@ -1,46 +1,11 @@
 """The schemes that can be compared, by their names on the command line."""
 
-from typing import Any, NamedTuple
-
 from recsys.config import did_you_mean
 from recsys.config.budget import read_budget
-from recsys.config.schemes import SCHEMES, TableSection
+from recsys.config.variants import Variant, all_variants
 from recsys.errors import ConfigError
 
-__all__ = ["Variant", "all_variants", "choose_variants", "parse_budgets"]
-
-
-class Variant(NamedTuple):
-    """A scheme with some keys of its section set."""
-
-    name: str
-    """E.g. "hash/per_feature"."""
-    scheme: str
-    keys: dict[str, Any]
-
-    def section(self, budget: str | float | None) -> TableSection:
-        """Return the section of a table that holds every feature; `budget` is left out where the scheme takes none."""
-        section = SCHEMES[self.scheme]
-        keys = {"features": ("*",), "scheme": self.scheme, **self.keys}
-        if "budget" in section.model_fields:
-            keys["budget"] = budget
-        return section.model_validate(keys)
-
-
-def all_variants() -> dict[str, Variant]:
-    """Return every scheme, and as SCHEME/NAME the variants that its section states.
-
-    Sharing one pool between all features is what feature multiplexing (Coleman et al. 2023) claims to be better, so
-    hash/per_feature stands beside hash. The two probes of unified/probes have the bytes and the width of one, and merge
-    hardly any ids.
-    """
-    found: dict[str, Variant] = {}
-    for scheme, section in SCHEMES.items():
-        found[scheme] = Variant(scheme, scheme, {})
-        for variant, keys in section.variants.items():
-            name = f"{scheme}/{variant}"
-            found[name] = Variant(name, scheme, dict(keys))
-    return found
+__all__ = ["choose_variants", "parse_budgets"]
 
 
 def choose_variants(text: str) -> list[Variant]:

@@ -81,6 +81,8 @@ def spots() -> Iterator[Spot]:
     yield Spot(("train", "early_stopping"), {}, "EarlyStopping")
     yield Spot(("train", "lr_reduction"), {}, "LrReduction")
     yield Spot(("train", "loss"), {}, "LogLossSection")
+    yield Spot(("search",), {"dims": {"a": (4,)}}, "SearchSection")
+    yield Spot(("search", "space", "train.epochs"), {"low": 1, "high": 3}, "NumberRange")
 
 
 SCHEMA = json_schema()

@@ -1,8 +1,9 @@
 import pytest
 
 from recsys.config.schemes import SCHEMES
+from recsys.config.variants import all_variants
 from recsys.errors import ConfigError
-from recsys.scheme_benchmark.variants import all_variants, choose_variants, parse_budgets
+from recsys.scheme_benchmark.variants import choose_variants, parse_budgets
 
 
 def test_all_are_the_schemes_and_the_separate_form_of_those_that_share() -> None:

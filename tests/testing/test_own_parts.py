@@ -18,9 +18,9 @@ from recsys.config import json_schema, load_config
 from recsys.config.losses import LOSSES
 from recsys.config.schemes import SCHEMES
 from recsys.config.towers import TOWERS
+from recsys.config.variants import all_variants
 from recsys.errors import ConfigError
 from recsys.registry import load_object
-from recsys.scheme_benchmark.variants import all_variants
 from tests.pages import ROOT, page
 from tests.training.logs import write_config
 
