@@ -17,9 +17,10 @@ from recsys.evaluation.arrays import Labelled, check
 from recsys.evaluation.ranking import auc_of_ties
 from recsys.evaluation.ties import tie_runs
 
-__all__ = ["AucDifference", "AucInterval", "auc_difference", "auc_interval"]
+__all__ = ["Z95", "AucDifference", "AucInterval", "auc_difference", "auc_interval"]
 
-_Z95 = 1.959963984540054  # the normal distribution's 97.5 % quantile
+Z95 = 1.959963984540054
+"""The 97.5 % quantile of the normal distribution."""
 
 
 class AucInterval(NamedTuple):
@@ -67,7 +68,7 @@ def auc_interval(score: npt.ArrayLike, label: npt.ArrayLike) -> AucInterval:
     beating = 1.0 - (np.cumsum(ties.positive) - 0.5 * ties.positive) / positives
     variance = np.sum(ties.positive * (beaten - value) ** 2) / ((positives - 1.0) * positives)
     variance += np.sum(ties.negative * (beating - value) ** 2) / ((negatives - 1.0) * negatives)
-    margin = _Z95 * sqrt(variance)
+    margin = Z95 * sqrt(variance)
     return AucInterval(value, max(value - margin, 0.0), min(value + margin, 1.0))
 
 
@@ -97,7 +98,7 @@ def auc_difference(score_a: npt.ArrayLike, score_b: npt.ArrayLike, label: npt.Ar
     if min(counts) < 2:
         return AucDifference(difference, float("nan"), float("nan"), float("nan"))
     variance = float(gain[is_positive].var(ddof=1)) / counts[0] + float(gain[~is_positive].var(ddof=1)) / counts[1]
-    margin = _Z95 * sqrt(variance)
+    margin = Z95 * sqrt(variance)
     p_value = erfc(abs(difference) / sqrt(2 * variance)) if variance > 0 else float(difference == 0)
     return AucDifference(difference, max(difference - margin, -1.0), min(difference + margin, 1.0), p_value)
 

@@ -1,24 +1,21 @@
 """One cell: train, measure, delete large files, write the result. Runs in a process of its own."""
 
 import gc
-import shutil
 import traceback
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 
-from recsys.checkpoint.folder import find_checkpoint
 from recsys.config import Config
 from recsys.data.prepared import PreparedSplit
 from recsys.errors import RecsysError
 from recsys.evaluation.metrics import headlines
 from recsys.reasons import user_message
-from recsys.run_folder import RunFolder
 from recsys.scheme_benchmark.grid import Cell
 from recsys.scheme_benchmark.latency import lookup_ms
 from recsys.scheme_benchmark.result import Result, delete_large_files, run_folder, write_result
-from recsys.training.run import train
+from recsys.training.series import train_to_end
 
 __all__ = ["Job", "empty_result", "run_cell"]
 
@@ -64,12 +61,7 @@ def run_cell(job: Job) -> None:
 
 def train_cell(job: Job, run: Path) -> Result:
     """Train a cell, or resume it, and return its figures."""
-    resume = find_checkpoint(RunFolder(run).last_checkpoint) is not None
-    if not resume:
-        shutil.rmtree(run, ignore_errors=True)
-    metrics = train(
-        job.config, data_dir=job.data_dir, cache_dir=job.cache_dir, folder=run, resume=resume, log=print
-    ).metrics
+    metrics = train_to_end(job.config, run, data_dir=job.data_dir, cache_dir=job.cache_dir, log=print)
     gc.collect()
     return replace(
         empty_result(job),

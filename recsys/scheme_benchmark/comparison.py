@@ -9,14 +9,14 @@ from pathlib import Path
 from statistics import fmean
 from typing import NamedTuple
 
-import numpy as np
 import polars as pl
 
-from recsys.evaluation import AucDifference, auc_difference
+from recsys.evaluation.intervals import Z95
+from recsys.evaluation.paired import predictions_difference, standard_error
 from recsys.run_folder import RunFolder
 from recsys.scheme_benchmark.grid import Grid, GridEntry
 from recsys.scheme_benchmark.result import Result, run_folder
-from recsys.scheme_benchmark.statistics import Z95, Estimate, estimate
+from recsys.scheme_benchmark.statistics import Estimate, estimate
 
 __all__ = ["Comparison", "SchemeSummary"]
 
@@ -105,43 +105,14 @@ class Comparison:
             pl.read_parquet(RunFolder(run_folder(self.folder, cell)).predictions(self.split))
             for cell in (first, second)
         ]
-        return sampling_of_difference(*tables)
+        found = predictions_difference(*tables)
+        return None if found is None else standard_error(found) ** 2
 
 
 def sampling_of_auc(results: Sequence[Result]) -> list[float] | None:
     """Return the variance of each AUC, computed from its interval; None if a result has no interval."""
     ends = [(r.auc_low, r.auc_high) for r in results if r.auc_low is not None and r.auc_high is not None]
     return [((high - low) / 2 / Z95) ** 2 for low, high in ends] if len(ends) == len(results) else None
-
-
-def sampling_of_difference(first: pl.DataFrame, second: pl.DataFrame) -> float | None:
-    """Return the variance of the difference between the AUCs of two models by DeLong's paired test.
-
-    With several tasks, the result is the square of the mean standard error, an upper bound for a mean over tasks.
-
-    Args:
-        first: predictions of one model for the B rows of the split.
-        second: those of the other model for the same rows.
-
-    Returns:
-        None if DeLong's method does not apply: weighted rows, labels between 0 and 1, fewer than two rows of a class.
-    """
-    if "weight" in first.columns:
-        return None
-    errors = []
-    for label in (column for column in first.columns if column.startswith("label")):
-        labels = first[label].to_numpy()
-        if not np.isin(labels, (0, 1)).all():
-            return None
-        score = label.replace("label", "score", 1)
-        errors.append(standard_error(auc_difference(first[score].to_numpy(), second[score].to_numpy(), labels)))
-    mean = fmean(errors)
-    return None if np.isnan(mean) else mean**2
-
-
-def standard_error(found: AucDifference) -> float:
-    """Return the standard error of an interval; intervals are cut at 1 and -1, which differences here do not reach."""
-    return (found.high - found.low) / 2 / Z95
 
 
 def given(values: Iterable[float | None]) -> list[float]:

@@ -4,16 +4,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import fmean
-from typing import Any
 
-from recsys.checksums import read_json
 from recsys.config import Config, dump
 from recsys.data.classes import missing_classes
 from recsys.data.prepare import prepare
 from recsys.data.prepared import Prepared
 from recsys.environment import environment_record
-from recsys.errors import ConfigError, DataError
-from recsys.files import locked, write_atomic, write_json
+from recsys.files import write_atomic
 from recsys.progress import OnProgress, no_progress
 from recsys.scheme_benchmark.cell import Job, empty_result
 from recsys.scheme_benchmark.comparison import Comparison
@@ -23,13 +20,11 @@ from recsys.scheme_benchmark.report import ReportHeader, report, results_csv
 from recsys.scheme_benchmark.result import Result, delete_large_files, read_result, run_folder, write_result
 from recsys.scheme_benchmark.variants import choose_variants, parse_budgets
 from recsys.scheme_benchmark.workers import run_jobs
+from recsys.training.series import check_same_series, series_lock
 from recsys.training.start import check_splits
 from recsys.units import format_count
 
 __all__ = ["Outcome", "compare"]
-
-LOCK = ".lock"
-"""File that is there while a process works on the comparison."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +80,7 @@ def compare(
     check_splits(prepared)
     grid = make_grid(prepared, variants, sizes, seeds=seeds)
     split = reported_split(prepared)
-    folder.mkdir(parents=True, exist_ok=True)
-    with locked(folder / LOCK, f"{folder}: is being worked on"):
+    with series_lock(folder):
         _check_same_comparison(folder, config, prepared)
         known = {cell.name: read_result(folder, cell.name) for cell in grid.cells()}
         results = {name: result for name, result in known.items() if result is not None and not result.retry}
@@ -164,35 +158,14 @@ def describe_result(cell: Cell, result: Result, split: str) -> str:
 
 def _check_same_comparison(folder: Path, config: Config, prepared: Prepared) -> None:
     """Start a folder, or refuse one whose cells were trained with another configuration or on other data."""
-    path = folder / "comparison.json"
-    compared = dump(config.from_source(config.source, tables={}))
-    if not path.exists():
-        others = sorted(file.name for file in folder.iterdir() if file.name != LOCK)
-        if others:
-            raise ConfigError(f"{folder}: is not a comparison (it holds {others[0]}); name a new folder with --out")
-        facts: dict[str, Any] = prepared.origin() | {"config": compared}
-        write_json(path, facts | {"environment": environment_record()})
-        return
-    started = read_json(path, remedy="name a new folder with --out")
-    if started["config"] != compared:
-        lines = _first_difference(started["config"], compared)
-        raise ConfigError(
-            f"{folder}: was started with another configuration ({lines}), so new cells could not be compared with "
-            "its own; name a new folder with --out"
-        )
-    if not prepared.is_from(started):
-        raise DataError(f"{folder}: the data files have changed since it was started; name a new folder with --out")
-
-
-def _first_difference(before: str, after: str) -> str:
-    r"""Return the first line of each of two texts that is not in the other.
-
-    >>> _first_difference("a: 1\nb: 2", "a: 1\nb: 3")
-    "'b: 2', now 'b: 3'"
-    """
-    old, new = before.splitlines(), after.splitlines()
-    gone, come = [[line.strip() for line in one if line not in other] for one, other in ((old, new), (new, old))]
-    return f"{(gone or ['nothing'])[0]!r}, now {(come or ['nothing'])[0]!r}"
+    check_same_series(
+        folder / "comparison.json",
+        {"config": dump(config.from_source(config.source, tables={}))},
+        prepared,
+        kind="a comparison",
+        reason=", so new cells could not be compared with its own",
+        remedy="name a new folder with --out",
+    )
 
 
 def _report_header(

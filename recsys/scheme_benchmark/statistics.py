@@ -15,9 +15,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-__all__ = ["Z95", "RankedScheme", "Estimate", "Recommendation", "estimate", "recommend", "t_quantile"]
+from recsys.evaluation.intervals import Z95
 
-Z95 = 1.959963984540054
+__all__ = ["RankedScheme", "Estimate", "Recommendation", "estimate", "recommend", "t_quantile"]
+
 _T95 = {
     1: 12.706,
     2: 4.303,

@@ -15,6 +15,7 @@ from recsys.config import Config, warnings_of
 from recsys.data.lengths import mean_lengths
 from recsys.data.prepare import prepare
 from recsys.data.prepared import Prepared
+from recsys.data.splits import SplitName
 from recsys.embeddings.scheme import bytes_by_phase
 from recsys.errors import DataError
 from recsys.features.coverage_report import coverage_report
@@ -71,6 +72,7 @@ def train(
     plan: Path | None = None,
     schedule: ScheduleFactory = StagedSchedule,
     callbacks: Sequence["Callback"] = (),
+    evaluated: Sequence[SplitName] = ("test", "valid"),
     on_progress: OnProgress = no_progress,
     log: Callable[[str], None] = print,
 ) -> TrainResult:
@@ -88,6 +90,8 @@ def train(
         schedule: Makes the schedule, which decides who trains what on which batch.
         callbacks: Callbacks of Lightning. They observe, or stop training by `trainer.should_stop`; their module is the
             `TrainLoop`.
+        evaluated: Splits that are scored with the best epoch. A search, which must not see the test rows, leaves them
+            out.
         on_progress: Called on rank 0 as preparing, training and scoring go on.
         log: Called on rank 0 with one line after each epoch, and before the first with warnings.
 
@@ -113,7 +117,7 @@ def train(
         *warnings_of(prepared.resolved),
         *warnings_about(prepared.resolved, prepared.state),
         *slow_precision_warnings(config, on_device),
-        *missing_figures(prepared),
+        *(missing_figures(prepared) if "test" in evaluated else []),
     ]:
         log(f"warning: {warning}")
     if not resume:
@@ -141,7 +145,9 @@ def train(
                 log=log,
             )
             load_checkpoint(run.best_checkpoint, loaded.model)
-            metrics = broadcast(_evaluate(loaded, prepared, run, on_progress) | _run_figures(loaded, progress))
+            metrics = broadcast(
+                _evaluate(loaded, prepared, run, evaluated, on_progress) | _run_figures(loaded, progress)
+            )
         if world.is_rank_zero:
             with recording(run.metrics):
                 write_json(run.metrics, metrics)
@@ -172,11 +178,13 @@ def _sharding_plan(
     return plan
 
 
-def _evaluate(loaded: LoadedModel, prepared: Prepared, run: RunFolder, on_progress: OnProgress) -> dict[str, float]:
-    """Score test and validation rows with the best epoch, and write the predictions; {} on other ranks than 0."""
+def _evaluate(
+    loaded: LoadedModel, prepared: Prepared, run: RunFolder, evaluated: Sequence[SplitName], on_progress: OnProgress
+) -> dict[str, float]:
+    """Score splits with the best epoch, and write the predictions; {} on other ranks than 0."""
     tasks = list(loaded.resolved.config.labels)
     metrics: dict[str, float] = {}
-    for split in ("test", "valid"):
+    for split in evaluated:
         if split in prepared.splits and prepared.splits[split].num_rows:
             scores = score_split(loaded, prepared.splits[split], on_progress=on_progress)
             if scores is None:

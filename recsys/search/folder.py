@@ -1,0 +1,168 @@
+"""The folder of a search: the only module that knows which file lies where in it.
+
+SEARCH/
+  best.yaml        the user's file with the tables that were found best; `recsys train` takes it as it is
+  front/           NAME.yaml: one file for each point of the front
+  kept/            the values that a YAML file keeps: NAME/FEATURE.parquet, which its `kept` keys name
+  report.md        what was cut and why
+  pareto.csv       every candidate
+  pareto.png       AUC against bytes (where matplotlib is installed)
+  result.json      the figures of the search for scripts; the last file written: the search is finished
+  search.json      what was asked, and of which data; the first file written: it makes the folder a search
+  candidates/      supernet/NAME.json, trained/NAME.json: what was measured of each candidate, on the supernet or by
+                   training it; NAME.parquet beside it: its predictions of the validation rows, while it is on the front
+  runs/            baseline, supernet, and the retrained points: ordinary run folders
+  state/           what the method keeps to go on after a kill
+  costs.json       time that each part took
+  .lock            is there while a process works on the search
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from recsys.config import Config, dump
+from recsys.data.prepared import Prepared
+from recsys.search.candidate import Measured, Source, read_measured, write_measured
+from recsys.training.series import check_same_series, series_lock
+
+__all__ = ["BASELINE", "SUPERNET", "SearchFolder"]
+
+BASELINE = "baseline"
+"""Name of the run of the user's configuration as it is."""
+SUPERNET = "supernet"
+"""Name of the run of the supernet."""
+
+
+@dataclass(frozen=True, slots=True)
+class SearchFolder:
+    """Names the files of one search, and reads and writes its measured candidates.
+
+    Args:
+        path: folder of the search; need not exist yet.
+    """
+
+    path: Path
+
+    @property
+    def best_yaml(self) -> Path:
+        """The configuration to train."""
+        return self.path / "best.yaml"
+
+    @property
+    def front(self) -> Path:
+        """Folder with a configuration for each point of the front."""
+        return self.path / "front"
+
+    @property
+    def kept(self) -> Path:
+        """Folder of the files that name the values with an id of their own."""
+        return self.path / "kept"
+
+    @property
+    def report(self) -> Path:
+        """The result for people."""
+        return self.path / "report.md"
+
+    @property
+    def pareto_csv(self) -> Path:
+        """Table with a row for each candidate."""
+        return self.path / "pareto.csv"
+
+    @property
+    def pareto_png(self) -> Path:
+        """The picture."""
+        return self.path / "pareto.png"
+
+    @property
+    def result(self) -> Path:
+        """JSON with the figures for scripts; it is there when the search is finished."""
+        return self.path / "result.json"
+
+    @property
+    def record(self) -> Path:
+        """JSON that says what was asked, and of which data."""
+        return self.path / "search.json"
+
+    @property
+    def candidates(self) -> Path:
+        """Folder with what was measured of each candidate, in a folder for each source."""
+        return self.path / "candidates"
+
+    @property
+    def state(self) -> Path:
+        """Folder for what the method keeps."""
+        return self.path / "state"
+
+    @property
+    def costs(self) -> Path:
+        """JSON with the time that each part took."""
+        return self.path / "costs.json"
+
+    def run(self, name: str) -> Path:
+        """Return the folder of a run."""
+        return self.path / "runs" / name
+
+    def predictions(self, name: str, source: Source) -> Path:
+        """Return the file with a candidate's predictions of the validation rows."""
+        return self.candidates / source / f"{name}.parquet"
+
+    @contextmanager
+    def opened(self, config: Config, method: str, prepared: Prepared, *, shared: bool = False) -> Iterator[None]:
+        """Start the search, or check that it is the one that was started here.
+
+        Args:
+            config: the user's configuration.
+            method: name of the method.
+            prepared: the data.
+            shared: whether others may work on it at the same time. If not, the lock is held for the time of the block.
+
+        Raises:
+            ConfigError: the folder is that of another search, or of something else.
+            DataError: the data files have changed since it was started.
+            LockedError: another process works on it.
+        """
+        if shared:
+            with self.changing():
+                self._check(config, method, prepared)
+            yield
+            return
+        with series_lock(self.path):
+            self._check(config, method, prepared)
+            yield
+
+    @contextmanager
+    def changing(self) -> Iterator[None]:
+        """Hold the lock of a shared search for a moment, in which its outputs are written."""
+        with series_lock(self.path, wait_seconds=60):
+            yield
+
+    def _check(self, config: Config, method: str, prepared: Prepared) -> None:
+        check_same_series(
+            self.record,
+            {"config": dump(config), "method": method},
+            prepared,
+            kind="a search",
+            reason=", so its runs are of no use for this one",
+            remedy="name another one with --name",
+        )
+
+    def measured(self) -> list[Measured]:
+        """Return what was measured, in the order of sources and names.
+
+        Raises:
+            DataError: a file is damaged.
+        """
+        return [read_measured(path) for path in sorted(self.candidates.glob("*/*.json"))]
+
+    def find(self, name: str, source: Source) -> Measured | None:
+        """Return what was measured of a candidate; None if it was not."""
+        path = self.candidates / source / f"{name}.json"
+        return read_measured(path) if path.exists() else None
+
+    def add(self, measured: Measured) -> None:
+        """Write what was measured of a candidate."""
+        folder = self.candidates / measured.source
+        folder.mkdir(parents=True, exist_ok=True)
+        write_measured(folder, measured)
