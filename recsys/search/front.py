@@ -1,4 +1,4 @@
-"""Which candidates are worth a look: those that no other beats in both bytes and AUC; and which of them is the best."""
+"""The candidates that no other beats in both bytes and AUC, and the choice of the best one."""
 
 from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol, TypeVar

@@ -31,10 +31,10 @@ class ParetoRow(NamedTuple):
 
     measured: Measured
     changes: Mapping[KeyPath, Any]
-    """What its YAML file says otherwise than the user's: sections of tables, and other keys."""
+    """Sections of tables and other keys that its YAML file sets."""
     on_front: bool
     yaml: str = ""
-    """Its YAML file, relative to the folder of the search; "" if there is none."""
+    """Path of its YAML file in the folder of the search; "" if there is none."""
 
 
 def pareto_csv(rows: Iterable[ParetoRow]) -> str:
