@@ -13,6 +13,7 @@ from recsys.cli.sample import read_sample
 from recsys.config import Config, ResolvedConfig, ResolvedTable, missing_columns, resolve, warnings_of
 from recsys.config.globs import is_glob
 from recsys.console import log, print_table
+from recsys.data.classes import Counted, check_splits, missing_figures
 from recsys.data.prepare import find_key_kinds, find_prepared
 from recsys.data.splits import SplitName
 from recsys.errors import ConfigError, DataError
@@ -43,7 +44,8 @@ def show_plan(config: Config, *, data_dir: Path, cache_dir: Path) -> None:
 
     Raises:
         ConfigError: the config does not fit the columns of the data.
-        DataError: the data is there and lacks a column, or its first rows do not hold what the config promises.
+        DataError: the data is there and lacks a column, or its first rows do not hold what the config promises, or
+            all rows of a split are known and of one class.
     """
     if config.data.train is None:
         _print_unresolved(config, "it names no training data (data.train)")
@@ -61,11 +63,13 @@ def show_plan(config: Config, *, data_dir: Path, cache_dir: Path) -> None:
     _warn(warnings_of(resolved))
     prepared = find_prepared(config, data_dir, cache_dir)
     if prepared is not None:
+        _check_classes(prepared.splits, config)
         _warn(warnings_about(resolved, prepared.state))
         _show(resolved, _sizes(resolved, prepared.state), _table_bytes(resolved, prepared.state))
         _report({name: split.coverage for name, split in prepared.splits.items()}, resolved)
         return
     sample = read_sample(resolved, source, find_key_kinds(config, data_dir), data_dir)
+    _check_classes(sample.classes, config)
     _warn(warnings_about(resolved, sample.state))
     is_cut = config.data.valid is None
     bound = ("<= " if is_cut else "") if sample.whole else ">= "
@@ -75,6 +79,12 @@ def show_plan(config: Config, *, data_dir: Path, cache_dir: Path) -> None:
     if not sample.whole or is_cut:
         log(f"Vocabularies were counted on {seen}; training counts {own}.")
     _report(sample.coverage, resolved)
+
+
+def _check_classes(splits: Mapping[SplitName, Counted], config: Config) -> None:
+    """Refuse, or warn of, splits without rows or classes as training does; `splits` are those whose rows are known."""
+    check_splits(splits, config)
+    _warn(missing_figures(splits, config))
 
 
 def _report(coverage: Mapping[SplitName, Mapping[str, Coverage]], resolved: ResolvedConfig) -> None:

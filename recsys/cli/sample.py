@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 import polars as pl
+import pyarrow as pa
 
-from recsys.config import ResolvedConfig, TimeSplit
+from recsys.config import Config, ResolvedConfig, TimeSplit
+from recsys.data.classes import ClassCounts
 from recsys.data.splits import SplitName, time_keys
-from recsys.data.targets import target_columns, targets
+from recsys.data.targets import target_columns, target_schema, targets
 from recsys.errors import DataError
 from recsys.features.coverage import Coverage, CoverageCounter, HistoryCounter, fields_with_vocabulary
 from recsys.features.fingerprint import KeyKind
@@ -18,6 +20,7 @@ from recsys.features.fit import Fitting
 from recsys.features.state import TransformState
 from recsys.features.transform import canonicalize, encode, input_columns
 from recsys.sources.find_files import find_files
+from recsys.sources.location import RowLocation
 from recsys.sources.source import RowChunk, Source, open_source
 
 __all__ = ["Sample", "read_sample"]
@@ -37,6 +40,8 @@ class Sample(NamedTuple):
     """There are no other rows in the training files."""
     coverage: dict[SplitName, dict[str, Coverage]]
     """Counts of unknown and missing values by split and feature."""
+    classes: dict[SplitName, ClassCounts]
+    """Counts of the classes, of the files whose rows have all been read."""
 
 
 class _Rows(NamedTuple):
@@ -69,13 +74,19 @@ def read_sample(resolved: ResolvedConfig, source: Source, kinds: dict[str, KeyKi
         raise DataError(f"data.train: no training rows in {', '.join(str(file.path) for file in source.files)}")
     state = fitting.finish(kinds)
     coverage: dict[SplitName, dict[str, Coverage]] = {"train": _coverage(resolved, state, rows, is_training=True)}
+    classes: dict[SplitName, ClassCounts] = {}
+    if whole := fitting.num_rows < SAMPLE_ROWS:
+        classes["train"] = _classes(resolved.config, rows)
     others: dict[SplitName, str | tuple[str, ...] | None]
     others = {"valid": resolved.config.data.valid, "test": resolved.config.data.test}
     for name, given in others.items():
         if given is not None:
             files = open_source(find_files(given, data_dir, f"data.{name}"), resolved.config.data)
-            coverage[name] = _coverage(resolved, state, _first_rows(resolved, files, state, OTHER_ROWS))
-    return Sample(state, fitting.num_rows < SAMPLE_ROWS, coverage)
+            rows = list(_first_rows(resolved, files, state, OTHER_ROWS))
+            coverage[name] = _coverage(resolved, state, rows)
+            if sum(len(one.raw) for one in rows) < OTHER_ROWS:
+                classes[name] = _classes(resolved.config, rows)
+    return Sample(state, whole, coverage, classes)
 
 
 def _first_rows(
@@ -97,7 +108,7 @@ def _first_rows(
 
 
 def _coverage(
-    resolved: ResolvedConfig, state: TransformState, rows: "Iterator[_Rows] | list[_Rows]", *, is_training: bool = False
+    resolved: ResolvedConfig, state: TransformState, rows: list[_Rows], *, is_training: bool = False
 ) -> dict[str, Coverage]:
     counter = CoverageCounter(resolved, fields_with_vocabulary(resolved, state), state.key_kinds)
     histories = HistoryCounter(resolved, state)
@@ -108,6 +119,14 @@ def _coverage(
         if is_training:
             histories.add(batch)
     return histories.finish(counter.finish()) if is_training else counter.finish()
+
+
+def _classes(config: Config, rows: list[_Rows]) -> ClassCounts:
+    schema = pa.schema(target_schema(config))
+    counts = ClassCounts(schema)
+    for one in rows:
+        counts.add(pa.record_batch(targets(one.raw, config, RowLocation()), schema=schema))
+    return counts
 
 
 def _problems(chunk: RowChunk, resolved: ResolvedConfig, state: TransformState, times: list[str]) -> list[str]:

@@ -4,34 +4,26 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from recsys.checksums import inside, read_json, write_checksums
 from recsys.config.resolved import ResolvedConfig
+from recsys.data.classes import ClassCounts, ClassWeights
 from recsys.data.part_file import PartWriter
 from recsys.data.splits import SplitName
-from recsys.data.targets import LABEL, WEIGHT
 from recsys.errors import DataError
 from recsys.features.coverage import Coverage
 from recsys.features.state import TransformState
 
-__all__ = ["BATCH_ROWS", "ClassWeights", "Prepared", "PreparedSplit", "SplitWriter", "read_manifest", "write_manifest"]
+__all__ = ["BATCH_ROWS", "Prepared", "PreparedSplit", "SplitWriter", "read_manifest", "write_manifest"]
 
 BATCH_ROWS = 16_384
 """Rows of one Arrow record batch."""
 _PART_BATCHES = 256
 _VERSION = 2
 _MANIFEST = "manifest.json"
-
-
-class ClassWeights(NamedTuple):
-    """The weight of the rows of each class of one task; a label y between 0 and 1 gives y of it to the positives."""
-
-    positive: float
-    negative: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,9 +87,7 @@ class SplitWriter:
         self.folder = folder
         self.schema = schema
         self.files: list[Path] = []
-        self.num_rows = 0
-        self.positives = {name.removeprefix(LABEL): 0.0 for name in schema.names if name.startswith(LABEL)}
-        self.weights = dict.fromkeys(self.positives, ClassWeights(0.0, 0.0)) if WEIGHT in schema.names else {}
+        self.counts = ClassCounts(schema)
         self._held: list[pa.RecordBatch] = []
         self._num_held = 0
         self._num_batches = 0
@@ -106,8 +96,7 @@ class SplitWriter:
 
     def write(self, batch: pa.RecordBatch) -> None:
         """Append rows."""
-        self._sum_up(batch)
-        self.num_rows += batch.num_rows
+        self.counts.add(batch)
         self._held.append(batch)
         self._num_held += batch.num_rows
         if self._num_held >= BATCH_ROWS:
@@ -119,18 +108,8 @@ class SplitWriter:
             self._flush(self._num_held)
         self._close_file()
         write_checksums(self.folder, [], parts=self._ends)
-        return PreparedSplit(tuple(self.files), self.num_rows, self.positives, self.weights, coverage or {})
-
-    def _sum_up(self, batch: pa.RecordBatch) -> None:
-        """Add labels and weights to the sums of the split, in float64."""
-        weights = batch.column(WEIGHT).cast(pa.float64()) if self.weights else None
-        for task in self.positives:
-            labels = batch.column(LABEL + task).cast(pa.float64())
-            self.positives[task] += pc.sum(labels).as_py() or 0.0
-            if weights is not None:
-                before, of_class = self.weights[task], (labels, pc.subtract(1.0, labels))
-                positive, negative = (pc.sum(pc.multiply(weights, share)).as_py() or 0.0 for share in of_class)
-                self.weights[task] = ClassWeights(before.positive + positive, before.negative + negative)
+        of = self.counts
+        return PreparedSplit(tuple(self.files), of.num_rows, of.positives, of.weights, coverage or {})
 
     def _flush(self, num_rows: int) -> None:
         joined = self._held[0] if len(self._held) == 1 else pa.concat_batches(self._held)

@@ -6,7 +6,7 @@ from pathlib import Path
 from statistics import fmean
 
 from recsys.config import Config, dump
-from recsys.data.classes import missing_classes
+from recsys.data.classes import check_splits, missing_classes
 from recsys.data.prepare import prepare
 from recsys.data.prepared import Prepared
 from recsys.environment import environment_record
@@ -21,7 +21,6 @@ from recsys.scheme_benchmark.result import Result, delete_large_files, read_resu
 from recsys.scheme_benchmark.variants import choose_variants, parse_budgets
 from recsys.scheme_benchmark.workers import run_jobs
 from recsys.training.series import check_same_series, series_lock
-from recsys.training.start import check_splits
 from recsys.units import format_count
 
 __all__ = ["Outcome", "compare"]
@@ -77,7 +76,7 @@ def compare(
     variants, sizes = choose_variants(schemes), parse_budgets(budgets)
     config = with_fixed_split(config)
     prepared = prepare(config, data_dir, cache_dir, on_progress)
-    check_splits(prepared)
+    check_splits(prepared.splits, prepared.resolved.config)
     grid = make_grid(prepared, variants, sizes, seeds=seeds)
     split = reported_split(prepared)
     with series_lock(folder):

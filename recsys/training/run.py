@@ -12,6 +12,7 @@ import torch
 from recsys.checkpoint.load import load_checkpoint
 from recsys.checksums import recording
 from recsys.config import Config, warnings_of
+from recsys.data.classes import check_splits, missing_figures
 from recsys.data.lengths import mean_lengths
 from recsys.data.prepare import prepare
 from recsys.data.prepared import Prepared
@@ -37,8 +38,6 @@ from recsys.training.stages import StagedSchedule
 from recsys.training.start import (
     begin,
     check_classes,
-    check_splits,
-    missing_figures,
     prepare_in_turn,
     undoing_start,
 )
@@ -112,12 +111,12 @@ def train(
     check_classes(config)
     config = resolve_precision(config, on_device, resumed=run if resume else None)
     prepared = prepare_in_turn(world, partial(prepare, config, data_dir, cache_dir, on_progress))
-    check_splits(prepared)
+    check_splits(prepared.splits, prepared.resolved.config)
     for warning in [
         *warnings_of(prepared.resolved),
         *warnings_about(prepared.resolved, prepared.state),
         *slow_precision_warnings(config, on_device),
-        *(missing_figures(prepared) if "test" in evaluated else []),
+        *(missing_figures(prepared.splits, prepared.resolved.config) if "test" in evaluated else []),
     ]:
         log(f"warning: {warning}")
     if not resume:

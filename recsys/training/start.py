@@ -11,7 +11,6 @@ from typing import Any
 
 from recsys.checksums import recording
 from recsys.config import Config, dump, load_config, resolve
-from recsys.data.classes import missing_classes
 from recsys.data.prepared import Prepared
 from recsys.embeddings.budget import scheme_class
 from recsys.environment import environment_record
@@ -27,8 +26,6 @@ __all__ = [
     "begin",
     "check_classes",
     "check_same_run",
-    "check_splits",
-    "missing_figures",
     "prepare_in_turn",
     "start_run",
     "undoing_start",
@@ -65,30 +62,6 @@ def check_classes(config: Config) -> None:
     build_loss(config.train.loss)
     for name, table in config.tables.items():
         scheme_class(table, where=f"tables.{name}.scheme")
-
-
-def check_splits(prepared: Prepared) -> None:
-    """Refuse data from which nothing can be learned, or on which no epoch is better than another.
-
-    Raises:
-        DataError: Training or validation rows are of one class, or weigh nothing, or there are no rows to validate on.
-    """
-    if prepared.splits["valid"].num_rows == 0:
-        raise DataError("data.valid: has no rows, and the best epoch is chosen on them")
-    for name in ("train", "valid"):
-        for problem in missing_classes(prepared.splits[name], prepared.resolved.config):
-            raise DataError(f"data.{name}: {problem}; AUC needs both classes")
-
-
-def missing_figures(prepared: Prepared) -> list[str]:
-    """Say which figures of the test split will be missing, since it lacks rows or a class; training goes on."""
-    test = prepared.splits.get("test")
-    if test is None:
-        return []
-    if test.num_rows == 0:
-        return ["data.test: has no rows, so that there are no figures of it"]
-    problems = missing_classes(test, prepared.resolved.config)
-    return [f"data.test: {problem}; figures that need both classes, such as AUC, will be null" for problem in problems]
 
 
 @contextmanager

@@ -83,6 +83,49 @@ def test_check_of_a_file_without_rows_says_so(recsys: Recsys) -> None:
     assert recsys("check", "run.yaml")[::2] == (2, "error: data.train: no training rows in log.csv\n")
 
 
+@pytest.mark.parametrize(
+    ("split", "rows", "code", "said"),
+    [
+        (
+            "train",
+            ROWS.with_columns(click=0),
+            2,
+            "error: data.train: click is 0 in all 80 rows; AUC needs both classes",
+        ),
+        (
+            "valid",
+            ROWS.with_columns(click=1),
+            2,
+            "error: data.valid: click is 1 in all 80 rows; AUC needs both classes",
+        ),
+        ("valid", ROWS.with_columns(price=0.0), 2, "error: data.valid: price is 0 in all 80 rows; AUC needs both"),
+        ("valid", ROWS.clear(), 2, "error: data.valid: has no rows, and the best epoch is chosen on them"),
+        ("test", ROWS.clear(), 0, "warning: data.test: has no rows, so that there are no figures of it"),
+        ("test", ROWS.with_columns(click=0), 0, "warning: data.test: click is 0 in all 80 rows; figures that need"),
+    ],
+)
+def test_check_says_as_training_does_that_files_lack_rows_or_a_class(
+    split: str, rows: pl.DataFrame, code: int, said: str, recsys: Recsys
+) -> None:
+    rows.write_csv("odd.csv")
+    write_config(data=dict.fromkeys(["train", "valid", "test"], "log.csv") | {split: "odd.csv"}, weight="price")
+    for is_prepared in (False, True):
+        if is_prepared:
+            prepare(load_config(Path("run.yaml")), Path(), Path(".recsys-cache"))
+        found, _, err = recsys("check", "run.yaml")
+        assert (found, said in err) == (code, True)
+
+
+def test_check_does_not_judge_files_of_which_rows_are_left_to_read(
+    recsys: Recsys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ROWS.sort("click").write_csv("log.csv")
+    write_config(data={"train": "log.csv", "valid": "log.csv"})
+    monkeypatch.setattr(sample, "SAMPLE_ROWS", 30)
+    monkeypatch.setattr(sample, "OTHER_ROWS", 30)
+    assert recsys("check", "run.yaml")[0] == 0
+
+
 def test_a_single_field_is_counted_in_the_singular(recsys: Recsys) -> None:
     write_config(features={"user": {"type": "id"}})
     assert "\n1 field, 1 table, " in recsys("check", "run.yaml")[1]

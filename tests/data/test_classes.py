@@ -3,8 +3,8 @@ from pathlib import Path
 import pytest
 
 from recsys.config import Config
-from recsys.data.classes import missing_classes
-from recsys.data.prepared import ClassWeights, PreparedSplit
+from recsys.data.classes import ClassWeights, missing_classes
+from recsys.data.prepared import PreparedSplit
 
 
 def problems(

@@ -15,8 +15,9 @@ import pytest
 
 from recsys.config import Config, DataSection, FractionSplit, IdFeature, NumberFeature
 from recsys.data import prepare as prepare_module
+from recsys.data.classes import ClassWeights
 from recsys.data.prepare import find_prepared, prepare, prepare_split
-from recsys.data.prepared import ClassWeights, PreparedSplit
+from recsys.data.prepared import PreparedSplit
 from recsys.errors import DataError
 from recsys.features import parallel
 from recsys.sources import source
