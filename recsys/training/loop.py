@@ -156,7 +156,7 @@ class TrainLoop(LightningModule):
         self._reduce_learning_rates()
         if self.schedule.is_stage_over():
             self.schedule.start_next_stage()
-        if self._should_stop_early():
+        if self._should_stop_early() or self.schedule.is_over():
             self.trainer.should_stop = True
         self.progress.finished = self.trainer.should_stop or self.progress.epoch >= self.config.epochs
         self.task.reset_losses()

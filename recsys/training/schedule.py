@@ -60,6 +60,10 @@ class Schedule:
         """Return whether the current stage ends with the epoch that was just validated."""
         return False
 
+    def is_over(self) -> bool:
+        """Return whether training ends with the epoch that was just validated, before its epochs are over."""
+        return False
+
     def start_next_stage(self) -> None:
         """Begin the next stage; called between an epoch's validation and its checkpoint."""
         raise NotImplementedError(f"{type(self).__name__} has no further stage")

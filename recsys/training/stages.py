@@ -103,10 +103,12 @@ class StagedSchedule(Schedule):
             scheme.next_stage(self.weights)
         self._broadcast_buffers()
         progress.start_next_stage()
-        self.context.log(
-            f"stage {progress.stage + 1} of {progress.num_stages}: from epoch {first_epoch} on, tables have the form "
-            f"in which they are served: {self._names()}"
-        )
+        stage = f"stage {progress.stage + 1} of {progress.num_stages}: from epoch {first_epoch} on"
+        self.context.log(f"{stage}, {self._describe_stage()}")
+
+    def _describe_stage(self) -> str:
+        """Return what is special about the stage that begins, for the user."""
+        return f"tables have the form in which they are served: {self._names()}"
 
     def _broadcast_buffers(self) -> None:
         """Copy the buffers of schemes that need whole tables from the rank that has the tables to the others."""

@@ -1,0 +1,32 @@
+"""Candidates of the methods that have no rule of their own for a budget: a knapsack over what each cut alone loses."""
+
+from collections.abc import Iterator, Mapping
+
+from recsys.search.candidate import Candidate
+from recsys.search.cuts import Order, measure_cuts, shapes_within, whole_shapes
+from recsys.search.knapsack import UnreachableBytesError
+from recsys.search.methods.base import Request
+from recsys.search.sample import Sample
+from recsys.search.supernet import fixed_bytes
+from recsys.units import format_bytes
+
+__all__ = ["cut_candidates"]
+
+
+def cut_candidates(request: Request, orders: Mapping[str, Order]) -> Iterator[Candidate]:
+    """Yield the best shapes for each budget, the largest first, by what cutting each block alone loses.
+
+    Args:
+        request: what is asked for.
+        orders: the order in which groups of columns are kept, by vocabulary.
+    """
+    loaded = request.loaded
+    whole = whole_shapes(loaded)
+    sample = Sample(loaded, request.prepared.splits["valid"])
+    cuts = measure_cuts(sample, orders, whole, state=request.state / "cuts.json")
+    fixed = fixed_bytes(loaded)
+    for budget in sorted(set(request.budgets), reverse=True):
+        try:
+            yield Candidate(name=f"{budget}-bytes", shapes=shapes_within(cuts, whole, budget - fixed))
+        except UnreachableBytesError:
+            request.log(f"{format_bytes(budget)} cannot be reached, tables that are not searched take {fixed:,} B")

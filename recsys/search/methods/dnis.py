@@ -1,0 +1,40 @@
+"""DNIS: a soft selection of groups of dimensions for each block of ids, learnt by the loss on validation rows.
+
+Paper: Cheng, Shen and Huang, "Differentiable Neural Input Search for Recommender Systems", 2020 (arXiv 2006.04466).
+DIFF: widths of blocks come from a knapsack over what cutting groups, the least |alpha e| first, loses on validation
+rows; the paper prunes single weights below a global threshold, which stores no smaller table.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar, Literal
+
+from recsys.config import Config
+from recsys.data.prepared import Prepared
+from recsys.search.candidate import Candidate
+from recsys.search.cuts import importance_orders
+from recsys.search.methods.base import Method, Request
+from recsys.search.methods.bilevel import WarmStartSchedule
+from recsys.search.methods.by_cuts import cut_candidates
+from recsys.search.supernet import supernet_config
+from recsys.training.schedule import ScheduleFactory
+
+__all__ = ["Dnis"]
+
+
+class Dnis(Method):
+    """Warm start with open gates; then tables and gates take turns; then a knapsack over cuts."""
+
+    name = "dnis"
+    title = "widths per block of frequency, by gates that learn on validation rows (DNIS, Cheng et al. 2020)"
+    schedule: ClassVar[ScheduleFactory] = WarmStartSchedule
+    kind: ClassVar[Literal["dnis", "autosrh"]] = "dnis"
+
+    def gate(self) -> Mapping[str, Any]:
+        return {"kind": self.kind}
+
+    def supernet(self, prepared: Prepared) -> Config:
+        train = prepared.resolved.config.train
+        return supernet_config(prepared, self.gate(), train=train.model_copy(update={"epochs": 2 * train.epochs}))
+
+    def candidates(self, request: Request) -> Iterator[Candidate]:
+        yield from cut_candidates(request, importance_orders(request.loaded))
