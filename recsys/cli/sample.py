@@ -82,7 +82,7 @@ def read_sample(resolved: ResolvedConfig, source: Source, kinds: dict[str, KeyKi
     for name, given in others.items():
         if given is not None:
             files = open_source(find_files(given, data_dir, f"data.{name}"), resolved.config.data)
-            rows = list(_first_rows(resolved, files, state, OTHER_ROWS))
+            rows = list(_first_rows(resolved, files.after(source), state, OTHER_ROWS))
             coverage[name] = _coverage(resolved, state, rows)
             if sum(len(one.raw) for one in rows) < OTHER_ROWS:
                 classes[name] = _classes(resolved.config, rows)

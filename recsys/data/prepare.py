@@ -141,6 +141,7 @@ def _job(config: Config, data_dir: Path) -> _Job:
         raise DataError("data.train: no training files are given")
     files = {name: find_files(paths, data_dir, f"data.{name}") for name, paths in given.items() if paths is not None}
     sources = {name: open_source(paths, data) for name, paths in files.items()}
+    sources = {name: source if name == "train" else source.after(sources["train"]) for name, source in sources.items()}
     resolved = resolve(config, list(sources["train"].columns))
     missing = missing_columns(resolved, list(sources["train"].columns))
     if missing:

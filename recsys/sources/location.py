@@ -1,6 +1,7 @@
 """Locations of columns and rows in raw files, for error messages."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import NamedTuple
 
 from recsys.config.problems import did_you_mean
@@ -18,11 +19,13 @@ class RowLocation(NamedTuple):
     """File name, or whatever the rows came in."""
     first_row: int = 0
     """Rows of the source before this frame; messages count from 1, without the header of a csv file."""
+    other_types: Mapping[str, str] = MappingProxyType({})
+    """Column -> words on its type in other files, which decides what its values must be here."""
 
     def column(self, column: str, problem: str) -> DataError:
         """Return the error of a whole column."""
         start = f"{self.source}: " if self.source else ""
-        return DataError(f"{start}column {column}: {problem}")
+        return DataError(f"{start}column {column}: {problem}{self.other_types.get(column, '')}")
 
     def value(self, column: str, problem: str, position: int) -> DataError:
         """Return the error of one value."""

@@ -1,6 +1,6 @@
 """Raw files of any format as one sequence of rows, read in chunks of bounded size."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -38,9 +38,19 @@ class Source:
             value has none. All columns of csv files are text.
     """
 
-    def __init__(self, files: Sequence[RawFile]) -> None:
+    def __init__(self, files: Sequence[RawFile], other_types: Mapping[str, str] | None = None) -> None:
         self.files = tuple(files)
         self.columns = first_typed([file.columns for file in self.files])
+        self._other_types = other_types or {}
+
+    def after(self, first: "Source") -> "Source":
+        """Return these files, whose errors say where `first`, which tells how values are read, has another type."""
+        told = {
+            column: f"; in {first._path_of_type(column)} it is {expected}"
+            for column, expected in first.columns.items()
+            if column in self.columns and not column_type(self.columns[column]).agrees_with(column_type(expected))
+        }
+        return Source(self.files, told)
 
     def num_rows(self) -> int | None:
         """Return the number of rows of all files, None if only reading them would tell (csv)."""
@@ -63,7 +73,8 @@ class Source:
         for file in self.files:
             first_of_file = first_row
             for frame in file.frames(columns, rows):
-                yield RowChunk(frame, RowLocation(str(file.path), first_row - first_of_file), first_row)
+                location = RowLocation(str(file.path), first_row - first_of_file, self._other_types)
+                yield RowChunk(frame, location, first_row)
                 first_row += len(frame)
 
     def _check(self, file: RawFile, columns: Sequence[str]) -> None:
@@ -74,8 +85,12 @@ class Source:
             if expected is None:
                 raise no_column(str(self.files[0].path), column, list(self.columns))
             if not column_type(found).agrees_with(column_type(expected)):
-                first = next(one.path for one in self.files if one.columns.get(column) == expected)
+                first = self._path_of_type(column)
                 raise DataError(f"{file.path}: column {column}: expected {expected} as in {first}, it holds {found}")
+
+    def _path_of_type(self, column: str) -> Path:
+        """Return the first file that has a type for a column."""
+        return next(one.path for one in self.files if one.columns.get(column) == self.columns[column])
 
 
 def open_source(paths: Sequence[Path], data: DataSection, *, optional: Sequence[str] = ()) -> Source:

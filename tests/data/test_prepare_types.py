@@ -59,7 +59,22 @@ def test_another_split_tells_the_type_if_no_training_file_does(tmp_path: Path) -
     assert prepared.state.vocabularies["x"].size == 2  # null alone is known
 
 
-def test_booleans_where_training_had_text_are_an_error_and_no_unknown_ids(tmp_path: Path) -> None:
-    write(tmp_path, codes=CODES, flags=pl.Series([True, False, None, True]))
-    with pytest.raises(DataError, match=r"flags.parquet: column x: expected text as in training, .* Boolean"):
-        prepare(config(IdFeature(type="id"), "codes", valid="flags.parquet"), tmp_path, tmp_path / "cache")
+FLAGS, NUMBERS = pl.Series([True, False, None, True]), pl.Series([3, 7, 3, 5])
+
+
+@pytest.mark.parametrize(
+    ("train", "valid", "message"),
+    [
+        (CODES, FLAGS, r"expected text as in training, the column holds Boolean; in .*train.parquet it is String$"),
+        (NUMBERS, CODES + "c", r"expected an integer, got '05c' \(row \d\); in .*train.parquet it is Int64$"),
+        (CODES, pl.Series([[1]] * 4), r"expected ids .*, the column holds List.*; in .*train.parquet it is String$"),
+        (NUMBERS, NUMBERS + 0.5, r"expected an id .*, got \d\.5 \(row \d\)$"),
+    ],
+)
+def test_types_that_do_not_go_together_are_an_error_which_names_both_files(
+    train: pl.Series, valid: pl.Series, message: str, tmp_path: Path
+) -> None:
+    """And no unknown ids."""
+    write(tmp_path, train=train, valid=valid)
+    with pytest.raises(DataError, match=rf"valid.parquet: column x: {message}"):
+        prepare(config(IdFeature(type="id"), "train", valid="valid.parquet"), tmp_path, tmp_path / "cache")
