@@ -45,10 +45,12 @@ def check(config: Config, *, broken: Collection[KeyPath] = ()) -> list[Problem]:
         of_tables = check_tables(config, fields, table_of, unsure=unsure, is_model_sound=is_model_sound)
         problems += islice(of_tables, MAX_PROBLEMS + 1)
         problems += islice(check_search(config, fields, table_of, unsure=unsure), MAX_PROBLEMS + 1)
-    has_sequence = any(feature.kind == "sequence" for feature in config.features.values())
+    has_sequence = any(feature.kind == "sequence" and feature.use for feature in config.features.values())
     if config.model.needs_behaviours and not has_sequence and not unsure:
         text = f"{config.model.tower} needs at least one feature of type sequence"
         problems.append(Problem(("model", "tower"), text))
+    if not unsure and not any(feature.use for feature in config.features.values()):
+        problems.append(Problem(("features",), "must have a feature that is used; all have `use: false`"))
     return problems
 
 

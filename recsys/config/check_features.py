@@ -23,7 +23,7 @@ def check_features(features: Mapping[str, FeatureSection], *, unsure: Collection
         for key, text in _own_problems(name, feature):
             yield Problem(("features", name, *key), text)
         for key, reference in feature.references():
-            if text := _misreference(reference, features, unsure):
+            if text := _misreference(reference, features, unsure, by_used=feature.use):
                 yield Problem(("features", name, *key), text)
     yield from _aligned(features)
 
@@ -43,7 +43,7 @@ def _glob(name: str, feature: FeatureSection) -> Iterator[tuple[KeyPath, str]]:
         yield ("column",), "has no sense for a glob, whose features each read the column they match"
 
 
-def _misreference(name: str, features: Mapping[str, FeatureSection], unsure: Collection[str]) -> str:
+def _misreference(name: str, features: Mapping[str, FeatureSection], unsure: Collection[str], *, by_used: bool) -> str:
     """Say why a name is not that of an id feature; "" if it is, or may be one."""
     if is_glob(name):
         return f"must name one feature, got the glob {name!r}"
@@ -52,13 +52,15 @@ def _misreference(name: str, features: Mapping[str, FeatureSection], unsure: Col
     found = features.get(name) or next((f for glob, f in features.items() if matches(name, glob)), None)
     if found is None:
         return f"must name an id feature, got {name!r}{did_you_mean(name, [*features, *unsure])}"
+    if by_used and not found.use:
+        return f"must name a feature that is used, but {name!r} has `use: false`; so must this one, or leave that out"
     return "" if found.can_be_referenced else f"must name an id feature, but {name!r} is of type {found.type}"
 
 
 def _aligned(features: Mapping[str, FeatureSection]) -> Iterator[Problem]:
     """Check that the sequences of one behaviour are cut to one length."""
     first: dict[str, tuple[str, int]] = {}
-    for name, feature in features.items():
+    for name, feature in ((name, feature) for name, feature in features.items() if feature.use):
         behaviour, limit = feature.behaviour_of(name), feature.list_limit()
         if behaviour is not None and limit is not None:
             leader, expected = first.setdefault(behaviour, (name, limit.max_len))

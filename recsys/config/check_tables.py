@@ -7,6 +7,7 @@ from recsys.config.globs import is_glob, overlaps
 from recsys.config.problems import KeyPath, Problem, did_you_mean
 from recsys.config.run import Config
 from recsys.config.schemes import SCHEMES, TableSection
+from recsys.config.towers.base import TowerSection
 
 __all__ = ["check_tables"]
 
@@ -23,11 +24,17 @@ def check_tables(
 
     Args:
         config: as loaded, or with its globs expanded.
-        fields: of its features.
+        fields: of its features, those included that are not used.
         table_of: each vocabulary's table.
         unsure: features that exist, but could not be read.
         is_model_sound: `model` could be read.
     """
+    off = {field.name for field in fields if not config.features[field.feature].use}
+    unsure = [*unsure, *off]
+    fields = [field for field in fields if field.name not in off]
+    idle = set(table_of.values())
+    table_of = {owner: table for owner, table in table_of.items() if owner not in off}
+    idle -= set(table_of.values())
     owners = [field for field in fields if field.vocabulary == field.name]
     for field in owners:
         yield from _open(config, field, table_of)
@@ -47,7 +54,8 @@ def check_tables(
             dim = table.dim or config.model.dim
             yield from (Problem(("tables", name, *key), text) for key, text in table.check_dim(dim))
     if is_model_sound:
-        yield from _dims(config, table_of, any(not is_glob(name) for name in free))
+        tables = {name: table for name, table in config.tables.items() if name not in idle}
+        yield from _dims(config.model, tables, table_of, any(not is_glob(name) for name in free))
 
 
 def _alike(names: Sequence[str]) -> Iterator[Problem]:
@@ -108,13 +116,14 @@ def _sharding(path: KeyPath, table: TableSection, optimizer: str) -> Iterator[Pr
         yield Problem((*path, "precision"), text)
 
 
-def _dims(config: Config, table_of: Mapping[str, str], has_own_tables: bool) -> Iterator[Problem]:
+def _dims(
+    model: TowerSection, tables: Mapping[str, TableSection], table_of: Mapping[str, str], has_own_tables: bool
+) -> Iterator[Problem]:
     """Check that a tower which multiplies embeddings gets equally wide ones."""
-    model = config.model
     if not model.needs_equal_dims:
         return
     dims: dict[str, int] = {}
-    for name, table in config.tables.items():
+    for name, table in tables.items():
         dims |= _widths(name, table, table.dim or model.dim, [owner for owner in table_of if table_of[owner] == name])
     if has_own_tables:
         dims["all others"] = model.dim

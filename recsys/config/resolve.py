@@ -36,7 +36,7 @@ def resolve(config: Config, columns: Sequence[str]) -> ResolvedConfig:
     free = _free_columns(config, columns)
     for name, feature in config.features.items():
         names = [column for column in free if matches(column, name)] if is_glob(name) else [name]
-        if not names:
+        if not names and feature.use:
             problems.append(Problem(("features", name), f"matches none of the {len(free)} columns without a use"))
         for expanded in names:
             if expanded in origins and is_glob(origins[expanded]):
@@ -48,14 +48,13 @@ def resolve(config: Config, columns: Sequence[str]) -> ResolvedConfig:
     if problems:
         raise source.error(problems)
     expanded_config = config.from_source(source, features=features)
-    fields = tuple(fields_of(features))
+    used = {name: feature for name, feature in features.items() if feature.use}
+    fields = tuple(fields_of(used))
     problems += check(expanded_config)
     problems += _clashes(fields)
     if problems:
         raise source.error(problems)
-    return ResolvedConfig(
-        config=expanded_config, features=features, fields=fields, tables=_tables(expanded_config, fields)
-    )
+    return ResolvedConfig(config=expanded_config, features=used, fields=fields, tables=_tables(expanded_config, fields))
 
 
 def _free_columns(config: Config, columns: Sequence[str]) -> list[str]:
@@ -83,7 +82,7 @@ def _clashes(fields: tuple[Field, ...]) -> Iterator[Problem]:
 
 
 def _tables(config: Config, fields: tuple[Field, ...]) -> tuple[ResolvedTable, ...]:
-    """Return the tables of the file, then one for each vocabulary that is in none of them."""
+    """Return the tables of the file that hold a used feature, then one for each vocabulary that is in none of them."""
     table_of, _ = assign(config.tables, fields)
     specs = dict(config.tables)
     for field in fields:
@@ -102,6 +101,7 @@ def _tables(config: Config, fields: tuple[Field, ...]) -> tuple[ResolvedTable, .
             spec=spec,
         )
         for name, spec in specs.items()
+        if held[name]
     )
 
 

@@ -30,6 +30,7 @@ class ResolvedConfig:
     config: Config
     """The configuration with the expanded `features`, so that writing and reading it again resolves to the same."""
     features: dict[str, FeatureSection]
+    """The features that are used; those with `use: false` are in `config.features` only."""
     fields: tuple[Field, ...]
     tables: tuple[ResolvedTable, ...]
     _by_name: dict[str, Field] = dataclass_field(init=False, repr=False, compare=False)
@@ -104,6 +105,6 @@ class ResolvedConfig:
 
 
 def fields_of(features: Mapping[str, FeatureSection]) -> Iterator[Field]:
-    """Yield the fields of checked features, in order."""
+    """Yield the fields of checked features, in order, those included that are not used."""
     for name, feature in features.items():
         yield from feature.fields(name, features)

@@ -11,6 +11,7 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 
+from recsys.config.feature_types import FeatureSection
 from recsys.config.resolve import missing_columns, resolve
 from recsys.config.resolved import ResolvedConfig
 from recsys.config.run import Config, DataSection, FractionSplit, TimeSplit
@@ -168,12 +169,26 @@ def _facts(job: _Job) -> dict[str, Any]:
     config = job.resolved.config
     return {
         "versions": [_VERSION, HASH_VERSION],
-        "features": [(name, feature.model_dump(mode="json")) for name, feature in job.resolved.features.items()],
+        "features": [(name, _feature_facts(feature)) for name, feature in job.resolved.features.items()],
         "targets": [config.labels, config.weight, config.group],
         "data": config.data.model_dump(mode="json", exclude={"split"}),
         "split": job.split and job.split.model_dump(mode="json", exclude={"seed"}),
         "seed": _split_seed(config, job.split) if isinstance(job.split, FractionSplit) else None,
-    } | _folder_keys(job)
+        **_folder_keys(job),
+        **_clock(job),
+    }
+
+
+def _feature_facts(feature: FeatureSection) -> dict[str, Any]:
+    return feature.model_dump(mode="json", exclude={"use"})
+
+
+def _clock(job: _Job) -> dict[str, Any]:
+    """Return the feature that tells how the column to split by is read, if it is there for nothing else."""
+    column = job.split.column if isinstance(job.split, TimeSplit) else None
+    features = job.resolved.config.features.items()
+    read = {n: _feature_facts(f) for n, f in features if not f.use and f.reads_time and f.column_of(n) == column}
+    return {"clock": read} if read else {}
 
 
 def _hash(facts: dict[str, Any]) -> str:

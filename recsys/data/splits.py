@@ -95,13 +95,13 @@ class TimeCut:
 def time_keys(series: pl.Series, resolved: ResolvedConfig, location: RowLocation) -> Keys:
     """Return integers in the order of the times in a column.
 
-    A column that a feature of times reads has that feature's format and unit. Otherwise any numbers, dates, datetimes
-    or ISO 8601 texts will do.
+    A column that a feature of times reads, used or not, has that feature's format and unit. Otherwise any numbers,
+    dates, datetimes or ISO 8601 texts will do.
 
     Raises:
         DataError: a time is missing or cannot be read.
     """
-    readers = {n: f for n, f in resolved.features.items() if f.reads_time and f.column_of(n) == series.name}
+    readers = {n: f for n, f in resolved.config.features.items() if f.reads_time and f.column_of(n) == series.name}
     try:
         if readers:
             keys = next(iter(handlers_of(readers).values())).canonicalize(series, "int").to_numpy()

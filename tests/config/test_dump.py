@@ -58,7 +58,7 @@ def test_fm_reads_as_what_it_was(load: Load) -> None:
 def test_defaults_are_written_and_absences_are_not() -> None:
     config = Config.model_validate({"label": "y", "features": {"a": {"type": "id"}}})
     lines = dump(config).splitlines()
-    assert lines[:6] == ["label: y", "features:", "  a:", "    type: id", "    vocabulary: learnt", "    min_count: 1"]
+    assert lines[:6] == ["label: y", "features:", "  a:", "    type: id", "    use: true", "    vocabulary: learnt"]
     assert "  tower: mlp" in lines
     assert "  mlp: [400, 400, 400]" in lines
     assert not any("null" in line for line in lines)

@@ -247,6 +247,7 @@ OTHER_SEED = DataSection(train="train.parquet", split=FractionSplit(seed=TRAIN.s
         (config(), changed(train=TRAIN.model_copy(update={"seed": 3})), False),
         (config(data=FILES), changed(data=FILES, train=TRAIN.model_copy(update={"seed": 3})), True),
         (config(), changed(features=dict(list(config().features.items())[:2])), False),
+        (config(), changed(features=config().features | {"none": NumberFeature(type="number", use=False)}), True),
         (config(), changed(group="user"), False),
         (config(), changed(weight="row"), False),
         (config(), changed(label={"click": "clicked"}), False),

@@ -4,7 +4,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from recsys.config import DatetimeFeature
+from recsys.config import DatetimeFeature, IdFeature
 from recsys.data.splits import RandomCut, exact_order_statistics, time_keys
 from recsys.errors import DataError
 from recsys.features.fingerprint import Keys
@@ -48,7 +48,8 @@ def test_where_a_row_goes_depends_on_its_number_and_not_on_its_frame() -> None:
     assert np.bincount(whole) / 10_000 == pytest.approx([0.5, 0.2, 0.3], abs=0.02)
 
 
-def test_times_are_read_with_the_format_of_the_feature_that_reads_them() -> None:
-    shop = resolved(ts=DatetimeFeature(type="datetime", format="%d.%m.%Y"))
+@pytest.mark.parametrize("use", [True, False])
+def test_times_are_read_with_the_format_of_the_feature_that_reads_them(use: bool) -> None:
+    shop = resolved(user=IdFeature(type="id"), ts=DatetimeFeature(type="datetime", format="%d.%m.%Y", use=use))
     days = pl.Series("ts", ["02.01.1970", "01.02.1970"])
     assert time_keys(days, shop, RowLocation()).tolist() == [86_400, 31 * 86_400]

@@ -64,6 +64,8 @@ class FeatureSection(Section):
     if TYPE_CHECKING:  # each type declares its own, as a Literal; here it would change the order of the keys
         type: str
 
+    use: bool = True
+    """Whether the feature is read at all; with false, it is as if it were not written down, but for its column."""
     exported: ClassVar[str] = ""
     """Import path of the type's subclass of `recsys.export.types.ExportedFeature`. `implementation` is its subclass of
     `recsys.features.types.FeatureHandler`."""
