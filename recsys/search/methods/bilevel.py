@@ -30,12 +30,12 @@ class AlternatingSchedule(StagedSchedule):
     """
 
     def __init__(self, context: ScheduleContext) -> None:
-        super().__init__(context)
         if context.loaded.world.size > 1:
             raise ConfigError(
                 "a search on validation batches runs in one process, since a second reader would need a process group "
                 "of its own: start it without --devices"
             )
+        super().__init__(context)
         self.gates = [scheme.gate for scheme in self.schemes if isinstance(scheme, Gated)]
         split = context.splits["valid"]
         self.reader = read_split(context.loaded, split, batch_size=self.config.batch_size, seed=self.config.seed)
