@@ -4,6 +4,7 @@ The ranges are far wider than what is sensible. They keep a slip of the finger f
 of work and all of the memory.
 """
 
+import math
 from collections.abc import Iterator
 from typing import Annotated
 
@@ -25,6 +26,7 @@ __all__ = [
     "Step",
     "Units",
     "check_weights",
+    "rows_together",
 ]
 
 DIMS = range(4, 1025, 4)
@@ -59,6 +61,15 @@ Step = Annotated[float, Field(ge=1e-30, le=10**6)]
 """Distance between two numbers, or what is added to one, in 32-bit floats; one over it is such a float too."""
 MOST_WEIGHTS = 10**9
 """Weights between the layers of one network: 16 GB with their gradients and Adam's moments."""
+
+
+def rows_together(width: int) -> int:
+    """Return how many rows of a width lie side by side in a physical row, which FBGEMM can read.
+
+    >>> [rows_together(width) for width in (1, 2, 3, 4, 6, 8)]
+    [4, 2, 4, 1, 2, 1]
+    """
+    return DIMS.step // math.gcd(width, DIMS.step)
 
 
 def check_weights(key: str, num_weights: int) -> Iterator[tuple[tuple[str], str]]:

@@ -29,7 +29,7 @@ def _kinds() -> dict[str, type[Section]]:
 def explain(errors: Sequence[ErrorDetails]) -> list[Problem]:
     """Say what pydantic's findings mean, no more of them than a message lists."""
     # A list that is too short because its entries are wrong is no problem of its own.
-    wrong = {error["loc"][:-1] for error in errors}
+    wrong = {error["loc"][:end] for error in errors for end in range(len(error["loc"]))}
     own = [error for error in errors if error["type"] != "too_short" or error["loc"] not in wrong]
     return list(islice((_explain(error) for error in own if not _is_reported(error)), MAX_PROBLEMS + 1))
 
@@ -100,8 +100,8 @@ def _unknown_key(loc: tuple[int | str, ...]) -> str:
     for part in loc[:-1]:
         if part in kinds:
             section, kind = kinds[str(part)], str(part)
-        elif section:
-            section = _inner(section, str(part))
+        elif section and isinstance(part, str):  # a number is a place in a list of sections
+            section = _inner(section, part)
     known = set(section.model_fields) if section else set()
     known |= {"include"} if section is Config else set()
     key, _, value = kind.removeprefix(TAG_MARK).partition("=")

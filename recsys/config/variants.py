@@ -25,7 +25,7 @@ class Variant(NamedTuple):
 
 
 def all_variants() -> dict[str, Variant]:
-    """Return every scheme, and as SCHEME/NAME the variants that its section states.
+    """Return every scheme that needs nothing but a size, and as SCHEME/NAME the variants that its section states.
 
     Sharing one pool between all features is what feature multiplexing (Coleman et al. 2023) claims to be better, so
     hash/per_feature stands beside hash. The two probes of unified/probes have the bytes and the width of one, and merge
@@ -33,7 +33,8 @@ def all_variants() -> dict[str, Variant]:
     """
     found: dict[str, Variant] = {}
     for scheme, section in SCHEMES.items():
-        found[scheme] = Variant(scheme, scheme, {})
+        if not section.needed_keys():
+            found[scheme] = Variant(scheme, scheme, {})
         for variant, keys in section.variants.items():
             name = f"{scheme}/{variant}"
             found[name] = Variant(name, scheme, dict(keys))

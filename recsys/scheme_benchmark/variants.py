@@ -1,7 +1,10 @@
 """The schemes that can be compared, by their names on the command line."""
 
+from collections.abc import Iterable
+
 from recsys.config import did_you_mean
 from recsys.config.budget import read_budget
+from recsys.config.schemes import SCHEMES
 from recsys.config.variants import Variant, all_variants
 from recsys.errors import ConfigError
 
@@ -12,17 +15,26 @@ def choose_variants(text: str) -> list[Variant]:
     """Return the variants of "all" or of "a,b,c", in the order of the configuration's schemes.
 
     Raises:
-        ConfigError: a name is unknown.
+        ConfigError: a name is unknown, or its scheme is not told by a budget alone.
     """
     known = all_variants()
     names = list(known) if text.strip() == "all" else [name.strip() for name in text.split(",") if name.strip()]
     unknown = [name for name in names if name not in known]
     if unknown:
-        lines = [f"unknown scheme {name!r}{did_you_mean(name, known)}" for name in unknown]
+        lines = [_why_not(name, known) for name in unknown]
         raise ConfigError(f"--schemes: {'; '.join(lines)}; known are: {', '.join(known)}")
     if not names:
         raise ConfigError("--schemes: names no scheme")
     return [variant for name, variant in known.items() if name in names]
+
+
+def _why_not(name: str, known: Iterable[str]) -> str:
+    """Say why a name is none that can be compared."""
+    section = SCHEMES.get(name)
+    if section is None:
+        return f"unknown scheme {name!r}{did_you_mean(name, known)}"
+    keys = ", ".join(section.needed_keys())
+    return f"scheme {name!r} needs {keys} of your own making, which no budget stands for; train such a table by itself"
 
 
 def parse_budgets(text: str) -> list[str | float]:

@@ -65,7 +65,9 @@ def contestants(options: argparse.Namespace) -> dict[str, dict[str, Any]]:
     """Return the tables of each contestant: all features in one, at the budget where the scheme has one."""
     found: dict[str, dict[str, Any]] = {"full, a table a feature": {}}
     for name, section in SCHEMES.items():
-        table: dict[str, Any] = {"features": ["C*"], "scheme": name}
+        example = next(iter(section.examples.values()))
+        keys = {key: example[key] for key in section.needed_keys()}
+        table: dict[str, Any] = {"features": ["C*"], "scheme": name, **keys}
         if section.size_param is not None:
             table["budget"] = options.budget
         found[name] = {"all": table}

@@ -51,7 +51,8 @@ def test_lookup_equals_the_serving_form(make_layout: Make, name: str, form: str)
 def test_the_serving_form_scripts_and_is_as_large_as_it_says(make_layout: Make, tmp_path: Path, name: str) -> None:
     section = SCHEMES[HALVED[name]["scheme"]]
     size = {} if section.size_param is None else {"budget": 0.25}
-    case = {key: value for key, value in HALVED[name].items() if key == "scheme"} | size | {"dim": 16}
+    kept = ("scheme", *section.needed_keys())
+    case = {key: value for key, value in HALVED[name].items() if key in kept} | size | {"dim": 16}
     layout = halved(make_layout, case, num_ids=NUM_IDS)
     weights = final_weights(sharded(layout), layout)
     schemes = list(layout.schemes.values())

@@ -24,8 +24,10 @@ CODE = 40_000
 @pytest.mark.parametrize("name", sorted(SCHEMES))
 def test_bytes_are_those_of_the_files(make_layout: Callable[..., Layout], tmp_path: Path, name: str) -> None:
     section = SCHEMES[name]
+    example = next(iter(section.examples.values()))
+    keys: dict[str, Any] = {key: example[key] for key in section.needed_keys()}
     budget: dict[str, Any] = {} if section.size_param is None else {"budget": 0.5}
-    table = {"features": ["user", "item", "tags"], "scheme": name, "dim": 16, **budget}
+    table = {"features": ["user", "item", "tags"], "scheme": name, "dim": 16, **keys, **budget}
     layout = make_layout({"all": table}, num_ids=NUM_IDS)
     model = sharded(layout, optimizer="rowwise_adagrad")
     weights = final_weights(model, layout)

@@ -8,7 +8,8 @@ from recsys.scheme_benchmark.variants import choose_variants, parse_budgets
 
 def test_all_are_the_schemes_and_the_separate_form_of_those_that_share() -> None:
     names = [variant.name for variant in choose_variants("all")]
-    assert {name.split("/")[0] for name in names} == set(SCHEMES)
+    assert {name.split("/")[0] for name in names} == {name for name in SCHEMES if not SCHEMES[name].needed_keys()}
+    assert set(SCHEMES) - set(names) == {"blocks"}
     assert names.index("hash/per_feature") == names.index("hash") + 1
     assert "full/per_feature" not in names
 
@@ -31,6 +32,8 @@ def test_names_are_taken_in_the_order_of_the_schemes_each_once() -> None:
 def test_an_unknown_name_is_refused_with_the_next_known_one() -> None:
     with pytest.raises(ConfigError, match=r"--schemes: unknown scheme 'hahs'; did you mean 'hash'\?; known are: full"):
         choose_variants("full,hahs")
+    with pytest.raises(ConfigError, match="--schemes: scheme 'blocks' needs blocks of your own making"):
+        choose_variants("full,blocks")
     with pytest.raises(ConfigError, match="--schemes: names no scheme"):
         choose_variants(",")
 

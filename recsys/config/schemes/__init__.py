@@ -44,6 +44,7 @@ for _section in (  # one line a scheme
     "int16:Int16Table",
     "alpt:AlptTable",
     "md:MdTable",
+    "blocks:BlocksTable",
     "deeplight:DeepLightTable",
 ):
     SCHEMES.add(load_object(f"{__name__}.{_section}"))

@@ -82,6 +82,12 @@ class TableSection(Section):
         """Bytes of one weight of the rows."""
         return 2 if self.precision == "fp16" else 4
 
+    @classmethod
+    def needed_keys(cls) -> list[str]:
+        """Return the keys that a table of the scheme must state and that no budget stands for."""
+        others = ("features", "scheme")
+        return [key for key, field in cls.model_fields.items() if field.is_required() and key not in others]
+
     def known_bytes(self, num_ids: Sequence[int | None], dim: int) -> int | None:  # noqa: ARG002
         """Return the bytes of the served table where that takes no more than arithmetic, else None.
 

@@ -13,10 +13,11 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
+from recsys.config.limits import rows_together
 from recsys.config.schemes import TableSection
 from recsys.config.schemes.md import MdTable
 from recsys.embeddings.scheme import FeatureVocabulary, Init, PhysicalTable, Scheme, Sizes
-from recsys.embeddings.schemes.packing import packed_tables, rows_together, unpack
+from recsys.embeddings.schemes.packing import packed_tables, unpack
 from recsys.embeddings.schemes.per_feature import full_if_smaller
 
 __all__ = ["Md", "row_width", "row_widths"]

@@ -8,26 +8,15 @@ row-wise Adagrad crashes at 32,768 on a CPU (fbgemm 1.8.0); such rows are cut in
 Dimension key: V ids, P rows in one physical row, W width of a row.
 """
 
-import math
-
 import torch
 from torch import Tensor
 
+from recsys.config.limits import rows_together
 from recsys.embeddings.scheme import Init, PhysicalTable, Scheme
 
-__all__ = ["packed_tables", "rows_together", "unpack"]
+__all__ = ["packed_tables", "unpack"]
 
-MULTIPLE = 4
 MOST_COLUMNS = 1024
-
-
-def rows_together(width: int) -> int:
-    """Return P, how many rows of a width make a physical row.
-
-    >>> [rows_together(width) for width in (1, 2, 3, 4, 6, 8)]
-    [4, 2, 4, 1, 2, 1]
-    """
-    return MULTIPLE // math.gcd(width, MULTIPLE)
 
 
 def packed_tables(scheme: Scheme, suffix: str, rows: int, width: int, init: Init | None = None) -> list[PhysicalTable]:

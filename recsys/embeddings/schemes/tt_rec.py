@@ -11,10 +11,11 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from recsys.config.limits import rows_together
 from recsys.config.schemes import TableSection
 from recsys.config.schemes.tt_rec import TtRecTable
 from recsys.embeddings.scheme import FeatureVocabulary, Init, PhysicalTable, Scheme, Sizes
-from recsys.embeddings.schemes.packing import packed_tables, rows_together, unpack
+from recsys.embeddings.schemes.packing import packed_tables, unpack
 from recsys.embeddings.schemes.per_feature import per_feature
 
 __all__ = ["TtRec", "width_factors", "vocabulary_factors"]

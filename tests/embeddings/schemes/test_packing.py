@@ -1,8 +1,9 @@
 import torch
 
+from recsys.config.limits import rows_together
 from recsys.config.schemes.full import FullTable
 from recsys.embeddings import FeatureVocabulary, Full
-from recsys.embeddings.schemes.packing import packed_tables, rows_together, unpack
+from recsys.embeddings.schemes.packing import packed_tables, unpack
 
 SCHEME = Full("t", [FeatureVocabulary("item", 10)], 4, FullTable(features=("item",)))
 
