@@ -102,6 +102,8 @@ class StageStep(NamedTuple):
     """Number of steps of the stage that are done, from 1."""
     num_steps: int
     """Most steps that the stage may have."""
+    steps_per_epoch: int = 1
+    """Number of steps of an epoch."""
 
 
 Sizes = Sequence[int] | Sequence[float]

@@ -69,8 +69,8 @@ class StagedSchedule(Schedule):
     def train_step(self) -> None:
         """Train tables and dense part on the next batch, then let each scheme change its tables."""
         super().train_step()
-        num_steps = self._stage_epochs() * self.context.steps_per_epoch
-        position = StageStep(self.context.progress.stage_step + 1, num_steps)
+        epoch = self.context.steps_per_epoch
+        position = StageStep(self.context.progress.stage_step + 1, self._stage_epochs() * epoch, epoch)
         for scheme in self._schemes_here():
             scheme.after_step(position, self.weights)
 

@@ -307,7 +307,7 @@ def test_every_stage_gets_half_of_what_is_left_and_an_epoch_at_least(
     for i, stage in enumerate(expected):
         first = expected.index(stage)
         at_most = expected.count(stage) * STEPS
-        steps += [StageStep((i - first) * STEPS + step, at_most) for step in range(1, STEPS + 1)]
+        steps += [StageStep((i - first) * STEPS + step, at_most, STEPS) for step in range(1, STEPS + 1)]
         steps += ["validation"] + ["next"] * (expected[i + 1 : i + 2] == [stage + 1])
     assert told == steps
 
@@ -362,6 +362,6 @@ class OneStage(ThreeStages):
 def test_schemes_of_one_stage_are_called_too(told: list[Any], log: Path, tmp_path: Path) -> None:
     run(log, tmp_path / "run", custom(tmp_path, OneStage, epochs=2))
     assert told.count("validation") == 2
-    assert told[STEPS - 1] == StageStep(STEPS, 2 * STEPS)
+    assert told[STEPS - 1] == StageStep(STEPS, 2 * STEPS, STEPS)
     assert "next" not in told
     assert "stage" not in epochs(tmp_path / "run")[0]

@@ -11,5 +11,6 @@ __all__: list[str] = []
 for _section in (  # one line a gate
     "dnis:DnisGate",
     "nested:NestedGate",
+    "optembed:OptEmbedGate",
 ):
     GATES.add(load_object(f"{__name__}.{_section}"))

@@ -125,8 +125,11 @@ class Gate(nn.Module, ABC):
         square_RS = square_RD.view(len(square_RD), self.num_groups, -1).mean(2)
         return block_means(square_RS, self.block, self.num_blocks).sqrt()
 
-    def kept_rows(self, weights: Sequence[Tensor]) -> Tensor | None:  # noqa: ARG002
-        """Return the rows that are worth keeping, (R,) bool; None if the gate does not judge rows."""
+    def row_scores(self, weights: Sequence[Tensor]) -> Tensor | None:  # noqa: ARG002
+        """Return how much speaks for keeping each row, (R,); None if the gate does not judge rows.
+
+        A positive score keeps the row. A search that has to drop more, or fewer, takes them in the order of scores.
+        """
         return None
 
 

@@ -127,9 +127,14 @@ class Gated(Full):
         """Return the importance of each block and group of dimensions, by the rule of the gate: (L, S) >= 0."""
         return self.gate.importance(self._own(weights))
 
+    def row_scores(self, weights: Mapping[str, Tensor]) -> Tensor | None:
+        """Return how much speaks for keeping each row, (R,), see `Gate.row_scores`; None if none is judged."""
+        return self.gate.row_scores(self._own(weights))
+
     def kept_rows(self, weights: Mapping[str, Tensor]) -> Tensor | None:
         """Return the rows that the gate would keep, (R,) bool; None if it does not judge rows."""
-        return self.gate.kept_rows(self._own(weights))
+        scores_R = self.row_scores(weights)
+        return None if scores_R is None else scores_R > 0
 
     @torch.no_grad()
     def gated_rows(self, weights: Mapping[str, Tensor]) -> Tensor:

@@ -22,6 +22,7 @@ __all__ = ["GATED", "GATES_BY_NAME", "RowByRow", "Trained", "gate_of", "make_gat
 GATES_BY_NAME: dict[str, Any] = {
     "dnis": {"kind": "dnis"},
     "nested": {"kind": "nested", "widths": (2, 4)},
+    "optembed": {"kind": "optembed", "widths": "all"},
 }
 """Examples of all gates, for tables of 4 dimensions."""
 
@@ -82,7 +83,7 @@ def train(
         task.train_on(layout.collate(make_batch(16, step)))
         losses.append(float(task.batch_loss))
         for scheme in layout.schemes.values():
-            scheme.after_step(StageStep(step + 1, steps), weights)
+            scheme.after_step(StageStep(step + 1, steps, steps_per_epoch=4), weights)
     task.pipeline.end()
     with torch.no_grad():
         logits = model.eval()(layout.collate(make_batch(64, steps))).logits
