@@ -141,6 +141,6 @@ class _StepFunction(torch.autograd.Function):
         return (excess > 0).to(excess.dtype)
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> Tensor:  # type: ignore[override]
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
         (excess,) = ctx.saved_tensors
         return gradient * slope(excess)
