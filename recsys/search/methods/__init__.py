@@ -11,6 +11,7 @@ METHODS: Registry[type[Method]] = Registry("method")
 for _method in (  # one line a method
     "nested:Nested",
     "dnis:Dnis",
+    "optembed:OptEmbed",
 ):
     _class: type[Method] = load_object(f"{__name__}.{_method}")
     METHODS.register(_class.name, _class)
