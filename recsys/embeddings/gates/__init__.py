@@ -12,5 +12,8 @@ for _section in (  # one line a gate
     "dnis:DnisGate",
     "nested:NestedGate",
     "optembed:OptEmbedGate",
+    "pep:PepGate",
+    "autodim:AutoDimGate",
+    "autosrh:AutoSrhGate",
 ):
     GATES.add(load_object(f"{__name__}.{_section}"))

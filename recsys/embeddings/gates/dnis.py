@@ -15,20 +15,14 @@ from torch import Tensor
 from recsys.config.limits import LearningRate
 from recsys.embeddings.gates.base import Gate, GateSection, GateTable
 
-__all__ = ["Dnis", "DnisGate", "normalized"]
+__all__ = ["Dnis", "DnisGate", "SelectionGate", "normalized"]
 
 Space = Literal["free", "embedding_block", "feature_block"]
 
 
-class DnisGate(GateSection):
-    """Soft selection over blocks of ids and groups of dimensions (DNIS, Cheng et al. 2020)."""
+class SelectionGate(GateSection):
+    """Base of the sections of soft selections."""
 
-    implementation = "recsys.embeddings.gates.dnis:Dnis"
-
-    kind: Literal["dnis"]
-    space: Space = "free"
-    """Selections to search among. free: any groups of each block; embedding_block: the first groups of each block;
-    feature_block: each group for the first blocks, the most frequent ones."""
     lr: LearningRate = 0.01
     """Learning rate of the selection."""
     l1: Annotated[float, Field(ge=0, le=10**6)] = 1e-5
@@ -37,6 +31,17 @@ class DnisGate(GateSection):
     """Whether the penalty is part of the gradient that is normalized, as in the paper. A block whose gradient is much
     smaller than `l1`, as that of rare ids is, then closes in 1 / lr steps whatever it is worth. If not, every open
     group is pushed by l1 times the block's mean gradient: 0.1 is moderate, and no block closes by being rare."""
+
+
+class DnisGate(SelectionGate):
+    """Soft selection over blocks of ids and groups of dimensions (DNIS, Cheng et al. 2020)."""
+
+    implementation = "recsys.embeddings.gates.dnis:Dnis"
+
+    kind: Literal["dnis"]
+    space: Space = "free"
+    """Selections to search among. free: any groups of each block; embedding_block: the first groups of each block;
+    feature_block: each group for the first blocks, the most frequent ones."""
 
 
 class Dnis(Gate):
@@ -54,16 +59,17 @@ class Dnis(Gate):
 
     def __init__(self, table: GateTable, options: GateSection) -> None:
         super().__init__(table, options)
-        assert isinstance(options, DnisGate)
+        assert isinstance(options, SelectionGate)
         self.options = options
+        space: Space = options.space if isinstance(options, DnisGate) else "free"
         L, S = table.num_blocks, table.num_groups
-        self.most = {"free": 1.0, "embedding_block": float(S), "feature_block": float(L)}[options.space]
-        shape = {"free": (L, S), "embedding_block": (L, 1), "feature_block": (1, S)}[options.space]
+        self.most = {"free": 1.0, "embedding_block": float(S), "feature_block": float(L)}[space]
+        shape = {"free": (L, S), "embedding_block": (L, 1), "feature_block": (1, S)}[space]
         offset = {
             "free": torch.zeros(1, 1),
             "embedding_block": torch.arange(S).unsqueeze(0),
             "feature_block": torch.arange(L).unsqueeze(1),
-        }[options.space]
+        }[space]
         self.register_buffer("alpha", torch.full(shape, self.most))
         self.register_buffer("offset", offset.float(), persistent=False)
 

@@ -23,6 +23,9 @@ GATES_BY_NAME: dict[str, Any] = {
     "dnis": {"kind": "dnis"},
     "nested": {"kind": "nested", "widths": (2, 4)},
     "optembed": {"kind": "optembed", "widths": "all"},
+    "pep": {"kind": "pep"},
+    "autodim": {"kind": "autodim", "widths": (4,)},
+    "autosrh": {"kind": "autosrh"},
 }
 """Examples of all gates, for tables of 4 dimensions."""
 
