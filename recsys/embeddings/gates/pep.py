@@ -29,7 +29,7 @@ class PepGate(GateSection):
     start: Annotated[float, Field(ge=-(10**4), le=10**4)] = -8.0
     """Logit of the thresholds at first: -8 is 0.0003, below -104 they are exactly 0."""
     speed: Step = 10.0
-    """How fast the logits move: so many times what the dense optimizer's learning rate says."""
+    """Speed of the logits: so many times the learning rate of the dense optimizer."""
     alpha: Annotated[float, Field(ge=0, le=10**6)] = 1e-3
     """Factor of the regularizer, which raises the thresholds: the sum of 1 - threshold."""
 
