@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from recsys.api.config import load_config
     from recsys.api.init import demo_data, init
     from recsys.api.run import Run
+    from recsys.api.search import run_search
     from recsys.api.train import train
     from recsys.config import Config, register_feature_type
     from recsys.embeddings.build import register_scheme
@@ -46,6 +47,7 @@ __all__ = [
     "register_metric",
     "register_scheme",
     "register_tower",
+    "run_search",
     "train",
 ]
 
@@ -58,6 +60,7 @@ __getattr__, __dir__ = _lazy_names(
         "recsys.api.config": "load_config",
         "recsys.api.init": "demo_data init",
         "recsys.api.run": "Run",
+        "recsys.api.search": "run_search",
         "recsys.api.train": "train",
         "recsys.config": "Config register_feature_type",
         "recsys.embeddings.build": "register_scheme",

@@ -3,14 +3,27 @@
 import os
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from recsys.errors import ConfigError, DataError
 from recsys.run_folder import RunFolder
 
-__all__ = ["DEFAULT_CACHE", "DEFAULT_RUNS", "config_name", "new_run_folder"]
+if TYPE_CHECKING:
+    from recsys.config import Config
+
+__all__ = [
+    "DEFAULT_CACHE",
+    "DEFAULT_RUNS",
+    "DEFAULT_SEARCHES",
+    "config_name",
+    "default_name",
+    "new_run_folder",
+    "search_folder",
+]
 
 DEFAULT_CACHE = Path(".recsys-cache")
 DEFAULT_RUNS = Path("runs")
+DEFAULT_SEARCHES = Path("searches")
 
 MOST_BYTES = 255
 """Longest name of a folder on the usual file systems."""
@@ -39,6 +52,28 @@ def new_run_folder(name: str | None, runs_dir: Path, *, default: str) -> Path:
     return next(folder for folder in numbered if not folder.exists())
 
 
+def search_folder(name: str | None, searches_dir: Path, *, default: str) -> Path:
+    """Return the path of a search's folder, which may be there: the same search goes on in it.
+
+    Args:
+        name: the name of the search.
+        searches_dir: the folder that folders of searches lie in.
+        default: name of a search that is given none.
+
+    Raises:
+        ConfigError: the name is no name of a folder in `searches_dir`.
+    """
+    if name is not None and (problem := _problem_of_name(name)):
+        raise ConfigError(f"name of the search: {problem}, got {name!r}")
+    return searches_dir / (default if name is None else name)
+
+
+def default_name(config: "Config") -> str:
+    """Return what is called after a configuration: its name, "run" if it was made in Python."""
+    location = config.source.location(())
+    return "run" if location is None or not Path(location.file).suffix else config_name(Path(location.file))
+
+
 def config_name(config: Path) -> str:
     """Return the name that runs of a config file get: its own, or its folder's for run.yaml and config.yaml."""
     name = config.resolve().parent.name if config.stem in ("run", "config") else config.stem
@@ -49,7 +84,7 @@ def _problem_of_name(name: str) -> str | None:
     """Say why a name is not that of a folder in another one, which may be a folder in a folder."""
     parts = name.split("/")
     if not all(parts):
-        return "must be a name in the runs folder, without empty parts"
+        return "must be a name without empty parts"
     if any(part.startswith(".") for part in parts):
         return "must not be hidden or lead elsewhere: no part of it begins with a dot"
     if not name.isprintable():

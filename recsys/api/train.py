@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from recsys.api.config import load_config, with_data
-from recsys.api.defaults import DEFAULT_CACHE, DEFAULT_RUNS, config_name, new_run_folder
+from recsys.api.defaults import DEFAULT_CACHE, DEFAULT_RUNS, default_name, new_run_folder
 from recsys.api.quiet import quiet_packages
 from recsys.api.run import Run
 from recsys.config import Config, dump
@@ -85,7 +85,7 @@ def train(
     checked = with_data(
         load_config(config, cache_dir=cache_dir), {"train": train, "valid": valid, "test": test}, cache_dir
     )
-    default = _default_name(checked)
+    default = default_name(checked)
 
     def choose_folder() -> Path:
         return new_run_folder(name, Path(runs_dir), default=default) if resume is None else Path(resume)
@@ -187,9 +187,3 @@ def _train_on_devices(config: Config, options: list[str], devices: int, folder: 
 def _options(**given: object) -> list[str]:
     named = {name.replace("_", "-"): value for name, value in given.items() if value is not None}
     return [word for name, value in named.items() for word in (f"--{name}", str(value))]
-
-
-def _default_name(config: Config) -> str:
-    """Return what a run is called after its configuration: "run" if that was made in Python."""
-    location = config.source.location(())
-    return "run" if location is None or not Path(location.file).suffix else config_name(Path(location.file))

@@ -28,6 +28,7 @@ COMMANDS: dict[str, Callable[..., Any] | typer.Typer] = {
     "export": commands.export,
     "predict": commands.predict,
     "compare-schemes": commands.compare_schemes,
+    "search": commands.search,
     "checkpoint": commands.checkpoint,
     "demo-data": commands.demo_data,
     "doctor": commands.doctor,

@@ -16,7 +16,7 @@ __all__ = ["progress_reports"]
 LOG_SECONDS = 15.0
 """Least time between two lines of a log."""
 
-UNITS = {"cells": ""}
+UNITS = {"cells": "", "candidates": "", "features": ""}
 """Unit of each phase that does not count rows."""
 
 

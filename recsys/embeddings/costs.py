@@ -24,6 +24,7 @@ __all__ = [
     "VocabularyCost",
     "compare_at_budget",
     "table_costs",
+    "total_bytes",
 ]
 
 
@@ -104,6 +105,20 @@ def table_costs(resolved: ResolvedConfig, state: TransformState) -> tuple[list[S
         by_vocabulary += _vocabulary_costs(resolved, state, schemes)
     order = [field.name for field in resolved.fields]
     return costs, sorted(by_vocabulary, key=lambda cost: order.index(cost.name))
+
+
+def total_bytes(resolved: ResolvedConfig, state: TransformState) -> dict[str, dict[Phase, int]]:
+    """Return the bytes of each table of a configuration in each phase, by the table's name; collisions are not counted.
+
+    Raises:
+        ConfigError: A table cannot be built as configured.
+    """
+    vocabularies = vocabularies_by_table(resolved, state)
+    with torch.device("meta"), resolved.config.source.locating():
+        return {
+            table.name: bytes_by_phase(build_schemes(table, vocabularies[table.name]), resolved.config.train)
+            for table in resolved.tables
+        }
 
 
 def compare_at_budget(resolved: ResolvedConfig, state: TransformState, budget: str | float) -> BudgetComparison:

@@ -8,11 +8,13 @@ SEARCH/
   pareto.csv       every candidate
   pareto.png       AUC against bytes (where matplotlib is installed)
   result.json      the figures of the search for scripts; the last file written: the search is finished
+  config.yaml      the configuration, if it was made in Python and not read from a file
   search.json      what was asked, and of which data; the first file written: it makes the folder a search
   candidates/      supernet/NAME.json, trained/NAME.json: what was measured of each candidate, on the supernet or by
-                   training it; NAME.parquet beside it: its predictions of the validation rows, while it is on the front
+                   training it; supernet/NAME.parquet: its predictions of the validation rows, while it is on the front
   runs/            baseline, supernet, and the retrained points: ordinary run folders
   state/           what the method keeps to go on after a kill
+  drops.json       what dropping each feature alone would cost
   costs.json       time that each part took
   .lock            is there while a process works on the search
 """
@@ -24,6 +26,7 @@ from pathlib import Path
 
 from recsys.config import Config, dump
 from recsys.data.prepared import Prepared
+from recsys.run_folder import RunFolder
 from recsys.search.candidate import Measured, Source, read_measured, write_measured
 from recsys.training.series import check_same_series, series_lock
 
@@ -55,6 +58,10 @@ class SearchFolder:
         """Folder with a configuration for each point of the front."""
         return self.path / "front"
 
+    def point_yaml(self, name: str) -> Path:
+        """Return the configuration of a point of the front."""
+        return self.front / f"{name}.yaml"
+
     @property
     def kept(self) -> Path:
         """Folder of the files that name the values with an id of their own."""
@@ -81,6 +88,11 @@ class SearchFolder:
         return self.path / "result.json"
 
     @property
+    def own_yaml(self) -> Path:
+        """The user's configuration, if it has no file."""
+        return self.path / "config.yaml"
+
+    @property
     def record(self) -> Path:
         """JSON that says what was asked, and of which data."""
         return self.path / "search.json"
@@ -96,6 +108,11 @@ class SearchFolder:
         return self.path / "state"
 
     @property
+    def drops(self) -> Path:
+        """JSON with what dropping each feature alone would cost."""
+        return self.path / "drops.json"
+
+    @property
     def costs(self) -> Path:
         """JSON with the time that each part took."""
         return self.path / "costs.json"
@@ -105,7 +122,9 @@ class SearchFolder:
         return self.path / "runs" / name
 
     def predictions(self, name: str, source: Source) -> Path:
-        """Return the file with a candidate's predictions of the validation rows."""
+        """Return the file with predictions of the validation rows: of a run, or of a candidate on the supernet."""
+        if source == "trained":
+            return RunFolder(self.run(name)).predictions("valid")
         return self.candidates / source / f"{name}.parquet"
 
     @contextmanager

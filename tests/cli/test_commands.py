@@ -31,6 +31,7 @@ COMMANDS = [
     "demo-data",
     "doctor",
     "schema",
+    "search",
 ]
 SHORT = {"epochs": 2}
 

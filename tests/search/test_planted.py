@@ -14,7 +14,7 @@ from recsys.data.synthetic import generate_dims
 from recsys.data.synthetic.dims import Dims
 from recsys.features.vocabulary import Vocabulary
 from recsys.search.methods import METHODS
-from recsys.search.methods.base import Request
+from recsys.search.methods.base import Request, find_method
 from recsys.search.shape import TableShape
 from recsys.search.supernet import score_shapes, table_bytes
 from recsys.training.build import load_run
@@ -55,7 +55,7 @@ def search(method_name: str, seed: int, folder: Path) -> Found:
     log = generate_dims(folder / "log", rows=ROWS, seed=seed)
     config = with_seed(load_config(log.config), seed)
     prepared = prepare(config, log.folder, folder / "cache")
-    method = METHODS[method_name]()
+    method = find_method(method_name)()
     supernet = method.supernet(prepared)
     paths = {"data_dir": log.folder, "cache_dir": folder / "cache", "folder": folder / "supernet"}
     train(supernet, **paths, schedule=type(method).schedule, evaluated=("valid",))

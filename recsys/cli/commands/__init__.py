@@ -14,6 +14,7 @@ from recsys.cli.commands.init import init
 from recsys.cli.commands.plan import plan
 from recsys.cli.commands.predict import predict
 from recsys.cli.commands.schema import schema
+from recsys.cli.commands.search import search
 from recsys.cli.commands.tables import tables
 from recsys.cli.commands.train import train
 
@@ -29,6 +30,7 @@ __all__ = [
     "plan",
     "predict",
     "schema",
+    "search",
     "tables",
     "train",
 ]

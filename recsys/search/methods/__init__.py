@@ -1,17 +1,18 @@
-"""Search methods, one paper a file. A method joins by its class and one line below."""
+"""Search methods, one paper a file. A method joins by its class and one line below.
 
-from recsys.registry import Registry, load_object
-from recsys.search.methods.base import Method
+Nothing here imports torch, so that the command line can list the names at once.
+"""
+
+from recsys.registry import Registry
 
 __all__ = ["METHODS"]
 
-METHODS: Registry[type[Method]] = Registry("method")
-"""Classes of all methods by name, in the order in which they are listed to users."""
+METHODS: Registry[str] = Registry("method")
+"""Import paths of all methods by name, in the order in which they are listed to users; `find_method` loads one."""
 
-for _method in (  # one line a method
-    "nested:Nested",
-    "dnis:Dnis",
-    "optembed:OptEmbed",
-):
-    _class: type[Method] = load_object(f"{__name__}.{_method}")
-    METHODS.register(_class.name, _class)
+for _name, _class in {  # one line a method
+    "nested": "nested:Nested",
+    "dnis": "dnis:Dnis",
+    "optembed": "optembed:OptEmbed",
+}.items():
+    METHODS.register(_name, f"{__name__}.{_class}")

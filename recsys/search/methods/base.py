@@ -9,13 +9,15 @@ from typing import Any, ClassVar
 from recsys.config import Config
 from recsys.data.prepared import Prepared
 from recsys.progress import no_log
+from recsys.registry import load_class
 from recsys.search.candidate import Candidate
+from recsys.search.methods import METHODS
 from recsys.search.supernet import supernet_config
 from recsys.training.build import LoadedModel
 from recsys.training.schedule import ScheduleFactory
 from recsys.training.stages import StagedSchedule
 
-__all__ = ["Method", "Request"]
+__all__ = ["Method", "Request", "find_method"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,3 +69,13 @@ class Method(ABC):
     @abstractmethod
     def candidates(self, request: Request) -> Iterator[Candidate]:
         """Yield candidates for each of the budgets that can be reached, the largest first."""
+
+
+def find_method(name: str) -> type[Method]:
+    """Return the class of a method: of this package, by its name, or of the user's own, by its import path.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    path = name if ":" in name else METHODS.find(name, where="--method")
+    return load_class(path, Method, where="--method")  # type: ignore[type-abstract]

@@ -16,8 +16,7 @@ from recsys.embeddings.gates.base import GateTable
 from recsys.embeddings.gates.dnis import Dnis as DnisGate
 from recsys.embeddings.gates.dnis import DnisGate as DnisSection
 from recsys.search.cuts import importance_orders, whole_shapes, with_columns
-from recsys.search.methods import METHODS
-from recsys.search.methods.base import Request
+from recsys.search.methods.base import Request, find_method
 from recsys.search.methods.dnis import Dnis
 from recsys.search.supernet import block_ends, gated_tables, shapes_applied, table_bytes
 from recsys.training.build import LoadedModel
@@ -140,4 +139,4 @@ def test_groups_are_ranked_by_what_the_model_sees_and_not_by_the_gate(supernet: 
 def test_the_supernet_has_epochs_for_both_stages(prepared: Prepared) -> None:
     config = Dnis().supernet(prepared)
     assert config.train.epochs == 2 * prepared.resolved.config.train.epochs
-    assert METHODS["dnis"] is Dnis
+    assert find_method("dnis") is Dnis

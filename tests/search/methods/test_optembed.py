@@ -13,8 +13,7 @@ import torch
 from recsys.data.prepared import Prepared
 from recsys.search.candidate import Candidate
 from recsys.search.evolution import Evolution, Genes, evolve
-from recsys.search.methods import METHODS
-from recsys.search.methods.base import Request
+from recsys.search.methods.base import Request, find_method
 from recsys.search.methods.optembed import ROW_SHARES, Encoding, OptEmbed, row_levels
 from recsys.search.sample import Sample
 from recsys.search.supernet import gated_tables, shapes_applied, table_bytes
@@ -156,4 +155,4 @@ def test_each_budget_has_a_candidate_within_it(supernet: LoadedModel, prepared: 
     sizes = [table_bytes(supernet, one.shapes).serving for one in found]
     assert all(any(size <= budget for size in sizes) for budget in budgets)
     assert [one.name for one in found] == [f"{size}-bytes" for size in sizes]
-    assert METHODS["optembed"] is OptEmbed
+    assert find_method("optembed") is OptEmbed

@@ -1,0 +1,149 @@
+"""The outputs of a search: a configuration for each point of the front, tables, a picture and the report."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from recsys.config import load_config
+from recsys.environment import environment_record
+from recsys.files import write_atomic, write_json
+from recsys.search.candidate import Measured
+from recsys.search.feature_lines import FeatureLine
+from recsys.search.folder import BASELINE
+from recsys.search.pareto import ParetoRow, pareto_csv
+from recsys.search.plot import can_draw, draw
+from recsys.search.report import ReportFacts, TrainedModel, report
+from recsys.search.session import Session
+from recsys.units import format_count
+
+__all__ = ["Findings", "write_front", "write_outputs"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Findings:
+    """The findings of a search, of whatever method."""
+
+    method: str
+    """Name of the method, and what it does."""
+    baseline: Measured
+    best: Measured
+    """The trained model to recommend; the baseline, if nothing is better."""
+    trained: Sequence[Measured]
+    """Points of the front that were trained."""
+    measured: Sequence[Measured]
+    """All candidates."""
+    front: Sequence[Measured]
+    """Candidates that no other beats, the smallest first; each has its file, by `write_front`."""
+    budget: int | None
+    """Bytes that were asked for."""
+    lines: Sequence[FeatureLine]
+    """The tables of the best one, feature by feature."""
+    parts: Sequence[str]
+    """Names of what the search has spent its time on, in the costs."""
+
+
+def write_front(session: Session, front: Sequence[Measured]) -> None:
+    """Write the configuration of each point of the front, and remove those of points that are no longer on it."""
+    folder = session.folder
+    for one in front:
+        session.write_yaml(one.candidate, folder.point_yaml(one.name))
+    names = {one.name for one in front}
+    for path in folder.front.glob("*.yaml"):
+        if path.stem not in names:
+            path.unlink()
+
+
+def write_outputs(session: Session, found: Findings) -> None:
+    """Write best.yaml, pareto.csv, pareto.png, report.md and, last, result.json."""
+    folder = session.folder
+    session.write_yaml(found.best.candidate, folder.best_yaml)
+    write_atomic(folder.pareto_csv, pareto_csv(_rows(session, found)))
+    facts = _facts(session, found)
+    if can_draw():
+        draw(
+            folder.pareto_png,
+            candidates=found.measured,
+            front=found.front,
+            trained=[one for one in found.trained if one.source != found.front[0].source],
+            baseline=found.baseline,
+            half_widths=_half_widths(facts.trained),
+            budget=found.budget,
+        )
+    write_atomic(folder.report, report(facts))
+    write_json(folder.result, _result(facts))
+
+
+def _rows(session: Session, found: Findings) -> list[ParetoRow]:
+    on_front = {one.name for one in found.front}
+    rows = [ParetoRow(found.baseline, {}, on_front=False)]
+    known = {(one.name, one.source): one for one in (*found.measured, *found.trained)}
+    for one in known.values():
+        is_on_front = one.name in on_front and one.source == found.front[0].source
+        yaml = str(session.folder.point_yaml(one.name).relative_to(session.folder.path))
+        changes = session.changes(one.candidate)
+        rows.append(ParetoRow(one, changes, on_front=is_on_front, yaml=yaml if one.name in on_front else ""))
+    return rows
+
+
+def _facts(session: Session, found: Findings) -> ReportFacts:
+    folder, clock = session.folder, session.clock
+    baseline = session.judge(found.baseline, session.config, "the file as it is")
+    trained = []
+    for one in found.trained:
+        path = folder.point_yaml(one.name)
+        trained.append(session.judge(one, load_config(path), str(path.relative_to(folder.path))))
+    best = next((model for model in trained if model.measured.name == found.best.name), baseline)
+    return ReportFacts(
+        title=folder.path.name,
+        method=found.method,
+        folder=str(folder.path),
+        command=session.command,
+        machine=_machine(),
+        data=", ".join(f"{split} {rows.num_rows:,} rows" for split, rows in session.prepared.splits.items()),
+        baseline=baseline,
+        best=best,
+        trained=trained,
+        front=found.front,
+        num_candidates=len(found.measured),
+        budget=found.budget,
+        lines=found.lines,
+        costs={part: clock.of(part) for part in found.parts},
+        baseline_cost=clock.of(BASELINE),
+    )
+
+
+def _half_widths(models: Sequence[TrainedModel]) -> dict[str, float]:
+    """Return half the interval of each model's difference to the baseline on the validation rows, where it is known."""
+    known = {model.measured.name: model.differences.get("valid") for model in models}
+    return {name: (found.high - found.low) / 2 for name, found in known.items() if found is not None}
+
+
+def _machine() -> str:
+    machine = environment_record()
+    cpu = machine["cpu"]
+    return f"{cpu['model']}, {format_count(cpu['cores'], 'core')}{''.join(f', {gpu}' for gpu in machine['gpus'])}"
+
+
+def _result(facts: ReportFacts) -> dict[str, object]:
+    """Return the figures for scripts."""
+    return {
+        "best": _figures(facts.best),
+        "baseline": _figures(facts.baseline),
+        "trained": [_figures(model) for model in facts.trained],
+        "front": [one.name for one in facts.front],
+        "budget": facts.budget,
+        "costs": {name: cost._asdict() for name, cost in facts.costs.items()},
+        "baseline_cost": facts.baseline_cost._asdict(),
+    }
+
+
+def _figures(model: TrainedModel) -> dict[str, object]:
+    measured = model.measured
+    return {
+        "name": measured.name,
+        "serving_bytes": measured.serving_bytes,
+        "training_bytes": measured.training_bytes,
+        "auc": dict(model.aucs),
+        "differences": {
+            split: None if found is None else found._asdict() for split, found in model.differences.items()
+        },
+    }

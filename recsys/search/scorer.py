@@ -1,0 +1,123 @@
+"""Candidates and dropped features on the validation rows, by masks on the frozen supernet; nothing is scored twice."""
+
+import time
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import polars as pl
+
+from recsys.checksums import read_json, with_checksum, without_checksum
+from recsys.data.prepared import PreparedSplit
+from recsys.evaluation.paired import predictions_difference
+from recsys.files import write_json
+from recsys.progress import OnProgress, no_progress
+from recsys.search.candidate import Candidate, Measured
+from recsys.search.folder import SearchFolder
+from recsys.search.front import pareto_front
+from recsys.search.shape import TableShape
+from recsys.search.supernet import gated_tables, score_shapes, table_bytes
+from recsys.training.build import LoadedModel
+
+__all__ = ["WHOLE", "DropCost", "Scorer", "is_significantly_worse"]
+
+WHOLE = "whole"
+"""Name of the candidate of which nothing is cut."""
+LEAST_DIFFERENCE = 0.001
+"""Difference of AUCs that counts where there is no interval, since rows have weights."""
+_REMEDY = "delete it, and it is measured again"
+
+
+class DropCost(NamedTuple):
+    """Rise of metrics of the validation split if a feature alone is the zero vector, and nothing is trained again."""
+
+    auc: float
+    logloss: float
+
+
+class Scorer:
+    """Scores what is left of a supernet under masks.
+
+    Args:
+        loaded: the trained supernet.
+        valid: the validation split.
+        folder: folder of the search, which holds what was scored before.
+    """
+
+    def __init__(self, loaded: LoadedModel, valid: PreparedSplit, folder: SearchFolder) -> None:
+        self.loaded = loaded
+        self.valid = valid
+        self.folder = folder
+        self.tasks = list(loaded.resolved.config.labels)
+        self.measured = {one.name: one for one in folder.measured() if one.source == "supernet"}
+
+    def measure(self, candidate: Candidate) -> Measured:
+        """Score a candidate, unless that was done before, and keep its predictions while it is on the front."""
+        known = self.measured.get(candidate.name)
+        if known is not None and dict(known.candidate.shapes) == dict(candidate.shapes):
+            return known
+        started = time.monotonic()
+        scores = score_shapes(self.loaded, self.valid, candidate.shapes)
+        metrics, size = scores.metrics(self.tasks), table_bytes(self.loaded, candidate.shapes)
+        found = Measured(
+            candidate=candidate,
+            serving_bytes=size.serving,
+            training_bytes=size.training,
+            auc=metrics["auc"],
+            auc_low=metrics.get("auc_low"),
+            auc_high=metrics.get("auc_high"),
+            seconds=time.monotonic() - started,
+        )
+        self.measured[found.name] = found
+        if found in self.front():
+            path = self.folder.predictions(found.name, "supernet")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            scores.write(path, self.tasks)
+        self.folder.add(found)
+        self._forget_beaten()
+        return found
+
+    def front(self) -> list[Measured]:
+        """Return the candidates that no other beats, the smallest first."""
+        return pareto_front(self.measured.values())
+
+    def is_worse(self, one: Measured, best: Measured) -> bool:
+        """Return whether a candidate is significantly worse than the best one."""
+        return is_significantly_worse(self.folder, one, best)
+
+    def drop_costs(self, on_progress: OnProgress = no_progress) -> dict[str, DropCost]:
+        """Return what dropping each searched vocabulary alone would cost, by its name."""
+        path = self.folder.drops
+        known = without_checksum(read_json(path, remedy=_REMEDY), path, remedy=_REMEDY) if path.exists() else {}
+        costs = {name: DropCost(*figures) for name, figures in known.items()}
+        tables = gated_tables(self.loaded)
+        missing = [name for name in tables if name not in costs]
+        whole = self._figures({}) if missing else DropCost(0, 0)
+        for name in missing:
+            scheme = tables[name]
+            gone = TableShape.prefix(name, num_ids=len(scheme.row_mask), dim=scheme.dim, width=0)
+            figures = self._figures({name: gone})
+            costs[name] = DropCost(figures.auc - whole.auc, figures.logloss - whole.logloss)
+            write_json(path, with_checksum({name: list(cost) for name, cost in costs.items()}))
+            on_progress("features", len(costs), len(tables))
+        return costs
+
+    def _figures(self, shapes: Mapping[str, TableShape]) -> DropCost:
+        metrics = score_shapes(self.loaded, self.valid, shapes).metrics(self.tasks)
+        return DropCost(metrics["auc"], metrics["logloss"])
+
+    def _forget_beaten(self) -> None:
+        """Delete the predictions of candidates that are no longer on the front."""
+        kept = {one.name for one in self.front()}
+        for path in self.folder.predictions("", "supernet").parent.glob("*.parquet"):
+            if path.stem not in kept:
+                path.unlink()
+
+
+def is_significantly_worse(folder: SearchFolder, one: Measured, best: Measured) -> bool:
+    """Return whether a candidate's validation AUC is below that of the best one by more than chance (DeLong, paired).
+
+    Where there are no predictions, or rows have weights, a difference of `LEAST_DIFFERENCE` counts.
+    """
+    paths = [folder.predictions(measured.name, measured.source) for measured in (one, best)]
+    found = predictions_difference(*map(pl.read_parquet, paths)) if all(path.exists() for path in paths) else None
+    return found.high < 0 if found is not None else one.auc < best.auc - LEAST_DIFFERENCE
