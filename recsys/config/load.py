@@ -6,6 +6,7 @@ from typing import Any
 
 from recsys.config.document import Document, parse_yaml
 from recsys.config.include import read_document
+from recsys.config.kept import locate_kept
 from recsys.config.messages import show
 from recsys.config.problems import TAG_MARK, KeyPath, Problem, SourceMap, config_error
 from recsys.config.run import Config
@@ -51,7 +52,7 @@ def parse_config(values: Mapping[str, Any]) -> Config:
     config, problems = _validate(values)
     if config is None or problems:
         raise SourceMap().error(problems)
-    return config
+    return locate_kept(config)
 
 
 def _checked(document: Document) -> Config:
@@ -61,7 +62,7 @@ def _checked(document: Document) -> Config:
     config, problems = _validate(document.root.plain())
     if config is None or problems or document.problems:
         raise config_error([*document.problems, *map(source.locate, problems)])
-    return config.from_source(source)
+    return locate_kept(config.from_source(source))
 
 
 def _validate(values: Mapping[str, Any]) -> tuple[Config | None, list[Problem]]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from dataclasses import field as dataclass_field
 
 from recsys.config.feature_types import FeatureSection, Field, Kind
+from recsys.config.kept import nowhere
 from recsys.config.run import Config
 from recsys.config.schemes import TableSection
 
@@ -74,8 +75,10 @@ class ResolvedConfig:
     def without_sharding(self) -> Config:
         """Return the configuration, all its tables named, without what may change when a run is resumed.
 
-        That is how devices share the tables, how their vectors are communicated, and what a search may change.
+        That is how devices share the tables, how their vectors are communicated, what a search may change, and where
+        files of kept values lie whose content is known.
         """
+        features = {name: nowhere(feature) for name, feature in self.config.features.items()}
         tables = {
             table.name: table.spec.model_copy(
                 update={"features": table.fields, "dim": table.dim, "sharding": None, "placement": None}
@@ -83,7 +86,7 @@ class ResolvedConfig:
             for table in sorted(self.tables, key=lambda table: table.name)
         }
         train = self.config.train.model_copy(update={"communication": "fp32"})
-        return self.config.from_source(self.config.source, tables=tables, train=train, search=None)
+        return self.config.from_source(self.config.source, features=features, tables=tables, train=train, search=None)
 
     def input_columns(self) -> list[str]:
         """Return the columns of the data that are read, each once: of features, labels, weight, group."""

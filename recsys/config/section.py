@@ -234,7 +234,7 @@ def shape_tag(shape: str) -> Tag:
 
 def _shape(value: Any) -> str:
     names = {bool: "boolean", int: "integer", str: "text", dict: "mapping", tuple: "list", list: "list"}
-    return _tag("shape", names.get(type(value), "other"))
+    return _tag("shape", "mapping" if isinstance(value, Section) else names.get(type(value), "other"))
 
 
 BY_SHAPE = Discriminator(_shape)

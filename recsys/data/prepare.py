@@ -12,6 +12,7 @@ import polars as pl
 import pyarrow as pa
 
 from recsys.config.feature_types import FeatureSection
+from recsys.config.kept import kept_file, locate_kept
 from recsys.config.resolve import missing_columns, resolve
 from recsys.config.resolved import ResolvedConfig
 from recsys.config.run import Config, DataSection, FractionSplit, TimeSplit
@@ -136,6 +137,7 @@ def prepare_split(
 
 
 def _job(config: Config, data_dir: Path) -> _Job:
+    config = locate_kept(config)
     data = config.data
     given: dict[SplitName, str | tuple[str, ...] | None] = {"train": data.train, "valid": data.valid, "test": data.test}
     if data.train is None:
@@ -147,10 +149,20 @@ def _job(config: Config, data_dir: Path) -> _Job:
     missing = missing_columns(resolved, list(sources["train"].columns))
     if missing:
         raise DataError("\n".join(f"{column} ({files['train'][0]})" for column in missing))
+    if gone := list(_gone_files(resolved)):
+        raise DataError("\n".join(gone))
     split = None if "valid" in files else data.split or FractionSplit()
     shares = (0.0, 0.0) if split is None else (split.valid, 0.0 if "test" in files else split.test)
     kinds = key_kinds(resolved, first_typed([source.columns for source in sources.values()]))
     return _Job(resolved, kinds, sources, files, split, shares)
+
+
+def _gone_files(resolved: ResolvedConfig) -> Iterator[str]:
+    """Yield a message for each file of kept values that is not there, and whose content nobody knows."""
+    for name, feature in resolved.features.items():
+        kept = kept_file(feature)
+        if kept is not None and kept.checksum is None:
+            yield f"{resolved.config.where('features', name, 'kept')}: no such file: {kept.file}"
 
 
 def _key(job: _Job) -> str:
@@ -180,7 +192,10 @@ def _facts(job: _Job) -> dict[str, Any]:
 
 
 def _feature_facts(feature: FeatureSection) -> dict[str, Any]:
-    return feature.model_dump(mode="json", exclude={"use"})
+    """Return what the ids of a feature depend on: of a file of kept values, its content."""
+    facts = feature.model_dump(mode="json", exclude={"use", "kept"})
+    kept = kept_file(feature)
+    return facts if kept is None else facts | {"kept": kept.checksum}
 
 
 def _clock(job: _Job) -> dict[str, Any]:

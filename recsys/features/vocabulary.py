@@ -91,9 +91,18 @@ class VocabularyCounter:
         """Count everything that `other` has counted."""
         self.values.merge(other.values)
 
-    def finish(self, *, min_count: int, max_size: int | None) -> Vocabulary:
-        """Keep keys seen at least `min_count` times, of these the `max_size` most frequent (ties: smaller keys)."""
+    def finish(self, *, min_count: int, max_size: int | None, only: Keys | None = None) -> Vocabulary:
+        """Keep keys seen at least `min_count` times, of these the `max_size` most frequent (ties: smaller keys).
+
+        Args:
+            min_count: fewest occurrences of a key.
+            max_size: most keys; None for any number.
+            only: the keys that may be kept; None for all.
+        """
         keys, counts = self.values.result()
+        if only is not None:
+            may_stay = np.isin(keys, only)
+            keys, counts = keys[may_stay], counts[may_stay]
         order = np.lexsort((keys, -counts))
         order = order[: int(np.searchsorted(-counts[order], -min_count, side="right"))][:max_size]
         by_key = np.sort(order)  # keys are ascending already

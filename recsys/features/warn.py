@@ -1,12 +1,18 @@
 """Warn of what the training rows hold, where a configuration can hardly mean it."""
 
+from collections.abc import Iterator
+
 from recsys.config.feature_types import DatetimeFeature
+from recsys.config.kept import kept_file
 from recsys.config.problems import Problem
 from recsys.config.resolved import ResolvedConfig
 from recsys.features.state import TransformState
 from recsys.features.times import NUMBER_FORMATS, TICKS, parses, plausible_unit, year_of
 
 __all__ = ["warnings_about"]
+
+FEWEST_FOUND = 0.05
+"""Share of a file's values that must occur in training, or there is a warning: it may be that of another feature."""
 
 
 def warnings_about(resolved: ResolvedConfig, state: TransformState) -> list[str]:
@@ -16,8 +22,21 @@ def warnings_about(resolved: ResolvedConfig, state: TransformState) -> list[str]
         for name, feature in resolved.features.items()
         if isinstance(feature, DatetimeFeature) and name in state.extras
     ]
+    problems += [Problem(("features", name, "kept"), text) for name, text in _about_kept(resolved, state)]
     located = [resolved.config.source.locate(problem) for problem in problems]
     return [f"{found.location}: {found.text}" if found.location else found.text for found in located]
+
+
+def _about_kept(resolved: ResolvedConfig, state: TransformState) -> Iterator[tuple[str, str]]:
+    """Yield each feature of whose kept values the training rows hold almost none, and what that means."""
+    for name, feature in resolved.features.items():
+        kept = kept_file(feature)
+        if kept is None or name not in state.extras:
+            continue
+        num_kept, num_found = state.extras[name]["kept"], state.vocabularies[name].size - 1
+        if num_found <= FEWEST_FOUND * num_kept:
+            counts = f"{num_found:,} of the {num_kept:,} values of {kept.file}"
+            yield name, f"{counts} are in the training rows; is it a file of this feature's values?"
 
 
 def _about_times(learnt: dict[str, float], feature: DatetimeFeature) -> str:

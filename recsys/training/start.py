@@ -11,6 +11,7 @@ from typing import Any
 
 from recsys.checksums import recording
 from recsys.config import Config, dump, load_config, resolve
+from recsys.config.kept import kept_file, locate_kept, recall_kept
 from recsys.data.prepared import Prepared
 from recsys.embeddings.budget import scheme_class
 from recsys.environment import environment_record
@@ -27,6 +28,7 @@ __all__ = [
     "check_classes",
     "check_same_run",
     "prepare_in_turn",
+    "recall_files",
     "start_run",
     "undoing_start",
 ]
@@ -140,6 +142,20 @@ def _data_record(prepared: Prepared) -> dict[str, Any]:
     }
     started = time.strftime("%FT%TZ", time.gmtime())
     return prepared.origin() | {"started": started, "splits": splits}
+
+
+def recall_files(config: Config, run: RunFolder) -> Config:
+    """Return the configuration of a run that is resumed; files of kept values may be gone since it began.
+
+    Raises:
+        DataError: The folder is not that of a run.
+    """
+    config = locate_kept(config)
+    files = map(kept_file, config.features.values())
+    if all(file is None or file.checksum is not None for file in files):
+        return config
+    run.require_run()
+    return recall_kept(config, load_config(run.config))
 
 
 def check_same_run(run: RunFolder, prepared: Prepared) -> None:

@@ -17,9 +17,11 @@ from recsys.config import Config, DataSection, FractionSplit, IdFeature, NumberF
 from recsys.data import prepare as prepare_module
 from recsys.data.classes import ClassWeights
 from recsys.data.prepare import find_prepared, prepare, prepare_split
-from recsys.data.prepared import PreparedSplit
+from recsys.data.prepared import Prepared, PreparedSplit
 from recsys.errors import DataError
 from recsys.features import parallel
+from recsys.features.fingerprint import xxhash64_keys
+from recsys.features.kept import write_kept
 from recsys.sources import source
 from tests.data.prepared_clicks import clicks, config, contents, rows, table
 
@@ -260,6 +262,21 @@ def test_only_what_the_rows_depend_on_asks_for_a_new_preparation(
     data: Path, cache: Path, first: Config, second: Config, same: bool
 ) -> None:
     assert (prepare(first, data, cache).folder == prepare(second, data, cache).folder) is same
+
+
+def test_the_content_of_kept_values_asks_for_a_new_preparation_and_their_place_does_not(
+    data: Path, cache: Path
+) -> None:
+    def prepared(name: str, *users: str) -> Prepared:
+        write_kept(data / name, xxhash64_keys(pl.Series(users)).to_numpy(), "text")
+        features = config().features | {"user": IdFeature(type="id", kept=str(data / name))}
+        return prepare(changed(features=features), data, cache)
+
+    first = prepared("a", "u1", "u2")
+    assert first.state.vocabularies["user"].size == 3
+    assert prepared("b", "u1", "u2").folder == first.folder
+    assert prepared("a", "u1").folder != first.folder
+    assert prepare(config(), data, cache).folder != first.folder
 
 
 def test_a_damaged_folder_is_prepared_again(data: Path, cache: Path) -> None:

@@ -6,6 +6,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from recsys.config.feature_types.base import FeatureSection, InputForm, repeated_values
+from recsys.config.feature_types.kept import Kept
 from recsys.config.feature_types.vocabulary import vocabulary_form, vocabulary_problems
 from recsys.config.limits import Count
 from recsys.config.problems import KeyPath
@@ -29,6 +30,8 @@ class CrossFeature(FeatureSection):
     """Combinations seen fewer times in training are unknown (id 0)."""
     max_size: Count | None = None
     """Keep only this many combinations, the most frequent ones."""
+    kept: Kept | None = None
+    """Parquet file of keys; all other combinations are unknown. Searches write such files."""
 
     @property
     def is_open(self) -> bool:
@@ -51,7 +54,7 @@ class CrossFeature(FeatureSection):
 
     def check(self) -> Iterator[tuple[KeyPath, str]]:
         """Yield limits that have no effect, and features that are listed twice."""
-        yield from vocabulary_problems(self.vocabulary, min_count=self.min_count, max_size=self.max_size)
+        yield from vocabulary_problems(self)
         yield from repeated_values("of", self.of)
 
     def references(self) -> Iterator[tuple[KeyPath, str]]:

@@ -1,11 +1,12 @@
 """The keys of a vocabulary, which several types share: they decide which values of a column are ids of their own."""
 
 from collections.abc import Iterator
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Protocol
 
 from pydantic import Field
 
 from recsys.config.feature_types.base import ColumnSection, repeated_values
+from recsys.config.feature_types.kept import Kept, KeptFile
 from recsys.config.limits import Count
 from recsys.config.problems import KeyPath
 from recsys.config.section import BY_SHAPE, shape_tag
@@ -31,6 +32,8 @@ class VocabularySection(ColumnSection):
     """Values seen fewer times in training are unknown (id 0)."""
     max_size: Count | None = None
     """Keep only this many values, the most frequent ones."""
+    kept: Kept | None = None
+    """Parquet file of keys; all other values are unknown. Searches write such files."""
 
     @property
     def is_open(self) -> bool:
@@ -48,7 +51,7 @@ class VocabularySection(ColumnSection):
 
     def check(self) -> Iterator[tuple[KeyPath, str]]:
         """Yield limits that have no effect, and values that are listed twice or are of two types."""
-        yield from vocabulary_problems(self.vocabulary, min_count=self.min_count, max_size=self.max_size)
+        yield from vocabulary_problems(self)
 
 
 def vocabulary_form(vocabulary: str | tuple[int | str, ...]) -> str:
@@ -56,17 +59,39 @@ def vocabulary_form(vocabulary: str | tuple[int | str, ...]) -> str:
     return vocabulary if isinstance(vocabulary, str) else "listed"
 
 
-def vocabulary_problems(
-    vocabulary: str | tuple[int | str, ...], *, min_count: int, max_size: int | None
-) -> Iterator[tuple[KeyPath, str]]:
+class HasVocabulary(Protocol):
+    """A section with a vocabulary and its limits."""
+
+    @property
+    def vocabulary(self) -> str | tuple[int | str, ...]:
+        """Return where the ids come from."""
+        ...
+
+    @property
+    def min_count(self) -> int:
+        """Return the fewest occurrences of a value."""
+        ...
+
+    @property
+    def max_size(self) -> int | None:
+        """Return the most values."""
+        ...
+
+    @property
+    def kept(self) -> KeptFile | str | None:
+        """Return the file of the only values."""
+        ...
+
+
+def vocabulary_problems(section: HasVocabulary) -> Iterator[tuple[KeyPath, str]]:
     """Yield what is wrong with a vocabulary and its limits, which only a learnt one obeys."""
+    vocabulary = section.vocabulary
     if vocabulary == "learnt":
         return
     form = "an open vocabulary" if vocabulary == "open" else "a listed vocabulary"
-    if min_count > 1:
-        yield ("min_count",), f"has no effect with {form}; leave it out"
-    if max_size is not None:
-        yield ("max_size",), f"has no effect with {form}; leave it out"
+    given = {"min_count": section.min_count > 1, "max_size": section.max_size is not None}
+    for key in [*(key for key, is_given in given.items() if is_given), *["kept"] * (section.kept is not None)]:
+        yield (key,), f"has no effect with {form}; leave it out"
     if isinstance(vocabulary, tuple):
         yield from repeated_values("vocabulary", vocabulary)
         if len({type(value) for value in vocabulary}) > 1:

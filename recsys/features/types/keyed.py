@@ -7,8 +7,10 @@ import polars as pl
 from numpy.typing import NDArray
 
 from recsys.config.feature_types import CrossFeature, Field, IdFeature, IdsFeature
+from recsys.config.kept import kept_file
 from recsys.errors import DataError
 from recsys.features.fingerprint import Keys
+from recsys.features.kept import kept_kind, read_kept
 from recsys.features.state import TransformState
 from recsys.features.types.base import FeatureHandler, Fit
 from recsys.features.values import BadValue, to_keys
@@ -44,11 +46,12 @@ class VocabularyFit(Fit):
         """Write the vocabulary.
 
         Raises:
-            DataError: a listed value is text, and the column holds integers.
+            DataError: a listed value is text, and the column holds integers; or the file of kept values is not theirs.
         """
         listed = self.feature.vocabulary
         if isinstance(listed, str):
-            found = self.counter.finish(min_count=self.feature.min_count, max_size=self.feature.max_size)
+            only = self._kept(state)
+            found = self.counter.finish(min_count=self.feature.min_count, max_size=self.feature.max_size, only=only)
             state.vocabularies[self.name] = found
             return
         try:
@@ -56,6 +59,16 @@ class VocabularyFit(Fit):
         except BadValue as error:
             raise DataError(f"features.{self.name}.vocabulary: {error}, since the column holds integers") from error
         state.vocabularies[self.name] = self.counter.finish_listed(keys.to_list())
+
+    def _kept(self, state: TransformState) -> Keys | None:
+        """Return the only keys that may have ids; None if all may."""
+        file = kept_file(self.feature)
+        if file is None:
+            return None
+        kind = kept_kind(self.name, self.feature, state.key_kinds)
+        keys = read_kept(file, kind, where=f"features.{self.name}.kept")
+        state.extras[self.name] = {"kept": len(keys)}
+        return keys
 
 
 class KeyedHandler(FeatureHandler[S]):
