@@ -28,6 +28,7 @@ from recsys.training.strategy import table_weights
 __all__ = [
     "BlockCuts",
     "cut_widths",
+    "importance_cuts",
     "importance_orders",
     "measure_cuts",
     "prefix_orders",
@@ -159,6 +160,32 @@ def _read_state(state: Path | None) -> dict[str, list[float]]:
 def _write_state(state: Path | None, known: Mapping[str, list[float]]) -> None:
     if state is not None:
         write_json(state, with_checksum(known))
+
+
+def importance_cuts(loaded: LoadedModel) -> list[BlockCuts]:
+    """Return what each block loses by each prefix: the importance of the groups that go, times its share of the uses.
+
+    It is for gates of which parts cannot be scored alone, and whose importance falls from group to group.
+    """
+    weights, found = table_weights(loaded.model), []
+    for name, scheme in gated_tables(loaded).items():
+        importance_LS = scheme.importance(weights).cpu().numpy().astype(np.float64)
+        uses_L = _uses(name, scheme, loaded)
+        for block, importance_S in enumerate(importance_LS):
+            columns = _columns(np.arange(len(importance_S)), scheme.dim)
+            losses = [uses_L[block] * importance_S[number:].sum() for number in cut_widths(len(importance_S))]
+            found.append(BlockCuts(name, block, columns, tuple(map(float, losses))))
+    return found
+
+
+def _uses(name: str, scheme: Gated, loaded: LoadedModel) -> NDArray[np.float64]:
+    """Return the share of each block in the uses of its vocabulary in training, (L,); equal if not counted."""
+    num_blocks = len(scheme.column_mask)
+    if name not in loaded.state.vocabularies:
+        return np.full(num_blocks, 1 / num_blocks)
+    counts = loaded.state.vocabularies[name].counts
+    found = np.bincount(scheme.gate.block.cpu().numpy(), weights=counts, minlength=num_blocks)
+    return found / max(float(found.sum()), 1.0)
 
 
 # --- choosing ---------------------------------------------------------------------------------------------------------

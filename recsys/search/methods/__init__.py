@@ -14,5 +14,8 @@ for _name, _class in {  # one line a method
     "nested": "nested:Nested",
     "dnis": "dnis:Dnis",
     "optembed": "optembed:OptEmbed",
+    "pep": "pep:Pep",
+    "autodim": "autodim:AutoDim",
+    "autosrh": "autosrh:AutoSrh",
 }.items():
     METHODS.register(_name, f"{__name__}.{_class}")

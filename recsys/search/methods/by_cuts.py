@@ -1,16 +1,17 @@
 """Candidates of the methods that have no rule of their own for a budget: a knapsack over what each cut alone loses."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from recsys.search.candidate import Candidate
-from recsys.search.cuts import Order, measure_cuts, shapes_within, whole_shapes
+from recsys.search.cuts import BlockCuts, Order, measure_cuts, shapes_within, whole_shapes
 from recsys.search.knapsack import UnreachableBytesError
 from recsys.search.methods.base import Request
 from recsys.search.sample import Sample
+from recsys.search.shape import TableShape
 from recsys.search.supernet import fixed_bytes
 from recsys.units import format_bytes
 
-__all__ = ["cut_candidates"]
+__all__ = ["candidates_within", "cut_candidates"]
 
 
 def cut_candidates(request: Request, orders: Mapping[str, Order]) -> Iterator[Candidate]:
@@ -20,13 +21,21 @@ def cut_candidates(request: Request, orders: Mapping[str, Order]) -> Iterator[Ca
         request: what is asked for.
         orders: the order in which groups of columns are kept, by vocabulary.
     """
-    loaded = request.loaded
-    whole = whole_shapes(loaded)
-    sample = Sample(loaded, request.prepared.splits["valid"])
+    whole = whole_shapes(request.loaded)
+    sample = Sample(request.loaded, request.prepared.splits["valid"])
     cuts = measure_cuts(sample, orders, whole, state=request.state / "cuts.json")
-    fixed = fixed_bytes(loaded)
+    yield from candidates_within(request, cuts, whole)
+
+
+def candidates_within(
+    request: Request, cuts: Sequence[BlockCuts], whole: Mapping[str, TableShape]
+) -> Iterator[Candidate]:
+    """Yield the shapes that lose least within each budget, the largest first."""
+    fixed = fixed_bytes(request.loaded)
     for budget in sorted(set(request.budgets), reverse=True):
         try:
             yield Candidate(name=f"{budget}-bytes", shapes=shapes_within(cuts, whole, budget - fixed))
         except UnreachableBytesError:
-            request.log(f"{format_bytes(budget)} cannot be reached, tables that are not searched take {fixed:,} B")
+            request.log(
+                f"{format_bytes(budget)} cannot be reached: tables that are not searched take {format_bytes(fixed)}"
+            )

@@ -9,7 +9,7 @@ group of frequent ids, and those of rare ids for being rare.
 """
 
 from collections.abc import Iterator, Mapping
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 from recsys.config import Config
 from recsys.data.prepared import Prepared
@@ -30,10 +30,9 @@ class Dnis(Method):
     name = "dnis"
     title = "widths per block of frequency, by gates that learn on validation rows (DNIS, Cheng et al. 2020)"
     schedule: ClassVar[ScheduleFactory] = WarmStartSchedule
-    kind: ClassVar[Literal["dnis", "autosrh"]] = "dnis"
 
     def gate(self) -> Mapping[str, Any]:
-        return {"kind": self.kind, "l1": 0.5, "l1_inside": False}
+        return {"kind": "dnis", "l1": 0.5, "l1_inside": False}
 
     def supernet(self, prepared: Prepared) -> Config:
         train = prepared.resolved.config.train

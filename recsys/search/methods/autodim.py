@@ -1,0 +1,50 @@
+"""AutoDim: each block of ids mixes rows of several widths, and keeps the width that the mixture leans to.
+
+Paper: Zhao et al., "AutoDim: Field-aware Embedding Dimension Search in Recommender Systems", WWW 2021
+(arXiv 2006.14827).
+DIFF: the paper takes the likeliest width of each field, whatever it costs. That is one candidate here; those for
+budgets come from a knapsack, in which a width loses the weight of the wider ones in the mixture.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar
+
+import numpy as np
+
+from recsys.search.candidate import Candidate
+from recsys.search.cuts import importance_cuts, whole_shapes, with_columns
+from recsys.search.methods.base import Method, Request
+from recsys.search.methods.bilevel import AlternatingSchedule
+from recsys.search.methods.by_cuts import candidates_within
+from recsys.search.shape import TableShape
+from recsys.search.supernet import gated_tables
+from recsys.training.build import LoadedModel
+from recsys.training.schedule import ScheduleFactory
+
+__all__ = ["AutoDim"]
+
+
+class AutoDim(Method):
+    """Weights and mixtures take turns from the first step on."""
+
+    name = "autodim"
+    title = "widths per block of frequency, by mixtures that learn on validation rows (AutoDim, Zhao et al. 2021)"
+    schedule: ClassVar[ScheduleFactory] = AlternatingSchedule
+
+    def gate(self) -> Mapping[str, Any]:
+        return {"kind": "autodim"}
+
+    def candidates(self, request: Request) -> Iterator[Candidate]:
+        yield Candidate(name="likeliest", shapes=likeliest_shapes(request.loaded))
+        yield from candidates_within(request, importance_cuts(request.loaded), whole_shapes(request.loaded))
+
+
+def likeliest_shapes(loaded: LoadedModel) -> dict[str, TableShape]:
+    """Return the shapes in which each block has the width of the largest weight in its mixture, by vocabulary."""
+    found = {}
+    for name, scheme in gated_tables(loaded).items():
+        logits_LC: Any = scheme.gate.logits
+        widths = np.array(scheme.gate.row_widths())[logits_LC.argmax(dim=1).cpu().numpy()]
+        columns = {block: tuple(range(width)) for block, width in enumerate(widths.tolist())}
+        found[name] = with_columns(whole_shapes(loaded)[name], columns)
+    return found
