@@ -141,7 +141,7 @@ def blocks_bytes(
     """Return the bytes of one vocabulary in blocks as it is served, which `recsys tables` prints.
 
     >>> shapes = [BlockShape(100, tuple(range(32))), BlockShape(900, tuple(range(8))), BlockShape(9000, ())]
-    >>> blocks_bytes(shapes, 32) == 4 * (101 * 32 + 901 * 8)  # each width has a row for the ids that have none
+    >>> blocks_bytes(shapes, 32) == 4 * (100 * 32 + 900 * 8)
     True
 
     Args:
@@ -151,22 +151,15 @@ def blocks_bytes(
         weight_bytes: bytes of one weight of the rows.
         ranks: whether its ids are not in the order of training frequency, so that the rank of each is stored.
     """
-    num_ids, by_width = sum(shape.num_ids for shape in shapes), Counter[int]()
+    by_width = Counter[int]()
     for size, columns in shapes:
         by_width[len(columns)] += size * bool(columns)
-    total = weight_bytes * sum(
-        physical_rows(size, width, has_all=size == num_ids) * width * rows_together(width)
-        for width, size in by_width.items()
-        if size
-    )
+    # Rows that are no multiple of what FBGEMM reads fill whole physical rows.
+    packed = ((width, rows_together(width), size) for width, size in by_width.items() if size)
+    total = weight_bytes * sum(-(-size // together) * together * width for width, together, size in packed)
     if join == "project":
         total += 4 * dim * sum(len(columns) for size, columns in shapes if size and len(columns) < dim)
-    return total + 4 * num_ids * (ranks and len(shapes) > 1)
-
-
-def physical_rows(size: int, width: int, *, has_all: bool) -> int:
-    """Return the physical rows of the ids of one width, with one that ids without such a row read."""
-    return -(-size // rows_together(width)) + (not has_all)
+    return total + 4 * sum(shape.num_ids for shape in shapes) * (ranks and len(shapes) > 1)
 
 
 def _range_of(entry: int | str) -> range:

@@ -9,7 +9,8 @@ Recommender Systems", 2020 (section 3.1, blocks of features by frequency).
 Dimension key: V ids, K physical lookups, w width of a block's rows, W of all blocks' together, D of the embedding.
 """
 
-from collections.abc import Sequence
+import copy
+from collections.abc import Mapping, Sequence
 from itertools import accumulate
 
 import torch
@@ -18,8 +19,9 @@ from torch import Tensor, nn
 from recsys.config.limits import rows_together
 from recsys.config.schemes import TableSection
 from recsys.config.schemes.blocks import BlockShape, BlocksTable
-from recsys.embeddings.scheme import FeatureVocabulary, PhysicalTable, Scheme
+from recsys.embeddings.scheme import FeatureVocabulary, PhysicalTable, Scheme, tensor_bytes
 from recsys.embeddings.schemes.packing import packed_tables, unpack
+from recsys.embeddings.serving import RowReader
 from recsys.errors import ConfigError
 
 __all__ = ["Blocks"]
@@ -30,8 +32,9 @@ class Blocks(Scheme):
 
     Every id is looked up in every table, and `combine` takes the row of its block. Where it has none, it reads the
     last physical row, which no id owns: its gradient is 0 to the bit, so that it stays as it was drawn, and no row of
-    another id is touched (Adam would move it) or counted. That row has bytes like any other. A block of width 0 has no
-    rows, and its ids are the zero vector.
+    another id is touched (Adam would move it) or counted. That spare row has bytes like any other in training; the
+    exported form does without, since there any row will do. A block of width 0 has no rows, and its ids are the zero
+    vector.
 
     DIFF: a block as wide as the embedding has no projection (Ginart et al.: the first block's is the identity).
     Matrices start so that fresh vectors have the usual standard deviation.
@@ -82,6 +85,8 @@ class Blocks(Scheme):
         for start, end, group in zip(self.starts, self.ends, self.group_of, strict=True):
             self.first_rows.append(self.sizes[group])
             self.sizes[group] += end - start
+        self.spare_rows = [-(-size // together) for size, together in zip(self.sizes, self.together, strict=True)]
+        """Physical row, for each width, that ids without a row of it read; there is none if all ids have one."""
         self.first_lookups = [0, *accumulate(len(self._tables_of(group)) for group in range(len(self.widths)))]
 
     @classmethod
@@ -132,11 +137,23 @@ class Blocks(Scheme):
         found: list[Tensor] = []
         for group, together in enumerate(self.together):
             row_V = self.row_of(rank_V, group)
-            spare = (self.sizes[group] + together - 1) // together
-            physical_V = torch.where(row_V < 0, spare, torch.div(row_V, together, rounding_mode="floor"))
+            physical_V = torch.div(row_V, together, rounding_mode="floor")
+            physical_V = torch.where(row_V < 0, self.spare_rows[group], physical_V)
             for _ in range(self.first_lookups[group], self.first_lookups[group + 1]):
                 found.append(physical_V)
         return torch.stack(found)
+
+    def serving(self, weights: Mapping[str, Tensor]) -> nn.Module:
+        """Return the exported form, without the spare rows: ids read the first row in place of one."""
+        tables = [(table.name, group) for group in range(len(self.widths)) for table in self._tables_of(group)]
+        owned = {name: weights[name][: self.spare_rows[group]] for name, group in tables}
+        served = copy.copy(self)
+        served.spare_rows = [0 for _ in self.spare_rows]
+        return RowReader(served, [[name for name, _ in tables]], owned)
+
+    def serving_bytes(self) -> int:
+        floats = sum(rows * self.together[i] * self.widths[i] for i, rows in enumerate(self.spare_rows))
+        return self.weight_bytes * floats + tensor_bytes(self)
 
     def combine(self, rows: list[Tensor], id_V: Tensor, feature_index: int) -> Tensor:  # noqa: ARG002
         if self.is_one:

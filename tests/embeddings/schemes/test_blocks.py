@@ -8,6 +8,7 @@ from torch import Tensor
 from recsys.config.schemes.blocks import Block, BlocksTable, blocks_bytes
 from recsys.embeddings import FeatureVocabulary
 from recsys.embeddings.collisions import collisions_of
+from recsys.embeddings.scheme import tensor_bytes
 from recsys.embeddings.schemes.blocks import Blocks
 from recsys.errors import ConfigError
 from recsys.export import script
@@ -34,7 +35,8 @@ def make(
 
 
 def drawn(scheme: Blocks) -> dict[str, Tensor]:
-    return {table.name: torch.randn(table.rows, table.dim) for table in scheme.physical_tables()}
+    dtype = torch.float16 if scheme.weight_bytes == 2 else torch.float32
+    return {table.name: torch.randn(table.rows, table.dim).to(dtype) for table in scheme.physical_tables()}
 
 
 def vectors(scheme: Blocks, weights: dict[str, Tensor] | None = None) -> Tensor:
@@ -83,6 +85,12 @@ def test_blocks_of_one_width_share_a_physical_table_and_a_lookup() -> None:
         ("t/item_table_8", 2 + 1, 8),
         ("t/item_table_4", 4 + 1, 4),
     ]
+
+
+def test_the_spare_row_costs_bytes_in_training_and_none_when_served() -> None:
+    scheme = make([{"ids": 2, "dim": 8}, {"ids": 2, "dim": 2}, {"dim": 0}])
+    assert scheme.bytes("training", sparse="rowwise_adagrad", dense="adam") == 4 * (3 * (8 + 1) + 2 * (4 + 1))
+    assert scheme.serving_bytes() == 4 * (2 * 8 + 2 * 2)
 
 
 def test_neighbours_of_the_same_columns_are_one_block_without_a_spare_row_or_ranks() -> None:
@@ -162,7 +170,7 @@ def test_bytes_by_arithmetic_are_those_of_the_scheme(
     shapes = spec.shapes(6)
     has_ranks = scheme.ranks is not None
     found = blocks_bytes(shapes, 8, join=join, weight_bytes=spec.weight_bytes, ranks=has_ranks)
-    assert found == scheme.serving_bytes()
+    assert found == scheme.serving_bytes() == tensor_bytes(scheme.serving(drawn(scheme)))
     assert spec.known_bytes([6], 8) in ([found] if len(dims) == 1 else [None])
 
 
