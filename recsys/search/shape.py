@@ -4,19 +4,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import groupby
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["BlockShape", "TableShape"]
+from recsys.config.schemes.blocks import BlockShape, blocks_bytes
 
-
-class BlockShape(NamedTuple):
-    """A block of ids, neighbours by training frequency, whose rows keep the same columns."""
-
-    num_ids: int
-    columns: tuple[int, ...]
+__all__ = ["TableShape"]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -138,7 +133,7 @@ class TableShape:
         """Bytes of the table as it is served: what `recsys tables` says of the section that it becomes."""
         if self.is_dropped:
             return 0
-        return self.weight_bytes * sum(block.num_ids * len(block.columns) for block in self.blocks)
+        return blocks_bytes(self.blocks, self.dim, weight_bytes=self.weight_bytes)
 
     @property
     def blocks(self) -> tuple[BlockShape, ...]:

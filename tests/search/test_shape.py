@@ -5,7 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from recsys.search.shape import BlockShape, TableShape
+from recsys.config.schemes.blocks import BlockShape
+from recsys.search.shape import TableShape
 
 
 def shape(columns, *, block_sizes=(3, 4), dim=8, **more):
@@ -27,7 +28,7 @@ def test_a_shape_counts_the_bytes_of_the_rows_and_columns_that_are_left():
     assert shape((WIDE, ())).serving_bytes == 4 * 3 * 8
     assert shape((WIDE, NARROW), weight_bytes=2).serving_bytes == 2 * (3 * 8 + 4 * 3)
     # ids 1 and 5 are left, and id 0, which no vocabulary is without
-    assert shape((WIDE, NARROW), kept=kept(1, 5)).serving_bytes == 4 * (2 * 8 + 1 * 3)
+    assert shape((WIDE, NARROW), kept=kept(1, 5)).serving_bytes == 4 * (2 * 8 + 4 * 3)  # 4 rows of 3 lie together
 
 
 def test_blocks_are_of_the_ids_that_are_left_and_those_that_are_alike_are_one():
