@@ -13,18 +13,20 @@ _CONTINUED_LATER = {"train", "compare-schemes"}
 
 def main() -> None:
     """Run the command line; signals end it at once while its modules are imported, for nothing is begun then."""
-    is_default = signal.getsignal(signal.SIGINT) is signal.default_int_handler
-    if is_default:
-        signal.signal(signal.SIGINT, lambda _number, _frame: os._exit(130))
+    codes = {}
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        codes[signal.SIGINT] = 130
     if _is_continued_later() and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
-        signal.signal(signal.SIGTERM, lambda _number, _frame: os._exit(75))
+        codes[signal.SIGTERM] = 75
+    for number in codes:
+        signal.signal(number, lambda number, _frame: os._exit(codes[number]))
     from recsys.cli import main as run
 
     try:
         run()
     finally:
-        if is_default:  # the work is done, or undone: what is left is the interpreter's
-            signal.signal(signal.SIGINT, signal.SIG_IGN)
+        for number in codes:  # the work is done, or undone: what is left is the interpreter's
+            signal.signal(number, signal.SIG_IGN)
 
 
 def _is_continued_later() -> bool:

@@ -135,6 +135,21 @@ def test_sigterm_before_a_command_is_imported_says_whether_to_try_again(
     assert (ended.returncode, ended.stdout, ended.stderr) == (code, "", "")
 
 
+ENDS = """
+import atexit, signal
+atexit.register(signal.raise_signal, signal.{name})
+from recsys.__main__ import main
+main()
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
+def test_a_signal_after_the_work_is_done_does_not_change_how_it_ended(name: str) -> None:
+    command = [sys.executable, "-c", ENDS.format(name=name), "train", "--help"]
+    assert subprocess.run(command, capture_output=True, check=False).returncode == 0
+
+
 SLEEPS = """
 import signal, time
 from recsys.cli.interrupts import handling_interrupts
