@@ -1,0 +1,232 @@
+"""The space of a search by trials: its parameters, and what values of them make of the configuration."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
+
+from recsys.config import Config
+from recsys.config.changes import parse_key
+from recsys.config.dump import plain
+from recsys.config.problems import KeyPath
+from recsys.config.schemes.full import FullTable
+from recsys.config.search import NumberRange
+from recsys.config.search_dims import searched_dims
+from recsys.config.search_space import is_integer
+from recsys.data.prepared import Prepared
+from recsys.embeddings.vocabularies import feature_vocabularies
+from recsys.errors import ConfigError
+from recsys.files import to_json
+from recsys.search.shape import TableShape
+
+__all__ = ["DIM", "Params", "SearchSpace"]
+
+Params = dict[str, Any]
+"""Values of parameters by name, as the study stores them."""
+
+DIM = "dim "
+"""Begins the name of the parameter that is the width of a vocabulary or table: "dim item_id"."""
+
+
+@dataclass(frozen=True)
+class Choices:
+    """A list of values of a key, of which those that a study cannot store are named by their JSON text."""
+
+    values: tuple[Any, ...]
+
+    @property
+    def distribution(self) -> CategoricalDistribution:
+        """Return the values as the study stores them."""
+        return CategoricalDistribution([self.stored(value) for value in self.values])
+
+    def stored(self, value: Any) -> str | int | float | bool | None:
+        """Return a value as the study stores it."""
+        simple: str | int | float | bool | None
+        if value is None or isinstance(value, bool | int | float | str):
+            simple = value
+        else:
+            simple = to_json(value)
+        return simple
+
+    def value(self, stored: Any) -> Any:
+        """Return the value that is stored like this; 1 and true are two values."""
+        found = [value for value in self.values if self.stored(value) == stored]
+        return next((value for value in found if type(self.stored(value)) is type(stored)), found[0])
+
+
+class SearchSpace:
+    """The parameters of a search by trials, and what values of them make of the configuration.
+
+    Args:
+        config: the user's configuration.
+        prepared: the data, and the configuration resolved for them.
+
+    Attributes:
+        distributions: of each parameter that has several values, by its name.
+        dims: widths to choose from, by vocabulary or table.
+        paths: path of each key of `search.space`, by its parameter.
+
+    Raises:
+        ConfigError: there is nothing to choose from.
+    """
+
+    def __init__(self, config: Config, prepared: Prepared) -> None:
+        self.config = config.from_source(config.source, search=None)
+        self.prepared = prepared
+        resolved = prepared.resolved
+        self.dims = searched_dims(resolved)
+        self.keys = {} if config.search is None else dict(config.search.space)
+        self.paths: dict[str, KeyPath] = {key: parse_key(key, config) for key in self.keys}
+        self.distributions: dict[str, BaseDistribution] = {
+            **{DIM + name: CategoricalDistribution(dims) for name, dims in self.dims.items()},
+            **{key: self._distribution(key, values) for key, values in self.keys.items()},
+        }
+        if all(distribution.single() for distribution in self.distributions.values()):
+            where = self.config.where("search") if config.search else "search"
+            raise ConfigError(
+                f"{where}: there is nothing to search: no table has the scheme full, or each key has one value; say "
+                "under `search.space` which keys may change"
+            )
+
+    def _distribution(self, key: str, values: NumberRange | tuple[Any, ...]) -> BaseDistribution:
+        if not isinstance(values, NumberRange):
+            return Choices(values).distribution
+        low, high, step = values.low, values.high, values.step
+        if step is not None:
+            high = low + math.floor((high - low) / step + 1e-9) * step  # the last value that is reached
+        if is_integer(self.config, self.paths[key], values):
+            return IntDistribution(int(low), int(high), log=values.log, step=int(step or 1))
+        return FloatDistribution(float(low), float(high), log=values.log, step=step)
+
+    @property
+    def changes_bytes(self) -> bool:
+        """Whether the bytes of the tables depend on the parameters."""
+        free = {name for name, distribution in self.distributions.items() if not distribution.single()}
+        keys = [self.paths[name] for name in free if name in self.paths]
+        return len(keys) < len(free) or any(
+            path[0] in ("features", "tables") or path in (("model",), ("model", "dim")) for path in keys
+        )
+
+    @property
+    def changes_features(self) -> bool:
+        """Whether a parameter says how features are read, so that trials prepare data of their own."""
+        return any(path[0] == "features" for path in self.paths.values())
+
+    @property
+    def size(self) -> int | None:
+        """Number of different choices; None if a parameter is any number of a range."""
+        sizes = []
+        for distribution in self.distributions.values():
+            if isinstance(distribution, CategoricalDistribution):
+                sizes.append(len(distribution.choices))
+            elif isinstance(distribution, IntDistribution):
+                sizes.append((distribution.high - distribution.low) // distribution.step + 1)
+            else:
+                return None
+        return math.prod(sizes)
+
+    def changes(self, params: Params) -> dict[KeyPath, Any]:
+        """Return the keys that a choice sets, but for the tables of vocabularies."""
+        found = {self.paths[key]: self._value(key, params[key]) for key in self.keys}
+        tables = {name: params[DIM + name] for name in self.dims if name not in self.full_tables}
+        return {**found, **{("tables", name, "dim"): dim for name, dim in tables.items()}}
+
+    def _value(self, key: str, stored: Any) -> Any:
+        values = self.keys[key]
+        return stored if isinstance(values, NumberRange) else Choices(values).value(stored)
+
+    def shapes(self, params: Params, prepared: Prepared) -> dict[str, TableShape]:
+        """Return the tables of the vocabularies that a choice narrows or widens.
+
+        Args:
+            params: the choice.
+            prepared: the data, as the keys of the choice have it.
+        """
+        sizes = {name: one.num_ids for name, one in feature_vocabularies(prepared.resolved, prepared.state).items()}
+        found = {}
+        for name in self.dims:
+            if name in self.full_tables:
+                width, spec = params[DIM + name], self.full_tables[name]
+                dim, num_ids = max(self.table_dims[name], width), sizes[name]
+                assert num_ids is not None, f"{name} is in a full table, so its vocabulary is closed"
+                if width != self.table_dims[name]:
+                    found[name] = TableShape(
+                        vocabulary=name,
+                        dim=dim,
+                        block_sizes=(num_ids,),
+                        columns=(tuple(range(width)),),
+                        weight_bytes=spec.weight_bytes,
+                    )
+        return found
+
+    @cached_property
+    def full_tables(self) -> dict[str, FullTable]:
+        """The section of the table that holds a vocabulary, for those in tables of scheme `full`."""
+        resolved = self.prepared.resolved
+        return {
+            name: table.spec
+            for table in resolved.tables
+            if isinstance(table.spec, FullTable)
+            for name in resolved.vocabularies_in(table)
+        }
+
+    @cached_property
+    def table_dims(self) -> dict[str, int]:
+        """Width of the user's table, by vocabulary or by table, as `dims` has them."""
+        resolved = self.prepared.resolved
+        return {
+            name: table.dim
+            for table in resolved.tables
+            for name in (resolved.vocabularies_in(table) if isinstance(table.spec, FullTable) else [table.name])
+        }
+
+    def own_bytes(self) -> int:
+        """Return the bytes of the rows whose width may change, as the user's configuration has them."""
+        known = feature_vocabularies(self.prepared.resolved, self.prepared.state)
+        return sum(
+            (known[name].num_ids or 0) * self.table_dims[name] * self.full_tables[name].weight_bytes
+            for name in self.dims
+            if name in self.full_tables
+        )
+
+    def own_params(self) -> Params | None:
+        """Return the choice that is the user's configuration; None if it is not in the space."""
+        params: Params = {DIM + name: self.table_dims[name] for name in self.dims}
+        for key, values in self.keys.items():
+            value = self.own_value(key)
+            params[key] = value if isinstance(values, NumberRange) else Choices(values).stored(value)
+        return params if all(_contains(self.distributions[name], value) for name, value in params.items()) else None
+
+    def own_value(self, key: str) -> Any:
+        """Return what the user's configuration has for a key of `search.space`, defaults filled in."""
+        here: Any = plain(self.config)
+        for part in self.paths[key]:
+            if isinstance(part, int):
+                here = here[part] if isinstance(here, list | tuple) and part < len(here) else None
+            else:
+                here = here.get(part) if isinstance(here, Mapping) else None
+        return _with_tuples(here)
+
+
+def _contains(distribution: BaseDistribution, value: Any) -> bool:
+    if isinstance(distribution, CategoricalDistribution):
+        return any(type(choice) is type(value) and choice == value for choice in distribution.choices)
+    assert isinstance(distribution, IntDistribution | FloatDistribution)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    steps = 0.0 if distribution.step is None or distribution.log else (value - distribution.low) / distribution.step
+    return distribution.low <= value <= distribution.high and abs(steps - round(steps)) < 1e-8
+
+
+def _with_tuples(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _with_tuples(child) for key, child in value.items()}
+    return tuple(map(_with_tuples, value)) if isinstance(value, list) else value

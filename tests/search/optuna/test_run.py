@@ -1,0 +1,148 @@
+import json
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import optuna
+import pytest
+
+from recsys.config.changes import with_changes
+from recsys.errors import ConfigError
+from recsys.search.optuna.attributes import AUCS, STOPPED, trial_name
+from recsys.search.optuna.run import JOURNAL
+from recsys.search.optuna.study import open_storage
+from tests.search.optuna.small_search import LR, SmallSearch, small_search
+
+pytestmark = pytest.mark.slow
+
+
+def study_of(search: SmallSearch, storage: str | None = None) -> optuna.Study:
+    return optuna.load_study(study_name="mine", storage=open_storage(storage, search.folder.state / JOURNAL))
+
+
+def test_the_configuration_is_measured_first_and_then_uniform_widths(tmp_path: Path) -> None:
+    search = small_search(tmp_path)
+    lines: list[str] = []
+    found = search.run(2, log=lines.append)
+    assert [one.name for one in found] == ["baseline", "trial-0001"]
+    assert [one.serving_bytes for one in found] == [4 * 34 * 8, 4 * 34 * 4]
+    assert all(0.5 < one.auc < 1 and one.auc_low is not None and one.auc_low < one.auc for one in found)
+    assert {name: shape.widths for name, shape in found[1].candidate.shapes.items()} == {"user": (4,), "item": (4,)}
+    assert re.match(r"trial 1 of 2, baseline: valid AUC 0\.\d+, 1,088 bytes, \d+ s$", lines[0])
+    assert not list(search.folder.path.glob("runs/*/predictions/test.parquet"))
+
+
+def test_a_finished_search_is_read_and_one_with_more_trials_goes_on(tmp_path: Path) -> None:
+    search = small_search(tmp_path)
+    first = search.run(1)
+    lines: list[str] = []
+    assert [one.auc for one in search.run(1, log=lines.append)] == [first[0].auc]
+    assert lines == []
+    assert len(search.run(3)) == 3
+
+
+def test_the_same_search_makes_the_same_trials(tmp_path: Path) -> None:
+    found = []
+    for name in "ab":
+        search = small_search(tmp_path / name, search={"space": LR})
+        found.append([(one.auc, one.candidate.changes) for one in search.run(4)])
+    assert found[0] == found[1]
+
+
+def test_a_search_without_tables_compares_by_auc_alone(tmp_path: Path) -> None:
+    search = small_search(tmp_path, search={"dims": {}, "space": LR})
+    assert len({one.serving_bytes for one in search.run(3)}) == 1
+    assert [direction.name for direction in study_of(search).directions] == ["MAXIMIZE"]
+
+
+def test_a_trial_that_is_behind_is_stopped_with_its_figures(tmp_path: Path) -> None:
+    bad = {"train.dense_optimizer.lr": [0.01, 0.011, 0.012, 1e-9]}
+    search = small_search(tmp_path, search={"dims": {}, "space": bad}, train={"epochs": 4})
+    found = search.run(4)
+    trials = {trial.params["train.dense_optimizer.lr"]: trial for trial in study_of(search).trials}
+    if trials[1e-9].number == 3:  # the order of the others is drawn
+        assert trials[1e-9].state.name == "PRUNED"
+        assert trials[1e-9].user_attrs[STOPPED] < 4
+    assert len(trials[0.01].user_attrs[AUCS]) == 4
+    assert len(found) == 4
+
+
+def test_a_trial_that_cannot_be_trained_is_done_and_the_search_goes_on(tmp_path: Path) -> None:
+    search = small_search(tmp_path, search={"dims": {}, "space": {"train.dense_optimizer.lr": [0.01, 1e30]}})
+    lines: list[str] = []
+    found = search.run(2, log=lines.append)
+    assert [one.name for one in found] == ["baseline"]
+    assert "trial 2 of 2, trial-0001: failed: " in lines[1]
+
+
+def test_a_study_of_another_configuration_is_refused(tmp_path: Path) -> None:
+    storage = f"sqlite:///{tmp_path}/study.db"
+    search = small_search(tmp_path)
+    search.run(1, storage=storage)
+    other = search._replace(config=with_changes(search.config, {("train", "epochs"): 2}), root=tmp_path)
+    (search.folder.path / "search.json").unlink()
+    for path in sorted(search.folder.path.rglob("*"), reverse=True):
+        path.unlink() if path.is_file() or path.is_symlink() else path.rmdir()
+    with pytest.raises(ConfigError, match="its study 'mine' was started with another configuration"):
+        other.run(1, storage=storage)
+
+
+class Worker:
+    """A process that takes part in a search."""
+
+    def __init__(self, root: Path, trials: int, storage: str) -> None:
+        program = [sys.executable, "-W", "ignore", "-m", "tests.search.optuna.small_search"]
+        argv = [*program, str(root), str(trials), storage]
+        self.process = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+    def finish(self) -> list[str]:
+        out, _ = self.process.communicate(timeout=300)
+        assert self.process.returncode == 0, out
+        return out.splitlines()
+
+    def kill_while_it_trains(self, search: SmallSearch, after: int) -> None:
+        """Kill it with a trial running, when `after` others are finished."""
+        deadline = time.monotonic() + 200
+        while time.monotonic() < deadline:
+            if len(list(search.folder.path.glob("runs/*/metrics.json"))) >= after and running(search):
+                break
+            time.sleep(0.02)
+        self.process.kill()
+        self.process.communicate()
+
+
+def running(search: SmallSearch) -> list[Path]:
+    return [run for run in search.folder.path.glob("runs/*") if not (run / "metrics.json").exists()]
+
+
+def check_all_done_once(study: optuna.Study, trials: int) -> None:
+    finished = [trial for trial in study.trials if trial.state.name in ("COMPLETE", "PRUNED")]
+    assert len(finished) == trials
+    assert len({trial_name(trial) for trial in finished}) == trials
+    assert len({json.dumps(trial.params) for trial in finished}) == trials
+    assert not [trial for trial in study.trials if trial.state.name == "RUNNING"]
+
+
+@pytest.mark.parametrize("storage", ["", "sqlite:///{}/study.db"])
+def test_two_processes_do_each_trial_once_and_both_finish(storage: str, tmp_path: Path) -> None:
+    search, url = small_search(tmp_path, search={"space": LR}), storage.format(tmp_path)
+    workers = [Worker(tmp_path, 7, url) for _ in range(2)]
+    lines = [worker.finish() for worker in workers]
+    check_all_done_once(study_of(search, url or None), 7)
+    begun = [line.split()[4] for line in lines[0] + lines[1] if line.startswith("trial ")]
+    assert len(begun) == len(set(begun)) == 7
+
+
+@pytest.mark.parametrize("storage", ["", "sqlite:///{}/study.db"])
+def test_a_search_that_is_killed_loses_at_most_its_running_trial(storage: str, tmp_path: Path) -> None:
+    search, url = small_search(tmp_path, search={"space": LR}), storage.format(tmp_path)
+    worker = Worker(tmp_path, 5, url)
+    worker.kill_while_it_trains(search, after=2)
+    done = [trial for trial in study_of(search, url or None).trials if trial.state.name in ("COMPLETE", "PRUNED")]
+    assert len(done) >= 2
+    lines = Worker(tmp_path, 5, url).finish()
+    check_all_done_once(study_of(search, url or None), 5)
+    assert len([line for line in lines if line.startswith("trial ")]) == 5 - len(done)
+    assert [line for line in lines if "its process is gone, so it is taken up again" in line]

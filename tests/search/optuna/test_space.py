@@ -1,0 +1,66 @@
+from pathlib import Path
+from typing import Any
+
+import pytest
+from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+
+from recsys.errors import ConfigError
+from recsys.search.optuna.space import SearchSpace
+from tests.search.optuna.small_search import small_search
+
+SPACE = {
+    "train.dense_optimizer.lr": {"low": 1e-3, "high": 1e-1, "log": True},
+    "train.epochs": {"low": 2, "high": 9, "step": 3},
+    "model.mlp": [[16], [32, 16]],
+}
+
+
+def space_of(root: Path, **changes: Any) -> SearchSpace:
+    return small_search(root, **changes).space
+
+
+def test_without_a_section_the_width_of_each_vocabulary_is_searched(tmp_path: Path) -> None:
+    space = space_of(tmp_path)
+    assert space.distributions == {
+        "dim user": CategoricalDistribution((4, 8)),
+        "dim item": CategoricalDistribution((4, 8)),
+    }
+    assert (space.size, space.changes_bytes) == (4, True)
+    assert space.own_params() == {"dim user": 8, "dim item": 8}
+
+
+def test_keys_of_the_space_are_ranges_and_lists(tmp_path: Path) -> None:
+    space = space_of(tmp_path, search={"dims": {}, "space": SPACE})
+    assert space.distributions == {
+        "train.dense_optimizer.lr": FloatDistribution(1e-3, 1e-1, log=True),
+        "train.epochs": IntDistribution(2, 8, step=3),
+        "model.mlp": CategoricalDistribution(("[16]", "[32, 16]")),
+    }
+    assert (space.size, space.changes_bytes) == (None, False)
+
+
+def test_a_choice_is_keys_and_shapes(tmp_path: Path) -> None:
+    space = space_of(tmp_path, search={"space": {"model.mlp": SPACE["model.mlp"]}})
+    params = {"dim user": 4, "dim item": 8, "model.mlp": "[16]"}
+    assert space.changes(params) == {("model", "mlp"): (16,)}
+    shapes = space.shapes(params, space.prepared)
+    assert {name: (shape.widths, shape.num_ids) for name, shape in shapes.items()} == {"user": ((4,), 21)}
+
+
+def test_a_table_of_another_scheme_changes_as_a_whole(tmp_path: Path) -> None:
+    tables = {"all": {"features": ["*"], "scheme": "hash", "rows": 20}}
+    space = space_of(tmp_path, tables=tables, search={"dims": {"all": [4, 8, 12]}})
+    assert space.changes({"dim all": 12}) == {("tables", "all", "dim"): 12}
+    assert space.shapes({"dim all": 12}, space.prepared) == {}
+
+
+@pytest.mark.parametrize("values", [{"low": 0.1, "high": 0.2}, [0.5, 0.25]])
+def test_a_configuration_outside_of_the_space_is_no_choice(values: Any, tmp_path: Path) -> None:
+    space = space_of(tmp_path, search={"space": {"train.dense_optimizer.lr": values}})
+    assert space.own_params() is None
+
+
+def test_a_space_without_a_choice_is_refused(tmp_path: Path) -> None:
+    tables = {"all": {"features": ["*"], "scheme": "hash", "rows": 20}}
+    with pytest.raises(ConfigError, match="there is nothing to search: no table has the scheme full"):
+        space_of(tmp_path, tables=tables)
