@@ -34,11 +34,11 @@ class OptEmbedGate(GateSection):
     """Rows that share a threshold: those of a feature, or none."""
     norm: Literal["l1", "l2"] = "l1"
     """Size of a row that its threshold is compared with."""
-    alpha: Annotated[float, Field(ge=0, le=10**6)] = 1e-3
-    """Factor of the regularizer, the sum of exp(-threshold)."""
+    alpha: Annotated[float, Field(ge=0, le=10**6)] = 3e-3
+    """Factor of the regularizer, the sum of exp(-threshold): what rows near the threshold must save of the loss."""
     threshold: Annotated[float, Field(ge=-(10**6), le=10**6)] = 0.0
     """Value of the thresholds at first."""
-    half_life: Step | None = 1.0
+    half_life: Step | None = 2.0
     """Epochs in which a row that is not read loses half of its size; null for no decay."""
     widths: Literal["groups", "all"] = "groups"
     """Widths to draw from: whole groups of dimensions, or 1, 2, 3, ... up to dim as in the paper."""

@@ -40,6 +40,7 @@ class TestGated(SchemeContract):
         **{name: {"scheme": GATED, "gate": gate, "blocks": (3,)} for name, gate in GATES_BY_NAME.items()},
     }
     stores_per_id = (GATED,)
+    test_the_model_trains_on_it = pytest.mark.slow(SchemeContract.test_the_model_trains_on_it)
 
     def test_gradients_of_own_parameters_agree_with_finite_differences(
         self, one_table: Callable[..., Layout], spec: dict[str, Any]

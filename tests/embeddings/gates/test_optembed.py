@@ -7,9 +7,15 @@ import pytest
 import torch
 from torch import Tensor
 
-from recsys.embeddings.gates.gated import Gated
+from recsys.config import DenseOptimizer, SparseOptimizer, TrainSection
+from recsys.data.rows import Rows
+from recsys.embeddings.gates.gated import GATED, Gated
 from recsys.embeddings.gates.optembed import OptEmbed, open_if_positive, slope
 from recsys.embeddings.scheme import StageStep
+from recsys.model import CtrModel
+from recsys.testing.tiny_tables import make_layout, rows
+from recsys.training.strategy import shard, table_weights
+from recsys.training.task import CtrTask
 from tests.embeddings.gates.tables import gate_of, make_gated, random_weights, train
 
 IDS = torch.tensor([0, 2, 2, 3])
@@ -280,3 +286,50 @@ def test_fused_optimizers_leave_rows_that_are_not_read_as_they_are_and_only_the_
     kept = copy.deepcopy(table).kept_rows(lazy.weights)
     assert kept is not None
     assert kept[unread].all()
+
+
+# --- all together -----------------------------------------------------------------------------------------------------
+
+NUM_GOOD, NUM_NOISE, NUM_UNSEEN = 20, 200, 80
+
+
+def planted_batch(draw: torch.Generator, num_rows: int = 128) -> Rows:
+    """Draw rows in which every other user is one of a few that click always or never; the others click by chance.
+
+    Ids from 1: first those that matter, then noise, then ids that are in no row.
+    """
+    is_good = torch.rand(num_rows, generator=draw) < 0.5
+    good = torch.randint(1, NUM_GOOD + 1, (num_rows,), generator=draw)
+    noise = torch.randint(NUM_GOOD + 1, NUM_GOOD + NUM_NOISE + 1, (num_rows,), generator=draw)
+    user = torch.where(is_good, good, noise)
+    item = torch.randint(1, 7, (num_rows,), generator=draw)
+    made = rows(user.tolist(), item.tolist(), [[] for _ in user], [[] for _ in user])
+    chance = torch.where(is_good, 0.1 + 0.8 * (good % 2), torch.tensor(0.5))
+    made.labels[:, 0] = (torch.rand(num_rows, generator=draw) < chance).float()
+    return made
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("sparse", [{"name": "adagrad", "lr": 0.05}, {"name": "rowwise_adagrad", "lr": 0.02}], ids=str)
+def test_by_default_rows_that_are_never_read_and_noise_are_pruned_and_those_that_matter_are_not(
+    sparse: dict[str, Any],
+) -> None:
+    """Noise is read 13 times an epoch. Without decay nothing that is never read is pruned, see above."""
+    torch.manual_seed(0)
+    tables = {"user": {"features": ["user"], "scheme": GATED, "gate": "optembed", "dim": 16}}
+    num_ids = {"user": 1 + NUM_GOOD + NUM_NOISE + NUM_UNSEEN, "item": 7, "tags": 5}
+    layout = make_layout(tables, num_ids=num_ids)
+    train = TrainSection(sparse_optimizer=SparseOptimizer(**sparse), dense_optimizer=DenseOptimizer(lr=0.003))
+    model = shard(CtrModel(layout.resolved, layout), train.sparse_optimizer, device=torch.device("cpu"))
+    task, weights = CtrTask(model, train, ["label"]), table_weights(model)
+    draw, table = torch.Generator().manual_seed(0), layout.schemes["user"]
+    for step in range(1, 401):
+        task.train_on(layout.collate(planted_batch(draw)))
+        table.after_step(StageStep(step, 400, steps_per_epoch=40), weights)
+    assert isinstance(table, Gated)
+    kept = table.kept_rows(weights)
+    assert kept is not None
+    good, noise, unseen = torch.split(kept[1:].float(), [NUM_GOOD, NUM_NOISE, NUM_UNSEEN])
+    assert float(good.mean()) >= 0.9
+    assert float(noise.mean()) <= 0.5
+    assert float(unseen.mean()) == 0
