@@ -1,6 +1,7 @@
 """Clicks that follow from the dot product of a user's and an item's vector: 16 dims for frequent items, 4 for rare."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from recsys.training.build import LoadedModel, load_run
 from recsys.training.run import train
 from recsys.training.schedule import ScheduleFactory
 
-NUM_USERS, NUM_ITEMS, NUM_FREQUENT = 300, 220, 60
+NUM_USERS, NUM_ITEMS, NUM_FREQUENT, NUM_NOISE = 300, 220, 60, 300
 ROWS = {"train": 60_000, "valid": 12_000, "test": 4_000}
 
 
@@ -31,17 +32,18 @@ def clicks(num_rows: int, *, seed: int, part: int) -> pl.DataFrame:
     item = np.where(is_frequent, frequent, rare)
     logit = 0.6 * (users[user] * items[item]).sum(1)
     label = draw.random(num_rows) < 1 / (1 + np.exp(-logit))
-    return pl.DataFrame({"user": user, "item": item, "click": label.astype(np.int8)})
+    noise = draw.integers(0, NUM_NOISE, num_rows)
+    return pl.DataFrame({"user": user, "item": item, "noise": noise, "click": label.astype(np.int8)})
 
 
-def make_low_rank(folder: Path, *, seed: int) -> Prepared:
-    """Write the log, and prepare it for a factorization machine of 32 dims."""
+def make_low_rank(folder: Path, *, seed: int, fields: Sequence[str] = ("user", "item")) -> Prepared:
+    """Write the log, and prepare some of its fields for a factorization machine of 32 dims."""
     folder.mkdir(parents=True, exist_ok=True)
     for part, (split, num_rows) in enumerate(ROWS.items(), 1):
         clicks(num_rows, seed=seed, part=part).write_parquet(folder / f"{split}.parquet")
     content = {
         "label": "click",
-        "features": {"user": {"type": "id"}, "item": {"type": "id"}},
+        "features": {field: {"type": "id"} for field in fields},
         "data": {split: f"{split}.parquet" for split in ROWS},
         "model": {"tower": "fm", "dim": 32},
         "train": {

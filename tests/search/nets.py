@@ -6,8 +6,10 @@ from typing import Any
 import torch
 
 from recsys.config import Config, resolve
+from recsys.config.schemes.blocks import BlocksTable
 from recsys.data.prepare import prepare
 from recsys.data.prepared import Prepared
+from recsys.search.shape import TableShape
 from recsys.search.supernet import supernet_config
 from recsys.training.build import LoadedModel, build
 from tests.training.logs import make_config, write_log
@@ -26,3 +28,15 @@ def build_model(config: Config, prepared: Prepared) -> LoadedModel:
 def build_supernet(prepared: Prepared, gate: str = "nested", **options: Any) -> LoadedModel:
     """Build a supernet, whose rows are as they were drawn."""
     return build_model(supernet_config(prepared, {"kind": gate}, **options), prepared)
+
+
+def padded_blocks(shape: TableShape) -> BlocksTable:
+    """Return the section that a shape becomes, padded to its full width."""
+    sizes = [{"ids": block.num_ids, **columns_of(block.columns)} for block in shape.blocks]
+    last = {key: value for key, value in sizes[-1].items() if key != "ids"}
+    keys = {"features": (shape.vocabulary,), "scheme": "blocks", "dim": shape.dim, "blocks": (*sizes[:-1], last)}
+    return BlocksTable.model_validate(keys)
+
+
+def columns_of(columns: tuple[int, ...]) -> dict[str, Any]:
+    return {"columns": columns} if columns else {"dim": 0}

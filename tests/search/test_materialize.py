@@ -2,14 +2,12 @@
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from numpy.testing import assert_allclose, assert_array_equal
 
-from recsys.config.schemes.blocks import BlocksTable
 from recsys.data.prepare import prepare_split
 from recsys.data.prepared import Prepared
 from recsys.features.vocabulary import Vocabulary
@@ -19,7 +17,7 @@ from recsys.search.shape import TableShape
 from recsys.search.supernet import gated_tables, score_shapes
 from recsys.training.build import LoadedModel, score_alone
 from recsys.training.strategy import table_weights
-from tests.search.nets import build_model, build_supernet, make_prepared
+from tests.search.nets import build_model, build_supernet, make_prepared, padded_blocks
 
 MODEL = {"tower": "mlp", "dim": 16, "mlp": [16], "batch_norm": True}
 
@@ -42,20 +40,8 @@ def supernet(request: pytest.FixtureRequest, prepared: Prepared) -> LoadedModel:
     return loaded
 
 
-def section(shape: TableShape) -> BlocksTable:
-    """Return the section that a shape becomes, padded to its full width."""
-    sizes = [{"ids": block.num_ids, **columns_of(block.columns)} for block in shape.blocks]
-    last = {key: value for key, value in sizes[-1].items() if key != "ids"}
-    keys = {"features": (shape.vocabulary,), "scheme": "blocks", "dim": shape.dim, "blocks": (*sizes[:-1], last)}
-    return BlocksTable.model_validate(keys)
-
-
-def columns_of(columns: tuple[int, ...]) -> dict[str, Any]:
-    return {"columns": columns} if columns else {"dim": 0}
-
-
 def model_of(shapes: dict[str, TableShape], prepared: Prepared) -> LoadedModel:
-    config, tables = prepared.resolved.config, {name: section(shape) for name, shape in shapes.items()}
+    config, tables = prepared.resolved.config, {name: padded_blocks(shape) for name, shape in shapes.items()}
     return build_model(config.from_source(config.source, tables=tables), prepared)
 
 

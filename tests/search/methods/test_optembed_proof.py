@@ -1,0 +1,76 @@
+"""The acceptance checks 19 and 21 of OptEmbed, on data with a field of noise."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+
+from recsys.data.prepared import Prepared
+from recsys.search.methods.base import Request
+from recsys.search.methods.optembed import OptEmbed
+from recsys.search.shape import TableShape
+from recsys.search.supernet import gated_tables, score_shapes, table_bytes
+from recsys.training.build import LoadedModel
+from recsys.training.run import train
+from recsys.training.strategy import table_weights
+from tests.search.low_rank import make_low_rank, train_supernet
+from tests.search.nets import padded_blocks
+
+pytestmark = pytest.mark.proof
+
+SEEDS = (1, 2, 3, 4)
+
+
+class Searched(NamedTuple):
+    """A trained supernet, and what is proposed for half of the bytes."""
+
+    loaded: LoadedModel
+    prepared: Prepared
+    shapes: dict[str, TableShape]
+
+
+@pytest.fixture(scope="module")
+def searched(tmp_path_factory: pytest.TempPathFactory) -> list[Searched]:
+    found = []
+    for seed in SEEDS:
+        folder = tmp_path_factory.mktemp(f"seed{seed}")
+        prepared = make_low_rank(folder, seed=seed, fields=("user", "item", "noise"))
+        loaded = train_supernet(OptEmbed(), prepared, folder / "run")
+        budget = table_bytes(loaded, {}).serving // 2
+        request = Request(loaded=loaded, prepared=prepared, budgets=[budget], state=folder)
+        (candidate,) = OptEmbed().candidates(request)
+        found.append(Searched(loaded, prepared, dict(candidate.shapes)))
+    return found
+
+
+def test_19_more_rows_of_noise_are_pruned_than_of_fields_that_matter(searched: list[Searched]) -> None:
+    for one in searched:
+        left = {name: shape.serving_bytes / (shape.num_ids * shape.dim * 4) for name, shape in one.shapes.items()}
+        assert left["noise"] <= min(left["user"], left["item"])
+        weights = table_weights(one.loaded.model)
+        kept = {name: scheme.kept_rows(weights) for name, scheme in gated_tables(one.loaded).items()}
+        shares = {name: float(rows[1:].float().mean()) for name, rows in kept.items() if rows is not None}
+        assert shares["noise"] <= min(shares["user"], shares["item"])
+
+
+def test_21_a_model_that_is_trained_again_beats_the_masked_supernet(searched: list[Searched], tmp_path: Path) -> None:
+    """Its rows are not pruned here, so that it takes a few more bytes."""
+    masked, trained, plain = [], [], []
+    for seed, one in zip(SEEDS, searched, strict=True):
+        test, config, data = one.prepared.splits["test"], one.prepared.resolved.config, one.prepared.folder.parents[1]
+        masked.append(score_shapes(one.loaded, test, one.shapes).metrics(["label"])["auc"])
+        shapes = {name: replace(shape, kept=None) for name, shape in one.shapes.items() if any(shape.widths)}
+        tables = {name: padded_blocks(shape) for name, shape in shapes.items()}
+        for name, made, aucs in (
+            ("trained", config.from_source(config.source, tables=tables), trained),
+            ("plain", config, plain),
+        ):
+            folder = tmp_path / f"{name}{seed}"
+            result = train(
+                made, data_dir=data, cache_dir=data / "cache", folder=folder, device="cpu", log=lambda _: None
+            )
+            aucs.append(result.metrics["test.auc"])
+    assert sum(again >= before for again, before in zip(trained, masked, strict=True)) >= 3
+    assert np.mean(trained) > np.mean(plain) - 0.002
