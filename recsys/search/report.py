@@ -109,7 +109,7 @@ def _cuts(lines: Sequence[FeatureLine]) -> list[str]:
     changed = [line for line in lines if line.is_changed]
     dropped = [line for line in changed if line.is_dropped]
     fewer = [line for line in changed if line.rows is not None]
-    narrower = [line for line in changed if line not in dropped and line.before != line.after]
+    narrower = [line for line in changed if line not in (*dropped, *fewer)]
     return [
         f"- {what}: {_names(found)} (saves {format_bytes(sum(line.saved for line in found))})"
         for what, found in (("dropped", dropped), ("fewer ids", fewer), ("other widths", narrower))

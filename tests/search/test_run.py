@@ -17,6 +17,7 @@ from recsys.run_folder import RunFolder
 from recsys.search.run import SearchResult
 from recsys.search.scorer import Scorer
 from recsys.training import series
+from tests.pages import page
 from tests.search.small_search import METHOD, run, write_search
 
 pytestmark = pytest.mark.slow
@@ -179,6 +180,15 @@ def test_what_cannot_be_searched_is_refused_before_anything_is_trained(
 def test_a_budget_below_all_candidates_names_the_least_and_what_was_done_is_kept(done: SearchResult) -> None:
     with pytest.raises(ConfigError, match=r"--budget: nothing that was found is as small as 54 B; the least is 416 B"):
         run(done.folder.parent / "config.yaml", done.folder, budget=0.05)
+
+
+def test_the_method_of_the_page_searches(done: SearchResult, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, text in page("recsys/search/README.md").files().items():
+        (tmp_path / name).write_text(text)
+    monkeypatch.syspath_prepend(tmp_path)
+    found = run(done.folder.parent / "config.yaml", tmp_path / "s", method="uniform:Uniform", budget=0.5)
+    assert found.best.name == "dim-4"
+    assert found.best.serving_bytes * 2 == found.baseline.serving_bytes
 
 
 def test_a_folder_of_another_search_is_refused(done: SearchResult) -> None:

@@ -1,0 +1,122 @@
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from recsys.evaluation import AucDifference
+from recsys.search.candidate import Candidate, Measured
+from recsys.search.costs import Cost
+from recsys.search.feature_lines import FeatureLine
+from recsys.search.report import ReportFacts, TrainedModel, report
+from recsys.search.scorer import DropCost
+
+
+def measured(name: str, size: int, auc: float, source: Any = "supernet") -> Measured:
+    return Measured(candidate=Candidate(name=name), serving_bytes=size, training_bytes=size, auc=auc, source=source)
+
+
+def model(name: str, size: int, auc: float, difference: AucDifference | None = None) -> TrainedModel:
+    differences = {} if difference is None else {"test": difference}
+    found = measured(name, size, auc, "trained")
+    return TrainedModel(
+        measured=found, yaml=f"front/{name}.yaml", aucs={"valid": auc, "test": auc}, differences=differences
+    )
+
+
+def line(name: str, **changes: Any) -> FeatureLine:
+    facts = {
+        "num_ids": 1000,
+        "uses": 50_000,
+        "before": "32",
+        "after": "32",
+        "bytes_before": 128_000,
+        "bytes_after": 128_000,
+    }
+    return FeatureLine(name=name, **facts | changes)
+
+
+BASELINE = model("baseline", 400_000, 0.75)
+BEST = model("small", 100_000, 0.749, AucDifference(-0.001, -0.003, 0.001, 0.3))
+LINES = [
+    line("useless", after="dropped", bytes_after=0, drop=DropCost(0.0, 0.0)),
+    line("noisy", rows=150, after="8", bytes_after=4_800, drop=DropCost(-0.02, 0.01)),
+    line("rich", after="16 (100 ids), 4 (900 ids)", bytes_after=20_800, drop=DropCost(-0.1, 0.05)),
+    line("idle|bar", drop=DropCost(0.0002, -0.0001)),
+]
+FACTS = ReportFacts(
+    title="shop",
+    method="dnis: gates",
+    folder="searches/shop",
+    command="recsys search shop.yaml --method dnis",
+    machine="a CPU",
+    data="train 10 rows",
+    baseline=BASELINE,
+    best=BEST,
+    trained=[BEST],
+    front=[measured("tiny", 50_000, 0.72), measured("small", 100_000, 0.745)],
+    num_candidates=7,
+    budget=110_000,
+    lines=LINES,
+    costs={"supernet": Cost(100.0, 150.0), "candidates": Cost(20.0, 30.0)},
+    baseline_cost=Cost(60.0, 90.0),
+)
+
+
+def test_the_first_lines_say_what_is_saved_what_it_costs_and_what_can_be_dropped() -> None:
+    lines = report(FACTS).splitlines()
+    assert lines[2] == (
+        "**Train `best.yaml`: the tables take 100.0 kB in place of 400.0 kB (25.0%).** The test AUC of that model is "
+        "0.7490, that of yours 0.7500; the difference, -0.0010 (95 %: -0.0030 to +0.0010), is inside the noise."
+    )
+    assert lines[4:8] == [
+        "- dropped: `useless` (saves 128.0 kB)",
+        "- fewer ids: `noisy` (saves 123.2 kB)",
+        "- other widths: `rich` (saves 107.2 kB)",
+        "- kept, but dropping one of them costs no validation AUC: `idle|bar` (128.0 kB)",
+    ]
+    assert "    recsys train searches/shop/best.yaml" in lines
+
+
+@pytest.mark.parametrize(
+    ("difference", "words"),
+    [
+        (AucDifference(-0.01, -0.02, -0.001, 0.01), "is more than noise: it is worse."),
+        (AucDifference(0.01, 0.001, 0.02, 0.01), "is more than noise: it is better."),
+        (None, "(no interval: rows have weights, or one class)."),
+    ],
+)
+def test_the_verdict_is_that_of_the_paired_interval(difference: AucDifference | None, words: str) -> None:
+    best = model("small", 100_000, 0.749, difference)
+    assert report(replace(FACTS, best=best, trained=[best])).splitlines()[2].endswith(words)
+
+
+def test_without_test_rows_the_verdict_is_that_of_the_validation_rows() -> None:
+    valid = {"valid": AucDifference(0.0, -0.1, 0.1, 1.0)}
+    best = replace(BEST, aucs={"valid": 0.7}, differences=valid)
+    assert "The validation AUC of that model is 0.7000" in report(replace(FACTS, best=best, trained=[best]))
+
+
+def test_a_search_that_finds_nothing_says_so() -> None:
+    text = report(replace(FACTS, best=BASELINE, trained=[]))
+    assert text.splitlines()[2].startswith("**Nothing that was tried can be cut**: each of 7 candidates is")
+    assert "recsys train searches/shop/best.yaml" not in text
+
+
+def test_each_feature_has_a_row_with_what_dropping_it_costs() -> None:
+    text = report(FACTS)
+    for row in (
+        "| `useless` | 1,000 | 50,000 | 32 | dropped |  | 128.0 kB | 0 B | +0.0000 AUC, +0.0000 logloss |",
+        "| `noisy` | 1,000 | 50,000 | 32 | 8 | 150 | 128.0 kB | 4.8 kB | -0.0200 AUC, +0.0100 logloss |",
+        r"| `idle\|bar` | 1,000 | 50,000 | 32 | as it is |  | 128.0 kB | 128.0 kB | +0.0002 AUC, -0.0001 logloss |",
+    ):
+        assert row in text
+
+
+def test_the_points_of_the_front_are_listed_with_their_files() -> None:
+    text = report(FACTS)
+    assert "| **small** | 100.0 kB | 25.0% | 0.7450 | 0.7490 | 0.7490 | -0.0010 (95 %: -0.0030 to +0.0010) |" in text
+    assert "| tiny | 50.0 kB | 12.5% | 0.7200 |  |  |  | front/tiny.yaml |" in text
+
+
+def test_the_cost_is_counted_in_trainings() -> None:
+    assert "| **the search** | 2 min | 3 min | 2.00 | 2.00 |" in report(FACTS)
