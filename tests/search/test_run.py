@@ -14,6 +14,7 @@ from recsys.config import load_config
 from recsys.data.reader import Reader
 from recsys.errors import ConfigError, RecsysError
 from recsys.run_folder import RunFolder
+from recsys.search.methods import METHODS
 from recsys.search.run import SearchResult
 from recsys.search.scorer import Scorer
 from recsys.training import series
@@ -195,3 +196,8 @@ def test_a_folder_of_another_search_is_refused(done: SearchResult) -> None:
     with pytest.raises(RecsysError, match=r"was started with another method \('tests.*', now 'nested'\).*--name"):
         run(done.folder.parent / "config.yaml", done.folder, method="nested")
     assert json.loads((done.folder / "search.json").read_text())["method"] == METHOD
+
+
+def test_the_page_lists_all_methods() -> None:
+    text = page("recsys/search/README.md").text
+    assert [name for name in METHODS if f"`methods/{name}.py`" not in text] == []
