@@ -8,14 +8,13 @@ from recsys.api.config import load_config, with_data
 from recsys.api.defaults import DEFAULT_CACHE, DEFAULT_SEARCHES, default_name, search_folder
 from recsys.api.quiet import quiet_packages
 from recsys.config import Config
-from recsys.errors import ConfigError
 from recsys.progress import OnProgress, no_log, no_progress
 
 if TYPE_CHECKING:
     import polars as pl
 
     from recsys.api.frames import ArrowTable
-    from recsys.search.run import SearchResult
+    from recsys.search.outputs import SearchResult
 
 __all__ = ["run_search"]
 
@@ -26,6 +25,7 @@ def run_search(
     method: str,
     budget: str | float | None = None,
     trials: int | None = None,
+    storage: str | None = None,
     retrain: int = 0,
     train: "ArrowTable | pl.LazyFrame | str | Path | Sequence[str | Path] | None" = None,
     valid: "ArrowTable | pl.LazyFrame | str | Path | Sequence[str | Path] | None" = None,
@@ -49,6 +49,8 @@ def run_search(
         budget: most bytes of the tables when served ("8MB"), or a fraction of what they take now (0.25). By default
             the smallest tables are chosen that are not significantly worse than the best ones.
         trials: number of configurations that "optuna" tries.
+        storage: where "optuna" keeps its trials, so that several processes or machines work on them: a journal file
+            or a database such as "sqlite:///FILE"; by default a file in the folder of the search.
         retrain: number of further points of the front to train.
         train: training rows in place of `data.train`: a data frame, or paths or globs of files.
         valid: validation rows in place of `data.valid`.
@@ -80,8 +82,6 @@ def run_search(
         load_config(config, cache_dir=cache_dir), {"train": train, "valid": valid, "test": test}, cache_dir
     )
     folder = search_folder(name, Path(searches_dir), default=f"{default_name(checked)}-{method.rpartition(':')[2]}")
-    if trials is not None and method != "optuna":
-        raise ConfigError(f"--trials: {method} has no trials, only optuna has")
     with quiet_packages():
         from recsys.search.run import search  # not at the top: torch takes seconds to import
 
@@ -92,6 +92,8 @@ def run_search(
             data_dir=Path(data_dir),
             cache_dir=Path(cache_dir),
             budget=budget,
+            trials=trials,
+            storage=storage,
             retrain=retrain,
             device=device,
             command=command or f"recsys.run_search(..., method={method!r})",

@@ -16,7 +16,7 @@ __all__ = ["progress_reports"]
 LOG_SECONDS = 15.0
 """Least time between two lines of a log."""
 
-UNITS = {"cells": "", "candidates": "", "features": ""}
+UNITS = {"cells": "", "candidates": "", "features": "", "trials": ""}
 """Unit of each phase that does not count rows."""
 
 

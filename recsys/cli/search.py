@@ -16,7 +16,7 @@ from recsys.errors import Preempted
 from recsys.units import format_bytes
 
 if TYPE_CHECKING:
-    from recsys.search.run import SearchResult
+    from recsys.search.outputs import SearchResult
 
 __all__ = ["command_line", "run_search"]
 
@@ -69,11 +69,9 @@ def _say(found: "SearchResult", data: str) -> None:
     if found.best.name == found.baseline.name:
         print(f"{found.folder}: nothing that was tried is as good as the configuration as it is; see report.md")
         return
-    share = f" ({after / before:.1%})" if before else ""
-    print(
-        f"{found.folder}: tables of {format_bytes(after)} in place of {format_bytes(before)}{share}, "
-        f"validation AUC {found.best.auc:.4f} in place of {found.baseline.auc:.4f}"
-    )
+    size = f"tables of {format_bytes(after)} in place of {format_bytes(before)} ({after / max(before, 1):.1%}), "
+    size = size if after != before else ""
+    print(f"{found.folder}: {size}validation AUC {found.best.auc:.4f} in place of {found.baseline.auc:.4f}")
     print(f"what was cut, and what each feature is worth: {found.folder / 'report.md'}")
     print(f"to train it: recsys train {shlex.join([str(found.best_yaml)])} {data}".rstrip())
 

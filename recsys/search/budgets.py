@@ -24,11 +24,16 @@ class Bounds(NamedTuple):
     """Bytes of the tables that the search leaves as they are."""
 
 
-def bounds_of(prepared: Prepared) -> Bounds:
-    """Return the most and the least bytes that a search of full tables can end in."""
+def bounds_of(prepared: Prepared, *, all_tables: bool = False) -> Bounds:
+    """Return the most and the least bytes that a search can end in.
+
+    Args:
+        prepared: the data, and the configuration resolved for them.
+        all_tables: whether the search changes tables of all schemes, and not only full ones.
+    """
     resolved = prepared.resolved
     by_table = {name: phases["serving"] for name, phases in total_bytes(resolved, prepared.state).items()}
-    fixed = [table.name for table in resolved.tables if not is_searchable(table)]
+    fixed = [table.name for table in resolved.tables if not (all_tables or is_searchable(table))]
     return Bounds(sum(by_table.values()), sum(by_table[name] for name in fixed))
 
 

@@ -152,9 +152,16 @@ class SearchFolder:
             yield
 
     @contextmanager
-    def changing(self) -> Iterator[None]:
-        """Hold the lock of a shared search for a moment, in which its outputs are written."""
-        with series_lock(self.path, wait_seconds=60):
+    def changing(self, *, wait_seconds: float = 60.0) -> Iterator[None]:
+        """Hold the lock of a shared search for a while, such as to write its outputs.
+
+        Args:
+            wait_seconds: how long to wait for another process that holds it.
+
+        Raises:
+            LockedError: it held it all that time.
+        """
+        with series_lock(self.path, wait_seconds=wait_seconds):
             yield
 
     def _check(self, config: Config, method: str, prepared: Prepared) -> None:

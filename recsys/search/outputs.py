@@ -2,8 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from recsys.config import load_config
+from recsys.config.problems import KeyPath, spell
 from recsys.environment import environment_record
 from recsys.files import write_atomic, write_json
 from recsys.search.candidate import Measured
@@ -15,7 +17,7 @@ from recsys.search.report import ReportFacts, TrainedModel, report
 from recsys.search.session import Session
 from recsys.units import format_count
 
-__all__ = ["Findings", "write_front", "write_outputs"]
+__all__ = ["Findings", "SearchResult", "write_front", "write_outputs"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +43,21 @@ class Findings:
     """Names of what the search has spent its time on, in the costs."""
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SearchResult:
+    """The findings of a search, for its caller."""
+
+    folder: Path
+    best_yaml: Path
+    """The configuration to train."""
+    best: Measured
+    """The model that was trained from it; the baseline, if nothing can be cut."""
+    baseline: Measured
+    """The model of the configuration as it was."""
+    front: list[Measured]
+    """Candidates that no other beats in both bytes and AUC, the smallest first."""
+
+
 def write_front(session: Session, front: Sequence[Measured]) -> None:
     """Write the configuration of each point of the front, and remove those of points that are no longer on it."""
     folder = session.folder
@@ -52,7 +69,7 @@ def write_front(session: Session, front: Sequence[Measured]) -> None:
             path.unlink()
 
 
-def write_outputs(session: Session, found: Findings) -> None:
+def write_outputs(session: Session, found: Findings) -> SearchResult:
     """Write best.yaml, pareto.csv, pareto.png, report.md and, last, result.json."""
     folder = session.folder
     session.write_yaml(found.best.candidate, folder.best_yaml)
@@ -70,12 +87,19 @@ def write_outputs(session: Session, found: Findings) -> None:
         )
     write_atomic(folder.report, report(facts))
     write_json(folder.result, _result(facts))
+    return SearchResult(
+        folder=folder.path,
+        best_yaml=folder.best_yaml,
+        best=found.best,
+        baseline=found.baseline,
+        front=list(found.front),
+    )
 
 
 def _rows(session: Session, found: Findings) -> list[ParetoRow]:
     on_front = {one.name for one in found.front}
-    rows = [ParetoRow(found.baseline, {}, on_front=False)]
-    known = {(one.name, one.source): one for one in (*found.measured, *found.trained)}
+    rows = [ParetoRow(found.baseline, {}, on_front=BASELINE in on_front)]
+    known = {(one.name, one.source): one for one in (*found.measured, *found.trained) if one.name != BASELINE}
     for one in known.values():
         is_on_front = one.name in on_front and one.source == found.front[0].source
         yaml = str(session.folder.point_yaml(one.name).relative_to(session.folder.path))
@@ -106,9 +130,15 @@ def _facts(session: Session, found: Findings) -> ReportFacts:
         num_candidates=len(found.measured),
         budget=found.budget,
         lines=found.lines,
+        keys={spell(key): value for key, value in session.changes(found.best.candidate).items() if _is_other(key)},
         costs={part: clock.of(part) for part in found.parts},
         baseline_cost=clock.of(BASELINE),
     )
+
+
+def _is_other(key: KeyPath) -> bool:
+    """Return whether a key is not of tables and features, which the report has tables of."""
+    return key[0] not in ("tables", "features")
 
 
 def _half_widths(models: Sequence[TrainedModel]) -> dict[str, float]:

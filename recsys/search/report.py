@@ -2,8 +2,10 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from recsys.evaluation.intervals import AucDifference
+from recsys.files import to_json
 from recsys.search.candidate import Measured
 from recsys.search.costs import Cost
 from recsys.search.feature_lines import FeatureLine
@@ -52,6 +54,8 @@ class ReportFacts:
     num_candidates: int
     budget: int | None
     lines: Sequence[FeatureLine]
+    keys: Mapping[str, Any]
+    """Other keys that best.yaml sets, by their paths."""
     costs: Mapping[str, Cost]
     """Time of each part of the search: "supernet", "candidates", ..."""
     baseline_cost: Cost
@@ -75,11 +79,11 @@ def _summary(facts: ReportFacts) -> str:
             "the best tables of that size are."
         )
     else:
-        lines.append(
-            f"**Train `best.yaml`: the tables take {format_bytes(after)} in place of {format_bytes(before)} "
-            f"({after / before:.1%}).** {_verdict(best, baseline)}"
-        )
-        lines += ["", *_cuts(facts.lines), *_idle(facts.lines), "", f"    recsys train {facts.folder}/best.yaml"]
+        size = f"the tables take {format_bytes(after)} in place of {format_bytes(before)} ({after / before:.1%})"
+        size = size if after != before else f"the tables take {format_bytes(after)} as before"
+        lines.append(f"**Train `best.yaml`: {size}.** {_verdict(best, baseline)}")
+        keys = [f"- `{key}`: {to_json(value)}" for key, value in facts.keys.items()]
+        lines += ["", *_cuts(facts.lines), *_idle(facts.lines), *keys, "", f"    recsys train {facts.folder}/best.yaml"]
     lines += ["", "![AUC against bytes](pareto.png)" if can_draw() else MISSING]
     return "\n".join(lines)
 
@@ -147,7 +151,8 @@ def _features(lines: Sequence[FeatureLine]) -> str:
         )
         for line in lines
     ]
-    return f"## Feature by feature\n\n{_table(header, rows)}\n\n{_DROPPING if any(line.drop for line in lines) else ''}"
+    parts = ["## Feature by feature", _table(header, rows), *([_DROPPING] if any(line.drop for line in lines) else [])]
+    return "\n\n".join(parts)
 
 
 _DROPPING = (
@@ -169,19 +174,27 @@ def _front(facts: ReportFacts) -> str:
         "difference to yours",
         "file",
     )
-    rows = [_point(f"{facts.baseline.measured.name} (as it is)", facts.baseline.measured, None, facts.baseline, full)]
-    for one in reversed(facts.front):
+    own = facts.baseline.measured
+    rows = [_point(f"{own.name} (as it is)", own, None, facts.baseline, full)]
+    for one in [one for one in reversed(facts.front) if one.name != own.name]:
         model = by_name.get(one.name)
         name = f"**{one.name}**" if one.name == facts.best.measured.name else one.name
         rows.append(_point(name, one, one if one.source == "supernet" else None, model, full))
     budget = "" if facts.budget is None else f" The budget is {format_bytes(facts.budget)}."
+    masked = (
+        " That of the supernet under masks is to compare candidates by; what a point is worth shows when it is trained."
+    )
     return (
         f"## Points to choose from\n\n{format_count(facts.num_candidates, 'candidate')} were measured on the "
         f"validation rows (`pareto.csv`); these are not beaten in both bytes and AUC.{budget}\n\n"
-        f"{_table(header, rows)}\n\nAUCs are those of the validation rows, unless they say test. That of the supernet "
-        "under masks is to compare candidates by; what a point is worth shows when it is trained: `recsys train "
-        f"{facts.folder}/front/NAME.yaml`, or several of them by `--retrain N`."
+        f"{_table(header, rows)}\n\nAUCs are those of the validation rows, unless they say test; the difference is "
+        f"that of the test rows, if there are any.{masked if _has_supernet(facts) else ''} To take another point: "
+        f"`recsys train {facts.folder}/front/NAME.yaml`; `--retrain N` trains and compares those next to the best."
     )
+
+
+def _has_supernet(facts: ReportFacts) -> bool:
+    return any(one.source == "supernet" for one in facts.front)
 
 
 def _point(name: str, one: Measured, scored: Measured | None, model: TrainedModel | None, full: int) -> tuple[str, ...]:
@@ -192,7 +205,7 @@ def _point(name: str, one: Measured, scored: Measured | None, model: TrainedMode
         format_bytes(one.serving_bytes),
         f"{one.serving_bytes / full:.1%}" if full else "",
         "" if scored is None else f"{scored.auc:.4f}",
-        "" if model is None else f"{model.aucs['valid']:.4f}",
+        f"{model.aucs['valid']:.4f}" if model is not None else "" if scored is not None else f"{one.auc:.4f}",
         "" if model is None or "test" not in model.aucs else f"{model.aucs['test']:.4f}",
         "" if found is None else _difference(found),
         f"front/{one.name}.yaml" if model is None else model.yaml,
@@ -208,7 +221,8 @@ def _costs(facts: ReportFacts) -> str:
     rows = [_cost("one training, as it is", one, one)]
     rows += [_cost(name, cost, one) for name, cost in facts.costs.items()]
     rows.append(_cost("**the search**", search, one))
-    return f"## What it cost\n\n{_table(header, rows)}\n\nTraining the points that were chosen is not counted."
+    note = "\n\nTraining the points that were chosen is not counted." if _has_supernet(facts) else ""
+    return f"## What it cost\n\n{_table(header, rows)}{note}"
 
 
 def _cost(name: str, cost: Cost, one: Cost) -> tuple[str, ...]:

@@ -1,9 +1,7 @@
-"""The story of one search: baseline, supernet, candidates, front, the best one trained, report."""
+"""The story of a search: baseline, supernet, candidates, front, the best one trained, report."""
 
 import gc
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from math import log as ln
 from pathlib import Path
 
 from recsys.config import Config
@@ -12,38 +10,25 @@ from recsys.data.prepare import prepare
 from recsys.errors import ConfigError
 from recsys.progress import OnProgress, no_log, no_progress
 from recsys.search.budgets import bounds_of, ladder, read_search_budget
+from recsys.search.by_trials import search_by_trials
 from recsys.search.candidate import Candidate, Measured
+from recsys.search.choice import choose, choose_trained, nearest
 from recsys.search.costs import CostClock
 from recsys.search.feature_lines import shape_lines
 from recsys.search.folder import BASELINE, SUPERNET, SearchFolder
-from recsys.search.front import best_within, smallest_good
+from recsys.search.methods import BY_TRIALS
 from recsys.search.methods.base import Method, Request, find_method
-from recsys.search.outputs import Findings, write_front, write_outputs
-from recsys.search.scorer import WHOLE, DropCost, Scorer, is_significantly_worse
+from recsys.search.outputs import Findings, SearchResult, write_front, write_outputs
+from recsys.search.scorer import WHOLE, DropCost, Scorer
 from recsys.search.session import Session
 from recsys.training.build import load_run
 from recsys.training.strategy import pick_device
 from recsys.units import format_bytes
 
-__all__ = ["SearchResult", "search"]
+__all__ = ["search"]
 
 CANDIDATES, FEATURES = "candidates", "features"
 """Names of the parts of a search in its costs, beside those of its runs."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class SearchResult:
-    """The findings of a search, for its caller."""
-
-    folder: Path
-    best_yaml: Path
-    """The configuration to train."""
-    best: Measured
-    """The model that was trained from it; the baseline, if nothing can be cut."""
-    baseline: Measured
-    """The model of the configuration as it was."""
-    front: list[Measured]
-    """Candidates that no other beats in both bytes and AUC, the smallest first."""
 
 
 def search(
@@ -54,6 +39,8 @@ def search(
     data_dir: Path,
     cache_dir: Path,
     budget: str | float | None = None,
+    trials: int | None = None,
+    storage: str | None = None,
     retrain: int = 0,
     device: str | None = None,
     command: str = "",
@@ -70,6 +57,9 @@ def search(
         cache_dir: where prepared data is kept.
         budget: most bytes of the tables when served, or a fraction of what they are. Default: the smallest candidate
             that is not significantly worse than the best one is chosen.
+        trials: number of configurations that `optuna` tries.
+        storage: database or journal file in which `optuna` keeps its trials, for several machines. Default: a journal
+            file in the folder.
         retrain: number of further points of the front to train.
         device: "cpu" or "cuda". Default: CUDA where there is a device.
         command: the command line, for the report.
@@ -81,14 +71,16 @@ def search(
         DataError: the data does not fit the configuration, or has changed since the search was started.
         LockedError: another process works on it.
     """
-    way = find_method(method)()
+    is_by_trials = method == BY_TRIALS
+    way = None if is_by_trials else find_method(method)()
+    _check_options(method, trials=trials, storage=storage)
     prepared = prepare(config, data_dir, cache_dir, on_progress)
     check_splits(prepared.splits, prepared.resolved.config)
-    supernet = way.supernet(prepared)
-    bounds = bounds_of(prepared)
+    supernet = None if way is None else way.supernet(prepared)
+    bounds = bounds_of(prepared, all_tables=is_by_trials)
     allowed = read_search_budget(budget, bounds)
     place = SearchFolder(folder)
-    with place.opened(config, method, prepared):
+    with place.opened(config, method, prepared, shared=is_by_trials):
         session = Session(
             config=config,
             prepared=prepared,
@@ -101,7 +93,16 @@ def search(
             on_progress=on_progress,
             log=log,
         )
+        if way is None or supernet is None:
+            return search_by_trials(session, trials=trials, storage=storage, allowed=allowed, retrain=retrain)
         return _Story(session, way, supernet, allowed, ladder(bounds, allowed)).tell(retrain)
+
+
+def _check_options(method: str, **options: object) -> None:
+    """Refuse options that have no effect with a method."""
+    for name, value in options.items():
+        if value is not None and method != BY_TRIALS:
+            raise ConfigError(f"--{name}: is for the method {BY_TRIALS}, got the method {method}")
 
 
 class _Story:
@@ -126,10 +127,10 @@ class _Story:
         log(f"{SUPERNET}: {self.method.title}")
         self.session.train(SUPERNET, self.supernet, schedule=type(self.method).schedule)
         measured, front, drops = self._score()
-        chosen = self._choose(front)
+        chosen = choose(self.folder, front, self.allowed)
         write_front(self.session, front)
         trained = self._train(chosen, front, retrain)
-        best = self._best_of(trained) if trained else baseline
+        best = choose_trained(self.folder, trained, self.allowed) if trained else baseline
         findings = Findings(
             method=f"{self.method.name}: {self.method.title}",
             baseline=baseline,
@@ -141,10 +142,7 @@ class _Story:
             lines=shape_lines(self.session.prepared, best.candidate.shapes, drops),
             parts=(SUPERNET, CANDIDATES, FEATURES),
         )
-        write_outputs(self.session, findings)
-        return SearchResult(
-            folder=self.folder.path, best_yaml=self.folder.best_yaml, best=best, baseline=baseline, front=front
-        )
+        return write_outputs(self.session, findings)
 
     def _score(self) -> tuple[list[Measured], list[Measured], dict[str, DropCost]]:
         """Return all candidates, those on the front, and what dropping each feature would cost."""
@@ -178,24 +176,11 @@ class _Story:
         small = [one for one in scorer.front() if self.allowed is not None and one.serving_bytes <= self.allowed]
         return f"; the best within the budget so far: {small[-1].name}, {small[-1].auc:.4f}" if small else ""
 
-    def _choose(self, points: Sequence[Measured]) -> Measured:
-        if self.allowed is not None:
-            return best_within(points, self.allowed)
-        return smallest_good(points, lambda one, best: is_significantly_worse(self.folder, one, best))
-
-    def _best_of(self, trained: Sequence[Measured]) -> Measured:
-        """Return the best of the models that were trained, of which the first is the chosen one."""
-        small = [one for one in trained if self.allowed is None or one.serving_bytes <= self.allowed]
-        return self._choose(small) if small else trained[0]
-
     def _train(self, chosen: Measured, front: Sequence[Measured], retrain: int) -> list[Measured]:
         """Train the chosen point, and those of the front that are nearest to it in bytes; the whole is the baseline."""
-        others = [one for one in front if one.name not in (chosen.name, WHOLE)]
-        others.sort(key=lambda one: abs(ln(max(one.serving_bytes, 1) / max(chosen.serving_bytes, 1))))
+        cut = [one for one in front if one.name != WHOLE]
         found = []
-        for one in [chosen, *others[:retrain]]:
-            if one.name == WHOLE:
-                continue
+        for one in [*([chosen] if chosen in cut else []), *nearest(cut, chosen, retrain)]:
             self.session.log(f"{one.name}: training from {self.folder.point_yaml(one.name)}")
             measured = self.session.train_point(one.candidate)
             self.session.log(f"{one.name}: validation AUC {measured.auc:.4f}, {format_bytes(measured.serving_bytes)}")

@@ -4,11 +4,8 @@ import time
 from collections.abc import Mapping
 from typing import NamedTuple
 
-import polars as pl
-
 from recsys.checksums import read_json, with_checksum, without_checksum
 from recsys.data.prepared import PreparedSplit
-from recsys.evaluation.paired import predictions_difference
 from recsys.files import write_json
 from recsys.progress import OnProgress, no_progress
 from recsys.search.candidate import Candidate, Measured
@@ -18,12 +15,10 @@ from recsys.search.shape import TableShape
 from recsys.search.supernet import gated_tables, score_shapes, table_bytes
 from recsys.training.build import LoadedModel
 
-__all__ = ["WHOLE", "DropCost", "Scorer", "is_significantly_worse"]
+__all__ = ["WHOLE", "DropCost", "Scorer"]
 
 WHOLE = "whole"
 """Name of the candidate of which nothing is cut."""
-LEAST_DIFFERENCE = 0.001
-"""Difference of AUCs that counts where there is no interval, since rows have weights."""
 _REMEDY = "delete it, and it is measured again"
 
 
@@ -80,10 +75,6 @@ class Scorer:
         """Return the candidates that no other beats, the smallest first."""
         return pareto_front(self.measured.values())
 
-    def is_worse(self, one: Measured, best: Measured) -> bool:
-        """Return whether a candidate is significantly worse than the best one."""
-        return is_significantly_worse(self.folder, one, best)
-
     def drop_costs(self, on_progress: OnProgress = no_progress) -> dict[str, DropCost]:
         """Return what dropping each searched vocabulary alone would cost, by its name."""
         path = self.folder.drops
@@ -111,13 +102,3 @@ class Scorer:
         for path in self.folder.predictions("", "supernet").parent.glob("*.parquet"):
             if path.stem not in kept:
                 path.unlink()
-
-
-def is_significantly_worse(folder: SearchFolder, one: Measured, best: Measured) -> bool:
-    """Return whether a candidate's validation AUC is below that of the best one by more than chance (DeLong, paired).
-
-    Where there are no predictions, or rows have weights, a difference of `LEAST_DIFFERENCE` counts.
-    """
-    paths = [folder.predictions(measured.name, measured.source) for measured in (one, best)]
-    found = predictions_difference(*map(pl.read_parquet, paths)) if all(path.exists() for path in paths) else None
-    return found.high < 0 if found is not None else one.auc < best.auc - LEAST_DIFFERENCE

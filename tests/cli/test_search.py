@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 import recsys as package
 from recsys.cli.app import app
-from recsys.search.methods import METHODS
+from recsys.search.methods import BY_TRIALS, METHODS
 from tests.cli.command_line import Recsys
 from tests.search.small_search import METHOD, write_search
 
@@ -28,7 +28,7 @@ def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_help_lists_all_methods() -> None:
     shown = CliRunner().invoke(app, ["search", "--help"], env={"COLUMNS": "200", "TERM": "dumb"}).output
-    assert [name for name in METHODS if name not in shown] == []
+    assert [name for name in [*METHODS, BY_TRIALS] if name not in shown] == []
 
 
 def test_it_says_what_it_does_what_was_found_and_what_to_do_next(recsys: Recsys, own: Path) -> None:
@@ -60,7 +60,7 @@ def test_it_says_what_it_does_what_was_found_and_what_to_do_next(recsys: Recsys,
         (("--method", "dniss"), "--method: no method 'dniss'; did you mean 'dnis'?"),
         (("--budget", "8MB"), "--budget: the tables take 1.1 kB as they are, so 8.0 MB leave nothing to do"),
         (("--budget", "8"), "--budget: a number without a unit is a fraction of the full table"),
-        (("--trials", "3"), "--trials: tests.search.small_search:Narrow has no trials, only optuna has"),
+        (("--trials", "3"), "--trials: is for the method optuna, got the method tests.search.small_search:Narrow"),
         (("--name", "../x"), "name of the search: must not be hidden or lead elsewhere"),
     ],
 )

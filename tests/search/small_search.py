@@ -7,7 +7,8 @@ from typing import Any
 from recsys.config import load_config
 from recsys.search.candidate import Candidate
 from recsys.search.methods.base import Method, Request
-from recsys.search.run import SearchResult, search
+from recsys.search.outputs import SearchResult
+from recsys.search.run import search
 from recsys.search.shape import TableShape
 from recsys.search.supernet import gated_tables
 from tests.training.logs import write_config, write_log

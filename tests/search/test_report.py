@@ -57,6 +57,7 @@ FACTS = ReportFacts(
     num_candidates=7,
     budget=110_000,
     lines=LINES,
+    keys={"train.dense_optimizer.lr": 0.01},
     costs={"supernet": Cost(100.0, 150.0), "candidates": Cost(20.0, 30.0)},
     baseline_cost=Cost(60.0, 90.0),
 )
@@ -68,11 +69,12 @@ def test_the_first_lines_say_what_is_saved_what_it_costs_and_what_can_be_dropped
         "**Train `best.yaml`: the tables take 100.0 kB in place of 400.0 kB (25.0%).** The test AUC of that model is "
         "0.7490, that of yours 0.7500; the difference, -0.0010 (95 %: -0.0030 to +0.0010), is inside the noise."
     )
-    assert lines[4:8] == [
+    assert lines[4:9] == [
         "- dropped: `useless` (saves 128.0 kB)",
         "- fewer ids: `noisy` (saves 123.2 kB)",
         "- other widths: `rich` (saves 107.2 kB)",
         "- kept, but dropping one of them costs no validation AUC: `idle|bar` (128.0 kB)",
+        "- `train.dense_optimizer.lr`: 0.01",
     ]
     assert "    recsys train searches/shop/best.yaml" in lines
 
@@ -120,3 +122,10 @@ def test_the_points_of_the_front_are_listed_with_their_files() -> None:
 
 def test_the_cost_is_counted_in_trainings() -> None:
     assert "| **the search** | 2 min | 3 min | 2.00 | 2.00 |" in report(FACTS)
+
+
+def test_a_search_that_leaves_the_tables_alone_does_not_speak_of_saving() -> None:
+    best = model("trial", 400_000, 0.76, AucDifference(0.01, 0.001, 0.02, 0.01))
+    text = report(replace(FACTS, best=best, trained=[best], lines=[], front=[best.measured]))
+    assert text.splitlines()[2].startswith("**Train `best.yaml`: the tables take 400.0 kB as before.** The test AUC")
+    assert "supernet under masks" not in text

@@ -15,7 +15,7 @@ from recsys.data.reader import Reader
 from recsys.errors import ConfigError, RecsysError
 from recsys.run_folder import RunFolder
 from recsys.search.methods import METHODS
-from recsys.search.run import SearchResult
+from recsys.search.outputs import SearchResult
 from recsys.search.scorer import Scorer
 from recsys.training import series
 from tests.pages import page
@@ -151,7 +151,7 @@ def test_another_budget_goes_on_with_the_same_supernet(
 @pytest.mark.parametrize(
     ("options", "changes", "message"),
     [
-        ({"method": "dniss"}, {}, r"--method: no method 'dniss'; did you mean 'dnis'\?; registered are "),
+        ({"method": "dniss"}, {}, r"--method: no method 'dniss'; did you mean 'dnis'\?; known are "),
         ({"method": "math:pi"}, {}, "--method: must be a subclass of recsys.search.methods.base.Method"),
         ({"budget": 1}, {}, r"--budget: the tables take 1.1 kB as they are, so 1.1 kB leave nothing to do; give less"),
         ({"budget": "8MB"}, {}, r"--budget: the tables take 1.1 kB as they are, so 8.0 MB leave nothing to do"),

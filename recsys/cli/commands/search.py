@@ -7,7 +7,7 @@ import typer
 
 from recsys.api.defaults import DEFAULT_CACHE, DEFAULT_SEARCHES
 from recsys.cli.options import CacheDir, ConfigFile, DataDir, Device
-from recsys.search.methods import METHODS
+from recsys.search.methods import BY_TRIALS, METHODS
 
 __all__ = ["search"]
 
@@ -15,7 +15,8 @@ __all__ = ["search"]
 def search(
     config: ConfigFile,
     method: Annotated[
-        str, typer.Option(help=f"One of {', '.join(METHODS)}; or package.module:Class, a method of your own.")
+        str,
+        typer.Option(help=f"One of {', '.join([*METHODS, BY_TRIALS])}; or package.module:Class, a method of your own."),
     ],
     budget: Annotated[
         str | None,
@@ -26,6 +27,13 @@ def search(
     ] = None,
     trials: Annotated[
         int | None, typer.Option(help="Number of configurations that optuna tries; 30 by default.", min=1)
+    ] = None,
+    storage: Annotated[
+        str | None,
+        typer.Option(
+            help="Where optuna keeps its trials, so that several processes or machines work on them: a journal file "
+            "or a database such as sqlite:///FILE; by default a file in the folder of the search."
+        ),
     ] = None,
     retrain: Annotated[
         int, typer.Option(help="Number of further points of the front to train, beside the best one.", min=0)
@@ -50,5 +58,12 @@ def search(
     """
     from recsys.cli.search import run_search
 
-    options = {"method": method, "budget": budget, "trials": trials, "retrain": retrain, "device": device}
+    options = {
+        "method": method,
+        "budget": budget,
+        "trials": trials,
+        "storage": storage,
+        "retrain": retrain,
+        "device": device,
+    }
     run_search(config, options, name=name, data_dir=data_dir, cache_dir=cache_dir, out=out)

@@ -5,8 +5,10 @@ Nothing here imports torch, so that the command line can list the names at once.
 
 from recsys.registry import Registry
 
-__all__ = ["METHODS"]
+__all__ = ["BY_TRIALS", "METHODS"]
 
+BY_TRIALS = "optuna"
+"""Name of the method that has no supernet, but trains every candidate: recsys/search/optuna."""
 METHODS: Registry[str] = Registry("method")
 """Import paths of all methods by name, in the order in which they are listed to users; `find_method` loads one."""
 

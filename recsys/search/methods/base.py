@@ -8,10 +8,11 @@ from typing import Any, ClassVar
 
 from recsys.config import Config
 from recsys.data.prepared import Prepared
+from recsys.errors import ConfigError
 from recsys.progress import no_log
-from recsys.registry import load_class
+from recsys.registry import did_you_mean, load_class
 from recsys.search.candidate import Candidate
-from recsys.search.methods import METHODS
+from recsys.search.methods import BY_TRIALS, METHODS
 from recsys.search.supernet import supernet_config
 from recsys.training.build import LoadedModel
 from recsys.training.schedule import ScheduleFactory
@@ -77,5 +78,8 @@ def find_method(name: str) -> type[Method]:
     Raises:
         ConfigError: there is none.
     """
-    path = name if ":" in name else METHODS.find(name, where="--method")
+    path = name if ":" in name else METHODS.get(name)
+    if path is None:
+        known = [*METHODS, BY_TRIALS]
+        raise ConfigError(f"--method: no method {name!r}{did_you_mean(name, known)}; known are {', '.join(known)}")
     return load_class(path, Method, where="--method")  # type: ignore[type-abstract]

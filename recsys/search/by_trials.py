@@ -1,0 +1,68 @@
+"""The story of a search by trials, in which every candidate is trained: trials, front, the best one, report."""
+
+from recsys.config import load_config
+from recsys.data.prepare import prepare
+from recsys.errors import ConfigError
+from recsys.search.candidate import Measured
+from recsys.search.choice import choose, nearest
+from recsys.search.feature_lines import FeatureLine, changed_lines
+from recsys.search.folder import BASELINE
+from recsys.search.front import pareto_front
+from recsys.search.outputs import Findings, SearchResult, write_front, write_outputs
+from recsys.search.session import Session
+
+__all__ = ["DEFAULT_TRIALS", "search_by_trials"]
+
+DEFAULT_TRIALS = 30
+OTHERS_WAIT_SECONDS = 3600.0
+"""Time to wait for another process of the search that writes the outputs."""
+
+
+def search_by_trials(
+    session: Session, *, trials: int | None, storage: str | None, allowed: int | None, retrain: int
+) -> SearchResult:
+    """Train trials until there are enough of them, beside other processes that do the same, and write what was found.
+
+    Args:
+        session: the search; others may work on it too.
+        trials: number of trials of all processes together.
+        storage: database or journal file of the study. Default: a journal file in the folder.
+        allowed: most bytes of the tables.
+        retrain: number of further points of the front that are compared in the report; they are trained already.
+
+    Raises:
+        ConfigError: optuna is not installed, there is nothing to search, or no trial keeps to the budget.
+        RecsysError: the storage cannot be used.
+    """
+    try:
+        from recsys.search.optuna.run import TRIALS, run_trials  # an extra of the package
+    except ModuleNotFoundError as error:
+        raise ConfigError(f"--method: optuna needs {error.name}: pip install 'recsys[search]'") from error
+    baseline, *others = run_trials(session, trials=trials or DEFAULT_TRIALS, budget=allowed, storage=storage)
+    front = pareto_front([baseline, *others])
+    best = choose(session.folder, front, allowed)
+    with session.folder.changing(wait_seconds=OTHERS_WAIT_SECONDS):
+        write_front(session, front)
+        chosen = [one for one in (best, *nearest(front, best, retrain)) if one.name != BASELINE]
+        for one in chosen:
+            session.train_point(one.candidate)  # for it may have been trained on another machine
+        findings = Findings(
+            method="optuna: trials of widths, schemes and other keys, each of them trained (Akiba et al. 2019)",
+            baseline=baseline,
+            best=best,
+            trained=chosen,
+            measured=others,
+            front=front,
+            budget=allowed,
+            lines=_lines(session, best),
+            parts=(TRIALS,),
+        )
+        return write_outputs(session, findings)
+
+
+def _lines(session: Session, best: Measured) -> list[FeatureLine]:
+    """Return what the best trial stores otherwise than the user's configuration."""
+    config = load_config(session.folder.point_yaml(best.name))
+    prepared = prepare(config, session.data_dir, session.cache_dir, session.on_progress)
+    before = session.prepared
+    return changed_lines(before.resolved, prepared.resolved, before.state, prepared.state)
