@@ -5,10 +5,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from recsys.config.compose import MAX_VALUES
-from recsys.config.document import Document, Node, read_yaml
+from recsys.config.document import Document, Node, parse_yaml, read_yaml
 from recsys.config.problems import UNREADABLE, Located, YamlLocation
 
-__all__ = ["merge", "read_document"]
+__all__ = ["merge", "parse_document", "read_document"]
 
 CHOICES = ("type", "scheme", "tower", "by")
 """A section that states another value of such a key replaces the included one, whose other keys are not for it."""
@@ -19,6 +19,11 @@ MAX_DEPTH = 50
 def read_document(path: Path) -> Document:
     """Read a file and, under it, what it includes; each file once, however often it is included."""
     return _Includes().read(path, YamlLocation(str(path), 0), ())
+
+
+def parse_document(text: str, path: Path) -> Document:
+    """Return what `read_document` would, if a file held a text."""
+    return _Includes().parse(text, path)
 
 
 class _Includes:
@@ -47,6 +52,10 @@ class _Includes:
         if resolved not in self.merged:
             self.merged[resolved] = document = self._merge(document, path, (*parents, resolved))
         return replace(document, problems=[_included(p, location) if parents else p for p in document.problems])
+
+    def parse(self, text: str, path: Path) -> Document:
+        """Read a text as a file's, and what it includes."""
+        return self._merge(parse_yaml(text, _name(path)), path, (Path(os.path.realpath(path)),))
 
     def _merge(self, own: Document, path: Path, parents: tuple[Path, ...]) -> Document:
         """Lay a file over those that it includes."""

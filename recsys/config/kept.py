@@ -67,6 +67,6 @@ def _located(name: str, feature: FeatureSection, source: SourceMap) -> FeatureSe
     path = Path(os.path.abspath(Path(stated.file if stated else "").parent / kept.file))  # noqa: PTH100 without links
     try:
         checksum = kept_checksum(path.read_bytes())
-    except OSError:
+    except (OSError, ValueError):  # a path with a NUL in it, from Python
         checksum = None
     return feature.model_copy(update={"kept": KeptFile(file=str(path), checksum=checksum)})

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from recsys.config.document import Document, parse_yaml
-from recsys.config.include import read_document
+from recsys.config.include import parse_document, read_document
 from recsys.config.kept import locate_kept
 from recsys.config.messages import show
 from recsys.config.problems import TAG_MARK, KeyPath, Problem, SourceMap, config_error
@@ -13,7 +13,7 @@ from recsys.config.run import Config
 from recsys.config.search_space import check_space
 from recsys.config.validate import validate
 
-__all__ = ["load_config", "parse_config", "parse_text"]
+__all__ = ["load_config", "load_text", "parse_config", "parse_text"]
 
 
 def load_config(path: Path) -> Config:
@@ -23,6 +23,15 @@ def load_config(path: Path) -> Config:
         ConfigError: a line with FILE:LINE, key, rule and value for each problem in any of the files.
     """
     return _checked(read_document(path))
+
+
+def load_text(text: str, path: Path) -> Config:
+    """Read a configuration as if a file held a text, which may include others.
+
+    Raises:
+        ConfigError: as `load_config`.
+    """
+    return _checked(parse_document(text, path))
 
 
 def parse_text(text: str, name: str = "<text>") -> Config:

@@ -185,8 +185,15 @@ class SectionRegistry(Registry[type[S]]):
         return self._validators[section]
 
     def _refuser(self) -> SchemaValidator:
-        """Return a validator whose problems list all names."""
-        return SchemaValidator(self._union(self.choices()))
+        """Return a validator of what has none of the names; its problem lists them all.
+
+        The sections themselves are left out: pydantic refuses two of them that hold a section of the same kind.
+        """
+        choices = {
+            tag: section.__pydantic_core_schema__ if section is self.custom else core_schema.any_schema()
+            for tag, section in self.choices().items()
+        }
+        return SchemaValidator(core_schema.tagged_union_schema(choices, self._tag_of))
 
     def _union(self, choices: Mapping[str, type[S]]) -> core_schema.CoreSchema:
         """Return the union of sections, of which only that whose tag is chosen reports problems."""

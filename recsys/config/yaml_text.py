@@ -10,7 +10,7 @@ __all__ = ["LINE_WIDTH", "block_text", "flow_text"]
 
 LINE_WIDTH = 120
 _INDENT = 2
-_PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_./-]*")
+_PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_./-]*|\.\./[A-Za-z0-9_./-]+|[0-9]{1,4}-[0-9]{1,4}")
 _MEANS_ELSE = re.compile(r"null|true|false|yes|no|on|off|y|n", re.IGNORECASE)
 """Words that are no text, in this version of YAML or an earlier one."""
 

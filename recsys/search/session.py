@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,6 @@ import polars as pl
 
 from recsys.checksums import recording
 from recsys.config import Config, dump, load_config
-from recsys.config.edit import edit_yaml
 from recsys.config.problems import KeyPath
 from recsys.data.prepare import prepare
 from recsys.data.prepared import Prepared
@@ -19,11 +18,11 @@ from recsys.evaluation.paired import predictions_difference
 from recsys.files import write_atomic, write_json
 from recsys.progress import OnProgress, no_log, no_progress
 from recsys.run_folder import RunFolder
+from recsys.search.best_yaml import FoundChanges, shape_changes, write_yaml
 from recsys.search.candidate import Candidate, Measured
 from recsys.search.costs import CostClock
 from recsys.search.folder import BASELINE, SearchFolder
 from recsys.search.report import TrainedModel
-from recsys.search.shape import TableShape
 from recsys.training.build import load_run, score_alone
 from recsys.training.series import train_to_end
 from recsys.training.strategy import pick_device
@@ -99,11 +98,17 @@ class Session:
 
     def changes(self, candidate: Candidate) -> dict[KeyPath, Any]:
         """Return what the configuration of a candidate says otherwise than the user's."""
-        return {**shape_changes(candidate.shapes), **candidate.changes}
+        return {**self._found(candidate).keys, **candidate.changes}
 
     def write_yaml(self, candidate: Candidate, target: Path) -> None:
-        """Write the configuration of a candidate: the user's file with its changes."""
-        write_yaml(self.source_file, self.changes(candidate), target)
+        """Write the configuration of a candidate: the user's file with its changes, and the values that it keeps."""
+        changes, files = self.changes(candidate), self._found(candidate).files
+        columns = self.prepared.resolved.input_columns()
+        write_yaml(self.source_file, changes, target, files=files, columns=columns)
+
+    def _found(self, candidate: Candidate) -> FoundChanges:
+        kept = self.folder.kept / candidate.name
+        return shape_changes(self.config, self.prepared, candidate.shapes, kept=kept)
 
     @property
     def source_file(self) -> Path:
@@ -147,13 +152,3 @@ class Session:
         with recording(run.predictions("test")):
             scores.write(run.predictions("test"), tasks)
         return metrics
-
-
-def shape_changes(shapes: Mapping[str, TableShape]) -> dict[KeyPath, Any]:
-    """Stand-in until best_yaml.py is there: one width for each vocabulary."""
-    return {("tables", name): {"features": (name,), "dim": max(4, max(shape.widths))} for name, shape in shapes.items()}
-
-
-def write_yaml(config_path: Path, changes: Mapping[KeyPath, Any], target: Path) -> None:
-    """Stand-in until best_yaml.py is there: paths of includes stay as they are."""
-    write_atomic(target, edit_yaml(config_path.read_text(encoding="utf-8"), changes, name=str(config_path)))

@@ -48,6 +48,8 @@ class Spot(NamedTuple):
     values: Mapping[str, Any]
     schema: str
     """Name of the section's class, which is that of its JSON schema."""
+    around: Mapping[str, Any] | None = None
+    """Keys of the section around it, which then holds a list of such sections."""
 
     def config(self, **changes: Any) -> dict[str, Any]:
         """Return the configuration, with changes of this section."""
@@ -56,7 +58,8 @@ class Spot(NamedTuple):
         found: dict[str, Any] = config
         for key in self.path[:-1]:
             found = found.setdefault(key, {})
-        found[self.path[-1]] = section
+        found.update(self.around or {})
+        found[self.path[-1]] = section if self.around is None else (section,)
         if section.get("tower") == "din":
             config["features"]["h"] = {"type": "sequence", "of": "a"}  # type: ignore[index]
         return config
@@ -66,6 +69,9 @@ def spots() -> Iterator[Spot]:
     """Yield every section of this package."""
     for name, feature in FEATURE_TYPES.items():
         yield Spot(("features", "x"), {"type": name, **FEATURES.get(name, {})}, feature.__name__)
+    yield Spot(("features", "b", "kept"), {"file": "b.parquet"}, "KeptFile")
+    blocks = {"scheme": "blocks", "features": ("a", "b")}
+    yield Spot(("tables", "x", "blocks"), {"dim": 4}, "Block", blocks)
     for name, table in SCHEMES.items():
         keys = {key: value for key, value in table.examples[""].items() if key not in ("features", "lookups")}
         yield Spot(("tables", "x"), {"scheme": name, "features": ("a", "b"), **keys}, table.__name__)
