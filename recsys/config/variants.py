@@ -15,6 +15,11 @@ class Variant(NamedTuple):
     scheme: str
     keys: dict[str, Any]
 
+    @property
+    def num_stages(self) -> int:
+        """Stages of its training."""
+        return SCHEMES[self.scheme].num_stages
+
     def section(self, budget: str | float | None) -> TableSection:
         """Return the section of a table that holds every feature; `budget` is left out where the scheme takes none."""
         section = SCHEMES[self.scheme]

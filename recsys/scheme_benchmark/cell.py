@@ -12,9 +12,10 @@ from recsys.data.prepared import PreparedSplit
 from recsys.errors import RecsysError
 from recsys.evaluation.metrics import headlines
 from recsys.reasons import user_message
-from recsys.scheme_benchmark.grid import Cell
+from recsys.scheme_benchmark.grid import Cell, SearchedTables
 from recsys.scheme_benchmark.latency import lookup_ms
 from recsys.scheme_benchmark.result import Result, delete_large_files, run_folder, write_result
+from recsys.scheme_benchmark.searched import find_tables
 from recsys.training.series import train_to_end
 
 __all__ = ["Job", "empty_result", "run_cell"]
@@ -61,7 +62,8 @@ def run_cell(job: Job) -> None:
 
 def train_cell(job: Job, run: Path) -> Result:
     """Train a cell, or resume it, and return its figures."""
-    metrics = train_to_end(job.config, run, data_dir=job.data_dir, cache_dir=job.cache_dir, log=print)
+    config = _config(job, run)
+    metrics = train_to_end(config, run, data_dir=job.data_dir, cache_dir=job.cache_dir, log=print)
     gc.collect()
     return replace(
         empty_result(job),
@@ -78,6 +80,21 @@ def train_cell(job: Job, run: Path) -> Result:
         rows_per_second=metrics["rows_per_second"],
         seconds=metrics["seconds"],
         lookup_ms=lookup_ms(run, job.valid),
+    )
+
+
+def _config(job: Job, run: Path) -> Config:
+    """Return the configuration to train, which a search has to find first if the cell asks for one."""
+    cell = job.cell
+    if not isinstance(cell.spec, SearchedTables):
+        return job.config
+    return find_tables(
+        job.config,
+        cell.spec,
+        folder=job.folder / "searches" / f"{cell.spec.method}-seed-{cell.seed}",
+        target=run.parent / "tables.yaml",
+        data_dir=job.data_dir,
+        cache_dir=job.cache_dir,
     )
 
 

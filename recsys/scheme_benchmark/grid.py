@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 from recsys.config import Config, FractionSplit, TimeSplit, resolve
 from recsys.config.budget import budget_bytes
@@ -12,22 +13,33 @@ from recsys.embeddings import FeatureVocabulary
 from recsys.embeddings.budget import UnreachableError, full_bytes, solve_budget
 from recsys.embeddings.vocabularies import feature_vocabularies
 from recsys.errors import ConfigError
+from recsys.scheme_benchmark.variants import SearchVariant
 from recsys.units import format_bytes
 
-__all__ = ["Cell", "GridEntry", "Grid", "make_grid", "with_fixed_split"]
+__all__ = ["Cell", "Grid", "GridEntry", "SearchedTables", "make_grid", "with_fixed_split"]
 
 TABLE = "all"
 """Name of the one table that holds every feature."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class SearchedTables:
+    """Tables that a search has yet to find: what stands in the place of a table's section."""
+
+    size_param: ClassVar[str] = "bytes"
+    method: str
+    bytes: int
+    """Most bytes of all tables when served."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Cell:
-    """One training: a scheme at a size, with a seed."""
+    """One training: a scheme at a size, or the tables that a search finds, with a seed."""
 
     variant: str
     """Name of the `Variant`."""
-    spec: TableSection
-    """The section of the table, with the size that was computed from the budget."""
+    spec: TableSection | SearchedTables
+    """The section of the table, with the size that was computed from the budget; or what a search is asked for."""
     seed: int
 
     @property
@@ -47,9 +59,13 @@ class Cell:
         return f"{self.variant.replace('/', '-')}{size}-seed-{self.seed}"
 
     def config(self, base: Config) -> Config:
-        """Return `base` with every feature in one table of this scheme, and this seed."""
+        """Return `base` with every feature in one table of this scheme, and this seed.
+
+        A search starts from a full table for each feature.
+        """
         train = base.train.model_copy(update={"seed": self.seed})
-        return base.from_source(base.source, tables={TABLE: self.spec}, train=train)
+        tables = {} if isinstance(self.spec, SearchedTables) else {TABLE: self.spec}
+        return base.from_source(base.source, tables=tables, train=train)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -62,8 +78,9 @@ class GridEntry:
     """Budget as the report shows it; None for the full table, which all others are compared with."""
     allowed: int | None
     """The budget in bytes."""
-    spec: TableSection | None = None
-    """The section of the table; None if the scheme cannot be made as small as the budget."""
+    spec: TableSection | SearchedTables | None = None
+    """The section of the table, or what a search is asked for; None if the scheme cannot be made as small as the
+    budget."""
     reason: str = ""
     """Reason why it cannot."""
 
@@ -98,7 +115,9 @@ def with_fixed_split(config: Config) -> Config:
     return config.from_source(config.source, data=config.data.model_copy(update={"split": fixed}))
 
 
-def make_grid(prepared: Prepared, variants: Sequence[Variant], budgets: Sequence[str | float], *, seeds: int) -> Grid:
+def make_grid(
+    prepared: Prepared, variants: Sequence[Variant | SearchVariant], budgets: Sequence[str | float], *, seeds: int
+) -> Grid:
     """Compute for every scheme the size that each budget allows.
 
     Args:
@@ -125,7 +144,7 @@ def make_grid(prepared: Prepared, variants: Sequence[Variant], budgets: Sequence
     entries = []
     for budget in (None, *sorted(budgets, key=lambda one: -(budget_bytes(one, full) or 0))):
         for variant in variants:
-            if (variant.scheme == "full") == (budget is None):
+            if (variant.name == "full") == (budget is None):
                 entries.append(_make_entry(resolved.config, vocabularies, variant, budget, full))
     first = resolved.config.train.seed
     return Grid(entries=entries, seeds=list(range(first, first + seeds)), full_bytes=full)
@@ -134,19 +153,15 @@ def make_grid(prepared: Prepared, variants: Sequence[Variant], budgets: Sequence
 def _make_entry(
     base: Config,
     vocabularies: Sequence[FeatureVocabulary],
-    variant: Variant,
+    variant: Variant | SearchVariant,
     budget: str | float | None,
     full: int | None,
 ) -> GridEntry:
     shown = budget if budget is None or isinstance(budget, str) else f"{budget:g}"
     allowed = None if budget is None else budget_bytes(budget, full)
     try:
-        return GridEntry(
-            variant=variant.name,
-            budget=shown,
-            allowed=allowed,
-            spec=_solve_budget(base, vocabularies, variant.section(budget)),
-        )
+        spec = _spec(base, vocabularies, variant, budget, allowed)
+        return GridEntry(variant=variant.name, budget=shown, allowed=allowed, spec=spec)
     except UnreachableError as error:
         share = f", {error.floor / full:.2g} of full" if full else ""
         reason = f"the least it can be is {format_bytes(error.floor)}{share}"
@@ -155,11 +170,31 @@ def _make_entry(
     return GridEntry(variant=variant.name, budget=shown, allowed=allowed, reason=reason)
 
 
+def _spec(
+    base: Config,
+    vocabularies: Sequence[FeatureVocabulary],
+    variant: Variant | SearchVariant,
+    budget: str | float | None,
+    allowed: int | None,
+) -> TableSection | SearchedTables:
+    """Return the section of the table at a budget, or what a search is asked for."""
+    if isinstance(variant, SearchVariant):
+        _check_closed(vocabularies)
+        assert allowed is not None, "only the full table has no budget"
+        return SearchedTables(method=variant.name, bytes=allowed)
+    return _solve_budget(base, vocabularies, variant.section(budget))
+
+
+def _check_closed(vocabularies: Sequence[FeatureVocabulary]) -> None:
+    is_open = next((vocabulary.name for vocabulary in vocabularies if vocabulary.num_ids is None), None)
+    if is_open is not None:
+        raise ConfigError(f"it takes no open vocabulary, which {is_open!r} has")
+
+
 def _solve_budget(base: Config, vocabularies: Sequence[FeatureVocabulary], spec: TableSection) -> TableSection:
     """Return the section with a size in the place of its budget."""
-    is_open = next((vocabulary.name for vocabulary in vocabularies if vocabulary.num_ids is None), None)
-    if is_open is not None and not spec.takes_open:
-        raise ConfigError(f"it takes no open vocabulary, which {is_open!r} has")
+    if not spec.takes_open:
+        _check_closed(vocabularies)
     table = resolve(base.from_source(base.source, tables={TABLE: spec}), []).tables[0]  # its globs are expanded
     solved = solve_budget(table, vocabularies)
     return solved.model_copy(update={"budget": None}) if hasattr(solved, "budget") else solved

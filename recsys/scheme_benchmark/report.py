@@ -7,13 +7,12 @@ from dataclasses import asdict, fields
 from math import nan
 from typing import NamedTuple
 
-from recsys.config.schemes import SCHEMES
-from recsys.config.variants import all_variants
 from recsys.evaluation.metrics import metric_label
 from recsys.scheme_benchmark.comparison import Comparison, SchemeSummary
 from recsys.scheme_benchmark.plot import MISSING, can_draw
 from recsys.scheme_benchmark.result import Result
 from recsys.scheme_benchmark.statistics import SIMILAR_RATE, Estimate, RankedScheme, Recommendation, recommend
+from recsys.scheme_benchmark.variants import SearchVariant, known_variants
 from recsys.units import format_bytes, format_count
 
 __all__ = ["COLUMNS", "ReportHeader", "advice", "report", "results_csv"]
@@ -134,7 +133,7 @@ def _recommended(comparison: Comparison, summaries: list[SchemeSummary]) -> Reco
 
 
 def _rank(summary: SchemeSummary) -> RankedScheme:
-    stages = SCHEMES[all_variants()[summary.scheme].scheme].num_stages
+    stages = known_variants()[summary.scheme].num_stages
     return RankedScheme(summary.scheme, summary.auc.value, stages, summary.rows_per_second, summary.lookup_ms)
 
 
@@ -230,6 +229,7 @@ def _method(comparison: Comparison) -> str:
     valid = " The validation split also chose the best epoch, so its AUCs are slightly too good."
     return (
         "## How to read it\n\n"
+        f"{_searches(comparison)}"
         "+- is half the width of a 95 % interval: the sampling error of the rows (DeLong; paired for differences, "
         f"which are therefore far more precise than the AUCs) {spread}. Each interval is for one comparison: the best "
         f"of many schemes is also slightly lucky.{valid if comparison.split == 'valid' else ''}\n\n"
@@ -238,4 +238,18 @@ def _method(comparison: Comparison) -> str:
         f"{SIMILAR_RATE:.0%} of the fastest one's rate or more; of these, the lowest lookup time. Bytes are those of "
         "the exported form; a lookup is that form for the ids of 4,096 rows on one thread. Rates and times are those "
         "of this machine, with whatever else it was doing."
+    )
+
+
+def _searches(comparison: Comparison) -> str:
+    """Say what the searches among the variants are."""
+    known = known_variants()
+    names = [name for name in dict.fromkeys(e.variant for e in comparison.grid.entries) if name in known]
+    searches = [name for name in names if isinstance(known[name], SearchVariant)]
+    if not searches:
+        return ""
+    return (
+        f"{', '.join(searches)}: a search that starts from a full table for each feature. `cells/NAME/tables.yaml` is "
+        "the configuration that it found, and the figures are those of its training; the search took time of its "
+        "own.\n\n"
     )

@@ -1,24 +1,50 @@
-"""The schemes that can be compared, by their names on the command line."""
+"""The schemes and searches that can be compared, by their names on the command line."""
 
 from collections.abc import Iterable
+from typing import NamedTuple
 
 from recsys.config import did_you_mean
 from recsys.config.budget import read_budget
 from recsys.config.schemes import SCHEMES
 from recsys.config.variants import Variant, all_variants
 from recsys.errors import ConfigError
+from recsys.search.methods import METHODS
 
-__all__ = ["choose_variants", "parse_budgets"]
+__all__ = ["SearchVariant", "choose_variants", "known_variants", "parse_budgets"]
 
 
-def choose_variants(text: str) -> list[Variant]:
-    """Return the variants of "all" or of "a,b,c", in the order of the configuration's schemes.
+class SearchVariant(NamedTuple):
+    """A method that searches for tables of the bytes of a budget, starting from a full table for each feature."""
+
+    name: str
+    """Name of the method."""
+
+    @property
+    def num_stages(self) -> int:
+        """Stages of its training: the supernet has two at most, and what was found is trained after it."""
+        return 3
+
+
+def known_variants() -> dict[str, Variant | SearchVariant]:
+    """Return all that can be compared: the schemes, and the searches after them."""
+    return {**all_variants(), **{name: SearchVariant(name) for name in METHODS}}
+
+
+def choose_variants(text: str) -> list[Variant | SearchVariant]:
+    """Return the variants of "all" or of "a,b,c", schemes in the order of the configuration's, then searches.
+
+    All are all schemes: a search takes as long as several of them, so it is compared if it is named.
 
     Raises:
         ConfigError: a name is unknown, or its scheme is not told by a budget alone.
     """
-    known = all_variants()
-    names = list(known) if text.strip() == "all" else [name.strip() for name in text.split(",") if name.strip()]
+    known = known_variants()
+    names = [
+        name
+        for part in text.split(",")
+        for name in (all_variants() if part.strip() == "all" else [part.strip()])
+        if name
+    ]
     unknown = [name for name in names if name not in known]
     if unknown:
         lines = [_why_not(name, known) for name in unknown]

@@ -6,13 +6,14 @@ from typing import Any
 
 import pytest
 
-from recsys.config import HashTable
+from recsys.config import HashTable, load_config
 from recsys.data.prepare import prepare
 from recsys.errors import ConfigError
 from recsys.scheme_benchmark import cell as cell_module
 from recsys.scheme_benchmark.cell import Job, describe_error, run_cell
-from recsys.scheme_benchmark.grid import Cell
+from recsys.scheme_benchmark.grid import Cell, SearchedTables
 from recsys.scheme_benchmark.result import Result, read_result, run_folder
+from recsys.search.methods.nested import Nested
 from recsys.training import run as training_run
 from tests.training.logs import epochs, make_config
 
@@ -23,11 +24,11 @@ CELL = Cell(variant="hash", spec=HashTable(features=("*",), scheme="hash", rows=
 
 @pytest.fixture
 def job(log: Path, tmp_path: Path) -> Callable[..., Job]:
-    def make(**changes: Any) -> Job:
+    def make(cell: Cell = CELL, **changes: Any) -> Job:
         config = make_config(tmp_path / "config", **changes)
         return Job(
-            cell=CELL,
-            config=CELL.config(config),
+            cell=cell,
+            config=cell.config(config),
             folder=tmp_path / "out",
             data_dir=log,
             cache_dir=log / "cache",
@@ -44,6 +45,36 @@ def run(job: Job) -> Result:
     result = read_result(job.folder, job.cell.name)
     assert result is not None
     return result
+
+
+def nested(allowed: int) -> Cell:
+    return Cell(variant="nested", spec=SearchedTables(method="nested", bytes=allowed), seed=3)
+
+
+def test_the_cell_of_a_search_trains_what_was_found_within_its_bytes_and_leaves_its_yaml(
+    job: Callable[..., Job],
+) -> None:
+    made = job(nested(560), train={"epochs": 1})
+    found = run(made)
+    assert (found.status, found.reason, found.size_param, found.size_value) == ("done", None, "bytes", 560)
+    assert found.serving_bytes is not None
+    yaml = made.folder / "cells" / made.cell.name / "tables.yaml"
+    assert load_config(yaml).train.seed == 3
+    assert load_config(yaml).tables
+    # Another budget has the supernet of the first.
+    supernet = made.folder / "searches" / "nested-seed-3" / "runs" / "supernet" / "metrics.json"
+    before = supernet.stat().st_mtime_ns
+    less = run(
+        job(Cell(variant="nested", spec=SearchedTables(method="nested", bytes=200), seed=3), train={"epochs": 1})
+    )
+    assert (less.status, less.reason, supernet.stat().st_mtime_ns) == ("done", None, before)
+
+
+def test_a_search_that_finds_nothing_so_small_says_so(job: Callable[..., Job], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Nested, "candidates", lambda self, request: iter(()))
+    found = run(job(nested(16), train={"epochs": 1}))
+    assert (found.status, found.retry) == ("failed", False)
+    assert found.reason == "nested finds no tables of 16 B"
 
 
 def test_a_cell_ends_with_its_figures_and_without_what_is_large(job: Callable[..., Job]) -> None:

@@ -54,6 +54,26 @@ def test_budget_that_come_to_the_same_training_share_its_cell(log: Path, tmp_pat
     assert names(grid_of(log, tmp_path, "hash", "0.5,0.501,544B")) == ["hash-rows-17-seed-1"]
 
 
+def test_a_search_has_a_cell_for_each_budget_that_starts_from_a_full_table_for_each_feature(
+    log: Path, tmp_path: Path
+) -> None:
+    base = make_config(tmp_path, tables={"users": {"features": ["user"], "scheme": "hash", "rows": 3}})
+    cells = grid_of(log, tmp_path, "full,dnis", "0.5,544B,0.25", seeds=2).cells()
+    assert [cell.name for cell in cells[:3]] == ["full-seed-1", "dnis-bytes-544-seed-1", "dnis-bytes-272-seed-1"]
+    resolved = resolve(cells[-1].config(base), [])
+    assert {(table.name, table.spec.scheme) for table in resolved.tables} == {("user", "full"), ("item", "full")}
+    assert resolved.config.train.seed == 2
+
+
+def test_a_search_takes_no_open_vocabulary(log: Path, tmp_path: Path) -> None:
+    features = {"user": {"type": "id", "vocabulary": "open"}, "item": {"type": "id"}}
+    tables = {"users": {"features": ["user"], "scheme": "unified", "rows": 8}}
+    entries = grid_of(log, tmp_path, "dnis", "100B", features=features, tables=tables).entries
+    assert [(entry.spec, entry.reason) for entry in entries] == [
+        (None, "it takes no open vocabulary, which 'user' has")
+    ]
+
+
 def test_a_scheme_of_one_size_is_run_once_and_listed_where_it_fits(
     log: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from recsys.scheme_benchmark.grid import GridEntry, SearchedTables
 from recsys.scheme_benchmark.plot import draw
 from recsys.scheme_benchmark.report import COLUMNS, ReportHeader, report, results_csv
-from tests.scheme_benchmark.fake_results import cells, finished_comparison, grid, result
+from tests.scheme_benchmark.fake_results import cells, finished_comparison, grid, result, write_predictions
 
 HEADER = ReportHeader(
     "shop", "the test split (2,000 rows, 1,000 positive)", "mlp, dim 8", "a CPU", "recsys compare-schemes x"
@@ -118,3 +119,16 @@ def test_the_picture_is_drawn_with_and_without_the_full_table(tmp_path: Path) ->
         del found.results[cell.name]
     draw(found, tmp_path / "pareto.png")
     assert (tmp_path / "pareto.png").read_bytes() != first
+
+
+def test_a_search_is_explained_where_there_is_one(tmp_path: Path) -> None:
+    found = finished_comparison(tmp_path)
+    assert "tables.yaml" not in report(found, HEADER)
+    tables = SearchedTables(method="dnis", bytes=400)
+    found.grid.entries.append(GridEntry(variant="dnis", budget="0.1", allowed=400, spec=tables))
+    for cell in found.grid.entries[-1].cells(found.grid.seeds):
+        found.results[cell.name] = result(cell)
+        write_predictions(tmp_path, cell, 0.5)
+    text = report(found, HEADER)
+    assert "| dnis | bytes 400 | 400 B |" in text
+    assert "dnis: a search that starts from a full table for each feature. `cells/NAME/tables.yaml` is" in text

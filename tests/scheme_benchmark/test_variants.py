@@ -4,6 +4,7 @@ from recsys.config.schemes import SCHEMES
 from recsys.config.variants import all_variants
 from recsys.errors import ConfigError
 from recsys.scheme_benchmark.variants import choose_variants, parse_budgets
+from recsys.search.methods import METHODS
 
 
 def test_all_are_the_schemes_and_the_separate_form_of_those_that_share() -> None:
@@ -27,6 +28,13 @@ def test_a_variant_is_a_section_with_every_feature() -> None:
 
 def test_names_are_taken_in_the_order_of_the_schemes_each_once() -> None:
     assert [variant.name for variant in choose_variants("hash, full,hash")] == ["full", "hash"]
+
+
+def test_searches_are_compared_where_they_are_named_after_the_schemes() -> None:
+    assert set(METHODS).isdisjoint(SCHEMES)
+    assert [variant.name for variant in choose_variants("dnis,hash,nested")] == ["hash", "nested", "dnis"]
+    both = [variant.name for variant in choose_variants("all, dnis")]
+    assert both == [*all_variants(), "dnis"]
 
 
 def test_an_unknown_name_is_refused_with_the_next_known_one() -> None:

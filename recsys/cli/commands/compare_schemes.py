@@ -14,7 +14,12 @@ __all__ = ["compare_schemes"]
 
 def compare_schemes(
     config: ConfigFile,
-    schemes: Annotated[str, typer.Option(help="`all`, or names such as full,hash,hash/per_feature.")] = "all",
+    schemes: Annotated[
+        str,
+        typer.Option(
+            help="`all`, or names such as full,hash,hash/per_feature; dnis and other methods of `recsys search` too."
+        ),
+    ] = "all",
     budgets: Annotated[
         str, typer.Option(help="Fractions of the full table, or sizes such as 10MB, with commas between them.")
     ] = "0.5,0.1,0.01",
