@@ -160,3 +160,17 @@ def test_a_schedule_starts_its_stage_after_the_epoch_is_judged_and_before_it_is_
     assert loop.progress.best_epoch == 2  # worse than epoch 1, but of the last stage
     assert [line.endswith("(best)") for line in log] == [True, True]
     assert saved_progress(tmp_path / "best")["stage"] == 1
+
+
+class OverAfterTwo(Schedule):
+    """Ends training after the second epoch."""
+
+    def is_over(self) -> bool:
+        epoch: int = self.context.progress.epoch
+        return epoch == 2
+
+
+def test_a_schedule_may_end_training_before_its_epochs_are_over(tmp_path: Path) -> None:
+    loop = fit(make_loop(tmp_path, TinyTask(), schedule=OverAfterTwo, train={"epochs": 9}))
+    progress = saved_progress(tmp_path / "last")
+    assert (progress["epoch"], progress["finished"], loop.is_preempted) == (2, True, False)
