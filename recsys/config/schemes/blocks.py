@@ -81,7 +81,7 @@ class BlocksTable(TableSection):
     examples: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "": {"blocks": ({"ids": 3, "dim": 4}, {"ids": 4, "dim": 2}, {"dim": 0})},
         "one": {"dim": 8, "blocks": ({"dim": 4},)},
-        "narrow": {"blocks": ({"dim": 3},)},
+        "narrow": {"dim": 8, "blocks": ({"dim": 6},)},
         "columns": {"dim": 8, "blocks": ({"ids": 3, "columns": ("0-1", 5)}, {"columns": ("4-7",)})},
         "small": {"blocks": ({"ids": 6, "dim": 4}, {"ids": 1_000_000, "dim": 2}, {"dim": 0})},
         "project": {"dim": 8, "join": "project", "blocks": ({"ids": 2, "dim": 8}, {"ids": 2, "dim": 3}, {"dim": 4})},

@@ -31,10 +31,10 @@ class Blocks(Scheme):
     """Rows of one vocabulary in blocks: ids of all blocks of one width share a physical table.
 
     Every id is looked up in every table, and `combine` takes the row of its block. Where it has none, it reads the
-    last physical row, which no id owns: its gradient is 0 to the bit, so that it stays as it was drawn, and no row of
-    another id is touched (Adam would move it) or counted. That spare row has bytes like any other in training; the
-    exported form does without, since there any row will do. A block of width 0 has no rows, and its ids are the zero
-    vector.
+    last physical row, which no id owns: its gradient is 0 to the bit, so that nothing but a penalty on rows moves it,
+    and no row of another id is touched (Adam would move it) or counted. That spare row has bytes like any other in
+    training; the exported form does without, since there any row will do. A block of width 0 has no rows, and its ids
+    are the zero vector.
 
     DIFF: a block as wide as the embedding has no projection (Ginart et al.: the first block's is the identity).
     Matrices start so that fresh vectors have the usual standard deviation.
