@@ -1,6 +1,6 @@
-"""Candidates by cuts: for small budgets, cuts are measured where most is cut already."""
+"""Candidates by cuts, within budgets."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,6 @@ from recsys.search.cuts import BlockCuts, Order, prefix_orders
 from recsys.search.methods import by_cuts
 from recsys.search.methods.base import Request
 from recsys.search.methods.by_cuts import cut_candidates
-from recsys.search.shape import TableShape
 from recsys.search.supernet import table_bytes
 from tests.search.nets import build_supernet, make_prepared
 
@@ -23,36 +22,26 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
     return make_prepared(tmp_path_factory.mktemp("log"))
 
 
-@pytest.mark.parametrize(
-    ("budgets", "contexts"), [([FULL], ["whole"]), ([FULL, FULL // 4, FULL // 2], ["whole", "quarter"])]
-)
-def test_cuts_for_small_budgets_are_measured_where_a_quarter_is_left(
-    budgets: Sequence[int],
-    contexts: list[str],
-    prepared: Prepared,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+def test_candidates_are_those_that_lose_least_within_each_budget(
+    prepared: Prepared, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     loaded = build_supernet(prepared, num_blocks=2)
-    seen: list[str] = []
     columns = ((), (0, 1, 2, 3), tuple(range(8)))
 
-    def measure(
-        _sample: Any, orders: Mapping[str, Order], context: Mapping[str, TableShape], **_: Any
-    ) -> list[BlockCuts]:
-        seen.append("whole" if table_bytes(loaded, context).serving == FULL else "quarter")
-        losses = (2.0, 1.0, 0.0) if len(seen) == 1 else (0.0, 1.0, 2.0)  # the second time, nothing is worth its bytes
-        return [
-            BlockCuts(name, block, columns, losses) for name, order in orders.items() for block in range(len(order))
-        ]
+    def measure(_sample: Any, orders: Mapping[str, Order], *_: Any, **__: Any) -> list[BlockCuts]:
+        blocks = [(name, block) for name, order in orders.items() for block in range(len(order))]
+        losses = {"user": (2.0, 1.0, 0.0), "item": (0.2, 0.0, 0.0)}
+        return [BlockCuts(name, block, columns, losses[name]) for name, block in blocks]
 
     monkeypatch.setattr(by_cuts, "measure_cuts", measure)
+    budgets = [FULL // 2, FULL, 16 * 13]
     request = Request(loaded=loaded, prepared=prepared, budgets=budgets, state=tmp_path)
     found = list(cut_candidates(request, prefix_orders(loaded)))
-    assert seen == contexts
     assert [one.name for one in found] == [f"{budget}-bytes" for budget in sorted(budgets, reverse=True)]
     sizes = [table_bytes(loaded, one.shapes).serving for one in found]
-    assert sizes == [FULL, *[0] * (len(budgets) - 1)]
+    assert all(size <= budget for size, budget in zip(sizes, sorted(budgets, reverse=True), strict=True))
+    assert found[0].shapes["user"].is_whole
+    assert found[0].shapes["item"].widths == (4,)
 
 
 def test_a_budget_below_what_is_not_searched_is_told(prepared: Prepared, tmp_path: Path) -> None:
