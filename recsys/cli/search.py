@@ -13,6 +13,7 @@ from recsys.cli.options import data_options
 from recsys.cli.progress import progress_reports
 from recsys.console import log
 from recsys.errors import Preempted
+from recsys.search.optuna.storage_name import storage_name
 from recsys.units import format_bytes
 
 if TYPE_CHECKING:
@@ -84,6 +85,8 @@ def command_line(path: Path, options: Mapping[str, Any], *, data_dir: Path, cach
     "recsys search a.yaml --method dnis --budget 0.1 --data-dir 'my data' --cache-dir c"
     """
     argv = ["recsys", "search", str(path)]
+    if options.get("storage"):
+        options = {**options, "storage": storage_name(options["storage"])}  # reports must not show its password
     given = {name: value for name, value in options.items() if value is not None and value != 0}
     argv += [word for name, value in given.items() for word in (f"--{name}", str(value))]
     argv += data_options(data_dir, cache_dir)

@@ -7,6 +7,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from recsys.config.dump import plain
+from recsys.config.edit import REMOVED
 from recsys.config.problems import KeyPath, Problem
 from recsys.config.run import Config
 from recsys.config.validate import validate
@@ -21,7 +22,7 @@ def with_changes(config: Config, changes: Mapping[KeyPath, Any]) -> Config:
 
     Args:
         config: the configuration; it keeps its source.
-        changes: new values by the paths of their keys; sections on the way are made where there are none.
+        changes: new values by the paths of their keys, or `REMOVED`; sections on the way are made where there are none.
 
     Raises:
         ConfigError: the changed configuration is not valid.
@@ -66,6 +67,8 @@ def _with_value(container: Any, path: KeyPath, value: Any) -> Any:
     if not path:
         return _given(value)
     key, *rest = path
+    if value is REMOVED and not rest and isinstance(container, Mapping):
+        return {name: child for name, child in container.items() if name != key}
     if isinstance(key, int):
         items = list(container) if isinstance(container, tuple) else []
         if key >= len(items):

@@ -1,5 +1,7 @@
 """The story of a search by trials, in which every candidate is trained: trials, front, the best one, report."""
 
+from importlib.util import find_spec
+
 from recsys.config import load_config
 from recsys.data.prepare import prepare
 from recsys.errors import ConfigError
@@ -34,10 +36,11 @@ def search_by_trials(
         ConfigError: optuna is not installed, there is nothing to search, or no trial keeps to the budget.
         RecsysError: the storage cannot be used.
     """
-    try:
-        from recsys.search.optuna.run import TRIALS, run_trials  # an extra of the package
-    except ModuleNotFoundError as error:
-        raise ConfigError(f"--method: optuna needs {error.name}: pip install 'recsys[search]'") from error
+    missing = [name for name in ("optuna", "scipy", "sqlalchemy") if find_spec(name) is None]
+    if missing:
+        raise ConfigError(f"--method: optuna needs {missing[0]}: pip install 'recsys[search]'")
+    from recsys.search.optuna.run import TRIALS, run_trials  # an extra of the package
+
     baseline, *others = run_trials(session, trials=trials or DEFAULT_TRIALS, budget=allowed, storage=storage)
     front = pareto_front([baseline, *others])
     best = choose(session.folder, front, allowed)

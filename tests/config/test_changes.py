@@ -4,6 +4,7 @@ import pytest
 
 from recsys.config import load_config
 from recsys.config.changes import given_values, parse_key, with_changes
+from recsys.config.edit import REMOVED
 from recsys.config.load import parse_text
 from recsys.errors import ConfigError
 
@@ -39,6 +40,13 @@ def test_sections_on_the_way_are_made_and_lists_of_json_are_tuples() -> None:
     assert config.train.lr_reduction.factor == 0.5
     assert config.model.mlp == (64, 16)  # type: ignore[attr-defined]
     assert config.tables["t"].features == ("a",)
+
+
+def test_a_key_can_be_removed_as_from_a_file() -> None:
+    config = parse_text(TEXT + "tables: {t: {features: [a], dim: 8}}\n")
+    assert with_changes(config, {("tables", "t"): REMOVED, ("model", "mlp"): REMOVED}) == parse_text(
+        TEXT.replace("mlp: [64, 32]", "")
+    )
 
 
 def test_another_tower_needs_none_of_the_defaults_of_the_former() -> None:

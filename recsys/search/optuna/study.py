@@ -15,8 +15,9 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from recsys.errors import ConfigError, RecsysError
+from recsys.search.optuna.storage_name import storage_name
 
-__all__ = ["open_storage", "open_study", "storage_errors", "storage_name"]
+__all__ = ["open_storage", "open_study", "storage_errors"]
 
 Direction = Literal["maximize", "minimize"]
 CONNECT_SECONDS = 10
@@ -63,19 +64,6 @@ def storage_errors(storage: str) -> Iterator[None]:
         cause = error.__cause__ if isinstance(error, optuna.exceptions.StorageInternalError) else error
         text = " ".join(str(getattr(cause, "orig", None) or cause or error).split())
         raise RecsysError(f"--storage: {storage_name(storage)} cannot be used: {_hide(text, storage)}") from error
-
-
-def storage_name(storage: str) -> str:
-    """Return a storage as messages name it, without password and options.
-
-    >>> storage_name("postgresql://me:secret@db.example/trials?sslmode=require")
-    'postgresql://me@db.example/trials'
-    """
-    scheme, separator, rest = storage.partition("://")
-    if not separator:
-        return storage
-    access, at, place = rest.partition("?")[0].rpartition("@")
-    return f"{scheme}://{access.partition(':')[0]}{at}{place}"
 
 
 def _hide(text: str, storage: str) -> str:
