@@ -1,5 +1,7 @@
 """A search by trials from beginning to end; several processes that call it with one study each do a part of it."""
 
+from contextlib import ExitStack
+
 from optuna import Study
 from optuna.trial import FrozenTrial, TrialState
 
@@ -14,7 +16,7 @@ from recsys.search.optuna.priors import first_params
 from recsys.search.optuna.queue import TrialQueue, fixed_params
 from recsys.search.optuna.sampler import UntriedSampler, choice_key
 from recsys.search.optuna.space import SearchSpace
-from recsys.search.optuna.study import open_storage, open_study, storage_errors
+from recsys.search.optuna.study import close_storage, open_storage, open_study, storage_errors
 from recsys.search.optuna.trial import TrialRunner
 from recsys.search.session import Session
 
@@ -47,9 +49,11 @@ def run_trials(
     config, prepared = session.config, session.prepared
     space = SearchSpace(config, prepared)
     journal = session.folder.state / JOURNAL
-    with storage_errors(storage or str(journal)):
+    with ExitStack() as opened, storage_errors(storage or str(journal)):
+        kept_in = open_storage(storage, journal)
+        opened.callback(close_storage, kept_in)
         study = open_study(
-            open_storage(storage, journal),
+            kept_in,
             session.folder.path.name,
             directions=["maximize", "minimize"] if space.changes_bytes else ["maximize"],
             sampler=UntriedSampler(space.distributions, config.train.seed),

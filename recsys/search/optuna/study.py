@@ -17,7 +17,7 @@ from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from recsys.errors import ConfigError, RecsysError
 from recsys.search.optuna.storage_name import storage_name
 
-__all__ = ["open_storage", "open_study", "storage_errors"]
+__all__ = ["close_storage", "open_storage", "open_study", "storage_errors"]
 
 Direction = Literal["maximize", "minimize"]
 CONNECT_SECONDS = 10
@@ -34,7 +34,7 @@ def open_storage(storage: str | None, default: Path) -> BaseStorage:
     Raises:
         RecsysError: it cannot be reached.
     """
-    with storage_errors(storage or str(default)):
+    with storage_errors(storage or str(default), ImportError, OSError):
         if storage is None or "://" not in storage:
             path = default if storage is None else Path(storage)
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -42,6 +42,13 @@ def open_storage(storage: str | None, default: Path) -> BaseStorage:
             return JournalStorage(JournalFileBackend(str(path), lock_obj=lock))
         url = storage.replace("postgres://", "postgresql://", 1) if storage.startswith("postgres://") else storage
         return RDBStorage(url, engine_kwargs=_engine_options(url))
+
+
+def close_storage(storage: BaseStorage) -> None:
+    """Close the connections of a storage."""
+    if isinstance(storage, RDBStorage):
+        storage.remove_session()
+        storage.engine.dispose()
 
 
 def _engine_options(url: str) -> dict[str, object]:
@@ -56,11 +63,17 @@ def _engine_options(url: str) -> dict[str, object]:
 
 
 @contextmanager
-def storage_errors(storage: str) -> Iterator[None]:
-    """Turn what goes wrong with a storage in the block into one line that names it without its password."""
+def storage_errors(storage: str, *others: type[Exception]) -> Iterator[None]:
+    """Turn what goes wrong with a storage in the block into one line that names it without its password.
+
+    Args:
+        storage: as the user gave it.
+        others: errors that are the storage's too in this block, beside those of databases.
+    """
+    kinds: tuple[type[Exception], ...] = (SQLAlchemyError, optuna.exceptions.StorageInternalError, *others)
     try:
         yield
-    except (SQLAlchemyError, optuna.exceptions.StorageInternalError, ImportError, OSError) as error:
+    except kinds as error:
         cause = error.__cause__ if isinstance(error, optuna.exceptions.StorageInternalError) else error
         text = " ".join(str(getattr(cause, "orig", None) or cause or error).split())
         raise RecsysError(f"--storage: {storage_name(storage)} cannot be used: {_hide(text, storage)}") from error

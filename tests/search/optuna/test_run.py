@@ -1,25 +1,16 @@
-import json
 import re
-import subprocess
-import sys
-import time
 from pathlib import Path
 
-import optuna
 import pytest
 
 from recsys.config.changes import with_changes
 from recsys.errors import ConfigError
-from recsys.search.optuna.attributes import AUCS, STOPPED, trial_name
-from recsys.search.optuna.run import JOURNAL
-from recsys.search.optuna.study import open_storage
-from tests.search.optuna.small_search import LR, SmallSearch, small_search
+from recsys.search.optuna.attributes import AUCS, STOPPED
+from tests.search.optuna.postgres import postgres_server
+from tests.search.optuna.search_workers import Worker, check_all_done_once, study_of
+from tests.search.optuna.small_search import LR, small_search
 
 pytestmark = pytest.mark.slow
-
-
-def study_of(search: SmallSearch, storage: str | None = None) -> optuna.Study:
-    return optuna.load_study(study_name="mine", storage=open_storage(storage, search.folder.state / JOURNAL))
 
 
 def test_the_configuration_is_measured_first_and_then_uniform_widths(tmp_path: Path) -> None:
@@ -89,42 +80,6 @@ def test_a_study_of_another_configuration_is_refused(tmp_path: Path) -> None:
         other.run(1, storage=storage)
 
 
-class Worker:
-    """A process that takes part in a search."""
-
-    def __init__(self, root: Path, trials: int, storage: str) -> None:
-        program = [sys.executable, "-W", "ignore", "-m", "tests.search.optuna.small_search"]
-        argv = [*program, str(root), str(trials), storage]
-        self.process = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-
-    def finish(self) -> list[str]:
-        out, _ = self.process.communicate(timeout=300)
-        assert self.process.returncode == 0, out
-        return out.splitlines()
-
-    def kill_while_it_trains(self, search: SmallSearch, after: int) -> None:
-        """Kill it with a trial running, when `after` others are finished."""
-        deadline = time.monotonic() + 200
-        while time.monotonic() < deadline:
-            if len(list(search.folder.path.glob("runs/*/metrics.json"))) >= after and running(search):
-                break
-            time.sleep(0.02)
-        self.process.kill()
-        self.process.communicate()
-
-
-def running(search: SmallSearch) -> list[Path]:
-    return [run for run in search.folder.path.glob("runs/*") if not (run / "metrics.json").exists()]
-
-
-def check_all_done_once(study: optuna.Study, trials: int) -> None:
-    finished = [trial for trial in study.trials if trial.state.name in ("COMPLETE", "PRUNED")]
-    assert len(finished) == trials
-    assert len({trial_name(trial) for trial in finished}) == trials
-    assert len({json.dumps(trial.params) for trial in finished}) == trials
-    assert not [trial for trial in study.trials if trial.state.name == "RUNNING"]
-
-
 @pytest.mark.parametrize("storage", ["", "sqlite:///{}/study.db"])
 def test_two_processes_do_each_trial_once_and_both_finish(storage: str, tmp_path: Path) -> None:
     search, url = small_search(tmp_path, search={"space": LR}), storage.format(tmp_path)
@@ -145,4 +100,15 @@ def test_a_search_that_is_killed_loses_at_most_its_running_trial(storage: str, t
     lines = Worker(tmp_path, 5, url).finish()
     check_all_done_once(study_of(search, url or None), 5)
     assert len([line for line in lines if line.startswith("trial ")]) == 5 - len(done)
+    assert [line for line in lines if "its process is gone, so it is taken up again" in line]
+
+
+@pytest.mark.proof
+def test_processes_share_a_postgresql_database_and_one_of_them_is_killed(tmp_path: Path) -> None:
+    search = small_search(tmp_path, search={"space": LR})
+    with postgres_server() as url:
+        killed, other = Worker(tmp_path, 6, url), Worker(tmp_path, 6, url)
+        killed.kill_while_it_trains(search, after=1)
+        lines = Worker(tmp_path, 6, url).finish() + other.finish()
+        check_all_done_once(study_of(search, url), 6)
     assert [line for line in lines if "its process is gone, so it is taken up again" in line]
