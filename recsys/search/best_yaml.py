@@ -25,11 +25,11 @@ from recsys.features.values import to_keys
 from recsys.files import atomic_path, write_atomic
 from recsys.search.shape import TableShape
 
-__all__ = ["FoundChanges", "KeptKeys", "shape_changes", "write_yaml"]
+__all__ = ["PRUNABLE", "FoundChanges", "KeptKeys", "shape_changes", "write_yaml"]
 
 NOTE = "found by recsys search"
 _FILE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
-_PRUNABLE = ("id", "ids", "cross")
+PRUNABLE = ("id", "ids", "cross")
 """Types of the features whose values have keys, by which rows can be kept."""
 
 
@@ -204,7 +204,7 @@ class _Writer:
         for index, (name, shape) in enumerate(self.shapes.items()):
             feature = self.resolved.field(name).feature
             section = self.resolved.features[feature]
-            if shape.kept is None or not shape.prunes_rows or name in self.off or section.type not in _PRUNABLE:
+            if shape.kept is None or not shape.prunes_rows or name in self.off or section.type not in PRUNABLE:
                 continue
             vocabulary = self.state.vocabularies[name]
             kind = kept_kind(feature, section, self.state.key_kinds)

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from recsys.config import load_config
 from recsys.config.problems import KeyPath, spell
@@ -104,8 +105,15 @@ def _rows(session: Session, found: Findings) -> list[ParetoRow]:
         is_on_front = one.name in on_front and one.source == found.front[0].source
         yaml = str(session.folder.point_yaml(one.name).relative_to(session.folder.path))
         changes = session.changes(one.candidate)
+        changes = {key: _from_folder(value, session.folder.path) for key, value in changes.items()}
         rows.append(ParetoRow(one, changes, on_front=is_on_front, yaml=yaml if one.name in on_front else ""))
     return rows
+
+
+def _from_folder(value: Any, folder: Path) -> Any:
+    """Return the path of a file of kept values from the folder of the search, and any other value as it is."""
+    prefix = f"{folder.absolute()}/"
+    return value.removeprefix(prefix) if isinstance(value, str) else value
 
 
 def _facts(session: Session, found: Findings) -> ReportFacts:

@@ -157,7 +157,7 @@ class _Story:
             )
             scorer.measure(Candidate(name=WHOLE))
             for number, candidate in enumerate(self.method.candidates(request), 1):
-                found = scorer.measure(candidate)
+                found = scorer.measure(session.sayable(candidate))
                 session.log(
                     f"candidate {number}, {found.name}: validation AUC {found.auc:.4f}, "
                     f"{format_bytes(found.serving_bytes)}{self._best_so_far(scorer)}"

@@ -3,7 +3,7 @@
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from recsys.evaluation.paired import predictions_difference
 from recsys.files import write_atomic, write_json
 from recsys.progress import OnProgress, no_log, no_progress
 from recsys.run_folder import RunFolder
-from recsys.search.best_yaml import FoundChanges, shape_changes, write_yaml
+from recsys.search.best_yaml import PRUNABLE, FoundChanges, shape_changes, write_yaml
 from recsys.search.candidate import Candidate, Measured
 from recsys.search.costs import CostClock
 from recsys.search.folder import BASELINE, SearchFolder
@@ -95,6 +95,17 @@ class Session:
     def train_baseline(self) -> Measured:
         """Train the user's configuration as it is."""
         return self.train_candidate(Candidate(name=BASELINE), self.config)
+
+    def sayable(self, candidate: Candidate) -> Candidate:
+        """Return a candidate as a configuration can say it: features whose values have no keys keep all their rows."""
+        resolved = self.prepared.resolved
+        shapes = {
+            name: shape
+            if shape.kept is None or resolved.features[resolved.field(name).feature].type in PRUNABLE
+            else replace(shape, kept=None)
+            for name, shape in candidate.shapes.items()
+        }
+        return replace(candidate, shapes=shapes)
 
     def changes(self, candidate: Candidate) -> dict[KeyPath, Any]:
         """Return what the configuration of a candidate says otherwise than the user's."""

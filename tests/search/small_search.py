@@ -13,7 +13,7 @@ from recsys.search.shape import TableShape
 from recsys.search.supernet import gated_tables
 from tests.training.logs import write_config, write_log
 
-__all__ = ["FEATURES", "METHOD", "Narrow", "run", "write_search"]
+__all__ = ["FEATURES", "METHOD", "Halves", "Narrow", "run", "write_search"]
 
 METHOD = "tests.search.small_search:Narrow"
 FEATURES = {"user": {"type": "id"}, "item": {"type": "id"}, "price": {"type": "number"}}
@@ -36,6 +36,13 @@ class Narrow(Method):
                 for owner, width in widths.items()
             }
             yield Candidate(name=name, shapes=shapes)
+
+
+class Halves(Narrow):
+    """Proposes to halve all tables, and nothing else."""
+
+    def candidates(self, request: Request) -> Iterator[Candidate]:
+        yield from (one for one in super().candidates(request) if one.name == "halves")
 
 
 def write_search(folder: Path, **changes: Any) -> Path:
