@@ -22,6 +22,7 @@ SUITES = {
     "signals": "Ctrl-C and SIGTERM at any moment of a command",
     "two_at_once": "two commands on one folder",
     "fuzz_files": "raw files of all formats, damaged or odd",
+    "planted": "search methods on data whose dims are known",
     "tour": "notebooks/",
 }
 """Names of test files that are about no single module, and why."""
