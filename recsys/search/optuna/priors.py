@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
 from recsys.embeddings.vocabularies import feature_vocabularies
-from recsys.search.optuna.space import DIM, Params, SearchSpace
+from recsys.search.optuna.space import DIM, SCHEME, Params, SearchSpace
 
 __all__ = ["first_params", "nearest_params"]
 
@@ -44,7 +44,10 @@ def nearest_params(space: SearchSpace) -> Params:
     own = space.own_params()
     if own is not None:
         return own
-    dims = {DIM + name: _nearest(choices, space.table_dims[name]) for name, choices in space.dims.items()}
+    dims: Params = {DIM + name: _nearest(choices, space.table_dims[name]) for name, choices in space.dims.items()}
+    dims |= {
+        SCHEME + name: "full" if "full" in options else next(iter(options)) for name, options in space.schemes.items()
+    }
     return dims | {key: _nearest_value(space.distributions[key], space.own_value(key)) for key in space.keys}
 
 

@@ -1,7 +1,7 @@
 """The space of a search by trials: its parameters, and what values of them make of the configuration."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -13,25 +13,31 @@ from optuna.distributions import (
     IntDistribution,
 )
 
-from recsys.config import Config
+from recsys.config import Config, ResolvedTable
 from recsys.config.changes import parse_key
 from recsys.config.dump import plain
+from recsys.config.limits import DIMS
 from recsys.config.problems import KeyPath
+from recsys.config.schemes import SCHEMES
 from recsys.config.schemes.full import FullTable
 from recsys.config.search import NumberRange
 from recsys.config.search_dims import searched_dims
 from recsys.config.search_space import is_integer
+from recsys.config.variants import all_variants
 from recsys.data.prepared import Prepared
+from recsys.embeddings.budget import solve_budget
 from recsys.embeddings.vocabularies import feature_vocabularies
 from recsys.errors import ConfigError
 from recsys.files import to_json
 from recsys.search.shape import TableShape
 
-__all__ = ["DIM", "Params", "SearchSpace"]
+__all__ = ["DIM", "SCHEME", "Params", "SearchSpace"]
 
 Params = dict[str, Any]
 """Values of parameters by name, as the study stores them."""
 
+SCHEME = "scheme "
+"""Begins the name of the parameter that is the scheme of a vocabulary, and its share of the full table: "qr 0.1"."""
 DIM = "dim "
 """Begins the name of the parameter that is the width of a vocabulary or table: "dim item_id"."""
 
@@ -87,6 +93,7 @@ class SearchSpace:
         self.paths: dict[str, KeyPath] = {key: parse_key(key, config) for key in self.keys}
         self.distributions: dict[str, BaseDistribution] = {
             **{DIM + name: CategoricalDistribution(dims) for name, dims in self.dims.items()},
+            **{SCHEME + name: CategoricalDistribution(tuple(options)) for name, options in self.schemes.items()},
             **{key: self._distribution(key, values) for key, values in self.keys.items()},
         }
         if all(distribution.single() for distribution in self.distributions.values()):
@@ -137,7 +144,69 @@ class SearchSpace:
         """Return the keys that a choice sets, but for the tables of vocabularies."""
         found = {self.paths[key]: self._value(key, params[key]) for key in self.keys}
         tables = {name: params[DIM + name] for name in self.dims if name not in self.full_tables}
-        return {**found, **{("tables", name, "dim"): dim for name, dim in tables.items()}}
+        found |= {("tables", name, "dim"): dim for name, dim in tables.items()}
+        for name in self.schemes:
+            found |= self._scheme_changes(name, params)
+        return found
+
+    def _scheme_changes(self, name: str, params: Params) -> dict[KeyPath, Any]:
+        """Return the section of a vocabulary's own table; nothing if it stays full."""
+        keys = self.schemes[name][params[SCHEME + name]]
+        if not keys:
+            return {}
+        section = {"features": (name,), **keys}
+        if DIM + name in params and not self.config.model.needs_equal_dims:
+            section["dim"] = max(params[DIM + name], DIMS[0])
+        return {("tables", self.own_tables[name], key): value for key, value in section.items()}
+
+    @cached_property
+    def own_tables(self) -> dict[str, str]:
+        """The name of the full table that holds a vocabulary and nothing else, for those that have one."""
+        resolved = self.prepared.resolved
+        return {
+            owners[0]: table.name
+            for table in resolved.tables
+            if isinstance(table.spec, FullTable) and len(owners := resolved.vocabularies_in(table)) == 1
+        }
+
+    @cached_property
+    def schemes(self) -> dict[str, dict[str, dict[str, Any]]]:
+        """The keys of each scheme that a vocabulary may have, by the vocabulary and the scheme's name and share.
+
+        Schemes and shares that cannot be reached are left out, and vocabularies that share a table with others.
+        """
+        search = self.prepared.resolved.config.search
+        found = {}
+        for name in self.own_tables if search and search.schemes else ():
+            options = {label: keys for label, keys in self._scheme_options() if self._is_reachable(name, keys)}
+            if options:
+                found[name] = options
+        return found
+
+    def _scheme_options(self) -> Iterator[tuple[str, dict[str, Any]]]:
+        search = self.prepared.resolved.config.search
+        assert search is not None
+        for name in search.schemes or ():
+            variant = all_variants()[name]
+            if variant.scheme == "full":
+                yield name, {}
+            elif "budget" in SCHEMES[variant.scheme].model_fields:
+                for share in search.shares:
+                    yield f"{name} {share:g}", {"scheme": variant.scheme, **variant.keys, "budget": share}
+            else:
+                yield name, {"scheme": variant.scheme, **variant.keys}
+
+    def _is_reachable(self, name: str, keys: Mapping[str, Any]) -> bool:
+        if not keys:
+            return True
+        spec = SCHEMES[keys["scheme"]].model_validate({"features": (name,), **keys})
+        table = ResolvedTable(name=name, fields=(name,), dim=self.table_dims[name], spec=spec)
+        known = feature_vocabularies(self.prepared.resolved, self.prepared.state)
+        try:
+            solve_budget(table, [known[name]])
+        except ConfigError:
+            return False
+        return not [*spec.check(), *spec.check_dim(table.dim)]
 
     def _value(self, key: str, stored: Any) -> Any:
         values = self.keys[key]
@@ -153,7 +222,7 @@ class SearchSpace:
         sizes = {name: one.num_ids for name, one in feature_vocabularies(prepared.resolved, prepared.state).items()}
         found = {}
         for name in self.dims:
-            if name in self.full_tables:
+            if name in self.full_tables and not self.schemes.get(name, {}).get(params.get(SCHEME + name, "")):
                 width, spec = params[DIM + name], self.full_tables[name]
                 dim, num_ids = max(self.table_dims[name], width), sizes[name]
                 assert num_ids is not None, f"{name} is in a full table, so its vocabulary is closed"
@@ -200,6 +269,7 @@ class SearchSpace:
     def own_params(self) -> Params | None:
         """Return the choice that is the user's configuration; None if it is not in the space."""
         params: Params = {DIM + name: self.table_dims[name] for name in self.dims}
+        params |= {SCHEME + name: "full" for name in self.schemes}
         for key, values in self.keys.items():
             value = self.own_value(key)
             params[key] = value if isinstance(values, NumberRange) else Choices(values).stored(value)

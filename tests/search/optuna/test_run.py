@@ -112,3 +112,13 @@ def test_processes_share_a_postgresql_database_and_one_of_them_is_killed(tmp_pat
         lines = Worker(tmp_path, 6, url).finish() + other.finish()
         check_all_done_once(study_of(search, url), 6)
     assert [line for line in lines if "its process is gone, so it is taken up again" in line]
+
+
+def test_schemes_and_widths_of_a_tower_that_needs_one_width_are_trained(tmp_path: Path) -> None:
+    model = {"tower": "fm", "dim": 8}
+    search = small_search(tmp_path, model=model, search={"schemes": ["full", "hash"], "shares": [0.5]})
+    found = search.run(8)
+    assert [one.serving_bytes for one in found[:2]] == [4 * 34 * 8, 4 * 34 * 4]
+    changed = [one for one in found if ("tables", "user", "scheme") in one.candidate.changes]
+    assert changed
+    assert all(one.serving_bytes < found[0].serving_bytes for one in changed)

@@ -4,6 +4,7 @@ from typing import Any
 import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
+from recsys.config.changes import with_changes
 from recsys.errors import ConfigError
 from recsys.search.optuna.space import SearchSpace
 from tests.search.optuna.small_search import small_search
@@ -64,3 +65,19 @@ def test_a_space_without_a_choice_is_refused(tmp_path: Path) -> None:
     tables = {"all": {"features": ["*"], "scheme": "hash", "rows": 20}}
     with pytest.raises(ConfigError, match="there is nothing to search: no table has the scheme full"):
         space_of(tmp_path, tables=tables)
+
+
+def test_schemes_are_choices_of_vocabularies_with_tables_of_their_own(tmp_path: Path) -> None:
+    search = {"dims": {"user": [4, 8]}, "schemes": ["full", "hash", "int8"], "shares": [0.5, 1e-9]}
+    space = space_of(tmp_path, search=search)
+    assert space.distributions["scheme user"] == CategoricalDistribution(("full", "hash 0.5", "int8 0.5"))
+    params = {"dim user": 4, "scheme user": "hash 0.5", "scheme item": "full"}
+    assert space.changes(params) == {
+        ("tables", "user", "features"): ("user",),
+        ("tables", "user", "scheme"): "hash",
+        ("tables", "user", "budget"): 0.5,
+        ("tables", "user", "dim"): 4,
+    }
+    assert space.shapes(params, space.prepared) == {}
+    assert with_changes(space.config, space.changes(params)).tables["user"].scheme == "hash"
+    assert space.own_params() == {"dim user": 8, "scheme user": "full", "scheme item": "full"}
