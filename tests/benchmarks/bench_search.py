@@ -56,13 +56,15 @@ class Bench:
         folder = self.options.out / "searches" / name
         if not (folder / "result.json").exists():
             self._search(method, name)
-        costs = json.loads((folder / "result.json").read_text())
-        return self._line(name, lambda: load_config(folder / "best.yaml"), cost=costs["search_trainings"])
+        found = json.loads((folder / "result.json").read_text())
+        # In CPU seconds, which hold on a busy machine too.
+        cost = sum(part["cpu_seconds"] for part in found["costs"].values()) / found["baseline_cost"]["cpu_seconds"]
+        return self._line(name, lambda: load_config(folder / "best.yaml"), cost=cost)
 
     def _search(self, method: str, name: str) -> None:
         options = self.options
         arguments = ["--method", method, "--budget", options.budget, "--name", name]
-        arguments += ["--data-dir", options.data, "--cache-dir", options.out / "cache", "--searches-dir"]
+        arguments += ["--data-dir", options.data, "--cache-dir", options.out / "cache", "--out"]
         command = [sys.executable, "-m", "recsys", "search", options.config, *arguments, options.out / "searches"]
         subprocess.run(list(map(str, command)), check=True)
 

@@ -1,4 +1,4 @@
-"""`python -m tests.notebooks.execute`: run the notebooks and keep what they show, pictures with 256 colours."""
+"""`python -m tests.notebooks.execute [NAME ...]`: run notebooks and keep what they show, pictures with 256 colours."""
 
 import base64
 import io
@@ -34,6 +34,31 @@ def execute(notebook: Any, folder: Path) -> Any:
     return client.execute(env={**os.environ, **own, "MPLBACKEND": ""})
 
 
+def with_parameters(notebook: Any, line: str) -> Any:
+    """Let a line follow the cell that is tagged as parameters, and drop what the notebook shows."""
+    place = next(i for i, cell in enumerate(notebook.cells) if "parameters" in cell.metadata.get("tags", []))
+    notebook.cells.insert(place + 1, nbformat.v4.new_code_cell(line))
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            cell.outputs, cell.execution_count = [], None
+    return notebook
+
+
+def outputs(notebook: Any) -> list[Any]:
+    """Return all that the cells of a notebook show."""
+    return [output for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs]
+
+
+def is_picture(output: Any) -> bool:
+    """Return whether a cell shows a picture."""
+    return "image/png" in output.get("data", {})
+
+
+def pictures(notebook: Any) -> list[Any]:
+    """Return all pictures that a notebook shows."""
+    return [output for output in outputs(notebook) if is_picture(output)]
+
+
 def tidy(notebook: Any) -> None:
     """Join the pieces of what a cell prints, drop times, and make pictures small."""
     for cell in notebook.cells:
@@ -43,7 +68,7 @@ def tidy(notebook: Any) -> None:
             if kept and output.get("name", "") == kept[-1].get("name") == "stdout":
                 kept[-1].text += output.text
                 continue
-            if "image/png" in output.get("data", {}):
+            if is_picture(output):
                 output.data["image/png"] = small(output.data["image/png"])
             kept.append(output)
         if "outputs" in cell:
@@ -62,8 +87,9 @@ def small(png: str) -> str:
 
 
 def main() -> None:
-    """Refresh all notebooks in place."""
-    for path in sorted(NOTEBOOKS.glob("*.ipynb")):
+    """Refresh the notebooks that are named, or all, in place."""
+    names = sys.argv[1:] or ["*"]
+    for path in sorted(path for name in names for path in NOTEBOOKS.glob(f"{name}.ipynb")):
         notebook = nbformat.read(path, as_version=4)
         with tempfile.TemporaryDirectory() as folder:
             execute(notebook, Path(folder))

@@ -4,7 +4,7 @@ from typing import Any
 import nbformat
 import pytest
 
-from tests.notebooks.execute import NOTEBOOKS, execute
+from tests.notebooks.execute import NOTEBOOKS, execute, is_picture, outputs, pictures, with_parameters
 
 pytestmark = pytest.mark.slow
 
@@ -17,21 +17,7 @@ def executed(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """The notebook after all its cells were run, on fewer rows than it asks for."""
     folder = tmp_path_factory.mktemp("tour")
     notebook = nbformat.read(NOTEBOOK, as_version=4)
-    place = next(i for i, cell in enumerate(notebook.cells) if "parameters" in cell.metadata.get("tags", []))
-    smaller = f"FOLDER, ROWS, EPOCHS = Path({str(folder)!r}), 12_000, 2"
-    notebook.cells.insert(place + 1, nbformat.v4.new_code_cell(smaller))
-    for cell in notebook.cells:
-        if cell.cell_type == "code":
-            cell.outputs, cell.execution_count = [], None
-    return execute(notebook, folder)
-
-
-def outputs(notebook: Any) -> list[Any]:
-    return [output for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs]
-
-
-def is_picture(output: Any) -> bool:
-    return "image/png" in output.get("data", {})
+    return execute(with_parameters(notebook, f"FOLDER, ROWS, EPOCHS = Path({str(folder)!r}), 12_000, 2"), folder)
 
 
 def test_every_cell_runs_and_nothing_is_said_on_stderr(executed: Any) -> None:
@@ -42,8 +28,8 @@ def test_every_cell_runs_and_nothing_is_said_on_stderr(executed: Any) -> None:
 def test_every_cell_that_plots_shows_one_picture(executed: Any) -> None:
     for cell in executed.cells:
         if "plt.show()" in cell.source:
-            assert sum(is_picture(output) for output in cell.outputs) == 1, cell.source
-    assert sum(is_picture(output) for output in outputs(executed)) == NUM_PICTURES
+            assert sum(map(is_picture, cell.outputs)) == 1, cell.source
+    assert len(pictures(executed)) == NUM_PICTURES
 
 
 def test_it_finds_that_din_is_better_on_a_log_with_planted_interests(executed: Any) -> None:
@@ -52,8 +38,9 @@ def test_it_finds_that_din_is_better_on_a_log_with_planted_interests(executed: A
 
 
 def test_the_notebook_is_kept_with_its_pictures_and_small() -> None:
-    shown = outputs(nbformat.read(NOTEBOOK, as_version=4))
-    assert sum(is_picture(output) for output in shown) == NUM_PICTURES
+    kept = nbformat.read(NOTEBOOK, as_version=4)
+    shown = outputs(kept)
+    assert len(pictures(kept)) == NUM_PICTURES
     assert NOTEBOOK.stat().st_size < 400_000
     assert not [output for output in shown if "/tmp" in output.get("text", "")], "a path of the machine it was made on"
 

@@ -58,6 +58,7 @@ def test_the_cell_of_a_search_trains_what_was_found_within_its_bytes_and_leaves_
     found = run(made)
     assert (found.status, found.reason, found.size_param, found.size_value) == ("done", None, "bytes", 560)
     assert found.serving_bytes is not None
+    assert found.serving_bytes <= 560
     yaml = made.folder / "cells" / made.cell.name / "tables.yaml"
     assert load_config(yaml).train.seed == 3
     assert load_config(yaml).tables
