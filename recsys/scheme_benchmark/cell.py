@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 
 from recsys.config import Config
+from recsys.data.prepare import prepare
 from recsys.data.prepared import PreparedSplit
 from recsys.errors import RecsysError
 from recsys.evaluation.metrics import headlines
@@ -65,6 +66,9 @@ def train_cell(job: Job, run: Path) -> Result:
     config = _config(job, run)
     metrics = train_to_end(config, run, data_dir=job.data_dir, cache_dir=job.cache_dir, log=print)
     gc.collect()
+    # A search may prune ids and leave features out: its rows are others.
+    is_found = config is not job.config
+    valid = prepare(config, job.data_dir, job.cache_dir).splits["valid"] if is_found else job.valid
     return replace(
         empty_result(job),
         auc=metrics[f"{job.split}.auc"],
@@ -79,7 +83,7 @@ def train_cell(job: Job, run: Path) -> Result:
         serving_bytes=int(metrics["embedding_bytes.serving"]),
         rows_per_second=metrics["rows_per_second"],
         seconds=metrics["seconds"],
-        lookup_ms=lookup_ms(run, job.valid),
+        lookup_ms=lookup_ms(run, valid),
     )
 
 
