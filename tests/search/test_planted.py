@@ -39,6 +39,8 @@ class Found:
     def width(self, name: str) -> float:
         """Return the mean width of the rows of a column that are left, 0 for ids without a row."""
         shape = self.shapes[name]
+        if shape.is_dropped:  # only the unknown id is left
+            return 0.0
         return sum(block.num_ids * len(block.columns) for block in shape.blocks) / shape.num_kept
 
     def dropped_noise(self, seed: int) -> float:
