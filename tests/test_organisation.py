@@ -24,6 +24,7 @@ SUITES = {
     "fuzz_files": "raw files of all formats, damaged or odd",
     "planted": "search methods on data whose dims are known",
     "tour": "notebooks/",
+    "what_is_worth_its_bytes": "notebooks/",
 }
 """Names of test files that are about no single module, and why."""
 MAX_LINES = 400

@@ -74,7 +74,7 @@ def run_search(
 
     Example:
         ```python
-        found = recsys.run_search("run.yaml", method="dnis", budget="8MB", data_dir="data")
+        found = recsys.run_search("run.yaml", method="nested", budget=0.5, data_dir="data")
         run = recsys.train(found.best_yaml, data_dir="data")
         ```
     """
