@@ -14,10 +14,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from recsys.config.schemes.full import FullTable
 from recsys.config.schemes.hash import HashTable
 from recsys.config.schemes.unified import UnifiedTable
 from recsys.embeddings import FeatureVocabulary, Hash, Scheme
-from recsys.embeddings.schemes.per_feature import full_table
+from recsys.embeddings.schemes.full import Full
 from recsys.embeddings.schemes.unified import Unified
 
 pytestmark = pytest.mark.proof
@@ -46,7 +47,8 @@ def split(rows: int, hashing: str) -> list[Scheme]:
 
 
 def full() -> list[Scheme]:
-    return [full_table("t", vocabularies(SIZES), DIM)]
+    names = tuple(vocabulary.name for vocabulary in vocabularies(SIZES))
+    return [Full("t", vocabularies(SIZES), DIM, FullTable(features=names))]
 
 
 @cache
