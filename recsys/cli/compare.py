@@ -5,8 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from recsys.cli.interrupts import raising_interrupts
-from recsys.cli.progress import progress_reports
+from recsys.cli.resumable import resumable
 from recsys.config import load_config
 from recsys.console import log
 
@@ -17,29 +16,20 @@ def run_comparison(path: Path, options: Mapping[str, Any], *, data_dir: Path, ca
     """Compare the schemes and return whether no training failed."""
     config = load_config(path)
     command = command_line(path, options, data_dir=data_dir, cache_dir=cache_dir, folder=folder)
-    from recsys.ranks.signals import stopping_on_sigterm
     from recsys.scheme_benchmark.plot import can_draw
     from recsys.scheme_benchmark.run import compare  # after the config: torch takes seconds to import
 
-    try:
-        with (
-            stopping_on_sigterm(lambda: log(f"stopped by SIGTERM; to resume: {command}")),
-            raising_interrupts(),
-            progress_reports() as on_progress,
-        ):
-            outcome = compare(
-                config,
-                **options,
-                data_dir=data_dir,
-                cache_dir=cache_dir,
-                folder=folder,
-                command=command,
-                on_progress=on_progress,
-                log=log,
-            )
-    except KeyboardInterrupt:
-        log(f"interrupted; to resume: {command}")
-        raise
+    with resumable(lambda ending: log(f"{ending}; to resume: {command}")) as on_progress:
+        outcome = compare(
+            config,
+            **options,
+            data_dir=data_dir,
+            cache_dir=cache_dir,
+            folder=folder,
+            command=command,
+            on_progress=on_progress,
+            log=log,
+        )
     for result in outcome.failed:
         log(f"failed: {result.cell}: {result.reason}")
     if any(result.retry for result in outcome.failed):

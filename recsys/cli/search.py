@@ -8,11 +8,9 @@ from typing import TYPE_CHECKING, Any
 from recsys.api.config import load_config
 from recsys.api.defaults import DEFAULT_SEARCHES
 from recsys.api.search import run_search as search_here
-from recsys.cli.interrupts import raising_interrupts
 from recsys.cli.options import data_options
-from recsys.cli.progress import progress_reports
+from recsys.cli.resumable import resumable
 from recsys.console import log
-from recsys.errors import Preempted
 from recsys.search.optuna.storage_name import storage_name
 from recsys.units import format_bytes
 
@@ -37,31 +35,18 @@ def run_search(
     """
     config = load_config(path)
     command = command_line(path, {**options, "name": name}, data_dir=data_dir, cache_dir=cache_dir, out=out)
-    from recsys.ranks.signals import stopping_on_sigterm  # after the config: torch takes seconds to import
-
-    try:
-        with (
-            stopping_on_sigterm(lambda: log(f"stopped by SIGTERM; to resume: {command}")),
-            raising_interrupts(),
-            progress_reports() as on_progress,
-        ):
-            found = search_here(
-                config,
-                **options,
-                name=name,
-                searches_dir=out,
-                data_dir=data_dir,
-                cache_dir=cache_dir,
-                command=command,
-                on_progress=on_progress,
-                log=log,
-            )
-    except KeyboardInterrupt:
-        log(f"interrupted; to resume: {command}")
-        raise
-    except Preempted:
-        log(f"stopped by SIGTERM; to resume: {command}")
-        raise
+    with resumable(lambda ending: log(f"{ending}; to resume: {command}")) as on_progress:
+        found = search_here(
+            config,
+            **options,
+            name=name,
+            searches_dir=out,
+            data_dir=data_dir,
+            cache_dir=cache_dir,
+            command=command,
+            on_progress=on_progress,
+            log=log,
+        )
     _say(found, shlex.join(data_options(data_dir, cache_dir)))
 
 

@@ -8,11 +8,9 @@ from typing import Any
 from recsys.api.defaults import config_name, new_run_folder
 from recsys.api.run import Run
 from recsys.api.train import launch_training, train
-from recsys.cli.interrupts import raising_interrupts
-from recsys.cli.progress import progress_reports
+from recsys.cli.resumable import resumable
 from recsys.config import Config
 from recsys.console import log
-from recsys.errors import Preempted
 from recsys.evaluation.metrics import describe_metrics
 from recsys.launch.failure import is_launched
 from recsys.launch.torchrun import rank_info
@@ -59,8 +57,6 @@ def train_here(config: Config, argv: list[str], *, resume: Path | None, **option
     Raises:
         Preempted: a SIGTERM came, and what is needed to resume is saved.
     """
-    from recsys.ranks.signals import stopping_on_sigterm
-
     folder = resume
 
     def on_start(new: Path) -> None:
@@ -75,26 +71,15 @@ def train_here(config: Config, argv: list[str], *, resume: Path | None, **option
             command = resume_command_line(argv, folder)
             log(ending if command is None else f"{ending}; to resume: {command}")
 
-    try:
-        with (
-            stopping_on_sigterm(lambda: say_how_it_ended("stopped by SIGTERM")),
-            raising_interrupts(),
-            progress_reports() as on_progress,
-        ):
-            run = train(
-                config,
-                resume=resume,
-                on_start=on_start,
-                on_progress=on_progress,
-                log=log,
-                **options,
-            )
-    except KeyboardInterrupt:
-        say_how_it_ended("interrupted")
-        raise
-    except Preempted:
-        say_how_it_ended("stopped by SIGTERM")
-        raise
+    with resumable(say_how_it_ended) as on_progress:
+        run = train(
+            config,
+            resume=resume,
+            on_start=on_start,
+            on_progress=on_progress,
+            log=log,
+            **options,
+        )
     return run if _is_first() else None
 
 

@@ -41,10 +41,11 @@ class AutoDim(Method):
 
 def likeliest_shapes(loaded: LoadedModel) -> dict[str, TableShape]:
     """Return the shapes in which each block has the width of the largest weight in its mixture, by vocabulary."""
+    whole = whole_shapes(loaded)
     found = {}
     for name, scheme in gated_tables(loaded).items():
         logits_LC: Any = scheme.gate.logits
         widths = np.array(scheme.gate.row_widths())[logits_LC.argmax(dim=1).cpu().numpy()]
         columns = {block: tuple(range(width)) for block, width in enumerate(widths.tolist())}
-        found[name] = with_columns(whole_shapes(loaded)[name], columns)
+        found[name] = with_columns(whole[name], columns)
     return found
