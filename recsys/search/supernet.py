@@ -117,7 +117,7 @@ def block_ends(counts: NDArray[np.int64], num_blocks: int, *, least: int = BLOCK
         least: least ids of a block.
 
     >>> block_ends(np.array([0, 80, 20, 10, 5, 5, 2, 1, 1, 1, 1, 1]), 3, least=2)
-    [2, 7]
+    [2, 6]
     """
     weight = counts / max(int(counts.sum()), 1) + 1 / len(counts)
     share = np.cumsum(weight) / weight.sum()
