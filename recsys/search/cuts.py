@@ -27,8 +27,6 @@ from recsys.training.strategy import table_weights
 
 __all__ = [
     "BlockCuts",
-    "cut_widths",
-    "importance_cuts",
     "importance_orders",
     "measure_cuts",
     "prefix_orders",
@@ -51,16 +49,6 @@ class BlockCuts(NamedTuple):
     """Kept columns of each width, from none to all."""
     losses: tuple[float, ...]
     """Rise of the validation loss if this block alone is cut to each width."""
-
-
-def cut_widths(num_groups: int) -> list[int]:
-    """Return the numbers of groups that are tried: all up to 4, then half and whole steps of powers of two.
-
-    >>> cut_widths(8), cut_widths(20)
-    ([0, 1, 2, 3, 4, 6, 8], [0, 1, 2, 3, 4, 6, 8, 12, 16, 20])
-    """
-    steps = [0, 1, 2, 3, *(step << k for k in range(num_groups.bit_length()) for step in (4, 6))]
-    return sorted({step for step in steps if step < num_groups} | {num_groups})
 
 
 # --- shapes of a supernet ---------------------------------------------------------------------------------------------
@@ -119,10 +107,10 @@ def measure_cuts(
         state: JSON file that is written after each vocabulary; if it is there, what it holds is not measured again.
     """
     known = _read_state(state)
-    found = []
+    found, tables = [], gated_tables(sample.loaded)
     for name, order in orders.items():
         for block, groups in enumerate(order):
-            columns = _columns(groups, context[name].dim)
+            columns = _columns(groups, context[name].dim, tables[name].gate.cut_widths())
             losses = known.get(f"{name}/{block}") or [
                 _loss_of(sample, context, name, {block: kept}) for kept in columns
             ]
@@ -133,13 +121,10 @@ def measure_cuts(
     return found
 
 
-def _columns(order_S: NDArray[np.int64], dim: int) -> tuple[tuple[int, ...], ...]:
+def _columns(order_S: NDArray[np.int64], dim: int, widths: Sequence[int]) -> tuple[tuple[int, ...], ...]:
     """Return the columns that each width keeps."""
-    columns_SG = np.arange(dim).reshape(len(order_S), -1)
-    return tuple(
-        tuple(int(column) for column in np.sort(columns_SG[order_S[:number]].ravel()))
-        for number in cut_widths(len(order_S))
-    )
+    column_D = np.arange(dim).reshape(len(order_S), -1)[order_S].ravel()
+    return tuple(tuple(np.sort(column_D[:width]).tolist()) for width in widths)
 
 
 def _loss_of(
@@ -160,32 +145,6 @@ def _read_state(state: Path | None) -> dict[str, list[float]]:
 def _write_state(state: Path | None, known: Mapping[str, list[float]]) -> None:
     if state is not None:
         write_json(state, with_checksum(known))
-
-
-def importance_cuts(loaded: LoadedModel) -> list[BlockCuts]:
-    """Return what each block loses by each prefix: the importance of the groups that go, times its share of the uses.
-
-    It is for gates of which parts cannot be scored alone, and whose importance falls from group to group.
-    """
-    weights, found = table_weights(loaded.model), []
-    for name, scheme in gated_tables(loaded).items():
-        importance_LS = scheme.importance(weights).cpu().numpy().astype(np.float64)
-        uses_L = _uses(name, scheme, loaded)
-        for block, importance_S in enumerate(importance_LS):
-            columns = _columns(np.arange(len(importance_S)), scheme.dim)
-            losses = [uses_L[block] * importance_S[number:].sum() for number in cut_widths(len(importance_S))]
-            found.append(BlockCuts(name, block, columns, tuple(map(float, losses))))
-    return found
-
-
-def _uses(name: str, scheme: Gated, loaded: LoadedModel) -> NDArray[np.float64]:
-    """Return the share of each block in the uses of its vocabulary in training, (L,); equal if not counted."""
-    num_blocks = len(scheme.column_mask)
-    if name not in loaded.state.vocabularies:
-        return np.full(num_blocks, 1 / num_blocks)
-    counts = loaded.state.vocabularies[name].counts
-    found = np.bincount(scheme.gate.block.cpu().numpy(), weights=counts, minlength=num_blocks)
-    return found / max(float(found.sum()), 1.0)
 
 
 # --- choosing ---------------------------------------------------------------------------------------------------------

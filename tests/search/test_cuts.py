@@ -19,10 +19,10 @@ from recsys.search.cuts import (
 from recsys.search.knapsack import UnreachableBytesError
 from recsys.search.sample import Sample
 from recsys.search.shape import TableShape
-from recsys.search.supernet import gated_tables, score_shapes
+from recsys.search.supernet import gated_tables, score_shapes, supernet_config
 from recsys.training.build import LoadedModel, score_alone
 from recsys.training.strategy import table_weights
-from tests.search.nets import build_supernet, make_prepared
+from tests.search.nets import build_model, build_supernet, make_prepared
 
 
 @pytest.fixture(scope="module")
@@ -62,6 +62,13 @@ def test_a_cut_loses_what_the_masked_supernet_loses(prepared: Prepared, supernet
     assert all(scheme.column_mask.all() for scheme in gated_tables(supernet).values())
     sample.batches = []  # what was measured is not measured again
     assert measure_cuts(sample, prefix_orders(supernet), whole, state=tmp_path / "cuts.json") == cuts
+
+
+def test_a_gate_of_candidate_widths_is_cut_to_these_alone(prepared: Prepared) -> None:
+    loaded = build_model(supernet_config(prepared, {"kind": "autodim", "widths": [8]}, num_blocks=2), prepared)
+    sample = Sample(loaded, prepared.splits["valid"])
+    cuts = measure_cuts(sample, prefix_orders(loaded), whole_shapes(loaded))
+    assert {cut.columns for cut in cuts} == {((), tuple(range(8)))}
 
 
 def test_groups_go_in_the_order_of_their_importance(supernet: LoadedModel) -> None:

@@ -117,6 +117,9 @@ class AutoDim(Gate):
         self.logits.sub_(self.options.lr * normalized(gradient))
         self.num_steps.add_(1)
 
+    def cut_widths(self) -> list[int]:
+        return [0, *self.widths]
+
     def choose(self, column_mask: Tensor) -> Tensor:
         """Take for each block the narrowest candidate that has as many columns as are kept."""
         count_L = column_mask.sum(1)

@@ -101,6 +101,10 @@ class Gate(nn.Module, ABC):
 
     # --- what was learnt ------------------------------------------------------------------------------------------
 
+    def cut_widths(self) -> list[int]:
+        """Return the widths that a search tries to cut a block to, from 0 to the whole one."""
+        return [number * (self.dim // self.num_groups) for number in group_steps(self.num_groups)]
+
     def choose(self, column_mask: Tensor) -> Tensor:
         """Take the form in which each block keeps the columns of a mask (L, D), and return the mask that is left."""
         return column_mask
@@ -131,6 +135,16 @@ class Gate(nn.Module, ABC):
         A positive score keeps the row. A search that has to drop more, or fewer, takes them in the order of scores.
         """
         return None
+
+
+def group_steps(num_groups: int) -> list[int]:
+    """Return numbers of groups to try: all up to 4, then half and whole steps of powers of two.
+
+    >>> group_steps(8), group_steps(20)
+    ([0, 1, 2, 3, 4, 6, 8], [0, 1, 2, 3, 4, 6, 8, 12, 16, 20])
+    """
+    steps = [0, 1, 2, 3, *(step << k for k in range(num_groups.bit_length()) for step in (4, 6))]
+    return sorted({step for step in steps if step < num_groups} | {num_groups})
 
 
 def block_means(value_RS: Tensor, block_R: Tensor, num_blocks: int) -> Tensor:

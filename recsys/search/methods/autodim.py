@@ -2,8 +2,10 @@
 
 Paper: Zhao et al., "AutoDim: Field-aware Embedding Dimension Search in Recommender Systems", WWW 2021
 (arXiv 2006.14827).
-DIFF: the paper takes the likeliest width of each field, whatever it costs. That is one candidate here; those for
-budgets come from a knapsack, in which a width loses the weight of the wider ones in the mixture.
+DIFF: the paper takes the likeliest width of each field, whatever it costs, and has none of 0. That is one candidate
+here; those for budgets come from a knapsack over what each candidate width of a block loses, and no row at all, while
+all other blocks have their likeliest widths. The weights of the mixture say which width is best, but not how much
+another one loses, and nothing of a field that none of the widths is worth its bytes for.
 """
 
 from collections.abc import Iterator, Mapping
@@ -12,10 +14,10 @@ from typing import Any, ClassVar
 import numpy as np
 
 from recsys.search.candidate import Candidate
-from recsys.search.cuts import importance_cuts, whole_shapes, with_columns
+from recsys.search.cuts import prefix_orders, whole_shapes, with_columns
 from recsys.search.methods.base import Method, Request
 from recsys.search.methods.bilevel import AlternatingSchedule
-from recsys.search.methods.by_cuts import candidates_within
+from recsys.search.methods.by_cuts import cut_candidates
 from recsys.search.shape import TableShape
 from recsys.search.supernet import gated_tables
 from recsys.training.build import LoadedModel
@@ -35,8 +37,9 @@ class AutoDim(Method):
         return {"kind": "autodim"}
 
     def candidates(self, request: Request) -> Iterator[Candidate]:
-        yield Candidate(name="likeliest", shapes=likeliest_shapes(request.loaded))
-        yield from candidates_within(request, importance_cuts(request.loaded), whole_shapes(request.loaded))
+        likeliest = likeliest_shapes(request.loaded)
+        yield Candidate(name="likeliest", shapes=likeliest)
+        yield from cut_candidates(request, prefix_orders(request.loaded), context=likeliest)
 
 
 def likeliest_shapes(loaded: LoadedModel) -> dict[str, TableShape]:

@@ -1,9 +1,9 @@
 """Candidates of the methods that have no rule of their own for a budget: a knapsack over what each cut alone loses."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 
 from recsys.search.candidate import Candidate
-from recsys.search.cuts import BlockCuts, Order, measure_cuts, shapes_within, whole_shapes
+from recsys.search.cuts import Order, measure_cuts, shapes_within, whole_shapes
 from recsys.search.knapsack import UnreachableBytesError
 from recsys.search.methods.base import Request
 from recsys.search.sample import Sample
@@ -11,10 +11,12 @@ from recsys.search.shape import TableShape
 from recsys.search.supernet import fixed_bytes
 from recsys.units import format_bytes
 
-__all__ = ["candidates_within", "cut_candidates"]
+__all__ = ["cut_candidates"]
 
 
-def cut_candidates(request: Request, orders: Mapping[str, Order]) -> Iterator[Candidate]:
+def cut_candidates(
+    request: Request, orders: Mapping[str, Order], *, context: Mapping[str, TableShape] | None = None
+) -> Iterator[Candidate]:
     """Yield the best shapes for each budget, the largest first, by what cutting each block alone loses.
 
     To measure cuts again for small budgets, where most is cut already, was tried: on Frappe and MovieLens-1M it takes
@@ -23,17 +25,11 @@ def cut_candidates(request: Request, orders: Mapping[str, Order]) -> Iterator[Ca
     Args:
         request: what is asked for.
         orders: the order in which groups of columns are kept, by vocabulary.
+        context: the shapes that all other blocks have while one is cut; the whole ones when not given.
     """
     whole = whole_shapes(request.loaded)
     sample = Sample(request.loaded, request.prepared.splits["valid"])
-    cuts = measure_cuts(sample, orders, whole, state=request.state / "cuts.json")
-    yield from candidates_within(request, cuts, whole)
-
-
-def candidates_within(
-    request: Request, cuts: Sequence[BlockCuts], whole: Mapping[str, TableShape]
-) -> Iterator[Candidate]:
-    """Yield the shapes that lose least within each budget, the largest first."""
+    cuts = measure_cuts(sample, orders, context or whole, state=request.state / "cuts.json")
     fixed = fixed_bytes(request.loaded)
     for budget in sorted(set(request.budgets), reverse=True):
         try:
