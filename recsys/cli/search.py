@@ -53,7 +53,7 @@ def run_search(
 def _say(found: "SearchResult", data: str) -> None:
     before, after = found.baseline.serving_bytes, found.best.serving_bytes
     if found.best.name == found.baseline.name:
-        print(f"{found.folder}: nothing that was tried is as good as the configuration as it is; see report.md")
+        print(f"{found.folder}: keep the configuration as it is; why, and what was tried: {found.folder / 'report.md'}")
         return
     size = f"tables of {format_bytes(after)} in place of {format_bytes(before)} ({after / max(before, 1):.1%}), "
     size = size if after != before else ""

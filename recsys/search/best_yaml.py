@@ -148,7 +148,8 @@ class _Writer:
         self.config = config
         self.resolved = prepared.resolved
         self.state = prepared.state
-        self.shapes = {name: shape for name, shape in shapes.items() if not shape.is_whole}
+        dims = {name: table.dim for table in self.resolved.tables for name in self.resolved.vocabularies_in(table)}
+        self.shapes = {name: one for name, one in shapes.items() if not (one.is_whole and one.dim == dims[name])}
         self.kept = kept.absolute()
         self.found = FoundChanges()
         self.off: set[str] = set()

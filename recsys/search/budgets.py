@@ -1,15 +1,22 @@
 """The bytes that a search may spend: what was asked, what is there, and what cannot be saved."""
 
+from pathlib import Path
 from typing import NamedTuple
 
+from recsys.config import ResolvedConfig, resolve
 from recsys.config.budget import budget_bytes, read_budget
+from recsys.config.changes import with_changes
 from recsys.data.prepared import Prepared
 from recsys.embeddings.costs import total_bytes
+from recsys.embeddings.vocabularies import feature_vocabularies
 from recsys.errors import ConfigError
+from recsys.features.state import TransformState
+from recsys.search.best_yaml import shape_changes
+from recsys.search.shape import TableShape
 from recsys.search.supernet import is_searchable
 from recsys.units import format_bytes
 
-__all__ = ["Bounds", "bounds_of", "ladder", "read_search_budget"]
+__all__ = ["Bounds", "bounds_of", "ladder", "read_search_budget", "serving_bytes"]
 
 SHARES = (0.75, 0.5, 0.35, 0.25, 0.175, 0.125, 0.0875, 0.0625, 0.03)
 """Shares of the bytes that can be saved, at which candidates are wanted beside the budget."""
@@ -22,19 +29,39 @@ class Bounds(NamedTuple):
     """Bytes of the user's configuration as it is."""
     fixed: int
     """Bytes of the tables that the search leaves as they are."""
+    least: int
+    """Least bytes that a search can end in, as far as that is known before it."""
 
 
-def bounds_of(prepared: Prepared, *, all_tables: bool = False) -> Bounds:
-    """Return the most and the least bytes that a search can end in.
+def bounds_of(prepared: Prepared) -> Bounds:
+    """Return the bytes between which a search by a supernet can end: that of all features, or of as few as can stay.
 
     Args:
         prepared: the data, and the configuration resolved for them.
-        all_tables: whether the search changes tables of all schemes, and not only full ones.
     """
     resolved = prepared.resolved
-    by_table = {name: phases["serving"] for name, phases in total_bytes(resolved, prepared.state).items()}
-    fixed = [table.name for table in resolved.tables if not (all_tables or is_searchable(table))]
-    return Bounds(sum(by_table.values()), sum(by_table[name] for name in fixed))
+    by_table = serving_bytes(resolved, prepared.state)
+    fixed = [table.name for table in resolved.tables if not is_searchable(table)]
+    least = serving_bytes(_without_tables(prepared), prepared.state)
+    return Bounds(sum(by_table.values()), sum(by_table[name] for name in fixed), sum(least.values()))
+
+
+def serving_bytes(resolved: ResolvedConfig, state: TransformState) -> dict[str, int]:
+    """Return the bytes of each table when it is served."""
+    return {name: phases["serving"] for name, phases in total_bytes(resolved, state).items()}
+
+
+def _without_tables(prepared: Prepared) -> ResolvedConfig:
+    """Return the configuration of which a search has dropped all that it can; what others need keeps a narrow row."""
+    resolved = prepared.resolved
+    known = feature_vocabularies(resolved, prepared.state)
+    shapes = {
+        name: TableShape.prefix(name, num_ids=known[name].num_ids or 1, dim=table.dim, width=0)
+        for table in filter(is_searchable, resolved.tables)
+        for name in resolved.vocabularies_in(table)
+    }
+    found = shape_changes(resolved.config, prepared, shapes, kept=Path())
+    return resolve(with_changes(resolved.config, found.keys), resolved.input_columns())
 
 
 def read_search_budget(budget: str | float | None, bounds: Bounds, *, where: str = "--budget") -> int | None:
@@ -46,7 +73,7 @@ def read_search_budget(budget: str | float | None, bounds: Bounds, *, where: str
         where: the option that states it, for messages.
 
     Raises:
-        ConfigError: it is no budget, more than there is, or less than what the search leaves as it is.
+        ConfigError: it is no budget, more than there is, or less than a search can end in.
     """
     if budget is None:
         return None
@@ -57,12 +84,14 @@ def read_search_budget(budget: str | float | None, bounds: Bounds, *, where: str
             f"{where}: the tables take {format_bytes(bounds.full)} as they are, so {format_bytes(allowed)} leave "
             "nothing to do; give less"
         )
-    if allowed <= bounds.fixed:
+    if allowed < max(bounds.least, 1):
+        fixed = (
+            f": the tables whose scheme is not full take {format_bytes(bounds.fixed)}, and the search leaves them as "
+            "they are"
+        )
         raise ConfigError(
-            f"{where}: {format_bytes(allowed)} cannot be reached: the tables whose scheme is not full take "
-            f"{format_bytes(bounds.fixed)}, and the search leaves them as they are"
-            if bounds.fixed
-            else f"{where}: {format_bytes(allowed)} leave no row of any table; the least is one, of 16 B"
+            f"{where}: {format_bytes(allowed)} cannot be reached; the least is {format_bytes(max(bounds.least, 1))}"
+            f"{fixed if bounds.fixed else ''}"
         )
     return allowed
 
@@ -70,7 +99,7 @@ def read_search_budget(budget: str | float | None, bounds: Bounds, *, where: str
 def ladder(bounds: Bounds, allowed: int | None) -> list[int]:
     """Return the budgets to look for candidates at, the largest first; the one that is asked for among them.
 
-    >>> ladder(Bounds(full=1000, fixed=0), 200)
+    >>> ladder(Bounds(full=1000, fixed=0, least=16), 200)
     [750, 500, 350, 250, 200, 175, 125, 87, 62, 30]
     """
     free = bounds.full - bounds.fixed

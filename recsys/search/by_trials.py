@@ -2,9 +2,11 @@
 
 from importlib.util import find_spec
 
-from recsys.config import load_config
+from recsys.config import Config, load_config
 from recsys.data.prepare import prepare
+from recsys.data.prepared import Prepared
 from recsys.errors import ConfigError
+from recsys.search.budgets import Bounds, serving_bytes
 from recsys.search.candidate import Measured
 from recsys.search.choice import choose, nearest
 from recsys.search.feature_lines import FeatureLine, changed_lines
@@ -13,11 +15,26 @@ from recsys.search.front import pareto_front
 from recsys.search.outputs import Findings, SearchResult, write_front, write_outputs
 from recsys.search.session import Session
 
-__all__ = ["DEFAULT_TRIALS", "search_by_trials"]
+__all__ = ["DEFAULT_TRIALS", "search_by_trials", "trials_bounds"]
 
 DEFAULT_TRIALS = 30
 OTHERS_WAIT_SECONDS = 3600.0
 """Time to wait for another process of the search that writes the outputs."""
+
+
+def trials_bounds(config: Config, prepared: Prepared) -> Bounds:
+    """Return the bytes between which a search by trials can end.
+
+    Raises:
+        ConfigError: optuna is not installed, or there is nothing to search.
+    """
+    missing = [name for name in ("optuna", "scipy", "sqlalchemy") if find_spec(name) is None]
+    if missing:
+        raise ConfigError(f"--method: optuna needs {missing[0]}: pip install 'recsys[search]'")
+    from recsys.search.optuna.space import SearchSpace  # an extra of the package
+
+    full = sum(serving_bytes(prepared.resolved, prepared.state).values())
+    return Bounds(full, fixed=0, least=SearchSpace(config, prepared).least_bytes())
 
 
 def search_by_trials(
@@ -33,12 +50,9 @@ def search_by_trials(
         retrain: number of further points of the front that are compared in the report; they are trained already.
 
     Raises:
-        ConfigError: optuna is not installed, there is nothing to search, or no trial keeps to the budget.
+        ConfigError: there is nothing to search, or no trial keeps to the budget.
         RecsysError: the storage cannot be used.
     """
-    missing = [name for name in ("optuna", "scipy", "sqlalchemy") if find_spec(name) is None]
-    if missing:
-        raise ConfigError(f"--method: optuna needs {missing[0]}: pip install 'recsys[search]'")
     from recsys.search.optuna.run import TRIALS, run_trials  # an extra of the package
 
     baseline, *others = run_trials(session, trials=trials or DEFAULT_TRIALS, budget=allowed, storage=storage)

@@ -19,12 +19,13 @@ SEARCH/
   .lock            is there while a process works on the search
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from recsys.config import Config, dump
+from recsys.config import Config, dump, load_config
+from recsys.config.kept import kept_file, locate_kept
 from recsys.data.prepared import Prepared
 from recsys.run_folder import RunFolder
 from recsys.search.candidate import Measured, Source, read_measured, write_measured
@@ -66,6 +67,22 @@ class SearchFolder:
     def kept(self) -> Path:
         """Folder of the files that name the values with an id of their own."""
         return self.path / "kept"
+
+    def remove_points(self, names: Iterable[str]) -> None:
+        """Remove the files of points that have left the front, and the kept values that no configuration here names.
+
+        Kept values may still be those of best.yaml, until another takes its place, or of a run.
+        """
+        for name in names:
+            self.point_yaml(name).unlink(missing_ok=True)
+        files = [*self.path.glob("best.yaml"), *self.front.glob("*.yaml"), *self.path.glob("runs/*/config.yaml")]
+        features = (one for file in files for one in locate_kept(load_config(file)).features.values())
+        named = {Path(kept.file) for one in features if (kept := kept_file(one)) is not None}
+        for path in self.kept.absolute().glob("*/*.parquet"):
+            if path not in named:
+                path.unlink()
+                with suppress(OSError):  # there are others in the folder
+                    path.parent.rmdir()
 
     @property
     def report(self) -> Path:

@@ -60,18 +60,13 @@ class SearchResult:
 
 
 def write_front(session: Session, front: Sequence[Measured]) -> None:
-    """Write the configuration of each point of the front, and remove those of points that are no longer on it."""
-    folder = session.folder
+    """Write the configuration of each point of the front."""
     for one in front:
-        session.write_yaml(one.candidate, folder.point_yaml(one.name))
-    names = {one.name for one in front}
-    for path in folder.front.glob("*.yaml"):
-        if path.stem not in names:
-            path.unlink()
+        session.write_yaml(one.candidate, session.folder.point_yaml(one.name))
 
 
 def write_outputs(session: Session, found: Findings) -> SearchResult:
-    """Write best.yaml, pareto.csv, pareto.png, report.md and, last, result.json."""
+    """Write best.yaml, pareto.csv, pareto.png, report.md and result.json; then remove what none of them names."""
     folder = session.folder
     session.write_yaml(found.best.candidate, folder.best_yaml)
     write_atomic(folder.pareto_csv, pareto_csv(_rows(session, found)))
@@ -88,6 +83,7 @@ def write_outputs(session: Session, found: Findings) -> SearchResult:
         )
     write_atomic(folder.report, report(facts))
     write_json(folder.result, _result(facts))
+    folder.remove_points({one.name for one in found.measured} - {one.name for one in found.front})
     return SearchResult(
         folder=folder.path,
         best_yaml=folder.best_yaml,

@@ -73,11 +73,7 @@ def _summary(facts: ReportFacts) -> str:
     before, after = baseline.measured.serving_bytes, best.measured.serving_bytes
     lines = [f"# What the tables of {facts.title} are worth", ""]
     if best.measured.name == baseline.measured.name:
-        lines.append(
-            f"**Nothing that was tried can be cut**: each of {format_count(facts.num_candidates, 'candidate')} is "
-            f"significantly worse than the tables as they are ({format_bytes(before)}). Ask for a budget to see what "
-            "the best tables of that size are."
-        )
+        lines.append(f"**Keep your file as it is** (tables of {format_bytes(before)}). {_why_nothing(facts)}")
     else:
         size = f"the tables take {format_bytes(after)} in place of {format_bytes(before)} ({after / before:.1%})"
         size = size if after != before else f"the tables take {format_bytes(after)} as before"
@@ -86,6 +82,21 @@ def _summary(facts: ReportFacts) -> str:
         lines += ["", *_cuts(facts.lines), *_idle(facts.lines), *keys, "", f"    recsys train {facts.folder}/best.yaml"]
     lines += ["", "![AUC against bytes](pareto.png)" if can_draw() else MISSING]
     return "\n".join(lines)
+
+
+def _why_nothing(facts: ReportFacts) -> str:
+    """Say why none of the candidates is recommended."""
+    before = facts.baseline.measured.serving_bytes
+    smaller = [one for one in facts.front if one.serving_bytes < before]
+    larger = [one for one in facts.front if one.serving_bytes > before]
+    words = [f"{format_count(facts.num_candidates, 'candidate')} were tried."]
+    if smaller:
+        words.append("Those with smaller tables are significantly worse on the validation rows.")
+    if larger:
+        words.append("Those with larger tables are not significantly better.")
+    if not (smaller or larger):
+        words.append("None has a higher validation AUC.")
+    return " ".join([*words, *(["Ask for a budget to see what the best tables of that size are."] * bool(smaller))])
 
 
 def _verdict(best: TrainedModel, baseline: TrainedModel) -> str:

@@ -10,7 +10,7 @@ from recsys.data.prepare import prepare
 from recsys.errors import ConfigError
 from recsys.progress import OnProgress, no_log, no_progress
 from recsys.search.budgets import bounds_of, ladder, read_search_budget
-from recsys.search.by_trials import search_by_trials
+from recsys.search.by_trials import search_by_trials, trials_bounds
 from recsys.search.candidate import Candidate, Measured
 from recsys.search.choice import choose, choose_trained, nearest
 from recsys.search.costs import CostClock
@@ -71,16 +71,15 @@ def search(
         DataError: the data does not fit the configuration, or has changed since the search was started.
         LockedError: another process works on it.
     """
-    is_by_trials = method == BY_TRIALS
-    way = None if is_by_trials else find_method(method)()
+    way = None if method == BY_TRIALS else find_method(method)()
     _check_options(method, trials=trials, storage=storage)
     prepared = prepare(config, data_dir, cache_dir, on_progress)
     check_splits(prepared.splits, prepared.resolved.config)
     supernet = None if way is None else way.supernet(prepared)
-    bounds = bounds_of(prepared, all_tables=is_by_trials)
+    bounds = trials_bounds(config, prepared) if way is None else bounds_of(prepared)
     allowed = read_search_budget(budget, bounds)
     place = SearchFolder(folder)
-    with place.opened(config, method, prepared, shared=is_by_trials):
+    with place.opened(config, method, prepared, shared=way is None):
         session = Session(
             config=config,
             prepared=prepared,
@@ -130,7 +129,8 @@ class _Story:
         chosen = choose(self.folder, front, self.allowed)
         write_front(self.session, front)
         trained = self._train(chosen, front, retrain)
-        best = choose_trained(self.folder, trained, self.allowed) if trained else baseline
+        known = trained if chosen.name != WHOLE else [baseline, *trained]
+        best = choose_trained(self.folder, known, self.allowed) if trained else baseline
         findings = Findings(
             method=f"{self.method.name}: {self.method.title}",
             baseline=baseline,
@@ -177,7 +177,7 @@ class _Story:
         return f"; the best within the budget so far: {small[-1].name}, {small[-1].auc:.4f}" if small else ""
 
     def _train(self, chosen: Measured, front: Sequence[Measured], retrain: int) -> list[Measured]:
-        """Train the chosen point, and those of the front that are nearest to it in bytes; the whole is the baseline."""
+        """Train the chosen point, unless it is the baseline, and those of the front that are nearest to it in bytes."""
         cut = [one for one in front if one.name != WHOLE]
         found = []
         for one in [*([chosen] if chosen in cut else []), *nearest(cut, chosen, retrain)]:

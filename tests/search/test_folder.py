@@ -103,3 +103,27 @@ def test_what_was_measured_is_read_again(tmp_path: Path) -> None:
     assert found is not None
     assert (found.source, found.auc) == ("trained", 0.7)
     assert folder.find("b", "trained") is None
+
+
+def test_what_has_left_the_front_is_removed_but_for_kept_values_that_a_configuration_names(tmp_path: Path) -> None:
+    folder = SearchFolder(tmp_path / "s")
+    yaml = "label: y\nfeatures: {{user: {{type: id, kept: {}}}}}\n"
+    kept = {name: folder.kept / name / "user.parquet" for name in ("left", "stays", "before", "trained")}
+    named = {
+        folder.point_yaml("left"): "../kept/left/user.parquet",
+        folder.point_yaml("stays"): "../kept/stays/user.parquet",
+        folder.best_yaml: "kept/before/user.parquet",
+        folder.run("left") / "config.yaml": f"{{file: {kept['trained'].absolute()}}}",
+    }
+    for path, text in (
+        *((path, yaml.format(name)) for path, name in named.items()),
+        *((one, "") for one in kept.values()),
+    ):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    own = folder.point_yaml("of_the_user")
+    own.write_text(yaml.format("../kept/stays/user.parquet"))
+    folder.remove_points({"left", "never written"})
+    assert {path.parent.name for path in folder.kept.glob("*/*")} == {"stays", "before", "trained"}
+    assert not (folder.kept / "left").exists()
+    assert {path.stem for path in folder.front.iterdir()} == {"stays", "of_the_user"}

@@ -98,9 +98,30 @@ def test_without_test_rows_the_verdict_is_that_of_the_validation_rows() -> None:
     assert "The validation AUC of that model is 0.7000" in report(replace(FACTS, best=best, trained=[best]))
 
 
-def test_a_search_that_finds_nothing_says_so() -> None:
-    text = report(replace(FACTS, best=BASELINE, trained=[]))
-    assert text.splitlines()[2].startswith("**Nothing that was tried can be cut**: each of 7 candidates is")
+@pytest.mark.parametrize(
+    ("sizes", "words"),
+    [
+        ([400], "None has a higher validation AUC."),
+        (
+            [100, 400],
+            "Those with smaller tables are significantly worse on the validation rows. Ask for a budget to see what "
+            "the best tables of that size are.",
+        ),
+        ([400, 500], "Those with larger tables are not significantly better."),
+        (
+            [100, 500],
+            "Those with smaller tables are significantly worse on the validation rows. Those with larger tables are "
+            "not significantly better. Ask for a budget to see what the best tables of that size are.",
+        ),
+    ],
+)
+def test_a_search_that_ends_in_the_users_file_says_so_and_compares_it_with_others_only(
+    sizes: list[int], words: str
+) -> None:
+    front = [measured(f"of {size}", 1000 * size, 0.75, "trained") for size in sizes]
+    text = report(replace(FACTS, best=BASELINE, trained=[], front=front, budget=None))
+    first = text.splitlines()[2]
+    assert first == f"**Keep your file as it is** (tables of 400.0 kB). 7 candidates were tried. {words}"
     assert "recsys train searches/shop/best.yaml" not in text
 
 

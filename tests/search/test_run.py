@@ -19,9 +19,12 @@ from recsys.search.outputs import SearchResult
 from recsys.search.scorer import Scorer
 from recsys.training import series
 from tests.pages import page
-from tests.search.small_search import METHOD, run, write_search
+from tests.search.small_search import FEATURES, METHOD, run, write_search
 
 pytestmark = pytest.mark.slow
+
+IDS = {name: section for name, section in FEATURES.items() if section["type"] == "id"}
+"""Features of which one has to stay, and keeps a narrow row."""
 
 
 @pytest.fixture(scope="module")
@@ -160,12 +163,25 @@ def test_another_budget_goes_on_with_the_same_supernet(
         (
             {"budget": "100B"},
             {"tables": {"users": {"features": ["user"], "scheme": "hash", "rows": 20}}},
-            "--budget: 100 B cannot be reached: the tables whose scheme is not full take 640 B",
+            "--budget: 100 B cannot be reached; the least is 640 B: the tables whose scheme is not full take 640 B",
         ),
         (
             {},
             {"tables": {"all": {"features": ["*"], "scheme": "hash", "rows": 20}}},
             "no table has the scheme full",
+        ),
+        *(
+            (
+                {"method": name, "budget": "31B"},
+                {"features": IDS},
+                "--budget: 31 B cannot be reached; the least is 32 B",
+            )
+            for name in METHODS
+        ),
+        (
+            {"method": "optuna", "budget": "543B"},
+            {"features": IDS},
+            "--budget: 543 B cannot be reached; the least is 544 B",
         ),
     ],
 )

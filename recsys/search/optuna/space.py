@@ -1,11 +1,12 @@
 """The space of a search by trials: its parameters, and what values of them make of the configuration."""
 
 import math
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
+import torch
 from optuna.distributions import (
     BaseDistribution,
     CategoricalDistribution,
@@ -26,7 +27,9 @@ from recsys.config.search_space import is_integer
 from recsys.config.variants import all_variants
 from recsys.data.prepared import Prepared
 from recsys.embeddings.budget import solve_budget
-from recsys.embeddings.vocabularies import feature_vocabularies
+from recsys.embeddings.build import build_schemes
+from recsys.embeddings.scheme import FeatureVocabulary
+from recsys.embeddings.vocabularies import feature_vocabularies, vocabularies_by_table
 from recsys.errors import ConfigError
 from recsys.files import to_json
 from recsys.search.shape import TableShape
@@ -117,10 +120,40 @@ class SearchSpace:
     def changes_bytes(self) -> bool:
         """Whether the bytes of the tables depend on the parameters."""
         free = {name for name, distribution in self.distributions.items() if not distribution.single()}
-        keys = [self.paths[name] for name in free if name in self.paths]
-        return len(keys) < len(free) or any(
-            path[0] in ("features", "tables") or path in (("model",), ("model", "dim")) for path in keys
-        )
+        return bool(free - self.paths.keys()) or self._keys_change_bytes
+
+    @property
+    def _keys_change_bytes(self) -> bool:
+        """Whether the bytes of the tables depend on the keys of `search.space`."""
+        free = [path for name, path in self.paths.items() if not self.distributions[name].single()]
+        return any(path[0] in ("features", "tables") or path in (("model",), ("model", "dim")) for path in free)
+
+    def least_bytes(self) -> int:
+        """Return the least bytes that all tables can have when served; 0 if keys of `search.space` change them too."""
+        if self._keys_change_bytes:
+            return 0
+        resolved = self.prepared.resolved
+        known = vocabularies_by_table(resolved, self.prepared.state)
+        least = 0
+        for table in resolved.tables:
+            if isinstance(table.spec, FullTable):
+                least += sum(min(self._vocabulary_bytes(table, one)) for one in known[table.name])
+            else:
+                dim = min(self.dims.get(table.name, (table.dim,)))
+                least += _serving_bytes(replace(table, dim=dim), known[table.name])
+        return least
+
+    def _vocabulary_bytes(self, table: ResolvedTable, vocabulary: FeatureVocabulary) -> Iterator[int]:
+        """Yield the least bytes of a vocabulary of a full table in each scheme that it may have."""
+        name = vocabulary.name
+        width = min(self.dims.get(name, (table.dim,)))
+        options = self.schemes.get(name, {"full": {}})
+        for keys in options.values():
+            if not keys:
+                yield self._shape(vocabulary, width).serving_bytes
+            else:
+                dim = table.dim if self.config.model.needs_equal_dims else max(width, DIMS[0])
+                yield _serving_bytes(_own_table(name, keys, dim), [vocabulary])
 
     @property
     def changes_features(self) -> bool:
@@ -199,14 +232,13 @@ class SearchSpace:
     def _is_reachable(self, name: str, keys: Mapping[str, Any]) -> bool:
         if not keys:
             return True
-        spec = SCHEMES[keys["scheme"]].model_validate({"features": (name,), **keys})
-        table = ResolvedTable(name=name, fields=(name,), dim=self.table_dims[name], spec=spec)
+        table = _own_table(name, keys, self.table_dims[name])
         known = feature_vocabularies(self.prepared.resolved, self.prepared.state)
         try:
             solve_budget(table, [known[name]])
         except ConfigError:
             return False
-        return not [*spec.check(), *spec.check_dim(table.dim)]
+        return not [*table.spec.check(), *table.spec.check_dim(table.dim)]
 
     def _value(self, key: str, stored: Any) -> Any:
         values = self.keys[key]
@@ -219,22 +251,25 @@ class SearchSpace:
             params: the choice.
             prepared: the data, as the keys of the choice have it.
         """
-        sizes = {name: one.num_ids for name, one in feature_vocabularies(prepared.resolved, prepared.state).items()}
+        known = feature_vocabularies(prepared.resolved, prepared.state)
         found = {}
         for name in self.dims:
             if name in self.full_tables and not self.schemes.get(name, {}).get(params.get(SCHEME + name, "")):
-                width, spec = params[DIM + name], self.full_tables[name]
-                dim, num_ids = max(self.table_dims[name], width), sizes[name]
-                assert num_ids is not None, f"{name} is in a full table, so its vocabulary is closed"
+                width = params[DIM + name]
                 if width != self.table_dims[name]:
-                    found[name] = TableShape(
-                        vocabulary=name,
-                        dim=dim,
-                        block_sizes=(num_ids,),
-                        columns=(tuple(range(width)),),
-                        weight_bytes=spec.weight_bytes,
-                    )
+                    found[name] = self._shape(known[name], width)
         return found
+
+    def _shape(self, vocabulary: FeatureVocabulary, width: int) -> TableShape:
+        name, num_ids = vocabulary.name, vocabulary.num_ids
+        assert num_ids is not None, f"{name} is in a full table, so its vocabulary is closed"
+        return TableShape(
+            vocabulary=name,
+            dim=max(self.table_dims[name], width),
+            block_sizes=(num_ids,),
+            columns=(tuple(range(width)),),
+            weight_bytes=self.full_tables[name].weight_bytes,
+        )
 
     @cached_property
     def full_tables(self) -> dict[str, FullTable]:
@@ -284,6 +319,21 @@ class SearchSpace:
             else:
                 here = here.get(part) if isinstance(here, Mapping) else None
         return _with_tuples(here)
+
+
+def _own_table(name: str, keys: Mapping[str, Any], dim: int) -> ResolvedTable:
+    """Return a table of one vocabulary that has the keys of a scheme."""
+    spec = SCHEMES[keys["scheme"]].model_validate({"features": (name,), **keys})
+    return ResolvedTable(name=name, fields=(name,), dim=dim, spec=spec)
+
+
+def _serving_bytes(table: ResolvedTable, vocabularies: Sequence[FeatureVocabulary]) -> int:
+    """Return the bytes of a table when served; 0 if it cannot be built, so that nothing is known of them."""
+    try:
+        with torch.device("meta"):
+            return sum(scheme.serving_bytes() for scheme in build_schemes(table, vocabularies))
+    except ConfigError:
+        return 0
 
 
 def _contains(distribution: BaseDistribution, value: Any) -> bool:

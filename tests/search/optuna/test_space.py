@@ -1,3 +1,4 @@
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -5,7 +6,10 @@ import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
 from recsys.config.changes import with_changes
+from recsys.data.prepare import prepare
+from recsys.embeddings.costs import total_bytes
 from recsys.errors import ConfigError
+from recsys.search.best_yaml import shape_changes
 from recsys.search.optuna.space import SearchSpace
 from tests.search.optuna.small_search import small_search
 
@@ -81,3 +85,40 @@ def test_schemes_are_choices_of_vocabularies_with_tables_of_their_own(tmp_path: 
     assert space.shapes(params, space.prepared) == {}
     assert with_changes(space.config, space.changes(params)).tables["user"].scheme == "hash"
     assert space.own_params() == {"dim user": 8, "scheme user": "full", "scheme item": "full"}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"search": {"dims": {"user": [12, 16]}, "space": SPACE}},
+        {"search": {"dims": [4, 8], "schemes": ["full", "hash", "int8"], "shares": [0.7]}},
+        {"search": {"dims": [4, 8], "schemes": ["hash"]}, "model": {"tower": "fm", "dim": 8}},
+        {
+            "tables": {"user": {"features": ["user"], "scheme": "hash", "rows": 20}},
+            "search": {"dims": {"user": [4, 8]}},
+        },
+        {"tables": {"both": {"features": ["*"]}}},
+    ],
+)
+def test_the_least_bytes_are_those_of_the_smallest_choice(changes: dict[str, Any], tmp_path: Path) -> None:
+    search = small_search(tmp_path, **changes)
+    space, found = search.space, []
+    listed = [
+        [(name, value) for value in one.choices]
+        for name, one in space.distributions.items()
+        if isinstance(one, CategoricalDistribution)
+    ]
+    rest = {key: space.own_value(key) for key in SPACE if key in space.distributions} | {"model.mlp": "[16]"}
+    for choice in product(*listed):
+        params = rest | dict(choice)
+        shapes = shape_changes(space.config, search.prepared, space.shapes(params, search.prepared), kept=tmp_path)
+        config = with_changes(space.config, {**shapes.keys, **space.changes(params)})
+        after = prepare(config, tmp_path, tmp_path / "cache")
+        found.append(sum(one["serving"] for one in total_bytes(after.resolved, after.state).values()))
+    assert space.least_bytes() == min(found)
+
+
+@pytest.mark.parametrize("key", ["features.user.min_count", "model.dim"])
+def test_the_least_bytes_are_not_known_where_other_keys_change_the_tables(key: str, tmp_path: Path) -> None:
+    assert space_of(tmp_path, search={"dims": {}, "space": {key: [4, 8]}}).least_bytes() == 0
