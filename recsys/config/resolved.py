@@ -1,6 +1,6 @@
 """The resolved configuration: the fields and tables of one model, with every glob expanded."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from dataclasses import field as dataclass_field
 
@@ -71,6 +71,17 @@ class ResolvedConfig:
     def vocabularies_in(self, table: ResolvedTable) -> list[str]:
         """Return the names of the fields that own the vocabularies of a table, each once, in order."""
         return list(dict.fromkeys(self.vocabulary_of(self.field(name)) for name in table.fields))
+
+    def still_needed(self, gone: Set[str]) -> set[str]:
+        """Return those of some features that cannot be left out: others are made of them, or the tower needs them."""
+        if gone >= set(self.features):
+            return set(gone)
+        stay = {name: one for name, one in self.features.items() if name not in gone}
+        needed = {of for one in stay.values() for _, of in one.references()} & gone
+        histories = [name for name, one in self.features.items() if one.kind == "sequence"]
+        if self.config.model.needs_behaviours and histories and gone >= set(histories):
+            needed |= {histories[0], self.features[histories[0]].owner(histories[0])}
+        return needed
 
     def without_sharding(self) -> Config:
         """Return the configuration, all its tables named, without what may change when a run is resumed.

@@ -25,7 +25,17 @@ from recsys.data.rows import Jagged, Rows
 from recsys.data.targets import GROUP, LABEL, WEIGHT
 from recsys.errors import DataError
 
-__all__ = ["Chunk", "Columns", "Picked", "Window", "list_chunks", "load_picked", "load_window", "read_chunks"]
+__all__ = [
+    "Chunk",
+    "Columns",
+    "Picked",
+    "Window",
+    "list_chunks",
+    "load_picked",
+    "load_window",
+    "read_chunks",
+    "take_lists",
+]
 
 Picked = np.ndarray[Any, Any] | slice
 """Rows of a window: their indices (B,) int32, or all from `start` to `stop`."""
@@ -118,16 +128,30 @@ def _take(matrix: Tensor, picked: Tensor | slice) -> Tensor:
 
 
 def _take_lists(values: Tensor, offsets: Tensor, picked: Tensor | slice) -> Jagged:
-    """Return the picked lists laid end to end, without a loop over rows."""
     if isinstance(picked, slice):
         ends = offsets[picked.start : picked.stop + 1]
         return Jagged(values[int(ends[0]) : int(ends[-1])].clone(), ends.diff().int())
+    return take_lists(values, offsets, picked)
+
+
+def take_lists(values: Tensor, offsets: Tensor, picked: Tensor) -> Jagged:
+    """Return the picked lists laid end to end, without a loop over rows.
+
+    Args:
+        values: (V, ...), the entries of all lists.
+        offsets: (W + 1,), where each list begins, and the last one ends.
+        picked: (B,), the lists.
+
+    Example:
+        >>> take_lists(torch.tensor([7, 8, 9]), torch.tensor([0, 2, 2, 3]), torch.tensor([2, 0])).values
+        tensor([9, 7, 8])
+    """
     starts = offsets.index_select(0, picked)
     lengths = offsets.index_select(0, picked + 1) - starts
     ends = lengths.cumsum(0)
     # Entry j of the result lies in list r; it is entry j - (ends - lengths)[r] of that list.
     shifts = (starts - ends + lengths).repeat_interleave(lengths)
-    return Jagged(values.index_select(0, shifts + torch.arange(len(shifts))), lengths.int())
+    return Jagged(values.index_select(0, shifts + torch.arange(len(shifts), device=shifts.device)), lengths.int())
 
 
 def list_chunks(files: Sequence[Path], columns: Columns) -> list[Chunk]:

@@ -164,7 +164,7 @@ class _Writer:
         parts = self._parts_left(dropped)
         gone = {self.resolved.field(name).feature for name in dropped} - parts.keys()
         gone |= {name for name, feature in features.items() if feature.owner(name) in gone}
-        gone -= self._needed(gone)
+        gone -= self.resolved.still_needed(gone)
         for name in features:
             if name in gone:
                 self._set_feature(name, "use", False)
@@ -188,17 +188,6 @@ class _Writer:
                 is_stated = any(f"{name}.{part}" in stated for part in parts if part not in left)
                 found[name] = parts if is_stated else left
         return found
-
-    def _needed(self, gone: set[str]) -> set[str]:
-        """Return the features that cannot be left out, since others are made of them, or the tower needs them."""
-        features = self.resolved.features
-        if gone >= set(features):
-            return gone
-        needed = {of for name, one in features.items() if name not in gone for _, of in one.references()} & gone
-        histories = [name for name, one in features.items() if one.kind == "sequence"]
-        if self.config.model.needs_behaviours and histories and gone >= set(histories):
-            needed |= {histories[0], features[histories[0]].owner(histories[0])}
-        return needed
 
     def prune_rows(self) -> None:
         """Name the values whose rows are kept."""

@@ -21,7 +21,7 @@ from recsys.towers.autoint import AutoInt
 from recsys.towers.din import Din, Interest
 from recsys.training.build import EVALUATION_ROWS, LoadedModel
 
-__all__ = ["FieldAttention", "HistoryWeights", "field_attention", "history_weights"]
+__all__ = ["FieldAttention", "HistoryWeights", "field_attention", "history_weights", "tower_batches"]
 
 
 class FieldAttention(NamedTuple):
@@ -63,7 +63,7 @@ def field_attention(loaded: LoadedModel, split: PreparedSplit) -> FieldAttention
     if not isinstance(tower, AutoInt):
         raise ConfigError(f"model.tower: must be autoint to have attention between fields, got {_tower(loaded)}")
     total = torch.zeros((), dtype=torch.float64)
-    for batch, fed in _fed(loaded, split):
+    for batch, fed in tower_batches(loaded, split):
         maps_LHMM = torch.stack([of_layer.mean(dim=0) for of_layer in tower.attention_maps(fed.fields, fed.numbers)])
         total = total + maps_LHMM.cpu().double() * batch.num_rows
     numbers = [field.name for field in loaded.resolved.fields_of_kind("number")]
@@ -94,7 +94,7 @@ def history_weights(loaded: LoadedModel, split: PreparedSplit, behaviour: str | 
     interest = tower.interests[place]
     assert isinstance(interest, Interest)
     weights, lengths, batches = [], [], []
-    for batch, fed in _fed(loaded, split):
+    for batch, fed in tower_batches(loaded, split):
         weights.append(interest.weights(fed.behaviours[place]))
         lengths.append(fed.behaviours[place].lengths)
         batches.append(batch)
@@ -106,14 +106,26 @@ def history_weights(loaded: LoadedModel, split: PreparedSplit, behaviour: str | 
     )
 
 
-def _fed(loaded: LoadedModel, split: PreparedSplit) -> Iterator[tuple[Batch, TowerBatch]]:
-    """Give each batch of a split, in order, and what the tower gets of it; the model is in eval mode meanwhile."""
+def tower_batches(
+    loaded: LoadedModel, split: PreparedSplit, *, batch_size: int | None = None, seed: int | None = None
+) -> Iterator[tuple[Batch, TowerBatch]]:
+    """Give each batch of a split, and what the tower gets of it; the model is in eval mode meanwhile.
+
+    Args:
+        loaded: the model.
+        split: prepared rows.
+        batch_size: rows of a batch. Default: as many as are scored at a time.
+        seed: seed of the order of rows; None reads them in order.
+
+    Raises:
+        DataError: the split has no rows.
+    """
     if split.num_rows == 0:
         raise DataError("split: must have rows to look at, got none")
     model = loaded.model
-    device = next(model.module.tower.parameters()).device
+    device = next(model.parameters()).device
     reader: Reader[Batch] = Reader(
-        split, loaded.resolved, batch_size=EVALUATION_ROWS, collate=loaded.layout.collate, seed=None
+        split, loaded.resolved, batch_size=batch_size or EVALUATION_ROWS, collate=loaded.layout.collate, seed=seed
     )
     was_training = model.training
     model.eval()

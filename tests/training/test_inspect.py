@@ -1,33 +1,21 @@
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import polars as pl
 import pytest
 import torch
 
-from recsys.data.prepare import prepare
 from recsys.data.prepared import PreparedSplit
 from recsys.data.reader import Reader
 from recsys.embeddings import Batch
 from recsys.errors import ConfigError, DataError
 from recsys.training import inspect
-from recsys.training.build import LoadedModel, build
+from recsys.training.build import LoadedModel
 from recsys.training.inspect import HistoryWeights, field_attention, history_weights
-from tests.training.logs import make_config
+from tests.training.untrained import untrained
 
 AUTOINT = {"tower": "autoint", "dim": 8, "layers": 2, "heads": 2, "attention_dim": 8, "attention_dropout": 0.5}
 DIN = {"tower": "din", "dim": 8, "attention": [6], "mlp": [8]}
-
-
-def made(log: Path, model: dict[str, Any], folder: Path) -> tuple[LoadedModel, PreparedSplit]:
-    """Return an untrained model with rows large enough to make a difference, and the test split."""
-    prepared = prepare(make_config(folder, model=model), log, log / "cache")
-    built = build(prepared.resolved, prepared.state, device=torch.device("cpu"))
-    with torch.no_grad():
-        for parameter in built.model.parameters():
-            parameter.normal_(std=0.5)
-    return built, prepared.splits["test"]
 
 
 def whole(built: LoadedModel, split: PreparedSplit) -> Batch:
@@ -37,7 +25,7 @@ def whole(built: LoadedModel, split: PreparedSplit) -> Batch:
 def test_field_attention_is_the_mean_over_rows_whatever_the_batches(
     log: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    built, split = made(log, AUTOINT, tmp_path)
+    built, split = untrained(log, tmp_path, model=AUTOINT)
     built.model.eval()
     core = built.model.module
     with torch.no_grad():
@@ -54,7 +42,7 @@ def test_field_attention_is_the_mean_over_rows_whatever_the_batches(
 
 
 def test_what_the_tower_is_fed_is_what_the_model_feeds_it(log: Path, tmp_path: Path) -> None:
-    built, split = made(log, DIN, tmp_path)
+    built, split = untrained(log, tmp_path, model=DIN)
     built.model.eval()
     core, batch = built.model.module, whole(built, split)
     with torch.no_grad():
@@ -64,7 +52,7 @@ def test_what_the_tower_is_fed_is_what_the_model_feeds_it(log: Path, tmp_path: P
 def test_history_weights_are_those_that_pool_the_history(
     log: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    built, split = made(log, DIN, tmp_path)
+    built, split = untrained(log, tmp_path, model=DIN)
     built.model.eval()
     core = built.model.module
     with torch.no_grad():
@@ -79,7 +67,7 @@ def test_history_weights_are_those_that_pool_the_history(
 
 
 def test_matches_are_the_entries_that_name_the_candidate(log: Path, tmp_path: Path) -> None:
-    built, split = made(log, DIN, tmp_path)
+    built, split = untrained(log, tmp_path, model=DIN)
     found = history_weights(built, split, "seen")
     frame = pl.read_parquet(log / "test.parquet")
     histories = [seen[-4:] for seen in frame["seen"].to_list()]  # the config's max_len
@@ -100,13 +88,13 @@ def test_matches_skip_rows_without_a_history() -> None:
 
 
 def test_another_tower_behaviour_or_an_empty_split_is_refused(log: Path, tmp_path: Path) -> None:
-    built, split = made(log, DIN, tmp_path)
+    built, split = untrained(log, tmp_path, model=DIN)
     with pytest.raises(ConfigError, match=r"model\.tower: must be autoint .*, got din"):
         field_attention(built, split)
     with pytest.raises(ConfigError, match="behaviour: must be one of seen, got 'clicks'"):
         history_weights(built, split, "clicks")
     with pytest.raises(DataError, match="split: must have rows to look at, got none"):
         history_weights(built, PreparedSplit((), 0, {"click": 0.0}))
-    other, split = made(log, AUTOINT, tmp_path)
+    other, split = untrained(log, tmp_path, model=AUTOINT)
     with pytest.raises(ConfigError, match=r"model\.tower: must be din .*, got autoint"):
         history_weights(other, split)
