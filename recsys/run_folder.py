@@ -2,8 +2,8 @@
 
 RUN/
   config.yaml      the configuration, globs expanded; the last file written at the start: it makes the folder a run
-  data.json        which prepared data the run reads, when it was started, and how many values of each feature are
-                   unknown or missing in each split
+  data.json        which prepared data the run reads, the folder that its raw files are in, when it was started, and how
+                   many values of each feature are unknown or missing in each split
   environment.json versions and hardware
   transform/       fitted vocabularies and statistics
   golden.parquet   a few raw rows, to compare an export with
@@ -201,6 +201,14 @@ class RunFolder:
             DataError: The file that says so is damaged.
         """
         return self._data_facts()
+
+    def read_data_dir(self) -> Path:
+        """Return the folder that the paths in the section `data` are relative to; the current one for old runs.
+
+        Raises:
+            DataError: The file that says so is damaged.
+        """
+        return Path(str(self._data_facts().get("data_dir", "")))
 
     def _data_facts(self) -> dict[str, Any]:
         facts = read_json(self.data, remedy=_REMEDY)

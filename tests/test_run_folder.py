@@ -57,6 +57,12 @@ def test_files_of_a_former_version_that_are_damaged_are_named_too(content: str, 
         RunFolder(tmp_path).read_epochs()
 
 
+def test_a_run_knows_where_its_raw_files_lie_and_an_old_one_looks_in_the_current_folder(tmp_path: Path) -> None:
+    for content, expected in [('{"prepared": "x", "data_dir": "/logs"}', "/logs"), ('{"prepared": "x"}', ".")]:
+        (tmp_path / "data.json").write_text(content)
+        assert RunFolder(tmp_path).read_data_dir() == Path(expected)
+
+
 def test_a_line_that_is_being_written_is_no_epoch_yet(tmp_path: Path) -> None:
     (tmp_path / "metrics.jsonl").write_text('{"epoch": 1}\n{"epoch": 2, "val')
     assert [line["epoch"] for line in RunFolder(tmp_path).read_epochs()] == [1]

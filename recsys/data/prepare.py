@@ -18,11 +18,11 @@ from recsys.config.resolved import ResolvedConfig
 from recsys.config.run import Config, DataSection, FractionSplit, TimeSplit
 from recsys.data.prepared import Prepared, PreparedSplit, SplitWriter, read_manifest, write_manifest
 from recsys.data.raw_files import content_of, find_same_content, write_record
-from recsys.data.splits import SPLITS, Cut, NoCut, RandomCut, SplitName, TimeCut, time_keys
+from recsys.data.splits import SPLITS, Cut, CutShares, NoCut, SplitName, TimeCut, cut_shares, make_cut, split_seed
 from recsys.data.targets import target_columns, target_schema, targets
 from recsys.errors import DataError
 from recsys.features.coverage import ChunkCounter, CoverageCounter, HistoryCounter, fields_with_vocabulary
-from recsys.features.fingerprint import HASH_VERSION, KeyKind, Keys
+from recsys.features.fingerprint import HASH_VERSION, KeyKind
 from recsys.features.fit import Fitting, key_kinds
 from recsys.features.parallel import in_order
 from recsys.features.state import TransformState
@@ -46,8 +46,8 @@ class _Job:
     sources: dict[SplitName, Source]
     files: dict[SplitName, tuple[Path, ...]]
     split: FractionSplit | TimeSplit | None
-    shares: tuple[float, float]
-    """Shares of the training files' rows that go to valid and to test."""
+    """The way in which the training files are cut; None if they are not."""
+    shares: CutShares
 
 
 def prepare(config: Config, data_dir: Path, cache_dir: Path, on_progress: OnProgress = no_progress) -> Prepared:
@@ -151,8 +151,7 @@ def _job(config: Config, data_dir: Path) -> _Job:
         raise DataError("\n".join(f"{column} ({files['train'][0]})" for column in missing))
     if gone := list(_gone_files(resolved)):
         raise DataError("\n".join(gone))
-    split = None if "valid" in files else data.split or FractionSplit()
-    shares = (0.0, 0.0) if split is None else (split.valid, 0.0 if "test" in files else split.test)
+    split, shares = cut_shares(data)
     kinds = key_kinds(resolved, first_typed([source.columns for source in sources.values()]))
     return _Job(resolved, kinds, sources, files, split, shares)
 
@@ -185,7 +184,7 @@ def _facts(job: _Job) -> dict[str, Any]:
         "targets": [config.labels, config.weight, config.group],
         "data": config.data.model_dump(mode="json", exclude={"split"}),
         "split": job.split and job.split.model_dump(mode="json", exclude={"seed"}),
-        "seed": _split_seed(config, job.split) if isinstance(job.split, FractionSplit) else None,
+        "seed": split_seed(config, job.split) if isinstance(job.split, FractionSplit) else None,
         **_folder_keys(job),
         **_clock(job),
     }
@@ -210,10 +209,6 @@ def _hash(facts: dict[str, Any]) -> str:
     return hashlib.blake2b(json.dumps(facts).encode(), digest_size=12).hexdigest()
 
 
-def _split_seed(config: Config, split: FractionSplit) -> int:
-    return config.train.seed if split.seed is None else split.seed
-
-
 def _folder_keys(job: _Job) -> dict[str, Any]:
     """Return the keys of folders, nothing where there are none: they are values of rows though in no file."""
     keys = {name: [list(file.keys.items()) for file in source.files] for name, source in job.sources.items()}
@@ -226,7 +221,7 @@ def _identity(path: Path) -> tuple[str, int, int]:
 
 
 def _write(job: _Job, folder: Path, on_progress: OnProgress) -> None:
-    cut = _cut(job, on_progress)
+    cut = make_cut(job.resolved, job.split, job.shares, job.sources["train"], on_progress)
     state = _fit(job, cut, on_progress)
     state.save(folder / "transform")
     cut_names = [name for name, share in zip(SPLITS, (1.0, *job.shares), strict=True) if share > 0]
@@ -235,22 +230,6 @@ def _write(job: _Job, folder: Path, on_progress: OnProgress) -> None:
         outs = {part: folder / part for part in (cut_names if name == "train" else [name])}
         splits |= _encode(job.resolved, state, source, cut if name == "train" else NoCut(), outs, name, on_progress)
     write_manifest(folder, {name: splits[name] for name in SPLITS if name in splits})
-
-
-def _cut(job: _Job, on_progress: OnProgress) -> Cut:
-    valid, test = job.shares
-    if job.split is None:
-        return NoCut()
-    if isinstance(job.split, FractionSplit):
-        return RandomCut(_split_seed(job.resolved.config, job.split), valid, test)
-    column, source = job.split.column, job.sources["train"]
-
-    def times() -> Iterator[Keys]:
-        for chunk in source.chunks([column]):
-            yield time_keys(chunk.frame[column], job.resolved, chunk.location)
-            on_progress("time split", chunk.first_row + len(chunk.frame), source.num_rows())
-
-    return TimeCut.at_shares(times, column, job.resolved, valid=valid, test=test)
 
 
 def _fit(job: _Job, cut: Cut, on_progress: OnProgress) -> TransformState:

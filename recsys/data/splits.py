@@ -1,8 +1,8 @@
 """Cutting one set of rows into training, validation and test rows."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 import numpy as np
 import polars as pl
@@ -10,17 +10,32 @@ from numpy.typing import NDArray
 
 from recsys.config.feature_types import DatetimeFeature
 from recsys.config.resolved import ResolvedConfig
+from recsys.config.run import Config, DataSection, FractionSplit, TimeSplit
 from recsys.errors import DataError
 from recsys.features.fingerprint import NULL_KEY, Keys, mix64
 from recsys.features.quantiles import OrderedCounts, to_ordered
 from recsys.features.times import calendar_time, to_seconds
 from recsys.features.types import handlers_of
 from recsys.features.values import BadColumn, BadValue, to_numbers
+from recsys.progress import OnProgress, no_progress
 from recsys.sources.column_types import column_type
 from recsys.sources.location import RowLocation
-from recsys.sources.source import RowChunk
+from recsys.sources.source import RowChunk, Source
 
-__all__ = ["SPLITS", "Cut", "NoCut", "RandomCut", "SplitName", "TimeCut", "exact_order_statistics", "time_keys"]
+__all__ = [
+    "SPLITS",
+    "Cut",
+    "CutShares",
+    "NoCut",
+    "RandomCut",
+    "SplitName",
+    "TimeCut",
+    "cut_shares",
+    "exact_order_statistics",
+    "make_cut",
+    "split_seed",
+    "time_keys",
+]
 
 SplitName = Literal["train", "valid", "test"]
 SPLITS: tuple[SplitName, ...] = ("train", "valid", "test")
@@ -90,6 +105,57 @@ class TimeCut:
                     f"data.split: no rows are left for {name}: too many rows of column {column} have the same time"
                 )
         return cls(column, resolved, last_train, last_valid)
+
+
+class CutShares(NamedTuple):
+    """Shares of the training files' rows."""
+
+    valid: float
+    test: float
+
+
+def cut_shares(data: DataSection) -> tuple[FractionSplit | TimeSplit | None, CutShares]:
+    """Return how the training files are cut, and which shares of their rows go to other splits.
+
+    They are not cut, which is None, if there are files of validation rows.
+    """
+    split = None if data.valid is not None else data.split or FractionSplit()
+    return split, CutShares(0.0, 0.0) if split is None else CutShares(split.valid, split.test * (data.test is None))
+
+
+def split_seed(config: Config, split: FractionSplit) -> int:
+    """Return the seed by which rows are dealt to the splits."""
+    return config.train.seed if split.seed is None else split.seed
+
+
+def make_cut(
+    resolved: ResolvedConfig,
+    split: FractionSplit | TimeSplit | None,
+    shares: CutShares,
+    source: Source,
+    on_progress: OnProgress = no_progress,
+) -> Cut:
+    """Return the cut of the training files; if they are cut by time, that column of all their rows is read.
+
+    Args:
+        resolved: the configuration.
+        split: the way in which they are cut, as `cut_shares` has it.
+        shares: the shares that go to other splits.
+        source: the training files.
+        on_progress: called as times are read.
+    """
+    if split is None:
+        return NoCut()
+    if isinstance(split, FractionSplit):
+        return RandomCut(split_seed(resolved.config, split), *shares)
+    column = split.column
+
+    def times() -> Iterator[Keys]:
+        for chunk in source.chunks([column]):
+            yield time_keys(chunk.frame[column], resolved, chunk.location)
+            on_progress("time split", chunk.first_row + len(chunk.frame), source.num_rows())
+
+    return TimeCut.at_shares(times, column, resolved, valid=shares.valid, test=shares.test)
 
 
 def time_keys(series: pl.Series, resolved: ResolvedConfig, location: RowLocation) -> Keys:

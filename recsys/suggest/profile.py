@@ -18,7 +18,7 @@ from recsys.sources.column_types import ColumnType, column_type
 from recsys.sources.source import Source, open_source
 from recsys.suggest.rules import offers_for
 
-__all__ = ["profile"]
+__all__ = ["profile", "suggested_section"]
 
 _SAMPLE = 5
 _CALENDAR = (-62_000_000_000, 253_000_000_000)
@@ -36,6 +36,13 @@ def profile(path: Path, data: DataSection, max_rows: int = 1_000_000) -> list[Co
     return [
         _profiled(_first_rows(source, name, max_rows), column_type(source.columns[name])) for name in source.columns
     ]
+
+
+def suggested_section(series: pl.Series, max_rows: int = 100_000) -> FeatureSection | None:
+    """Return the feature that suits the first `max_rows` values of a column best; None if no type reads them."""
+    series = series.head(max_rows)
+    offer = next(iter(offers_for(_profiled(series, column_type(series.dtype)))), None)
+    return None if offer is None else _FEATURE.validate_python(offer.spec)
 
 
 def _first_rows(source: Source, column: str, max_rows: int) -> pl.Series:

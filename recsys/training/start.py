@@ -126,12 +126,12 @@ def start_run(run: RunFolder, prepared: Prepared, data_dir: Path) -> None:
             write_golden_rows(prepared.resolved, data_dir, run.golden_rows)
         write_json(run.environment, environment_record())
         with recording(run.data):
-            write_json(run.data, _data_record(prepared))
+            write_json(run.data, _data_record(prepared, data_dir))
         with recording(run.config):
             write_atomic(run.config, dump(prepared.resolved.config))  # last: it makes the folder a run
 
 
-def _data_record(prepared: Prepared) -> dict[str, Any]:
+def _data_record(prepared: Prepared, data_dir: Path) -> dict[str, Any]:
     """Return what a run keeps of its data: where it is prepared, what it was made from, and what its splits hold."""
     splits = {
         name: {
@@ -141,7 +141,7 @@ def _data_record(prepared: Prepared) -> dict[str, Any]:
         for name, split in prepared.splits.items()
     }
     started = time.strftime("%FT%TZ", time.gmtime())
-    return prepared.origin() | {"started": started, "splits": splits}
+    return prepared.origin() | {"data_dir": str(data_dir.absolute()), "started": started, "splits": splits}
 
 
 def recall_files(config: Config, run: RunFolder) -> Config:
