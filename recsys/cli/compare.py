@@ -16,7 +16,7 @@ def run_comparison(path: Path, options: Mapping[str, Any], *, data_dir: Path, ca
     """Compare the schemes and return whether no training failed."""
     config = load_config(path)
     command = command_line(path, options, data_dir=data_dir, cache_dir=cache_dir, folder=folder)
-    from recsys.scheme_benchmark.plot import can_draw
+    from recsys.judging.pareto import can_draw
     from recsys.scheme_benchmark.run import compare  # after the config: torch takes seconds to import
 
     with resumable(lambda ending: log(f"{ending}; to resume: {command}")) as on_progress:

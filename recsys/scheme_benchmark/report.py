@@ -8,8 +8,8 @@ from math import nan
 from typing import NamedTuple
 
 from recsys.evaluation.metrics import metric_label
+from recsys.judging.pareto import MISSING, can_draw
 from recsys.scheme_benchmark.comparison import Comparison, SchemeSummary
-from recsys.scheme_benchmark.plot import MISSING, can_draw
 from recsys.scheme_benchmark.result import Result
 from recsys.scheme_benchmark.statistics import SIMILAR_RATE, Estimate, RankedScheme, Recommendation, recommend
 from recsys.scheme_benchmark.variants import SearchVariant, known_variants

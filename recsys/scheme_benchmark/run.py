@@ -11,11 +11,12 @@ from recsys.data.prepare import prepare
 from recsys.data.prepared import Prepared
 from recsys.environment import environment_record
 from recsys.files import write_atomic
+from recsys.judging.pareto import can_draw
 from recsys.progress import OnProgress, no_progress
 from recsys.scheme_benchmark.cell import Job, empty_result
 from recsys.scheme_benchmark.comparison import Comparison
 from recsys.scheme_benchmark.grid import Cell, make_grid, with_fixed_split
-from recsys.scheme_benchmark.plot import can_draw, draw
+from recsys.scheme_benchmark.plot import draw
 from recsys.scheme_benchmark.report import ReportHeader, report, results_csv
 from recsys.scheme_benchmark.result import Result, delete_large_files, read_result, run_folder, write_result
 from recsys.scheme_benchmark.variants import choose_variants, parse_budgets

@@ -13,7 +13,7 @@ class Point(Protocol):
     """Something that has bytes and an AUC, such as a measured candidate."""
 
     @property
-    def serving_bytes(self) -> int:
+    def serving_bytes(self) -> float:
         """Bytes of all tables as they are served."""
 
     @property

@@ -9,11 +9,12 @@ from recsys.config import load_config
 from recsys.config.problems import KeyPath, spell
 from recsys.environment import environment_record
 from recsys.files import write_atomic, write_json
+from recsys.judging.pareto import can_draw
 from recsys.search.candidate import Measured
 from recsys.search.feature_lines import FeatureLine
 from recsys.search.folder import BASELINE
 from recsys.search.pareto import ParetoRow, pareto_csv
-from recsys.search.plot import can_draw, draw
+from recsys.search.plot import draw
 from recsys.search.report import ReportFacts, TrainedModel, report
 from recsys.search.session import Session
 from recsys.units import format_count

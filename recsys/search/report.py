@@ -6,10 +6,10 @@ from typing import Any
 
 from recsys.evaluation.intervals import AucDifference
 from recsys.files import to_json
+from recsys.judging.pareto import MISSING, can_draw
 from recsys.search.candidate import Measured
 from recsys.search.costs import Cost
 from recsys.search.feature_lines import FeatureLine
-from recsys.search.plot import MISSING, can_draw
 from recsys.units import format_bytes, format_count, format_duration
 
 __all__ = ["ReportFacts", "TrainedModel", "report"]
