@@ -84,7 +84,7 @@ def write_outputs(session: Session, found: Findings) -> SearchResult:
         )
     write_atomic(folder.report, report(facts))
     write_json(folder.result, _result(facts))
-    folder.remove_points({one.name for one in found.measured} - {one.name for one in found.front})
+    folder.remove_points({one.name for one in found.measured} - {one.name for one in (*found.front, *found.trained)})
     return SearchResult(
         folder=folder.path,
         best_yaml=folder.best_yaml,
@@ -96,6 +96,7 @@ def write_outputs(session: Session, found: Findings) -> SearchResult:
 
 def _rows(session: Session, found: Findings) -> list[ParetoRow]:
     on_front = {one.name for one in found.front}
+    with_file = on_front | {one.name for one in found.trained}
     rows = [ParetoRow(found.baseline, {}, on_front=BASELINE in on_front)]
     known = {(one.name, one.source): one for one in (*found.measured, *found.trained) if one.name != BASELINE}
     for one in known.values():
@@ -103,7 +104,7 @@ def _rows(session: Session, found: Findings) -> list[ParetoRow]:
         yaml = str(session.folder.point_yaml(one.name).relative_to(session.folder.path))
         changes = session.changes(one.candidate)
         changes = {key: _from_folder(value, session.folder.path) for key, value in changes.items()}
-        rows.append(ParetoRow(one, changes, on_front=is_on_front, yaml=yaml if one.name in on_front else ""))
+        rows.append(ParetoRow(one, changes, on_front=is_on_front, yaml=yaml if one.name in with_file else ""))
     return rows
 
 

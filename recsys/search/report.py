@@ -10,6 +10,7 @@ from recsys.judging.pareto import MISSING, can_draw
 from recsys.search.candidate import Measured
 from recsys.search.costs import Cost
 from recsys.search.feature_lines import FeatureLine
+from recsys.search.yardstick import is_yardstick
 from recsys.units import format_bytes, format_count, format_duration
 
 __all__ = ["ReportFacts", "TrainedModel", "report"]
@@ -77,7 +78,7 @@ def _summary(facts: ReportFacts) -> str:
     else:
         size = f"the tables take {format_bytes(after)} in place of {format_bytes(before)} ({after / before:.1%})"
         size = size if after != before else f"the tables take {format_bytes(after)} as before"
-        lines.append(f"**Train `best.yaml`: {size}.** {_verdict(best, baseline)}")
+        lines.append(f"**Train `best.yaml`: {size}.** {_verdict(best, baseline)}{_against_uniform(facts)}")
         keys = [f"- `{key}`: {to_json(value)}" for key, value in facts.keys.items()]
         lines += ["", *_cuts(facts.lines), *_idle(facts.lines), *keys, "", f"    recsys train {facts.folder}/best.yaml"]
     lines += ["", "![AUC against bytes](pareto.png)" if can_draw() else MISSING]
@@ -107,6 +108,18 @@ def _verdict(best: TrainedModel, baseline: TrainedModel) -> str:
     if found is None:
         return f"{text} (no interval: rows have weights, or one class)."
     return f"{text}; the difference, {_difference(found)}, is {_noise(found)}."
+
+
+def _against_uniform(facts: ReportFacts) -> str:
+    """Return what one width for all tables reaches within the budget, if it was trained."""
+    uniform = next((one for one in facts.trained if is_yardstick(one.measured.name)), None)
+    if uniform is None:
+        return ""
+    if uniform.measured.name == facts.best.measured.name:
+        return " It has one width for all tables: nothing that was found within the budget is better."
+    size = format_bytes(uniform.measured.serving_bytes)
+    split = "test" if "test" in uniform.aucs else "valid"
+    return f" One width for all tables (`{uniform.measured.name}`, {size}) reaches {uniform.aucs[split]:.4f}."
 
 
 def _difference(found: AucDifference) -> str:
@@ -187,7 +200,7 @@ def _front(facts: ReportFacts) -> str:
     )
     own = facts.baseline.measured
     rows = [_point(f"{own.name} (as it is)", own, None, facts.baseline, full)]
-    for one in [one for one in reversed(facts.front) if one.name != own.name]:
+    for one in [one for one in reversed(_points(facts)) if one.name != own.name]:
         model = by_name.get(one.name)
         name = f"**{one.name}**" if one.name == facts.best.measured.name else one.name
         rows.append(_point(name, one, one if one.source == "supernet" else None, model, full))
@@ -202,6 +215,13 @@ def _front(facts: ReportFacts) -> str:
         f"that of the test rows, if there are any.{masked if _has_supernet(facts) else ''} To take another point: "
         f"`recsys train {facts.folder}/front/NAME.yaml`; `--retrain N` trains and compares those next to the best."
     )
+
+
+def _points(facts: ReportFacts) -> list[Measured]:
+    """Return the front and what else was trained, the smallest first."""
+    names = {one.name for one in facts.front}
+    others = [model.measured for model in facts.trained if model.measured.name not in names]
+    return sorted([*facts.front, *others], key=lambda one: one.serving_bytes)
 
 
 def _has_supernet(facts: ReportFacts) -> bool:

@@ -1,7 +1,7 @@
 """The story of a search: baseline, supernet, candidates, front, the best one trained, report."""
 
 import gc
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from recsys.config import Config
@@ -21,6 +21,7 @@ from recsys.search.methods.base import Method, Request, find_method
 from recsys.search.outputs import Findings, SearchResult, write_front, write_outputs
 from recsys.search.scorer import WHOLE, DropCost, Scorer
 from recsys.search.session import Session
+from recsys.search.yardstick import is_yardstick, uniform_within
 from recsys.training.build import load_run
 from recsys.training.strategy import pick_device
 from recsys.units import format_bytes
@@ -127,8 +128,9 @@ class _Story:
         self.session.train(SUPERNET, self.supernet, schedule=type(self.method).schedule)
         measured, front, drops = self._score()
         chosen = choose(self.folder, front, self.allowed)
-        write_front(self.session, front)
-        trained = self._train(chosen, front, retrain)
+        to_train = self._to_train(chosen, measured, front, retrain)
+        write_front(self.session, [*front, *(one for one in to_train if one not in front)])
+        trained = [self._train(one) for one in to_train]
         known = trained if chosen.name != WHOLE else [baseline, *trained]
         best = choose_trained(self.folder, known, self.allowed) if trained else baseline
         findings = Findings(
@@ -156,7 +158,7 @@ class _Story:
                 loaded=loaded, prepared=session.prepared, budgets=self.budgets, state=state, log=session.log
             )
             scorer.measure(Candidate(name=WHOLE))
-            for number, candidate in enumerate(self.method.candidates(request), 1):
+            for number, candidate in enumerate(self._candidates(request), 1):
                 found = scorer.measure(session.sayable(candidate))
                 session.log(
                     f"candidate {number}, {found.name}: validation AUC {found.auc:.4f}, "
@@ -172,17 +174,32 @@ class _Story:
         gc.collect()  # reference cycles would keep the tables of the supernet in memory beside the next ones
         return list(scorer.measured.values()), front, drops
 
+    def _candidates(self, request: Request) -> Iterator[Candidate]:
+        """Yield what the method proposes, and within a budget what that must beat."""
+        yield from self.method.candidates(request)
+        uniform = None if self.allowed is None else uniform_within(request.loaded, self.allowed)
+        if uniform is not None:
+            yield uniform
+
     def _best_so_far(self, scorer: Scorer) -> str:
         small = [one for one in scorer.front() if self.allowed is not None and one.serving_bytes <= self.allowed]
         return f"; the best within the budget so far: {small[-1].name}, {small[-1].auc:.4f}" if small else ""
 
-    def _train(self, chosen: Measured, front: Sequence[Measured], retrain: int) -> list[Measured]:
-        """Train the chosen point, unless it is the baseline, and those of the front that are nearest to it in bytes."""
+    def _to_train(
+        self, chosen: Measured, measured: Sequence[Measured], front: Sequence[Measured], retrain: int
+    ) -> list[Measured]:
+        """Return the chosen point, what it must beat, and the points of the front that are nearest to it in bytes."""
         cut = [one for one in front if one.name != WHOLE]
-        found = []
-        for one in [*([chosen] if chosen in cut else []), *nearest(cut, chosen, retrain)]:
-            self.session.log(f"{one.name}: training from {self.folder.point_yaml(one.name)}")
-            measured = self.session.train_point(one.candidate)
-            self.session.log(f"{one.name}: validation AUC {measured.auc:.4f}, {format_bytes(measured.serving_bytes)}")
-            found.append(measured)
+        first = [chosen] if chosen in cut else []
+        uniform = [one for one in measured if is_yardstick(one.name) and one.serving_bytes <= (self.allowed or 0)]
+        widest = sorted(uniform, key=lambda one: one.serving_bytes)[-1:]  # others are of earlier calls, for less
+        yardstick = [one for one in widest if one not in first]
+        others = nearest([one for one in cut if one not in yardstick], chosen, retrain)
+        return [*first, *yardstick, *others]
+
+    def _train(self, one: Measured) -> Measured:
+        """Train a point from its file."""
+        self.session.log(f"{one.name}: training from {self.folder.point_yaml(one.name)}")
+        found = self.session.train_point(one.candidate)
+        self.session.log(f"{one.name}: validation AUC {found.auc:.4f}, {format_bytes(found.serving_bytes)}")
         return found

@@ -135,6 +135,15 @@ def test_each_feature_has_a_row_with_what_dropping_it_costs() -> None:
         assert row in text
 
 
+def test_what_one_width_for_all_tables_reaches_is_said_beside_the_best() -> None:
+    uniform = model("uniform-8", 98_000, 0.7405)
+    text = report(replace(FACTS, trained=[BEST, uniform]))
+    assert "One width for all tables (`uniform-8`, 98.0 kB) reaches 0.7405." in text
+    assert "| uniform-8 | 98.0 kB | 24.5% |  | 0.7405 |" in text
+    own = report(replace(FACTS, best=uniform, trained=[BEST, uniform]))
+    assert "one width for all tables: nothing that was found within the budget is better" in own
+
+
 def test_the_points_of_the_front_are_listed_with_their_files() -> None:
     text = report(FACTS)
     assert "| **small** | 100.0 kB | 25.0% | 0.7450 | 0.7490 | 0.7490 | -0.0010 (95 %: -0.0030 to +0.0010) |" in text
