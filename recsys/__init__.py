@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from recsys.api.run import Run
     from recsys.api.search import run_search
     from recsys.api.train import train
+    from recsys.calibration import register_calibration
     from recsys.config import Config, register_feature_type
     from recsys.embeddings.build import register_scheme
     from recsys.errors import ConfigError, DataError, ExportError, Preempted, RecsysError
@@ -42,6 +43,7 @@ __all__ = [
     "demo_data",
     "init",
     "load_config",
+    "register_calibration",
     "register_feature_type",
     "register_loss",
     "register_metric",
@@ -62,6 +64,7 @@ __getattr__, __dir__ = _lazy_names(
         "recsys.api.run": "Run",
         "recsys.api.search": "run_search",
         "recsys.api.train": "train",
+        "recsys.calibration": "register_calibration",
         "recsys.config": "Config register_feature_type",
         "recsys.embeddings.build": "register_scheme",
         "recsys.errors": "ConfigError DataError ExportError Preempted RecsysError",

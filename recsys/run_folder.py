@@ -12,6 +12,7 @@ RUN/
   metrics.jsonl    one line an epoch
   tensorboard/     event files
   predictions/     one file a split, scored with the best epoch
+  calibration.json the curve that was fitted on the validation rows with the best epoch, if there is one
   metrics.json     the figures of the best epoch; the last file written: the run is finished
   checksums.json   checksums of the files beside it; those in folders have their own
 """
@@ -101,6 +102,11 @@ class RunFolder:
     def predictions(self, split: str) -> Path:
         """Return the parquet file with the labels and scores of a split ("test", "valid")."""
         return self.path / "predictions" / f"{split}.parquet"
+
+    @property
+    def calibration(self) -> Path:
+        """JSON with what calibrates the probabilities of the best epoch."""
+        return self.path / "calibration.json"
 
     @property
     def checksums(self) -> Path:

@@ -4,6 +4,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, PrivateAttr, WithJsonSchema
 
+from recsys.config.calibrations import AnyCalibration
+from recsys.config.calibrations.none import NoCalibrationSection
 from recsys.config.feature_types import Feature
 from recsys.config.limits import Epochs, LearningRate, Penalty, Seed, Share, Step
 from recsys.config.losses import AnyLoss
@@ -227,6 +229,8 @@ class Config(Section):
     data: DataSection = DataSection()
     model: Model = MlpModel(tower="mlp")
     train: TrainSection = TrainSection()
+    calibration: AnyCalibration = NoCalibrationSection()
+    """Fitted on the validation rows when training has ended: a name, or a mapping with the keys of a calibration."""
     search: SearchSection | None = None
     """Keys that `recsys search --method optuna` may change; the widths of all vocabularies when not given."""
 

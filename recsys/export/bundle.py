@@ -12,6 +12,7 @@ from pyarrow import parquet
 from torch import Tensor, nn
 
 from recsys.bundle_folder import BundleFolder
+from recsys.calibration import Calibrator
 from recsys.checksums import sha256_of, write_checksums
 from recsys.config import ResolvedConfig
 from recsys.embeddings import Layout
@@ -44,6 +45,7 @@ def write_bundle(
     golden: "pl.DataFrame",
     expected: np.ndarray,
     metrics: dict[str, float],
+    calibrator: Calibrator | None = None,
 ) -> None:
     """Write a bundle, score its golden rows in a fresh process, and only then give it its name.
 
@@ -57,6 +59,7 @@ def write_bundle(
         golden: raw rows as read from a data file, a few hundred.
         expected: (rows, tasks) probabilities that the trained model gave them.
         metrics: figures of the training, kept in the signature.
+        calibrator: what was fitted on the validation rows, if anything was.
 
     Raises:
         ExportError: `folder` holds something else, or the bundle scores the golden rows differently. Nothing is left.
@@ -65,7 +68,7 @@ def write_bundle(
     _check_target(folder)
     with atomic_folder(folder) as draft:
         files = BundleFolder(draft)
-        save(script(export_module(resolved, state, layout, tower, weights)), files.model)
+        save(script(export_module(resolved, state, layout, tower, weights, calibrator)), files.model)
         described = signature(resolved, state, metrics=metrics, sha256=sha256_of(files.model))
         _write_golden(files.golden_rows, canonicalize(golden, resolved, state).to_arrow(), expected, described)
         write_json(files.signature, described)

@@ -38,4 +38,5 @@ def export_run(run: Path, out: Path) -> None:
         golden=pl.read_parquet(golden),
         expected=expected,
         metrics=metrics,
+        calibrator=built.calibrator,
     )

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor, nn
 
+from recsys.calibration import Calibrator, build_link
 from recsys.config import Field, ResolvedConfig
 from recsys.embeddings import Layout
 from recsys.errors import ExportError
@@ -21,7 +22,6 @@ from recsys.export.types import ExportedFeature, exported_of
 from recsys.features.coverage import fields_with_vocabulary
 from recsys.features.state import TransformState
 from recsys.files import naming_errors, scratch_folder
-from recsys.losses import build_loss
 from recsys.model import TowerInputMap
 
 __all__ = ["export_module", "save", "script", "table_readers", "with_own_storage"]
@@ -33,7 +33,12 @@ COPIED_BYTES = 2**24
 
 
 def export_module(
-    resolved: ResolvedConfig, state: TransformState, layout: Layout, tower: nn.Module, weights: dict[str, Tensor]
+    resolved: ResolvedConfig,
+    state: TransformState,
+    layout: Layout,
+    tower: nn.Module,
+    weights: dict[str, Tensor],
+    calibrator: Calibrator | None = None,
 ) -> Graph:
     """Return the module that scores raw canonical inputs.
 
@@ -43,6 +48,7 @@ def export_module(
         layout: the embedding layer, whose schemes hold their trained parameters.
         tower: the trained tower; a copy is exported, in evaluation mode.
         weights: physical table -> (rows, dim) float32; not copied.
+        calibrator: what was fitted on the validation rows, if anything was.
 
     Raises:
         ExportError: the weights of a table are missing or have another shape than the layout's.
@@ -59,7 +65,7 @@ def export_module(
         fields=Fields({name: _pooling(resolved, name) for name in input_map.fields}),
         histories=Histories(sequences, [resolved.targets_of(names) for names in sequences]),
         tower=copy.deepcopy(tower),
-        link=build_loss(resolved.config.train.loss).link(),
+        link=build_link(resolved.config, calibrator),
     )
     return with_own_storage(graph.cpu().eval().requires_grad_(requires_grad=False))
 

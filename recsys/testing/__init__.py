@@ -1,4 +1,4 @@
-"""Contract suites: what every scheme, tower, loss and metric must do, as mixins of pytest for your own classes.
+"""Contract suites: what every scheme, tower, loss, metric and calibration must do, as mixins of pytest for your own.
 
 Example, in a test file of yours::
 
@@ -12,19 +12,26 @@ Example, in a test file of yours::
 import pytest
 
 pytest.register_assert_rewrite(
-    "recsys.testing.losses", "recsys.testing.metrics", "recsys.testing.schemes", "recsys.testing.towers"
+    "recsys.testing.calibrations",
+    "recsys.testing.losses",
+    "recsys.testing.metrics",
+    "recsys.testing.schemes",
+    "recsys.testing.towers",
 )
 
+from recsys.testing.calibrations import CalibrationContract, calibration_cases  # noqa: E402
 from recsys.testing.losses import LossContract, loss_cases  # noqa: E402
 from recsys.testing.metrics import MetricContract  # noqa: E402
 from recsys.testing.schemes import SchemeContract, scheme_cases  # noqa: E402
 from recsys.testing.towers import TowerContract, tower_cases  # noqa: E402
 
 __all__ = [
+    "CalibrationContract",
     "LossContract",
     "MetricContract",
     "SchemeContract",
     "TowerContract",
+    "calibration_cases",
     "loss_cases",
     "scheme_cases",
     "tower_cases",

@@ -1,13 +1,14 @@
 """Builds a model that can be trained or asked for scores, from a configuration or from a run folder."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 import torch
 from torchrec.distributed.model_parallel import DistributedModelParallel
 
+from recsys.calibration import Calibrator, build_link
 from recsys.checkpoint.load import load_checkpoint
 from recsys.config import DataSection, ResolvedConfig, load_config, resolve
 from recsys.data.prepare import prepare_split
@@ -17,7 +18,6 @@ from recsys.embeddings import Batch, Layout
 from recsys.embeddings.vocabularies import feature_vocabularies
 from recsys.features.coverage_report import coverage_report, name_files
 from recsys.features.state import TransformState
-from recsys.losses import build_loss
 from recsys.model import CtrModel, layout_of
 from recsys.progress import OnProgress, no_log, no_progress
 from recsys.ranks import SINGLE_PROCESS, Exchange, World
@@ -25,6 +25,7 @@ from recsys.ranks.process_group import reader_group
 from recsys.ranks.seeds import derive_seed
 from recsys.run_folder import RunFolder
 from recsys.sharding import ShardingPlan
+from recsys.training.calibrate import read_calibrator
 from recsys.training.scoring import Scores, score
 from recsys.training.strategy import shard
 
@@ -48,6 +49,8 @@ class LoadedModel:
     """The CtrModel, sharded by TorchRec; `model.module` is the CtrModel itself."""
     world: World = SINGLE_PROCESS
     """This process and how many there are."""
+    calibrator: Calibrator | None = None
+    """Calibration that was fitted on the validation rows; None before the end of training, and where there is none."""
 
 
 def build(
@@ -85,21 +88,21 @@ def build(
 
 
 def load_run(folder: Path, *, device: torch.device) -> LoadedModel:
-    """Load the model of a run's best epoch, in one process.
+    """Load the model of a run's best epoch, and its calibration, in one process.
 
     Args:
         folder: The folder of the run.
         device: Where the model is to be.
 
     Raises:
-        DataError: The folder is not that of a run, or there is no best epoch yet.
+        DataError: The folder is not that of a run, there is no best epoch yet, or it is not calibrated yet.
     """
     run = RunFolder(folder)
     run.require_run()
     resolved = resolve(load_config(run.config), columns=[])  # its globs were expanded when it was written
     loaded = build(resolved, TransformState.load(run.transform), device=device)
     load_checkpoint(run.best_checkpoint, loaded.model)
-    return loaded
+    return replace(loaded, calibrator=read_calibrator(run, resolved.config))
 
 
 def read_split(
@@ -132,7 +135,7 @@ def score_split(loaded: LoadedModel, split: PreparedSplit, *, on_progress: OnPro
     Raises:
         DataError: The split has no rows.
     """
-    link = build_loss(loaded.resolved.config.train.loss).link()
+    link = build_link(loaded.resolved.config, loaded.calibrator)
     return score(loaded.model, read_split(loaded, split), link=link, num_rows=split.num_rows, on_progress=on_progress)
 
 

@@ -28,7 +28,8 @@ from recsys.ranks import SINGLE_PROCESS, World, broadcast
 from recsys.run_folder import RunFolder
 from recsys.sharding import ShardingPlan, describe_plan, largest_tables, plan_for_run, read_plan
 from recsys.training.allocator import keep_large_blocks
-from recsys.training.build import LoadedModel, build, score_split
+from recsys.training.build import LoadedModel, build
+from recsys.training.final import evaluate_best
 from recsys.training.fit import fit
 from recsys.training.memory import explaining_out_of_memory
 from recsys.training.precision import resolve_precision, slow_precision_warnings
@@ -147,7 +148,7 @@ def train(
             )
             load_checkpoint(run.best_checkpoint, loaded.model)
             metrics = broadcast(
-                _evaluate(loaded, prepared, run, evaluated, on_progress) | _run_figures(loaded, progress)
+                evaluate_best(loaded, prepared, run, evaluated, on_progress, log) | _run_figures(loaded, progress)
             )
         if world.is_rank_zero:
             with recording(run.metrics):
@@ -177,25 +178,6 @@ def _sharding_plan(
         for line in describe_plan(plan):
             log(line)
     return plan
-
-
-def _evaluate(
-    loaded: LoadedModel, prepared: Prepared, run: RunFolder, evaluated: Sequence[SplitName], on_progress: OnProgress
-) -> dict[str, float]:
-    """Score splits with the best epoch, and write the predictions; {} on other ranks than 0."""
-    tasks = list(loaded.resolved.config.labels)
-    metrics: dict[str, float] = {}
-    for split in evaluated:
-        if split in prepared.splits and prepared.splits[split].num_rows:
-            scores = score_split(loaded, prepared.splits[split], on_progress=on_progress)
-            if scores is None:
-                continue
-            path = run.predictions(split)
-            path.parent.mkdir(exist_ok=True)
-            with recording(path):
-                scores.write(path, tasks)
-            metrics |= {f"{split}.{name}": value for name, value in scores.metrics(tasks).items()}
-    return metrics
 
 
 def _run_figures(loaded: LoadedModel, progress: TrainProgress) -> dict[str, float]:

@@ -4,7 +4,7 @@ Dimension key: R rows of the split, T tasks.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +13,7 @@ import torch
 from pyarrow import parquet
 from torch import Tensor, nn
 
+from recsys.calibration import Calibrator
 from recsys.embeddings import Batch
 from recsys.errors import DataError
 from recsys.evaluation.metrics import is_interval_end
@@ -54,6 +55,10 @@ class Scores:
         }
         named = {f"{task}.{name}": value for task, m in zip(tasks, by_task, strict=True) for name, value in m.items()}
         return means | named
+
+    def calibrated(self, calibrator: Calibrator) -> "Scores":
+        """Return the scores with calibrated probabilities."""
+        return replace(self, probabilities=calibrator.calibrate(self.probabilities))
 
     def write(self, path: Path, tasks: list[str]) -> None:
         """Write label, score, weight and group as parquet."""

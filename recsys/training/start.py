@@ -9,6 +9,7 @@ from difflib import ndiff
 from pathlib import Path
 from typing import Any
 
+from recsys.calibration import build_calibration
 from recsys.checksums import recording
 from recsys.config import Config, dump, load_config, resolve
 from recsys.config.kept import kept_file, locate_kept, recall_kept
@@ -58,10 +59,11 @@ def check_classes(config: Config) -> None:
     """Import the classes that a configuration names, before data are prepared and a folder is made.
 
     Raises:
-        ConfigError: A class cannot be found, or is not a tower, a loss or a scheme.
+        ConfigError: A class cannot be found, or is not a tower, a loss, a calibration or a scheme.
     """
     tower_class(config.model)
     build_loss(config.train.loss)
+    build_calibration(config.calibration)
     for name, table in config.tables.items():
         scheme_class(table, where=f"tables.{name}.scheme")
 

@@ -89,6 +89,7 @@ class CtrTask:
         self.tasks = tasks
         self.mean_weight = mean_weight
         self.loss = build_loss(config.loss)
+        self.link = self.loss.link()
         self.world = world
         self.poll_signals = poll_signals
         self.signals = StepSignals()
@@ -97,7 +98,7 @@ class CtrTask:
         self._loss_sum = torch.zeros((), dtype=torch.float64)
         self._rows_seen = 0
         self._steps_to_check = 0
-        self._collector = ScoreCollector(self.loss.link())
+        self._collector = ScoreCollector(self.link)
         self._schemes = list(model.module.layout.schemes.values())
         if config.gradient_clip is not None:
             self.optimizer.register_step_pre_hook(self._clip_gradients)
@@ -202,7 +203,7 @@ class CtrTask:
     def start_validation(self) -> None:
         """Stop the training pipeline, so that the model can be called with any batch, and forget former scores."""
         self.pipeline.end()
-        self._collector = ScoreCollector(self.loss.link())
+        self._collector = ScoreCollector(self.link)
 
     def validate_batch(self, batch: Batch) -> None:
         """Score this rank's part of a batch; the model must be in evaluation mode."""

@@ -1,4 +1,4 @@
-"""A scheme, a tower and a loss of the user's own, as the pages say, in one file: every command knows them."""
+"""A scheme, a tower, a loss and a calibration of the user's own, as the pages say, in one file, in every command."""
 
 import json
 import subprocess
@@ -15,6 +15,7 @@ from torch import Tensor
 import recsys as package
 from recsys.cli import main
 from recsys.config import json_schema, load_config
+from recsys.config.calibrations import CALIBRATIONS
 from recsys.config.losses import LOSSES
 from recsys.config.schemes import SCHEMES
 from recsys.config.towers import TOWERS
@@ -26,17 +27,22 @@ from tests.training.logs import write_config
 
 pytestmark = pytest.mark.slow
 
-PAGES = [page(f"recsys/{room}/README.md") for room in ("embeddings", "towers", "losses")]
-NAMES = {"scheme": "own_parts:Folded", "tower": "own_parts:Gated", "loss": {"name": "own_parts:Focal", "gamma": 1.0}}
+PAGES = [page(f"recsys/{room}/README.md") for room in ("embeddings", "towers", "losses", "calibration")]
+NAMES = {
+    "scheme": "own_parts:Folded",
+    "tower": "own_parts:Gated",
+    "loss": {"name": "own_parts:Focal", "gamma": 1.0},
+    "calibration": "own_parts:Binned",
+}
 
 
 @pytest.fixture
 def own_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """All three in one module that can be imported, and registered without a trace."""
+    """All of them in one module that can be imported, and registered without a trace."""
     files = [text for one in PAGES for name, text in one.files().items() if not name.startswith("test_")]
     (tmp_path / "own_parts.py").write_text("\n\n".join(files))
     monkeypatch.syspath_prepend(tmp_path)
-    for registry in (SCHEMES, TOWERS, LOSSES):
+    for registry in (SCHEMES, TOWERS, LOSSES, CALIBRATIONS):
         monkeypatch.setattr(registry, "_entries", dict(registry.items()))
     yield "own_parts"
     sys.modules.pop("own_parts", None)
@@ -47,7 +53,9 @@ def own_config(folder: Path, **names: Any) -> Path:
     table = {"features": ["user", "item"], "scheme": named["scheme"], "budget": 0.5}
     model = {"tower": named["tower"], "dim": 8, "hidden": 16}
     train = {"loss": named["loss"], "epochs": 2}
-    return write_config(folder / "config.yaml", tables={"all": table}, model=model, train=train)
+    return write_config(
+        folder / "config.yaml", calibration=named["calibration"], tables={"all": table}, model=model, train=train
+    )
 
 
 def call(*arguments: str | Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -85,10 +93,12 @@ def test_registered_they_are_known_by_their_names_everywhere(own_parts: str, tmp
     package.register_scheme(load_object(f"{own_parts}:Folded"))
     package.register_tower(load_object(f"{own_parts}:Gated"))
     package.register_loss(load_object(f"{own_parts}:Focal"))
-    config = load_config(own_config(tmp_path, scheme="folded", tower="gated", loss="focal"))
+    package.register_calibration(load_object(f"{own_parts}:Binned"))
+    config = load_config(own_config(tmp_path, scheme="folded", tower="gated", loss="focal", calibration="binned"))
     assert [config.tables["all"].scheme, config.model.tower, config.train.loss.name] == ["folded", "gated", "focal"]
+    assert config.calibration.method == "binned"
     schema = json.dumps(json_schema())
-    assert {"FoldedTable", "GatedModel", "FocalSection"} <= set(json.loads(schema)["$defs"])
+    assert {"FoldedTable", "GatedModel", "FocalSection", "BinnedSection"} <= set(json.loads(schema)["$defs"])
     assert list(all_variants())[-1] == "folded"
     with pytest.raises(ConfigError, match=r"all.scheme: must be one of full, .*, folded, .* did you mean 'folded'"):
         load_config(own_config(tmp_path, scheme="foldet", tower="gated", loss="focal"))
@@ -96,7 +106,7 @@ def test_registered_they_are_known_by_their_names_everywhere(own_parts: str, tmp
 
 def test_a_bundle_is_scored_where_they_are_not_installed(own_parts: str, log: Path, tmp_path: Path) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        for registry in (SCHEMES, TOWERS, LOSSES):
+        for registry in (SCHEMES, TOWERS, LOSSES, CALIBRATIONS):
             patch.setattr(registry, "_entries", dict(registry.items()))
         package.register_scheme(load_object(f"{own_parts}:Folded"))
         package.register_tower(load_object(f"{own_parts}:Gated"))

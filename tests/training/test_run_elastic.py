@@ -55,6 +55,17 @@ def test_row_wise_on_two_then_table_wise_on_one_then_column_wise_on_two(uneven: 
     assert [sorted(batch) for batch in batches] == [sorted(batch) for batch in whole.seen]
 
 
+def test_two_ranks_calibrate_as_one_does(uneven: Path, tmp_path: Path) -> None:
+    config = sharded("row_wise") | {"calibration": "isotonic"}
+    alone = session(uneven, tmp_path / "alone", tmp_path / "1", config, None, False)
+    both = run_on_ranks(session, uneven, tmp_path / "both", tmp_path / "2", config, None, False)
+    assert alone.metrics is not None
+    assert both[0].metrics == both[1].metrics
+    figures = {name: value for name, value in alone.metrics.items() if "test." in name or "valid." in name}
+    assert "before_calibration.test.logloss" in figures
+    assert {name: both[0].metrics[name] for name in figures} == pytest.approx(figures, abs=1e-5)
+
+
 def few_rows(folder: Path) -> Path:
     """Write six rows for training, three for validation and five for test, of both classes."""
     folder.mkdir()

@@ -1,0 +1,8 @@
+"""Calibrations: increasing maps of probabilities, fitted on the validation rows after training. One file each."""
+
+from recsys.calibration.base import Calibration, Floats
+from recsys.calibration.build import build_calibration, register_calibration
+from recsys.calibration.calibrator import Calibrator
+from recsys.calibration.link import build_link
+
+__all__ = ["Calibration", "Calibrator", "Floats", "build_calibration", "build_link", "register_calibration"]

@@ -1,0 +1,34 @@
+"""The base of the sections of all calibrations."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+
+from pydantic import ConfigDict, Field
+
+from recsys.config.section import CLASS_PATH, Section
+
+__all__ = ["CalibrationSection", "CustomCalibration"]
+
+
+class CalibrationSection(Section):
+    """Base of the sections of all calibrations. A subclass states its name as `method: Literal["name"]`."""
+
+    is_fitted: ClassVar[bool] = True
+    """Whether there is something to fit on the validation rows."""
+    examples: ClassVar[Mapping[str, Mapping[str, Any]]] = {"": {}}
+    """Keys of calibrations that the contract suite of `recsys.testing` builds: name -> keys."""
+
+    if TYPE_CHECKING:
+        method: str  # each section states its own Literal
+
+
+class CustomCalibration(CalibrationSection):
+    """A calibration of your own, named `package.module:Class`, that has no section; its other keys are passed on."""
+
+    model_config = ConfigDict(extra="allow")
+
+    method: Annotated[str, Field(pattern=CLASS_PATH)]
+
+    def parameters(self) -> dict[str, Any]:
+        """Return the keys that only the user's own class knows; lists are tuples."""
+        return dict(self.model_extra or {})
