@@ -1,13 +1,15 @@
 """Describe the inputs and outputs of a bundle in JSON, so that any language can feed it."""
 
+from pathlib import Path
 from typing import Any, assert_never
 
 import torch
 
 from recsys import __version__
 from recsys.bundle_folder import FORMAT
-from recsys.config import ResolvedConfig
+from recsys.config import Config, ResolvedConfig
 from recsys.config.feature_types import FeatureSection
+from recsys.config.kept import kept_file
 from recsys.features.fingerprint import HASH, NULL_KEY
 from recsys.features.state import TransformState
 
@@ -35,8 +37,34 @@ def signature(
         "metrics": metrics,
         "sha256": {"model.pt": sha256},
         "key_kinds": dict(state.key_kinds),
-        "config": resolved.config.model_dump(mode="json"),
+        "config": _config(resolved.config),
     }
+
+
+def _config(config: Config) -> dict[str, Any]:
+    """Return a configuration in which files have their names, but no folders of the machine on which it was trained."""
+    features = {name: _anywhere(feature) for name, feature in config.features.items()}
+    splits = {split: getattr(config.data, split) for split in ("train", "valid", "test")}
+    files = {split: _names(paths) for split, paths in splits.items()}
+    return config.model_copy(update={"features": features, "data": config.data.model_copy(update=files)}).model_dump(
+        mode="json"
+    )
+
+
+def _anywhere(feature: FeatureSection) -> FeatureSection:
+    kept = kept_file(feature)
+    if kept is None:
+        return feature
+    return feature.model_copy(update={"kept": kept.model_copy(update={"file": _name(kept.file)})})
+
+
+def _names(paths: str | tuple[str, ...] | None) -> str | tuple[str, ...] | None:
+    return tuple(map(_name, paths)) if isinstance(paths, tuple) else paths and _name(paths)
+
+
+def _name(path: str) -> str:
+    """Return the name of the file that an absolute path leads to, and any other path as it is."""
+    return Path(path).name if Path(path).is_absolute() else path
 
 
 def _input(name: str, feature: FeatureSection, state: TransformState) -> dict[str, Any] | None:

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
+from zipfile import ZipFile, ZipInfo
 
 import torch
 from torch import Tensor, nn
@@ -30,6 +31,8 @@ M = TypeVar("M", bound=nn.Module)
 
 COPIED_BYTES = 2**24
 """Bytes that are copied from memory to the disk at a time."""
+_SOURCES = ".debug_pkl"
+"""Ending of the parts of a file that only tell which line of which Python file each operation comes from."""
 
 
 def export_module(
@@ -99,16 +102,22 @@ def script(module: nn.Module) -> torch.jit.ScriptModule:
 def save(scripted: torch.jit.ScriptModule, path: Path) -> None:
     """Write a compiled module; tensors that several parts share are written once.
 
-    torch writes to memory first, for on a full disk its writer ends the process (SIGABRT). That takes no more memory
-    than the process that then loads and checks the file.
+    The lines of Python that torch adds, with the paths of their files on this machine, are left out. torch writes to
+    memory first, for on a full disk its writer ends the process (SIGABRT). That takes no more memory than the process
+    that then loads and checks the file.
 
     Raises:
         OSError: the disk is full.
     """
     with _torchscript(), _memory_file(path.name) as written:
         torch.jit.save(scripted, written)
-        with naming_errors(path), written.open("rb") as source, path.open("wb") as target:
-            shutil.copyfileobj(source, target, COPIED_BYTES)
+        with naming_errors(path), ZipFile(written) as source, ZipFile(path, "w") as target:
+            for entry in source.infolist():
+                if not entry.filename.endswith(_SOURCES):
+                    copy = ZipInfo(entry.filename)
+                    copy.file_size = entry.file_size
+                    with source.open(entry) as data, target.open(copy, "w") as new:
+                        shutil.copyfileobj(data, new, COPIED_BYTES)
 
 
 @contextmanager
