@@ -13,10 +13,10 @@ import polars as pl
 
 from recsys.evaluation.intervals import Z95
 from recsys.evaluation.paired import predictions_difference, standard_error
+from recsys.evaluation.seeds import Estimate, estimate
 from recsys.run_folder import RunFolder
 from recsys.scheme_benchmark.grid import Grid, GridEntry
 from recsys.scheme_benchmark.result import Result, run_folder
-from recsys.scheme_benchmark.statistics import Estimate, estimate
 
 __all__ = ["Comparison", "SchemeSummary"]
 
@@ -68,7 +68,7 @@ class Comparison:
         return SchemeSummary(
             scheme=entry.variant,
             results=results,
-            auc=estimate(given(r.auc for r in results), sampling_of_auc(results)),
+            auc=estimate(given(r.auc for r in results), rows=sampling_of_auc(results)),
             logloss=fmean(given(r.logloss for r in results)),
             other_metrics={
                 name: fmean(given(r.other_metrics.get(name) for r in results)) for name in results[0].other_metrics
@@ -97,7 +97,8 @@ class Comparison:
             return None
         values = [(a.auc or 0.0) - (b.auc or 0.0) for a, b in pairs]
         paired = [self._paired(a.cell, b.cell) for a, b in pairs]
-        return estimate(values, [one for one in paired if one is not None] if None not in paired else None)
+        known = [one for one in paired if one is not None]
+        return estimate(values, rows=fmean(known) if len(known) == len(paired) else None)
 
     def _paired_variance(self, first: str, second: str) -> float | None:
         """Return the sampling variance of the difference of two cells; None if rows are weighted."""
@@ -109,10 +110,10 @@ class Comparison:
         return None if found is None else standard_error(found) ** 2
 
 
-def sampling_of_auc(results: Sequence[Result]) -> list[float] | None:
-    """Return the variance of each AUC, computed from its interval; None if a result has no interval."""
+def sampling_of_auc(results: Sequence[Result]) -> float | None:
+    """Return the mean variance of the AUCs, computed from their intervals; None if a result has no interval."""
     ends = [(r.auc_low, r.auc_high) for r in results if r.auc_low is not None and r.auc_high is not None]
-    return [((high - low) / 2 / Z95) ** 2 for low, high in ends] if len(ends) == len(results) else None
+    return fmean(((high - low) / 2 / Z95) ** 2 for low, high in ends) if len(ends) == len(results) else None
 
 
 def given(values: Iterable[float | None]) -> list[float]:

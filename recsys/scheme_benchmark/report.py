@@ -8,10 +8,11 @@ from math import nan
 from typing import NamedTuple
 
 from recsys.evaluation.metrics import metric_label
+from recsys.evaluation.seeds import Estimate
 from recsys.judging.pareto import MISSING, can_draw
 from recsys.scheme_benchmark.comparison import Comparison, SchemeSummary
+from recsys.scheme_benchmark.recommendation import SIMILAR_RATE, RankedScheme, Recommendation, recommend
 from recsys.scheme_benchmark.result import Result
-from recsys.scheme_benchmark.statistics import SIMILAR_RATE, Estimate, RankedScheme, Recommendation, recommend
 from recsys.scheme_benchmark.variants import SearchVariant, known_variants
 from recsys.units import format_bytes, format_count
 
