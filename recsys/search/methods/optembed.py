@@ -4,7 +4,8 @@ Paper: Lyu et al., "OptEmbed: Learning Optimal Embedding Table for Click-through
 (arXiv 2208.04482).
 DIFF: the paper has no budget. Here parents are the best within each of several budgets; one more gene says how many of
 the rows that passed their thresholds stay; a width may be 0; the first generation holds what a knapsack over single
-cuts proposes, so that fewer generations do.
+cuts proposes, so that fewer generations do. The paper takes the fittest, whose widths are left to chance where the AUC
+is flat; here the smallest of those that are as fit is proposed.
 
 Dimension key: S groups of columns of a vocabulary.
 """
@@ -36,6 +37,8 @@ FIRST_SHARES = (1.0, 0.8, 0.5)
 """Shares of the rows in the first generation."""
 PARENTS = 3
 """Parents of a generation for each budget."""
+FLAT = 1e-4
+"""Difference of AUC that is less than a sample of validation rows can tell from chance."""
 
 
 class OptEmbed(Method):
@@ -66,8 +69,7 @@ class OptEmbed(Method):
             select=lambda known: [one for budget in budgets for one in encoding.best_within(known, budget, PARENTS)],
             state=request.state / "evolution.json",
         )
-        best = {budget: encoding.best_within(found, budget, 1)[0].genes for budget in budgets}
-        for genes in dict.fromkeys(best.values()):
+        for genes in dict.fromkeys(encoding.smallest_good(found, budget) for budget in budgets):
             yield Candidate(name=f"{encoding.bytes_of(genes)}-bytes", shapes=encoding.shapes(genes))
 
 
@@ -107,6 +109,12 @@ class Encoding:
         """
         within = [one for one in known if self.bytes_of(one.genes) <= budget][:number]
         return within or [min(known, key=lambda one: self.bytes_of(one.genes))]
+
+    def smallest_good(self, known: Sequence[Individual], budget: int) -> Genes:
+        """Return the genes of the fewest bytes among those within a budget that are as fit as the fittest."""
+        within = self.best_within(known, budget, len(known))
+        good = [one.genes for one in within if one.fitness > within[0].fitness - FLAT]
+        return min(good, key=self.bytes_of)
 
     def first(self, sample: Sample, budgets: Sequence[int], request: Request) -> list[Genes]:
         """Return the genes that a knapsack over the cuts of single vocabularies proposes for each budget."""

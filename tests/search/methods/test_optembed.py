@@ -12,9 +12,9 @@ import torch
 
 from recsys.data.prepared import Prepared
 from recsys.search.candidate import Candidate
-from recsys.search.evolution import Evolution, Genes, evolve
+from recsys.search.evolution import Evolution, Genes, Individual, evolve
 from recsys.search.methods.base import Request, find_method
-from recsys.search.methods.optembed import ROW_SHARES, Encoding, OptEmbed, row_levels
+from recsys.search.methods.optembed import FLAT, ROW_SHARES, Encoding, OptEmbed, row_levels
 from recsys.search.sample import Sample
 from recsys.search.supernet import gated_tables, shapes_applied, table_bytes
 from recsys.training.build import LoadedModel
@@ -130,6 +130,15 @@ def test_17_a_vocabulary_without_rows_or_columns_is_dropped(supernet: LoadedMode
     assert encoding.shapes((0, 2, 2))["user"].is_dropped
     assert encoding.shapes((0, 2, 2))["user"].serving_bytes == 0
     assert encoding.shapes((0, 2, 0))["item"].is_dropped
+
+
+def test_widths_that_do_nothing_are_not_left_to_chance(supernet: LoadedModel) -> None:
+    encoding = Encoding(supernet)
+    known = [Individual((0, 2, 2), 0.8), Individual((0, 2, 1), 0.8 - FLAT / 2), Individual((0, 1, 1), 0.8 - 2 * FLAT)]
+    assert encoding.smallest_good(known, FULL) == (0, 2, 1)
+    assert encoding.smallest_good(known[::2], FULL) == (0, 2, 2)
+    assert encoding.smallest_good(known, encoding.bytes_of((0, 1, 1))) == (0, 1, 1)
+    assert encoding.smallest_good(known, 0) == (0, 1, 1)  # what is nearest
 
 
 def test_levels_keep_shares_of_the_rows_above_their_thresholds(supernet: LoadedModel) -> None:
