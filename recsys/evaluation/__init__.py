@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 from recsys.lazy import lazy_names as _lazy_names
 
 if TYPE_CHECKING:
-    from recsys.evaluation.intervals import AucDifference, AucInterval, auc_difference, auc_interval
+    from recsys.evaluation.arrays import mean_influence
+    from recsys.evaluation.intervals import Difference, Interval, auc_difference, auc_interval, difference, interval
     from recsys.evaluation.metrics import METRICS, Metric, register_metric
+    from recsys.evaluation.predictions import Predictions, read_predictions
     from recsys.evaluation.probability import (
         CalibrationCurve,
         calibration,
@@ -23,20 +25,25 @@ if TYPE_CHECKING:
 
 __all__ = [
     "METRICS",
-    "AucDifference",
-    "AucInterval",
     "CalibrationCurve",
+    "Difference",
     "GroupedAuc",
+    "Interval",
     "Metric",
+    "Predictions",
     "auc",
     "auc_difference",
     "auc_interval",
     "calibration",
     "calibration_curve",
+    "difference",
     "evaluate",
     "gauc",
+    "interval",
     "logloss",
+    "mean_influence",
     "normalised_entropy",
+    "read_predictions",
     "register_metric",
     "rela_impr",
 ]
@@ -44,8 +51,10 @@ __all__ = [
 __getattr__, __dir__ = _lazy_names(
     __name__,
     {
-        "recsys.evaluation.intervals": "AucDifference AucInterval auc_difference auc_interval",
+        "recsys.evaluation.arrays": "mean_influence",
+        "recsys.evaluation.intervals": "Difference Interval auc_difference auc_interval difference interval",
         "recsys.evaluation.metrics": "METRICS Metric register_metric",
+        "recsys.evaluation.predictions": "Predictions read_predictions",
         "recsys.evaluation.probability": "CalibrationCurve calibration calibration_curve logloss normalised_entropy",
         "recsys.evaluation.ranking": "GroupedAuc auc gauc rela_impr",
         "recsys.evaluation.summary": "evaluate",

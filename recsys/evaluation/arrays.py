@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Floats", "Labelled", "check"]
+__all__ = ["Floats", "Labelled", "check", "mean_influence", "small_sample_factor"]
 
 Floats = npt.NDArray[np.floating]
 
@@ -60,6 +60,41 @@ def check(
     weights = _vector("weight", weight, rows=rows).astype(np.float64)
     _refuse("weight", ~((weights >= 0) & np.isfinite(weights)), "must be finite and at least 0", weights)
     return Labelled(scores, labels, weights)
+
+
+def mean_influence(values: Floats, weight: Floats | None = None) -> Floats:
+    """Return the influence values of a weighted mean, (B,): how much each row moves it.
+
+    Their squares add up to the variance of the mean: for rows without weights, s**2 / B with the sample variance s**2.
+
+    Args:
+        values: (B,) what is averaged.
+        weight: (B,) weight of each row; every row counts once when not given.
+
+    Returns:
+        NaN if fewer than two rows have a weight.
+
+    Example:
+        >>> mean_influence(np.array([0.0, 0.0, 1.0, 1.0])).round(3)
+        array([-0.144, -0.144,  0.144,  0.144])
+    """
+    weights = np.ones(len(values)) if weight is None else weight
+    factor = small_sample_factor(weights)
+    if np.isnan(factor):
+        return np.full(len(values), np.nan)
+    share = weights / np.sum(weights)
+    influence: Floats = share * (values - np.sum(share * values)) * factor
+    return influence
+
+
+def small_sample_factor(weight: Floats) -> float:
+    """Return sqrt(n / (n - 1)) for the effective number n of rows: Kish's, which is their count if weights are equal.
+
+    It makes up for the mean being estimated from the same rows; NaN with fewer than two rows.
+    """
+    squares = float(np.dot(weight, weight))
+    rows = float(np.sum(weight)) ** 2 / squares if squares > 0 else 0.0
+    return float(np.sqrt(rows / (rows - 1))) if rows > 1 + 1e-9 else float("nan")
 
 
 def _label(values: npt.NDArray[Any]) -> npt.NDArray[Any]:

@@ -1,137 +1,142 @@
-"""Confidence intervals of an AUC, and of the difference between two runs.
+"""Confidence intervals of figures, and of differences of figures, from influence values.
 
-Paper: DeLong et al., "Comparing the Areas under Two or More Correlated ROC Curves", 1988; computed from tied ranks in
-O(B log B) as in Sun and Xu, "Fast Implementation of DeLong's Algorithm", 2014, section III.
-DIFF: the intervals are cut at the ends of the scale.
+The influence value u of a row is how much the figure moves for the row being there. The values sum to 0, and the sum of
+their squares is the variance of the figure: that is all an interval needs, whatever the figure. The difference of two
+models on the same rows has the differences of their values, so that what both get right or wrong cancels.
 
-Both methods take rows as independent. Rows of one user are not, so that real intervals are somewhat wider.
+Paper: Efron and Tibshirani, "An Introduction to the Bootstrap", 1993, chapters 21 and 22 (the influence function and
+the infinitesimal jackknife).
+
+Rows are taken as independent, except by metrics within groups, which take groups as independent. Rows of one user are
+not, so that real intervals of the others are somewhat wider.
+
+Dimension key: B rows.
 """
 
-from math import erfc, sqrt
-from typing import Any, NamedTuple
+from math import erfc, inf, isnan, nan, sqrt
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from recsys.evaluation.arrays import Labelled, check
-from recsys.evaluation.ranking import auc_of_ties
-from recsys.evaluation.ties import tie_runs
+from recsys.evaluation.arrays import Floats
+from recsys.evaluation.ranking import auc, auc_influence
 
-__all__ = ["Z95", "AucDifference", "AucInterval", "auc_difference", "auc_interval"]
+__all__ = [
+    "Z95",
+    "Difference",
+    "Interval",
+    "auc_difference",
+    "auc_interval",
+    "difference",
+    "interval",
+]
 
 Z95 = 1.959963984540054
 """The 97.5 % quantile of the normal distribution."""
 
 
-class AucInterval(NamedTuple):
-    """An AUC and its 95 % interval."""
+class Interval(NamedTuple):
+    """A figure and its 95 % interval."""
 
     value: float
     low: float
     high: float
+    """`low` and `high` are NaN where the rows are too few for an interval."""
 
 
-class AucDifference(NamedTuple):
-    """AUC of run a minus AUC of run b, on the same rows."""
+class Difference(NamedTuple):
+    """A figure of model a minus that of model b, on the same rows, and its 95 % interval."""
 
-    difference: float
+    value: float
     low: float
     high: float
-    """`low` and `high` are the ends of the 95 % interval."""
     p_value: float
     """Two-sided probability of a difference this large between equally good models."""
 
 
-def auc_interval(score: npt.ArrayLike, label: npt.ArrayLike) -> AucInterval:
-    """Return the AUC with its 95 % interval by DeLong's method.
+def interval(value: float, influence_B: Floats, *, scale: tuple[float, float] = (0.0, 1.0)) -> Interval:
+    """Return the 95 % interval of a figure, cut at the ends of its scale.
 
     Args:
-        score: (B,) as for `auc`.
-        label: (B,) 0 or 1. There is no form with weights or soft labels.
+        value: the figure.
+        influence_B: (B,) its influence values; NaN if it has none on these rows.
+        scale: least and greatest value that the figure can have.
+
+    Example:
+        >>> round(interval(0.75, np.array([0.01, -0.01, 0.02, -0.02])).low, 4)
+        0.688
+    """
+    margin = Z95 * sqrt(_sum_of_squares(influence_B))
+    if isnan(value) or isnan(margin):
+        return Interval(value, nan, nan)
+    return Interval(value, max(value - margin, scale[0]), min(value + margin, scale[1]))
+
+
+def difference(
+    value_a: float,
+    value_b: float,
+    influence_a_B: Floats,
+    influence_b_B: Floats,
+    *,
+    scale: tuple[float, float] = (-inf, inf),
+) -> Difference:
+    """Return a figure of model a minus that of model b, with its paired 95 % interval.
+
+    Args:
+        value_a: the figure of model a.
+        value_b: the figure of model b.
+        influence_a_B: (B,) the influence values of model a.
+        influence_b_B: (B,) those of model b, row by row.
+        scale: least and greatest value that the difference can have.
+
+    Example:
+        >>> round(difference(0.75, 0.7, np.array([0.01, -0.01]), np.array([0.02, -0.02])).p_value, 4)
+        0.0004
+    """
+    value = value_a - value_b
+    variance = _sum_of_squares(influence_a_B - influence_b_B)
+    if isnan(value) or isnan(variance):
+        return Difference(value, nan, nan, nan)
+    margin = Z95 * sqrt(variance)
+    p_value = erfc(abs(value) / sqrt(2 * variance)) if variance > 0 else float(value == 0)
+    return Difference(value, max(value - margin, scale[0]), min(value + margin, scale[1]), p_value)
+
+
+def auc_interval(score: npt.ArrayLike, label: npt.ArrayLike, weight: npt.ArrayLike | None = None) -> Interval:
+    """Return the AUC with its 95 % interval; that of DeLong et al. (1988) for labels 0 and 1 without weights.
+
+    Arguments and errors are those of `auc`.
 
     Returns:
         NaN throughout with one class only; NaN ends with fewer than 2 positives or 2 negatives.
-
-    Raises:
-        ValueError: scores are NaN, or a label is not 0 or 1.
     """
-    rows = _check_hard(score, label)
-    if not _has_both(rows.label):
-        return AucInterval(float("nan"), float("nan"), float("nan"))
-    ties = tie_runs(rows)
-    value = auc_of_ties(ties)
-    positives, negatives = ties.positive.sum(), ties.negative.sum()
-    if min(positives, negatives) < 2:
-        return AucInterval(value, float("nan"), float("nan"))
-    # Share of the other class that an entry's positives beat, and that its negatives lose to.
-    beaten = (np.cumsum(ties.negative) - 0.5 * ties.negative) / negatives
-    beating = 1.0 - (np.cumsum(ties.positive) - 0.5 * ties.positive) / positives
-    variance = np.sum(ties.positive * (beaten - value) ** 2) / ((positives - 1.0) * positives)
-    variance += np.sum(ties.negative * (beating - value) ** 2) / ((negatives - 1.0) * negatives)
-    margin = Z95 * sqrt(variance)
-    return AucInterval(value, max(value - margin, 0.0), min(value + margin, 1.0))
+    return interval(auc(score, label, weight), auc_influence(score, label, weight))
 
 
-def auc_difference(score_a: npt.ArrayLike, score_b: npt.ArrayLike, label: npt.ArrayLike) -> AucDifference:
-    """Return how much better run a ranks than run b on the same rows, by DeLong's paired test.
+def auc_difference(
+    score_a: npt.ArrayLike, score_b: npt.ArrayLike, label: npt.ArrayLike, weight: npt.ArrayLike | None = None
+) -> Difference:
+    """Return how much better model a ranks than model b on the same rows; DeLong's paired test.
 
-    Pairing matters: two runs are right and wrong about the same rows, so their difference is far surer than either.
+    Pairing matters: two models are right and wrong about the same rows, so their difference is far surer than either.
 
     Args:
         score_a: (B,) scores of one model.
         score_b: (B,) scores of the other, row by row.
-        label: (B,) 0 or 1.
+        label: (B,) as for `auc`.
+        weight: (B,) as for `auc`.
 
     Returns:
         NaN throughout with one class only; equal rankings give a difference of 0 and a p value of 1.
 
     Raises:
-        ValueError: scores are NaN, a label is not 0 or 1, or the lengths differ.
+        ValueError: an argument is not as for `auc`, or the lengths differ.
     """
-    rows_a, rows_b = _check_hard(score_a, label), _check_hard(score_b, label)
-    is_positive = rows_a.label
-    counts = int(is_positive.sum()), int((~is_positive).sum())
-    if min(counts) == 0:
-        return AucDifference(float("nan"), float("nan"), float("nan"), float("nan"))
-    gain = _placements(rows_a) - _placements(rows_b)
-    difference = float(gain[is_positive].mean())
-    if min(counts) < 2:
-        return AucDifference(difference, float("nan"), float("nan"), float("nan"))
-    variance = float(gain[is_positive].var(ddof=1)) / counts[0] + float(gain[~is_positive].var(ddof=1)) / counts[1]
-    margin = Z95 * sqrt(variance)
-    p_value = erfc(abs(difference) / sqrt(2 * variance)) if variance > 0 else float(difference == 0)
-    return AucDifference(difference, max(difference - margin, -1.0), min(difference + margin, 1.0), p_value)
+    values = [auc(score, label, weight) for score in (score_a, score_b)]
+    influences = [auc_influence(score, label, weight) for score in (score_a, score_b)]
+    return difference(values[0], values[1], influences[0], influences[1], scale=(-1.0, 1.0))
 
 
-def _placements(rows: Labelled) -> npt.NDArray[np.float64]:
-    """Return (B,) for each positive the share of negatives it beats, for each negative that of positives beating it.
-
-    The mean over the positives is the AUC, and so is the mean over the negatives.
-    """
-    order = np.argsort(rows.score)
-    score, is_positive = rows.score[order], rows.label[order]
-    last = np.append(score[1:] != score[:-1], True)
-    size = np.diff(np.flatnonzero(last), prepend=-1)
-    positives_up_to = np.cumsum(is_positive)
-    negatives_up_to = np.arange(1, len(score) + 1) - positives_up_to
-    placed = np.empty(len(score))
-    below = _halved(negatives_up_to[last], size) / negatives_up_to[-1]
-    above = 1.0 - _halved(positives_up_to[last], size) / positives_up_to[-1]
-    placed[order] = np.where(is_positive, below, above)
-    return placed
-
-
-def _halved(up_to: npt.NDArray[Any], size: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
-    """Return (B,) how many lie below each row, ties counting half, from the counts up to each distinct score."""
-    return np.repeat(up_to - 0.5 * np.diff(up_to, prepend=0), size)
-
-
-def _check_hard(score: npt.ArrayLike, label: npt.ArrayLike) -> Labelled:
-    rows = check(score, label)
-    if not rows.is_hard:
-        raise ValueError("label: must be 0 or 1 for an interval, got values between them")
-    return rows
-
-
-def _has_both(label: npt.NDArray[Any]) -> bool:
-    return bool(label.any()) and not bool(label.all())
+def _sum_of_squares(values_B: Floats) -> float:
+    return float(np.dot(values_B, values_B))

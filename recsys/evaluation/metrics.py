@@ -7,6 +7,7 @@ an epoch, metrics.json, `recsys evaluate` and the report of `recsys compare-sche
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from math import inf
 from typing import Any
 
 from recsys.errors import ConfigError
@@ -42,6 +43,12 @@ class Metric:
         needs_group: Whether it is computed within groups; it is then left out where there is no `group`.
         label: How texts call it. Default: its name.
         is_headline: Whether the line of an epoch, and reports, show it; metrics.json has all metrics.
+        influence: Called with the arguments of `function`. Returns (B,) how much each row moves the value: numbers that
+            sum to 0, and whose squares sum to the variance of the value; NaN where the rows are too few. The interval
+            of the metric, and that of the difference of two models, come from them. None if it has no interval.
+        scale: Least and greatest value that the metric can have, where its interval is cut.
+        at_epochs: Whether it is computed after each epoch; False for one that is costly, which only the figures of the
+            best epoch have.
 
     Example:
         >>> brier = Metric(lambda p, y, w: float(((p - y) ** 2).mean()), higher_is_better=False)
@@ -52,6 +59,9 @@ class Metric:
     needs_group: bool = False
     label: str = ""
     is_headline: bool = True
+    influence: str | Callable[..., Any] | None = None
+    scale: tuple[float, float] = (-inf, inf)
+    at_epochs: bool = True
 
     def compute(self, name: str, probability: Any, label: Any, weight: Any, group: Any) -> dict[str, float]:
         """Return the figures of the metric; the first one has its name.
@@ -59,15 +69,23 @@ class Metric:
         Raises:
             ValueError: The function returned a dict without the metric's name.
         """
-        function: Any = self.function
-        if isinstance(function, str):
-            function = load_object(function, where=f"metric {name}")
-        groups = (group,) if self.needs_group else ()
-        found = function(probability, label, *groups, weight)
+        found = self._call(self.function, name, probability, label, weight, group)
         figures = dict(found) if isinstance(found, Mapping) else {name: found}
         if name not in figures:
             raise ValueError(f"metric {name}: its function must return a number, or a dict with the key {name!r}")
         return {key: float(figures[key]) for key in sorted(figures, key=lambda key: key != name)}
+
+    def compute_influence(self, name: str, probability: Any, label: Any, weight: Any, group: Any) -> Any:
+        """Return the influence value of each row, (B,); None if the metric states none."""
+        if self.influence is None:
+            return None
+        return self._call(self.influence, name, probability, label, weight, group)
+
+    def _call(self, function: Any, name: str, probability: Any, label: Any, weight: Any, group: Any) -> Any:
+        if isinstance(function, str):
+            function = load_object(function, where=f"metric {name}")
+        groups = (group,) if self.needs_group else ()
+        return function(probability, label, *groups, weight)
 
 
 METRICS: Registry[Metric] = Registry("metric")
@@ -92,12 +110,27 @@ def register_metric(name: str, metric: Metric) -> Metric:
     return METRICS.register(name, metric)
 
 
-_RANKING, _PROBABILITY = "recsys.evaluation.summary", "recsys.evaluation.probability"
-register_metric("auc", Metric(f"{_RANKING}:auc_figures", higher_is_better=True, label="AUC"))
-register_metric("logloss", Metric(f"{_PROBABILITY}:logloss", higher_is_better=False))
-register_metric("ne", Metric(f"{_PROBABILITY}:normalised_entropy", higher_is_better=False, is_headline=False))
-register_metric("calibration", Metric(f"{_PROBABILITY}:calibration", higher_is_better=None, is_headline=False))
-register_metric("gauc", Metric(f"{_RANKING}:gauc_figures", higher_is_better=True, needs_group=True, label="GAUC"))
+def _register_own(name: str, function: str, **facts: Any) -> None:
+    """Register a metric of this package, whose influence function stands beside its function."""
+    path = f"recsys.evaluation.{function}"
+    register_metric(name, Metric(path, influence=f"{path}_influence", **facts))
+
+
+_register_own("auc", "ranking:auc", higher_is_better=True, label="AUC", scale=(0.0, 1.0))
+_register_own("logloss", "probability:logloss", higher_is_better=False, scale=(0.0, inf))
+_register_own("ne", "probability:normalised_entropy", higher_is_better=False, is_headline=False, scale=(0.0, inf))
+_register_own("calibration", "probability:calibration", higher_is_better=None, is_headline=False, scale=(0.0, inf))
+register_metric(
+    "gauc",
+    Metric(
+        "recsys.evaluation.summary:gauc_figures",
+        higher_is_better=True,
+        needs_group=True,
+        label="GAUC",
+        influence="recsys.evaluation.ranking:gauc_influence",
+        scale=(0.0, 1.0),
+    ),
+)
 
 
 def resolve_metric(name: str) -> str:

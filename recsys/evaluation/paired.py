@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from recsys.evaluation.intervals import Z95, AucDifference, auc_difference
+from recsys.evaluation.intervals import Z95, Difference, auc_difference
 
 if TYPE_CHECKING:
     import polars as pl
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 __all__ = ["predictions_difference", "standard_error"]
 
 
-def predictions_difference(first: "pl.DataFrame", second: "pl.DataFrame") -> AucDifference | None:
+def predictions_difference(first: "pl.DataFrame", second: "pl.DataFrame") -> Difference | None:
     """Return the AUC of one model minus that of another, by DeLong's paired test.
 
     With several tasks, it is the mean difference, and its standard error is the mean one, an upper bound for a mean
@@ -39,14 +39,14 @@ def predictions_difference(first: "pl.DataFrame", second: "pl.DataFrame") -> Auc
     error = fmean(map(standard_error, found))
     if isnan(error):
         return None
-    return found[0] if len(found) == 1 else _normal(fmean(one.difference for one in found), error)
+    return found[0] if len(found) == 1 else _normal(fmean(one.value for one in found), error)
 
 
-def standard_error(found: AucDifference) -> float:
+def standard_error(found: Difference) -> float:
     """Return the standard error of an interval; intervals are cut at 1 and -1, which differences here do not reach."""
     return (found.high - found.low) / 2 / Z95
 
 
-def _normal(difference: float, error: float) -> AucDifference:
+def _normal(difference: float, error: float) -> Difference:
     p_value = erfc(abs(difference) / error / sqrt(2)) if error > 0 else float(difference == 0)
-    return AucDifference(difference, difference - Z95 * error, difference + Z95 * error, p_value)
+    return Difference(difference, difference - Z95 * error, difference + Z95 * error, p_value)

@@ -1,14 +1,26 @@
-"""Metrics of the probabilities themselves: log loss, normalized entropy, calibration."""
+"""Metrics of the probabilities themselves: log loss, normalized entropy, calibration.
+
+Beside each stand its influence values, from which its interval comes (`intervals.py`).
+"""
 
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from recsys.evaluation.arrays import Floats, Labelled, check
+from recsys.evaluation.arrays import Floats, Labelled, check, mean_influence
 from recsys.evaluation.ties import tie_runs
 
-__all__ = ["CalibrationCurve", "calibration", "calibration_curve", "logloss", "normalised_entropy"]
+__all__ = [
+    "CalibrationCurve",
+    "calibration",
+    "calibration_curve",
+    "calibration_influence",
+    "logloss",
+    "logloss_influence",
+    "normalised_entropy",
+    "normalised_entropy_influence",
+]
 
 
 class CalibrationCurve(NamedTuple):
@@ -41,7 +53,14 @@ def logloss(probability: npt.ArrayLike, label: npt.ArrayLike, weight: npt.ArrayL
         >>> round(logloss([0.5, 0.25], [1, 0]), 4)
         0.4904
     """
-    return _logloss(_check_probability(probability, label, weight))
+    rows = _check_probability(probability, label, weight)
+    return _mean(_losses(rows), rows.weight)
+
+
+def logloss_influence(probability: npt.ArrayLike, label: npt.ArrayLike, weight: npt.ArrayLike | None = None) -> Floats:
+    """Return the influence value of each row on `logloss`, (B,); arguments and errors are the same."""
+    rows = _check_probability(probability, label, weight)
+    return mean_influence(_losses(rows), rows.weight)
 
 
 def normalised_entropy(probability: npt.ArrayLike, label: npt.ArrayLike, weight: npt.ArrayLike | None = None) -> float:
@@ -59,8 +78,23 @@ def normalised_entropy(probability: npt.ArrayLike, label: npt.ArrayLike, weight:
     mean = _mean(rows.label, rows.weight)
     if not 0 < mean < 1:
         return float("nan")
-    entropy = -mean * np.log(mean) - (1 - mean) * np.log1p(-mean)
-    return _logloss(rows) / float(entropy)
+    return _mean(_losses(rows), rows.weight) / _entropy(mean)
+
+
+def normalised_entropy_influence(
+    probability: npt.ArrayLike, label: npt.ArrayLike, weight: npt.ArrayLike | None = None
+) -> Floats:
+    """Return the influence value of each row on `normalised_entropy`, (B,); arguments and errors are the same.
+
+    Of a ratio L / H(m) of the log loss and the entropy of the mean label, by its derivatives in L and m.
+    """
+    rows = _check_probability(probability, label, weight)
+    mean = _mean(rows.label, rows.weight)
+    if not 0 < mean < 1:
+        return np.full(len(rows.score), np.nan)
+    losses, entropy = _losses(rows), _entropy(mean)
+    slope = _mean(losses, rows.weight) / entropy * (np.log1p(-mean) - np.log(mean))
+    return mean_influence((losses - slope * rows.label) / entropy, rows.weight)
 
 
 def calibration(probability: npt.ArrayLike, label: npt.ArrayLike, weight: npt.ArrayLike | None = None) -> float:
@@ -75,6 +109,18 @@ def calibration(probability: npt.ArrayLike, label: npt.ArrayLike, weight: npt.Ar
     rows = _check_probability(probability, label, weight)
     expected = _mean(rows.label, rows.weight)
     return _mean(rows.score, rows.weight) / expected if expected > 0 else float("nan")
+
+
+def calibration_influence(
+    probability: npt.ArrayLike, label: npt.ArrayLike, weight: npt.ArrayLike | None = None
+) -> Floats:
+    """Return the influence value of each row on `calibration`, (B,); arguments and errors are the same."""
+    rows = _check_probability(probability, label, weight)
+    expected = _mean(rows.label, rows.weight)
+    if not expected > 0:
+        return np.full(len(rows.score), np.nan)
+    ratio = _mean(rows.score, rows.weight) / expected
+    return mean_influence((rows.score - ratio * rows.label) / expected, rows.weight)
 
 
 def calibration_curve(
@@ -112,12 +158,19 @@ def _check_probability(probability: npt.ArrayLike, label: npt.ArrayLike, weight:
     return rows
 
 
-def _logloss(rows: Labelled) -> float:
+def _losses(rows: Labelled) -> Floats:
+    """Return the log loss of each row, (B,)."""
     eps = np.finfo(np.float64).eps
     p = np.clip(rows.score.astype(np.float64), eps, 1 - eps)
     if rows.is_hard:
-        return _mean(-np.log(np.where(rows.label, p, 1 - p)), rows.weight)
-    return _mean(-rows.label * np.log(p) - (1 - rows.label) * np.log1p(-p), rows.weight)
+        return -np.log(np.where(rows.label, p, 1 - p))
+    soft: Floats = -rows.label * np.log(p) - (1 - rows.label) * np.log1p(-p)
+    return soft
+
+
+def _entropy(mean: float) -> float:
+    """Return the log loss of always predicting the mean label, which lies between 0 and 1."""
+    return float(-mean * np.log(mean) - (1 - mean) * np.log1p(-mean))
 
 
 def _mean(values: npt.NDArray[Any], weight: Floats | None) -> float:

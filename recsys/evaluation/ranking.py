@@ -1,6 +1,11 @@
 """Exact AUC and GAUC: ties count half, rows may be weighted.
 
 Binned AUC, which most training frameworks report, is off by several hundredths when clicks are rare.
+
+Beside each stand its influence values, from which its interval comes (`intervals.py`). Those of an AUC are the
+structural components of DeLong et al., "Comparing the Areas under Two or More Correlated ROC Curves", 1988, computed
+from tied ranks in O(B log B) as in Sun and Xu, "Fast Implementation of DeLong's Algorithm", 2014, section III.
+DIFF: rows may have weights and labels between 0 and 1; each class then has as many rows as its effective number says.
 """
 
 from typing import Any, NamedTuple
@@ -8,10 +13,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from recsys.evaluation.arrays import check
-from recsys.evaluation.ties import Ties, group_codes, tie_runs
+from recsys.evaluation.arrays import Floats, Labelled, check, mean_influence, small_sample_factor
+from recsys.evaluation.ties import SortedRuns, Ties, first_rows, group_codes, sorted_runs, tie_runs
 
-__all__ = ["NO_GROUP", "GroupedAuc", "auc", "gauc", "rela_impr"]
+__all__ = ["NO_GROUP", "GroupedAuc", "auc", "auc_influence", "gauc", "gauc_influence", "rela_impr"]
 
 
 NO_GROUP = -(2**63)
@@ -58,6 +63,29 @@ def auc(score: npt.ArrayLike, label: npt.ArrayLike, weight: npt.ArrayLike | None
     return auc_of_ties(tie_runs(rows))
 
 
+def auc_influence(score: npt.ArrayLike, label: npt.ArrayLike, weight: npt.ArrayLike | None = None) -> Floats:
+    """Return the influence value of each row on `auc`, (B,); arguments and errors are the same.
+
+    A positive moves the AUC by how much more of the negatives it beats than positives do on average, and a negative by
+    how much more of the positives beat it. For labels 0 and 1 without weights the sum of squares is DeLong's variance.
+
+    Returns:
+        NaN if there are fewer than two positives, or two negatives.
+    """
+    rows = check(score, label, weight)
+    positive, negative = rows.masses()
+    factors = small_sample_factor(positive), small_sample_factor(negative)
+    if np.isnan(factors).any():
+        return np.full(len(rows.score), np.nan)
+    runs = sorted_runs(rows.score)
+    beaten, beating = _share_below(negative, runs), 1.0 - _share_below(positive, runs)
+    positive, negative = positive[runs.order] / positive.sum(), negative[runs.order] / negative.sum()
+    value = np.sum(positive * beaten)
+    influence = np.empty(len(runs.order))
+    influence[runs.order] = positive * (beaten - value) * factors[0] + negative * (beating - value) * factors[1]
+    return influence
+
+
 def gauc(
     score: npt.ArrayLike,
     label: npt.ArrayLike,
@@ -84,17 +112,52 @@ def gauc(
         >>> gauc([0.2, 0.7, 0.5, 0.5, 0.9], [0, 1, 0, 1, 1], ["ann", "ann", "bob", "bob", "eve"])
         GroupedAuc(value=0.75, groups_used=2, groups_skipped=1, impressions_used=4.0, rows_without_group=0)
     """
+    rows, groups, has_group = _grouped(score, label, group, weight)
+    num_left = len(groups)
+    if num_left == 0:
+        return GroupedAuc(float("nan"), 0, 0, 0.0, len(has_group))
+    found = gauc_of_ties(tie_runs(rows, group_codes(groups)))
+    return found._replace(rows_without_group=len(has_group) - num_left)
+
+
+def gauc_influence(
+    score: npt.ArrayLike,
+    label: npt.ArrayLike,
+    group: npt.ArrayLike,
+    weight: npt.ArrayLike | None = None,
+) -> Floats:
+    """Return the influence values on `gauc`, (B,); arguments and errors are the same.
+
+    Groups are what is independent, so that each has one value: it stands at the first row of the group. Rows without a
+    group, and groups that are left out, have 0.
+
+    Returns:
+        NaN if fewer than two groups have both classes.
+    """
+    rows, groups, has_group = _grouped(score, label, group, weight)
+    influence = np.zeros(len(has_group))
+    if len(groups) == 0:
+        return np.full_like(influence, np.nan)
+    codes = group_codes(groups)
+    aucs, impressions = _auc_of_groups(tie_runs(rows, codes))
+    is_used = ~np.isnan(aucs)
+    first = np.flatnonzero(has_group)[first_rows(codes)][is_used]
+    influence[first] = mean_influence(aucs[is_used], impressions[is_used])
+    return influence if np.isfinite(influence[first]).all() and len(first) > 1 else np.full_like(influence, np.nan)
+
+
+def _grouped(
+    score: npt.ArrayLike, label: npt.ArrayLike, group: npt.ArrayLike, weight: npt.ArrayLike | None
+) -> tuple[Labelled, npt.NDArray[Any], npt.NDArray[np.bool_]]:
+    """Return the rows that have a group, their groups, and which rows these are, (B,)."""
     rows = check(score, label, weight)
     groups = np.asarray(group)
     if groups.shape != rows.score.shape:
         raise ValueError(f"group: must have shape {rows.score.shape}, as score has, got shape {groups.shape}")
     has_group = _has_group(groups)
-    num_left = int(np.count_nonzero(has_group))
-    if num_left == 0:
-        return GroupedAuc(float("nan"), 0, 0, 0.0, len(groups))
-    if num_left < len(groups):
-        rows, groups = rows.take(has_group), groups[has_group]
-    return gauc_of_ties(tie_runs(rows, group_codes(groups)))._replace(rows_without_group=len(has_group) - num_left)
+    if has_group.all():
+        return rows, groups, has_group
+    return rows.take(has_group), groups[has_group], has_group
 
 
 def _has_group(groups: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
@@ -133,15 +196,23 @@ def auc_of_ties(ties: Ties) -> float:
 
 def gauc_of_ties(ties: Ties) -> GroupedAuc:
     """Return GAUC from entries ordered by group."""
+    aucs, impressions = _auc_of_groups(ties)
+    used = ~np.isnan(aucs)
+    impressions = impressions[used]
+    total = float(impressions.sum())
+    value = float(np.sum(impressions * aucs[used])) / total if used.any() else float("nan")
+    return GroupedAuc(value, int(used.sum()), int(len(used) - used.sum()), total)
+
+
+def _auc_of_groups(ties: Ties) -> tuple[Floats, Floats]:
+    """Return the AUC of each group, NaN with one class, and its impressions, each (G,)."""
     positives = np.add.reduceat(ties.positive, ties.first)
     negatives = np.add.reduceat(ties.negative, ties.first)
     doubled = np.add.reduceat(ties.positive * _below_or_half(ties), ties.first)
-    used = (positives > 0) & (negatives > 0)
-    impressions = (positives + negatives)[used].astype(np.float64)
-    total = float(impressions.sum())
-    pairs = 2.0 * positives[used].astype(np.float64) * negatives[used]
-    value = float(np.sum(impressions * (doubled[used] / pairs))) / total if used.any() else float("nan")
-    return GroupedAuc(value, int(used.sum()), int(len(used) - used.sum()), total)
+    pairs = 2.0 * positives.astype(np.float64) * negatives
+    aucs = np.full(len(pairs), np.nan)
+    np.divide(doubled, pairs, out=aucs, where=pairs > 0)
+    return aucs, (positives + negatives).astype(np.float64)
 
 
 def _below_or_half(ties: Ties) -> npt.NDArray[Any]:
@@ -157,3 +228,10 @@ def _below_or_half(ties: Ties) -> npt.NDArray[Any]:
     within = before - np.repeat(before[ties.first], size)
     doubled: npt.NDArray[Any] = (2 * within + exact).astype(ties.negative.dtype, copy=False)
     return doubled
+
+
+def _share_below(mass_B: Floats, runs: SortedRuns) -> Floats:
+    """Return (B,) in the order of scores: the share of a mass that lies below each row, what is tied counting half."""
+    of_runs = np.add.reduceat(mass_B[runs.order], runs.start)
+    below = np.cumsum(of_runs) - 0.5 * of_runs
+    return np.repeat(below / np.sum(mass_B), np.diff(runs.start, append=len(mass_B)))

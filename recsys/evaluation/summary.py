@@ -3,11 +3,11 @@
 import numpy as np
 import numpy.typing as npt
 
-from recsys.evaluation.intervals import auc_interval
-from recsys.evaluation.metrics import METRICS
-from recsys.evaluation.ranking import auc, gauc
+from recsys.evaluation.intervals import interval
+from recsys.evaluation.metrics import METRICS, Metric
+from recsys.evaluation.ranking import gauc
 
-__all__ = ["auc_figures", "evaluate", "gauc_figures"]
+__all__ = ["evaluate", "gauc_figures"]
 
 
 def evaluate(
@@ -25,10 +25,10 @@ def evaluate(
         group: (B,) groups, such as users, for the metrics that need them.
 
     Returns:
-        auc, logloss, ne, calibration, rows and positives; auc_low and auc_high (95 % interval) for rows without
-        weights that have two of each class, labels 0 and 1; with groups also gauc, gauc_groups (groups with both
+        auc, logloss, ne, calibration, rows and positives; with groups also gauc, gauc_groups (groups with both
         classes), gauc_skipped (groups with one) and, if there are rows without a group, gauc_rows_without_group; and
-        the metrics that were registered. A metric that the data do not define is NaN.
+        the metrics that were registered. NAME_low and NAME_high are the ends of the 95 % interval of a metric, where
+        the rows are enough for one. A metric that the data do not define is NaN.
 
     Raises:
         ValueError: An argument is not as for `auc` and `logloss`.
@@ -38,7 +38,7 @@ def evaluate(
     for name, metric in METRICS.items():
         if group is None and metric.needs_group:
             continue
-        figures = metric.compute(name, probability, label, weight, group)
+        figures = _with_interval(name, metric, probability, label, weight, group)
         if metric.needs_group:
             details |= figures
         else:
@@ -48,18 +48,14 @@ def evaluate(
     return values | counts | details
 
 
-def auc_figures(score: npt.ArrayLike, label: npt.ArrayLike, weight: npt.ArrayLike | None = None) -> dict[str, float]:
-    """Return the AUC and, for rows without weights whose labels are 0 or 1, the ends of its 95 % interval.
-
-    Arguments and errors are those of `auc`.
-    """
-    figures = {"auc": auc(score, label, weight)}
-    labels = np.asarray(label)
-    if weight is None and bool(np.isin(labels, (0, 1)).all()):
-        interval = auc_interval(score, labels)
-        if np.isfinite(interval.low):
-            figures |= {"auc_low": interval.low, "auc_high": interval.high}
-    return figures
+def _with_interval(name: str, metric: Metric, *rows: npt.ArrayLike | None) -> dict[str, float]:
+    """Return the figures of a metric, and the ends of its interval where it has one."""
+    figures = metric.compute(name, *rows)
+    influence = metric.compute_influence(name, *rows)
+    if influence is None:
+        return figures
+    found = interval(figures[name], influence, scale=metric.scale)
+    return figures | ({f"{name}_low": found.low, f"{name}_high": found.high} if np.isfinite(found.low) else {})
 
 
 def gauc_figures(

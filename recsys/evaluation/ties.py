@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from recsys.evaluation.arrays import Floats, Labelled
 
-__all__ = ["Ties", "group_codes", "tie_runs"]
+__all__ = ["SortedRuns", "Ties", "first_rows", "group_codes", "sorted_runs", "tie_runs"]
 
 _MAX_GROUPS = 2**31  # so that a group, a float32 score and a label fit into 64 bits
 
@@ -29,6 +29,27 @@ class Ties(NamedTuple):
     """(R,) mass of negatives."""
     first: npt.NDArray[np.intp]
     """(G,) index of the first entry of each group."""
+
+
+class SortedRuns(NamedTuple):
+    """The order of rows by rising score, and where equal scores begin in it."""
+
+    order: npt.NDArray[np.intp]
+    """(B,) row numbers."""
+    start: npt.NDArray[np.intp]
+    """(R,) place in `order` of the first row of each distinct score."""
+
+
+def sorted_runs(score: Floats) -> SortedRuns:
+    """Sort at least one row by score."""
+    order = _order(score, None)
+    ordered = score[order]
+    return SortedRuns(order, _starts(ordered[1:] != ordered[:-1]))
+
+
+def first_rows(code: npt.NDArray[np.int64]) -> npt.NDArray[np.intp]:
+    """Return the first row of each group, (G,), by rising code: the order of groups in `Ties`."""
+    return np.unique(code, return_index=True)[1]
 
 
 def tie_runs(rows: Labelled, code: npt.NDArray[np.int64] | None = None) -> Ties:

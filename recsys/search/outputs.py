@@ -180,6 +180,7 @@ def _figures(model: TrainedModel) -> dict[str, object]:
         "training_bytes": measured.training_bytes,
         "auc": dict(model.aucs),
         "differences": {
-            split: None if found is None else found._asdict() for split, found in model.differences.items()
+            split: None if found is None else {"difference": found.value, **found._asdict()}
+            for split, found in model.differences.items()
         },
     }

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from recsys.evaluation.intervals import AucDifference
+from recsys.evaluation.intervals import Difference
 from recsys.files import to_json
 from recsys.judging.pareto import MISSING, can_draw
 from recsys.search.candidate import Measured
@@ -28,7 +28,7 @@ class TrainedModel:
     """Path of its file in the folder of the search."""
     aucs: Mapping[str, float]
     """AUC of each split."""
-    differences: Mapping[str, AucDifference | None] = field(default_factory=dict)
+    differences: Mapping[str, Difference | None] = field(default_factory=dict)
     """AUC minus that of the baseline by split, paired; None if there is no interval."""
 
 
@@ -122,11 +122,11 @@ def _against_uniform(facts: ReportFacts) -> str:
     return f" One width for all tables (`{uniform.measured.name}`, {size}) reaches {uniform.aucs[split]:.4f}."
 
 
-def _difference(found: AucDifference) -> str:
-    return f"{found.difference:+.4f} (95 %: {found.low:+.4f} to {found.high:+.4f})"
+def _difference(found: Difference) -> str:
+    return f"{found.value:+.4f} (95 %: {found.low:+.4f} to {found.high:+.4f})"
 
 
-def _noise(found: AucDifference) -> str:
+def _noise(found: Difference) -> str:
     if found.low <= 0 <= found.high:
         return "inside the noise"
     return "more than noise: it is worse" if found.high < 0 else "more than noise: it is better"

@@ -118,11 +118,12 @@ def test_train_evaluate_export_and_predict_agree(
     trained = recsys("train", "run.yaml", "--name", "one", "--device", "cpu")
     assert trained.code == 0
     metrics = json.loads(Path("runs/one/metrics.json").read_text())
-    assert trained.out == (
-        f"runs/one: test AUC {metrics['test.auc']:.5f} "
-        f"(95 % interval {metrics['test.auc_low']:.5f} to {metrics['test.auc_high']:.5f}), "
-        f"logloss {metrics['test.logloss']:.5f}, GAUC {metrics['test.gauc']:.5f}\n"
-    )
+    shown = [
+        f"{label} {metrics[f'test.{name}']:.5f} "
+        f"(95 % interval {metrics[f'test.{name}_low']:.5f} to {metrics[f'test.{name}_high']:.5f})"
+        for name, label in (("auc", "AUC"), ("logloss", "logloss"), ("gauc", "GAUC"))
+    ]
+    assert trained.out == f"runs/one: test {', '.join(shown)}\n"
     assert [line.split(":")[0] for line in trained.err.splitlines()] == ["run folder", "seen", "epoch 1", "epoch 2"]
 
     evaluated = recsys("evaluate", "runs/one", "test.parquet", "--out", "again.parquet", "--device", "cpu")

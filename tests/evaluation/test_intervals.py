@@ -2,9 +2,9 @@ import math
 
 import numpy as np
 import pytest
-from numpy.testing import assert_allclose
+from numpy.testing import assert_allclose, assert_array_equal
 
-from recsys.evaluation import auc, auc_difference, auc_interval
+from recsys.evaluation import auc, auc_difference, auc_interval, difference, interval
 
 
 def structural_components(score, label):
@@ -34,9 +34,9 @@ def test_difference_is_that_of_the_definition():
     (a10, a01), (b10, b01) = structural_components(a, label), structural_components(b, label)
     variance = (a10 - b10).var(ddof=1) / len(a10) + (a01 - b01).var(ddof=1) / len(a01)
     found = auc_difference(a, b, label)
-    assert found.difference == pytest.approx(auc(a, label) - auc(b, label), abs=1e-14)
+    assert found.value == pytest.approx(auc(a, label) - auc(b, label), abs=1e-14)
     assert found.high - found.low == pytest.approx(2 * 1.959963984540054 * math.sqrt(variance), rel=1e-12)
-    z = found.difference / math.sqrt(variance)
+    z = found.value / math.sqrt(variance)
     assert found.p_value == pytest.approx(math.erfc(z / math.sqrt(2)), rel=1e-9)
 
 
@@ -82,10 +82,32 @@ def test_one_class_or_one_positive_has_no_interval():
     assert all(math.isnan(value) for value in auc_interval([0.1, 0.2], [1, 1]))
     assert auc_interval([0.1, 0.2, 0.3], [0, 0, 1])[0] == 1.0
     assert math.isnan(auc_interval([0.1, 0.2, 0.3], [0, 0, 1]).low)
-    assert math.isnan(auc_difference([0.1, 0.2], [0.2, 0.1], [0, 0]).difference)
+    assert math.isnan(auc_difference([0.1, 0.2], [0.2, 0.1], [0, 0]).value)
     assert math.isnan(auc_difference([0.1, 0.2, 0.3], [0.2, 0.1, 0.3], [0, 0, 1]).p_value)
 
 
-def test_soft_labels_have_no_interval():
-    with pytest.raises(ValueError, match="label: must be 0 or 1 for an interval"):
-        auc_interval([0.1, 0.2], [0.5, 1])
+def test_only_rows_with_a_weight_are_counted() -> None:
+    a, _, label = example()
+    more = np.append(a, [5.0, -5.0]), np.append(label, [0, 1]), np.append(np.ones(len(a)), [0, 0])
+    assert_allclose(auc_interval(*more), auc_interval(a, label), rtol=1e-12)
+    assert math.isnan(auc_interval([0.1, 0.4, 0.2, 0.3], [0, 1, 0, 1], [1, 1, 1, 0]).low)
+
+
+def test_soft_labels_are_part_of_a_positive_and_part_of_a_negative() -> None:
+    a, b, label = example()
+    hard = label.astype(np.float64)
+    assert_allclose(auc_interval(a, np.append(hard[1:], 0.5)), auc_interval(a, np.append(hard[1:], 0)), atol=0.02)
+    assert_allclose(auc_difference(a, b, label, np.full(len(a), 3)), auc_difference(a, b, label), rtol=1e-9)
+
+
+def test_an_interval_is_cut_at_the_ends_of_its_scale() -> None:
+    influence = np.array([0.5, -0.5])
+    assert interval(0.2, influence).low == 0.0
+    assert interval(0.2, influence, scale=(-math.inf, math.inf)).low < 0
+    assert difference(0.9, 0.1, influence, -influence, scale=(-1, 1)).high == 1.0
+
+
+def test_a_value_without_influence_has_no_interval() -> None:
+    unknown = np.full(2, np.nan)
+    assert_array_equal(interval(0.2, unknown), (0.2, np.nan, np.nan))
+    assert_array_equal(difference(0.5, 0.25, unknown, np.zeros(2)), (0.25, np.nan, np.nan, np.nan))

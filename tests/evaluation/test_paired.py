@@ -28,9 +28,9 @@ def test_several_tasks_give_the_mean_with_the_mean_standard_error() -> None:
     found = predictions_difference(predictions_of_two_tasks(0), predictions_of_two_tasks(1))
     each = [auc_difference(SCORES[0][task], SCORES[1][task], LABELS[task]) for task in range(2)]
     assert found is not None
-    assert found.difference == pytest.approx(np.mean([one.difference for one in each]))
+    assert found.value == pytest.approx(np.mean([one.value for one in each]))
     assert standard_error(found) == pytest.approx(np.mean([standard_error(one) for one in each]))
-    assert found.low < found.difference < found.high
+    assert found.low < found.value < found.high
     assert 0 < found.p_value < 1
 
 

@@ -2,12 +2,13 @@ import numpy as np
 import pytest
 
 import recsys.evaluation
-from recsys.evaluation import auc, auc_interval, evaluate, gauc, logloss
+from recsys.evaluation import METRICS, auc, auc_interval, evaluate, gauc, logloss
 
 
 def test_a_run_reports_these_metrics():
     found = evaluate([0.25, 0.5, 0.5, 0.75], [0, 0, 1, 1], group=[1, 1, 1, 2])
-    assert found == {
+    ends = ("_low", "_high")
+    assert {name: value for name, value in found.items() if name.startswith("auc") or not name.endswith(ends)} == {
         "auc": 0.875,
         "auc_low": auc_interval([0.25, 0.5, 0.5, 0.75], [0, 0, 1, 1]).low,
         "auc_high": 1.0,
@@ -20,6 +21,14 @@ def test_a_run_reports_these_metrics():
         "gauc_groups": 1.0,
         "gauc_skipped": 1.0,
     }
+
+
+def test_every_metric_with_influence_has_an_interval_where_rows_are_enough():
+    found = evaluate([0.25, 0.5, 0.5, 0.75], [0, 1, 0, 1], [1, 2, 3, 4], [1, 1, 2, 2])
+    names = [name for name, metric in METRICS.items() if metric.influence is not None]
+    assert names
+    for name in names:
+        assert found[f"{name}_low"] <= found[name] <= found[f"{name}_high"]
 
 
 def test_without_groups_there_is_no_gauc():

@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from recsys.evaluation import AucDifference
+from recsys.evaluation import Difference
 from recsys.search.candidate import Candidate, Measured
 from recsys.search.costs import Cost
 from recsys.search.feature_lines import FeatureLine
@@ -15,7 +15,7 @@ def measured(name: str, size: int, auc: float, source: Any = "supernet") -> Meas
     return Measured(candidate=Candidate(name=name), serving_bytes=size, training_bytes=size, auc=auc, source=source)
 
 
-def model(name: str, size: int, auc: float, difference: AucDifference | None = None) -> TrainedModel:
+def model(name: str, size: int, auc: float, difference: Difference | None = None) -> TrainedModel:
     differences = {} if difference is None else {"test": difference}
     found = measured(name, size, auc, "trained")
     return TrainedModel(
@@ -36,7 +36,7 @@ def line(name: str, **changes: Any) -> FeatureLine:
 
 
 BASELINE = model("baseline", 400_000, 0.75)
-BEST = model("small", 100_000, 0.749, AucDifference(-0.001, -0.003, 0.001, 0.3))
+BEST = model("small", 100_000, 0.749, Difference(-0.001, -0.003, 0.001, 0.3))
 LINES = [
     line("useless", after="dropped", bytes_after=0, drop=DropCost(0.0, 0.0)),
     line("noisy", rows=150, after="8", bytes_after=4_800, drop=DropCost(-0.02, 0.01)),
@@ -82,18 +82,18 @@ def test_the_first_lines_say_what_is_saved_what_it_costs_and_what_can_be_dropped
 @pytest.mark.parametrize(
     ("difference", "words"),
     [
-        (AucDifference(-0.01, -0.02, -0.001, 0.01), "is more than noise: it is worse."),
-        (AucDifference(0.01, 0.001, 0.02, 0.01), "is more than noise: it is better."),
+        (Difference(-0.01, -0.02, -0.001, 0.01), "is more than noise: it is worse."),
+        (Difference(0.01, 0.001, 0.02, 0.01), "is more than noise: it is better."),
         (None, "(no interval: rows have weights, or one class)."),
     ],
 )
-def test_the_verdict_is_that_of_the_paired_interval(difference: AucDifference | None, words: str) -> None:
+def test_the_verdict_is_that_of_the_paired_interval(difference: Difference | None, words: str) -> None:
     best = model("small", 100_000, 0.749, difference)
     assert report(replace(FACTS, best=best, trained=[best])).splitlines()[2].endswith(words)
 
 
 def test_without_test_rows_the_verdict_is_that_of_the_validation_rows() -> None:
-    valid = {"valid": AucDifference(0.0, -0.1, 0.1, 1.0)}
+    valid = {"valid": Difference(0.0, -0.1, 0.1, 1.0)}
     best = replace(BEST, aucs={"valid": 0.7}, differences=valid)
     assert "The validation AUC of that model is 0.7000" in report(replace(FACTS, best=best, trained=[best]))
 
@@ -155,7 +155,7 @@ def test_the_cost_is_counted_in_trainings() -> None:
 
 
 def test_a_search_that_leaves_the_tables_alone_does_not_speak_of_saving() -> None:
-    best = model("trial", 400_000, 0.76, AucDifference(0.01, 0.001, 0.02, 0.01))
+    best = model("trial", 400_000, 0.76, Difference(0.01, 0.001, 0.02, 0.01))
     text = report(replace(FACTS, best=best, trained=[best], lines=[], front=[best.measured]))
     assert text.splitlines()[2].startswith("**Train `best.yaml`: the tables take 400.0 kB as before.** The test AUC")
     assert "supernet under masks" not in text
