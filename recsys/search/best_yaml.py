@@ -2,7 +2,7 @@
 
 import os.path
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -266,9 +266,7 @@ class _Writer:
         width = len(blocks[0].columns)
         if len(blocks) == 1 and width in DIMS and not self.config.model.needs_equal_dims:
             return {"dim": width}
-        sections = [{"ids": block.num_ids, **_columns(block.columns)} for block in blocks]
-        del sections[-1]["ids"]
-        return {"scheme": "blocks", "dim": table.dim, "blocks": tuple(sections)}
+        return shape.section()
 
     def _take_out(self, table: ResolvedTable, changed: set[str]) -> None:
         """Remove vocabularies from the list of a table's features; a glob may go on to stand for others."""
@@ -299,24 +297,3 @@ def _stub(shape: TableShape) -> TableShape:
     sizes = (1, shape.num_ids - 1) if shape.num_ids > 1 else (1,)
     columns: tuple[tuple[int, ...], ...] = (tuple(range(width)), ())
     return TableShape(vocabulary=shape.vocabulary, dim=shape.dim, block_sizes=sizes, columns=columns[: len(sizes)])
-
-
-def _columns(columns: tuple[int, ...]) -> dict[str, Any]:
-    """Return columns as a block states them: so many of the first ones, or ranges."""
-    if columns == tuple(range(len(columns))):
-        return {"dim": len(columns)}
-    return {"columns": tuple(_ranges(columns))}
-
-
-def _ranges(columns: tuple[int, ...]) -> Iterator[str | int]:
-    """Yield ascending numbers as ranges.
-
-    >>> list(_ranges((0, 1, 2, 5, 7, 8)))
-    ['0-2', 5, '7-8']
-    """
-    start = 0
-    for end in range(1, len(columns) + 1):
-        if end == len(columns) or columns[end] != columns[end - 1] + 1:
-            first, last = columns[start], columns[end - 1]
-            yield first if first == last else f"{first}-{last}"
-            start = end

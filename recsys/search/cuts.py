@@ -156,7 +156,8 @@ def shapes_within(cuts: Sequence[BlockCuts], whole: Mapping[str, TableShape], al
     Raises:
         UnreachableBytesError: not even the smallest widths are so small.
     """
-    choices = allocate([_options(cut, whole[cut.vocabulary]) for cut in cuts], allowed).choices
+    ranks = sum(4 * shape.num_ids for shape in whole.values() if shape.ranks is not None and len(shape.columns) > 1)
+    choices = allocate([_options(cut, whole[cut.vocabulary]) for cut in cuts], allowed - ranks).choices
     chosen: dict[str, dict[int, tuple[int, ...]]] = {name: {} for name in whole}
     for cut, choice in zip(cuts, choices, strict=True):
         chosen[cut.vocabulary][cut.block] = cut.columns[choice]
@@ -166,5 +167,5 @@ def shapes_within(cuts: Sequence[BlockCuts], whole: Mapping[str, TableShape], al
 def _options(cut: BlockCuts, whole: TableShape) -> list[Option]:
     """Return the options of the knapsack for one block."""
     nothing = dict.fromkeys(range(len(whole.columns)), ())
-    alone = (with_columns(whole, {**nothing, cut.block: columns}) for columns in cut.columns)
+    alone = (with_columns(replace(whole, ranks=None), {**nothing, cut.block: columns}) for columns in cut.columns)
     return [Option(shape.serving_bytes, loss) for shape, loss in zip(alone, cut.losses, strict=True)]

@@ -65,7 +65,10 @@ def shape_lines(
             lines.append(_unchanged(table, by_table[table.name]))
             continue
         for vocabulary in by_table[table.name]:
-            whole = TableShape.prefix(vocabulary.name, num_ids=vocabulary.size, dim=table.dim, width=table.dim)
+            dim, weight_bytes = table.dim, table.spec.weight_bytes
+            whole = TableShape.prefix(
+                vocabulary.name, num_ids=vocabulary.size, dim=dim, width=dim, weight_bytes=weight_bytes
+            )
             shape = shapes.get(vocabulary.name, whole)
             lines.append(
                 FeatureLine(

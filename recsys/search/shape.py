@@ -1,6 +1,6 @@
 """TableShape: what a search leaves of the embeddings of one vocabulary. Knows no torch."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import groupby
@@ -53,10 +53,24 @@ class TableShape:
 
     @classmethod
     def prefix(
-        cls, vocabulary: str, *, num_ids: int, dim: int, width: int, kept: NDArray[np.bool_] | None = None
+        cls,
+        vocabulary: str,
+        *,
+        num_ids: int,
+        dim: int,
+        width: int,
+        kept: NDArray[np.bool_] | None = None,
+        weight_bytes: int = 4,
     ) -> "TableShape":
         """Return the shape in which all ids keep the first `width` columns."""
-        return cls(vocabulary=vocabulary, dim=dim, block_sizes=(num_ids,), columns=(tuple(range(width)),), kept=kept)
+        return cls(
+            vocabulary=vocabulary,
+            dim=dim,
+            block_sizes=(num_ids,),
+            columns=(tuple(range(width)),),
+            kept=kept,
+            weight_bytes=weight_bytes,
+        )
 
     @classmethod
     def from_groups(
@@ -133,7 +147,7 @@ class TableShape:
         """Bytes of the table as it is served: what `recsys tables` says of the section that it becomes."""
         if self.is_dropped:
             return 0
-        return blocks_bytes(self.blocks, self.dim, weight_bytes=self.weight_bytes)
+        return blocks_bytes(self.blocks, self.dim, weight_bytes=self.weight_bytes, ranks=self.ranks is not None)
 
     @property
     def blocks(self) -> tuple[BlockShape, ...]:
@@ -141,6 +155,12 @@ class TableShape:
         left = [BlockShape(*pair) for pair in zip(self._kept_sizes, self.columns, strict=True) if pair[0]]
         groups = ((columns, list(group)) for columns, group in groupby(left, key=lambda block: block.columns))
         return tuple(BlockShape(sum(block.num_ids for block in group), columns) for columns, group in groups)
+
+    def section(self) -> dict[str, Any]:
+        """Return the keys of a table of the scheme `blocks` that has what is left, of which there must be something."""
+        blocks = [{"ids": block.num_ids, **_columns(block.columns)} for block in self.blocks]
+        del blocks[-1]["ids"]
+        return {"scheme": "blocks", "dim": self.dim, "blocks": tuple(blocks)}
 
     def rounded_to(self, multiple: int, *, order: NDArray[np.int64] | None = None) -> "TableShape":
         """Return the shape whose widths are rounded up to a multiple, by columns that it has lost.
@@ -224,3 +244,24 @@ class TableShape:
 
 def _are_equal(first: NDArray[Any] | None, second: NDArray[Any] | None) -> bool:
     return first is second or (first is not None and second is not None and np.array_equal(first, second))
+
+
+def _columns(columns: tuple[int, ...]) -> dict[str, Any]:
+    """Return columns as a block states them: so many of the first ones, or ranges."""
+    if columns == tuple(range(len(columns))):
+        return {"dim": len(columns)}
+    return {"columns": tuple(_ranges(columns))}
+
+
+def _ranges(columns: tuple[int, ...]) -> Iterator[str | int]:
+    """Yield ascending numbers as ranges.
+
+    >>> list(_ranges((0, 1, 2, 5, 7, 8)))
+    ['0-2', 5, '7-8']
+    """
+    start = 0
+    for end in range(1, len(columns) + 1):
+        if end == len(columns) or columns[end] != columns[end - 1] + 1:
+            first, last = columns[start], columns[end - 1]
+            yield first if first == last else f"{first}-{last}"
+            start = end

@@ -14,9 +14,11 @@ from torch import Tensor
 
 from recsys.config import Config, ResolvedTable
 from recsys.config.schemes import SCHEMES, TableSection
+from recsys.config.schemes.blocks import BlocksTable
 from recsys.data.prepared import Prepared, PreparedSplit
 from recsys.embeddings.gates.gated import GATED, Gated
-from recsys.embeddings.scheme import ROW_STATE, Scheme
+from recsys.embeddings.scheme import FeatureVocabulary, Scheme
+from recsys.embeddings.schemes.blocks import Blocks
 from recsys.embeddings.vocabularies import feature_vocabularies
 from recsys.errors import ConfigError
 from recsys.features.state import TransformState
@@ -198,16 +200,23 @@ def table_bytes(loaded: LoadedModel, shapes: Mapping[str, TableShape]) -> TableB
     others = _other_schemes(loaded)
     serving = fixed_bytes(loaded)
     training = sum(one.bytes("training", sparse=sparse, dense=dense) for one in others)
-    by_row, by_weight = ROW_STATE[sparse]
     for name, scheme in gated_tables(loaded).items():
         shape = shapes.get(name) or TableShape.prefix(
-            name, num_ids=len(scheme.row_mask), dim=scheme.dim, width=scheme.dim
+            name, num_ids=len(scheme.row_mask), dim=scheme.dim, width=scheme.dim, weight_bytes=scheme.weight_bytes
         )
-        kept = [] if shape.is_dropped else [block for block in shape.blocks if block.columns]
-        weights = sum(block.num_ids * len(block.columns) for block in kept)
-        serving += shape.serving_bytes
-        training += shape.serving_bytes + 4 * (by_weight * weights + by_row * sum(block.num_ids for block in kept))
+        if not shape.is_dropped:
+            serving += shape.serving_bytes
+            training += _table_of(shape, scheme).bytes("training", sparse=sparse, dense=dense)
     return TableBytes(serving, training)
+
+
+def _table_of(shape: TableShape, gated: Gated) -> Scheme:
+    """Return the table that a shape becomes, without memory."""
+    keys = {"features": (shape.vocabulary,), "precision": gated.spec.precision, **shape.section()}
+    with torch.device("meta"):
+        ranks = None if shape.ranks is None else torch.arange(shape.num_kept)
+        vocabulary = FeatureVocabulary(shape.vocabulary, shape.num_kept, ranks)
+        return Blocks.for_feature(shape.vocabulary, vocabulary, shape.dim, BlocksTable.model_validate(keys))
 
 
 def fixed_bytes(loaded: LoadedModel) -> int:

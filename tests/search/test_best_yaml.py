@@ -18,7 +18,7 @@ from recsys.embeddings.vocabularies import feature_vocabularies
 from recsys.search.best_yaml import shape_changes, write_yaml
 from recsys.search.materialize import materialize
 from recsys.search.shape import TableShape
-from recsys.search.supernet import score_shapes, supernet_config
+from recsys.search.supernet import TableBytes, score_shapes, supernet_config, table_bytes
 from recsys.training.build import build, score_alone
 from recsys.training.strategy import table_weights
 from tests.search.nets import build_model
@@ -163,6 +163,24 @@ def bytes_of(name: str, resolved: ResolvedConfig, prepared: Prepared) -> int:
     table = next(one for one in resolved.tables if name in one.fields)
     costs, _ = table_costs(resolved, prepared.state)
     return sum(cost.bytes["serving"] for cost in costs if cost.table == table.name)
+
+
+@pytest.mark.parametrize("tower", ["mlp", "fm"])
+@pytest.mark.parametrize("optimizer", ["rowwise_adagrad", "adagrad"])
+def test_a_candidate_has_the_bytes_of_its_file(user: Callable[..., User], tower: str, optimizer: str) -> None:
+    shop = user(WRITTEN.replace("batch_size", f"sparse_optimizer: {{name: {optimizer}}}, batch_size"), tower=tower)
+    shapes = {
+        "user": shop.shape("user", ALL, HALF, sizes=(7,), kept=[1, 2, 9, 15]),
+        "item": shop.shape("item", (0, 1, 2, 3, 8, 9), ALL, sizes=(4,)),
+        "price": shop.shape("price", (0, 1), (), sizes=(2,)),
+        "both": shop.shape("both", QUARTER, (), HALF, sizes=(30, 20)),
+        "kind": shop.shape("kind", HALF, QUARTER, sizes=(3,)),
+    }
+    supernet = build_model(supernet_of(shop, shapes), shop.prepared)
+    prepared = shop.prepare(shop.write(*shapes.values()))
+    costs, _ = table_costs(prepared.resolved, prepared.state)
+    found = table_bytes(supernet, shapes)
+    assert found == TableBytes(*(sum(cost.bytes[phase] for cost in costs) for phase in ("serving", "training")))
 
 
 def test_what_a_search_did_not_change_stays_as_it_is_written(user: Callable[..., User]) -> None:
