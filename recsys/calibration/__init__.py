@@ -3,6 +3,14 @@
 from recsys.calibration.base import Calibration, Floats
 from recsys.calibration.build import build_calibration, register_calibration
 from recsys.calibration.calibrator import Calibrator
-from recsys.calibration.link import build_link
+from recsys.calibration.link import build_link, logit_shift
 
-__all__ = ["Calibration", "Calibrator", "Floats", "build_calibration", "build_link", "register_calibration"]
+__all__ = [
+    "Calibration",
+    "Calibrator",
+    "Floats",
+    "build_calibration",
+    "build_link",
+    "logit_shift",
+    "register_calibration",
+]

@@ -1,12 +1,39 @@
 """The link of a run: from the logits of its tower to the probabilities that it predicts."""
 
-from torch import nn
+import math
+
+from torch import Tensor, nn
 
 from recsys.calibration.calibrator import Calibrator
 from recsys.config import Config
-from recsys.losses import build_loss
+from recsys.errors import ConfigError
+from recsys.losses import Sigmoid, build_loss
 
-__all__ = ["build_link"]
+__all__ = ["build_link", "logit_shift"]
+
+
+def logit_shift(config: Config) -> float:
+    """Return what is added to the logits of a model that was trained without most negatives; 0 with all of them.
+
+    Of the negatives a share `rate` is left, so that the odds that the model has learned are 1 / rate times too high.
+    """
+    rate = config.data.negative_rate
+    return 0.0 if rate is None else math.log(rate)
+
+
+class Shifted(nn.Module):
+    """Adds a number to logits, in float64.
+
+    Args:
+        shift: the number.
+    """
+
+    def __init__(self, shift: float) -> None:
+        super().__init__()
+        self.shift = shift
+
+    def forward(self, logits: Tensor) -> Tensor:
+        return logits.double() + self.shift
 
 
 def build_link(config: Config, calibrator: Calibrator | None = None) -> nn.Module:
@@ -17,6 +44,16 @@ def build_link(config: Config, calibrator: Calibrator | None = None) -> nn.Modul
     Args:
         config: names the loss, which has the link.
         calibrator: what was fitted on the validation rows; None before, and where nothing is.
+
+    Raises:
+        ConfigError: the logits would have to be corrected for `data.negative_rate`, and are no log-odds.
     """
-    link = build_loss(config.train.loss).link()
-    return link if calibrator is None else nn.Sequential(link, calibrator)
+    link, shift = build_loss(config.train.loss).link(), logit_shift(config)
+    if shift and not isinstance(link, Sigmoid):
+        raise ConfigError(
+            f"{config.where('data', 'negative_rate')}: needs a loss of log-odds, to which it adds the log of the rate; "
+            f"{config.train.loss.name} has a link of its own"
+        )
+    parts: list[nn.Module] = [Shifted(shift), link] if shift else [link]
+    parts += [] if calibrator is None else [calibrator]
+    return link if len(parts) == 1 else nn.Sequential(*parts)

@@ -14,6 +14,7 @@ from recsys.config import Config, ResolvedConfig, ResolvedTable, missing_columns
 from recsys.config.globs import is_glob
 from recsys.console import log, print_table
 from recsys.data.classes import Counted, check_splits, missing_figures
+from recsys.data.downsample import describe_rows_left
 from recsys.data.prepare import find_key_kinds, find_prepared
 from recsys.data.splits import SplitName
 from recsys.errors import ConfigError, DataError
@@ -65,6 +66,8 @@ def show_plan(config: Config, *, data_dir: Path, cache_dir: Path) -> None:
     if prepared is not None:
         _check_classes(prepared.splits, config)
         _warn(warnings_about(resolved, prepared.state))
+        if (train := prepared.splits["train"]).left_out:
+            log(describe_rows_left(config, train.num_rows, train.left_out))
         _show(resolved, _sizes(resolved, prepared.state), _table_bytes(resolved, prepared.state))
         _report({name: split.coverage for name, split in prepared.splits.items()}, resolved)
         return
@@ -74,10 +77,13 @@ def show_plan(config: Config, *, data_dir: Path, cache_dir: Path) -> None:
     is_cut = config.data.valid is None
     bound = ("<= " if is_cut else "") if sample.whole else ">= "
     _show(resolved, _sizes(resolved, sample.state, bound), _table_bytes(resolved, sample.state, is_bound=bool(bound)))
-    seen = f"{'all' if sample.whole else 'the first'} {sample.state.num_rows:,} rows"
+    seen = f"{'all' if sample.whole else 'the first'} {sample.state.num_rows + sample.left_out:,} rows"
     own = "what is left of them after the split" if sample.whole and is_cut else "all training rows"
     if not sample.whole or is_cut:
         log(f"Vocabularies were counted on {seen}; training counts {own}.")
+    if sample.left_out:
+        of = "rows of data.train" if sample.whole else "first rows of data.train"
+        log(describe_rows_left(config, sample.state.num_rows, sample.left_out, of))
     _report(sample.coverage, resolved)
 
 

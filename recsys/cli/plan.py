@@ -11,6 +11,7 @@ from recsys.cli.plan_tables import show_sharding_plan
 from recsys.cli.progress import progress_reports
 from recsys.config import Config, Field, ResolvedConfig, load_config, resolve
 from recsys.config.budget import budget_bytes, read_budget
+from recsys.data.downsample import describe_rows_left
 from recsys.data.lengths import mean_lengths
 from recsys.data.prepare import prepare
 from recsys.embeddings import FeatureVocabulary
@@ -129,7 +130,10 @@ def _table_sizes(
         raise DataError(
             f"{error}\nthe plan needs the data: its vocabularies are learned, so they size the tables"
         ) from error
-    lengths = mean_lengths(prepared.splits["train"], prepared.resolved)
+    train = prepared.splits["train"]
+    if train.left_out:
+        print(describe_rows_left(config, train.num_rows, train.left_out))
+    lengths = mean_lengths(train, prepared.resolved)
     return prepared.resolved, feature_vocabularies(prepared.resolved, prepared.state), lengths, []
 
 

@@ -11,7 +11,8 @@ import pyarrow as pa
 
 from recsys.config import Config, ResolvedConfig, TimeSplit
 from recsys.data.classes import ClassCounts
-from recsys.data.splits import SplitName, time_keys
+from recsys.data.downsample import leave_out
+from recsys.data.splits import Cut, CutShares, SplitName, make_cut, time_keys
 from recsys.data.targets import target_columns, target_schema, targets
 from recsys.errors import DataError
 from recsys.features.coverage import Coverage, CoverageCounter, HistoryCounter, fields_with_vocabulary
@@ -42,6 +43,8 @@ class Sample(NamedTuple):
     """Counts of unknown and missing values by split and feature."""
     classes: dict[SplitName, ClassCounts]
     """Counts of the classes, of the files whose rows have all been read."""
+    left_out: int
+    """Rows of the training files that `data.negative_rate` leaves out."""
 
 
 class _Rows(NamedTuple):
@@ -49,6 +52,8 @@ class _Rows(NamedTuple):
 
     raw: pl.DataFrame
     canonical: pl.DataFrame
+    left_out: int = 0
+    """Negatives that were among them."""
 
 
 def read_sample(resolved: ResolvedConfig, source: Source, kinds: dict[str, KeyKind], data_dir: Path) -> Sample:
@@ -66,7 +71,8 @@ def read_sample(resolved: ResolvedConfig, source: Source, kinds: dict[str, KeyKi
     unfitted = TransformState(key_kinds=kinds)
     split = resolved.config.data.split
     times = [split.column] if isinstance(split, TimeSplit) else []
-    rows = list(_first_rows(resolved, source, unfitted, SAMPLE_ROWS, times))
+    cut = make_cut(resolved, None, CutShares(0, 0), source)  # into nothing, but without some negatives
+    rows = list(_first_rows(resolved, source, unfitted, SAMPLE_ROWS, times, cut))
     fitting = Fitting(resolved)
     for one in rows:
         fitting.add(one.canonical)
@@ -75,7 +81,8 @@ def read_sample(resolved: ResolvedConfig, source: Source, kinds: dict[str, KeyKi
     state = fitting.finish(kinds)
     coverage: dict[SplitName, dict[str, Coverage]] = {"train": _coverage(resolved, state, rows, is_training=True)}
     classes: dict[SplitName, ClassCounts] = {}
-    if whole := fitting.num_rows < SAMPLE_ROWS:
+    left_out = sum(one.left_out for one in rows)
+    if whole := fitting.num_rows + left_out < SAMPLE_ROWS:
         classes["train"] = _classes(resolved.config, rows)
     others: dict[SplitName, str | tuple[str, ...] | None]
     others = {"valid": resolved.config.data.valid, "test": resolved.config.data.test}
@@ -86,13 +93,18 @@ def read_sample(resolved: ResolvedConfig, source: Source, kinds: dict[str, KeyKi
             coverage[name] = _coverage(resolved, state, rows)
             if sum(len(one.raw) for one in rows) < OTHER_ROWS:
                 classes[name] = _classes(resolved.config, rows)
-    return Sample(state, whole, coverage, classes)
+    return Sample(state, whole, coverage, classes, left_out)
 
 
 def _first_rows(
-    resolved: ResolvedConfig, source: Source, state: TransformState, num_rows: int, times: list[str] | None = None
+    resolved: ResolvedConfig,
+    source: Source,
+    state: TransformState,
+    num_rows: int,
+    times: list[str] | None = None,
+    cut: Cut | None = None,
 ) -> Iterator[_Rows]:
-    """Yield at most `num_rows` rows, chunk by chunk.
+    """Yield at most `num_rows` rows, chunk by chunk, without those that `cut` leaves out.
 
     Raises:
         DataError: a column breaks what the configuration promises; the message has the first problem of each.
@@ -102,7 +114,9 @@ def _first_rows(
         kept = chunk._replace(frame=chunk.frame[: num_rows - chunk.first_row])
         if problems := _problems(kept, resolved, state, times or []):
             raise DataError("\n".join(problems))
-        yield _Rows(kept.frame, canonicalize(kept.frame, resolved, state, kept.location))
+        canonical = canonicalize(kept.frame, resolved, state, kept.location)
+        raw, canonical, _ = leave_out(kept.frame, canonical, None if cut is None else cut.number(kept))
+        yield _Rows(raw, canonical, len(kept.frame) - len(raw))
         if chunk.first_row + len(chunk.frame) >= num_rows:
             return
 
@@ -113,7 +127,7 @@ def _coverage(
     counter = CoverageCounter(resolved, fields_with_vocabulary(resolved, state), state.key_kinds)
     histories = HistoryCounter(resolved, state)
     for one in rows:
-        chunk = counter.start(*one)
+        chunk = counter.start(one.raw, one.canonical)
         batch = encode(one.canonical, resolved, state, chunk)
         counter.add(chunk)
         if is_training:

@@ -34,6 +34,7 @@ def check(config: Config, *, broken: Collection[KeyPath] = ()) -> list[Problem]:
     problems += islice(check_features(config.features, unsure=unsure), MAX_PROBLEMS + 1)
     problems += _columns(config)
     problems += _data(config.data)
+    problems += _negatives(config)
     problems += [Problem(("model", *path), text) for path, text in config.model.check()]
     problems += _training(config, broken)
     problems += _stages(config)
@@ -108,6 +109,16 @@ def _data(data: DataSection) -> Iterator[Problem]:
     for index, name in enumerate(data.columns or ()):
         if name in (data.columns or ())[:index]:
             yield Problem(("data", "columns", index), f"{name!r} is listed twice")
+
+
+def _negatives(config: Config) -> Iterator[Problem]:
+    """Check that there is one task: a row that is positive for another task would have to stay, and the odds be off."""
+    if config.data.negative_rate is not None and len(config.labels) > 1:
+        text = (
+            f"is for one task, got {', '.join(config.labels)}: a negative of one that is a positive of another would "
+            "stay, so that the odds would not be off by the rate alone; train a model for each"
+        )
+        yield Problem(("data", "negative_rate"), text)
 
 
 def _training(config: Config, broken: Collection[KeyPath]) -> Iterator[Problem]:

@@ -134,6 +134,8 @@ class DataSection(Section):
     """Names of the columns of a csv file without a header."""
     null_values: Annotated[tuple[str, ...], Field(min_length=1)] | None = None
     """Texts that mean null, such as NA; an empty field of a csv file always does."""
+    negative_rate: Share | None = None
+    """Share of the training rows with label 0 that is left; the probabilities are those of all rows all the same."""
 
 
 class SparseOptimizer(Section):

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,9 +16,10 @@ from recsys.config.kept import kept_file, locate_kept
 from recsys.config.resolve import missing_columns, resolve
 from recsys.config.resolved import ResolvedConfig
 from recsys.config.run import Config, DataSection, FractionSplit, TimeSplit
+from recsys.data.downsample import leave_out
 from recsys.data.prepared import Prepared, PreparedSplit, SplitWriter, read_manifest, write_manifest
 from recsys.data.raw_files import content_of, find_same_content, write_record
-from recsys.data.splits import SPLITS, Cut, CutShares, NoCut, SplitName, TimeCut, cut_shares, make_cut, split_seed
+from recsys.data.splits import SPLITS, Cut, CutShares, NoCut, Numbered, SplitName, cut_shares, make_cut, split_seed
 from recsys.data.targets import target_columns, target_schema, targets
 from recsys.errors import DataError
 from recsys.features.coverage import ChunkCounter, CoverageCounter, HistoryCounter, fields_with_vocabulary
@@ -182,12 +183,18 @@ def _facts(job: _Job) -> dict[str, Any]:
         "versions": [_VERSION, HASH_VERSION],
         "features": [(name, _feature_facts(feature)) for name, feature in job.resolved.features.items()],
         "targets": [config.labels, config.weight, config.group],
-        "data": config.data.model_dump(mode="json", exclude={"split"}),
+        "data": _data_facts(config.data),
         "split": job.split and job.split.model_dump(mode="json", exclude={"seed"}),
         "seed": split_seed(config, job.split) if isinstance(job.split, FractionSplit) else None,
         **_folder_keys(job),
         **_clock(job),
     }
+
+
+def _data_facts(data: DataSection) -> dict[str, Any]:
+    """Return the keys of the data but the split; one that former versions did not have only where it is given."""
+    facts = data.model_dump(mode="json", exclude={"split"})
+    return {key: value for key, value in facts.items() if key != "negative_rate" or value is not None}
 
 
 def _feature_facts(feature: FeatureSection) -> dict[str, Any]:
@@ -273,27 +280,30 @@ def _encode(
 
     def encoded(chunk: RowChunk) -> _Encoded:
         canonical = canonicalize(chunk.frame, resolved, state, chunk.location)
-        numbers = cut.number(chunk)
+        raw, canonical, numbers = leave_out(chunk.frame, canonical, cut.number(chunk))
         is_counted = coverage.counts(chunk.first_row, FRAME_ROWS)
-        counter = coverage.start(chunk.frame, canonical, numbers) if is_counted else None
+        counter = coverage.start(raw, canonical, numbers) if is_counted else None
         features = encode(canonical, resolved, state, counter)
-        columns = features.columns + targets(chunk.frame, resolved.config, chunk.location)
+        columns = features.columns + targets(raw, resolved.config, chunk.location)  # fitting has checked all
         batches = _partition(pa.record_batch(columns, schema=schema), numbers, list(outs))
-        return _Encoded(batches, counter, chunk.first_row + len(chunk.frame))
+        return _Encoded(batches, counter, chunk.first_row + len(chunk.frame), len(chunk.frame) - len(raw))
 
     writers = {name: SplitWriter(out, schema) for name, out in outs.items()}
-    for batches, counter, done in in_order(encoded, source.chunks(_columns(resolved, cut))):
+    left_out = 0
+    for batches, counter, done, num_left_out in in_order(encoded, source.chunks(_columns(resolved, cut))):
         if counter is not None:
             coverage.add(counter)
         for name, batch in batches.items():
             writers[name].write(batch)
         if "train" in batches:
             histories.add(batches["train"])
+        left_out += num_left_out
         on_progress(stage, done, source.num_rows())
     found = {name: coverage.finish(0 if isinstance(cut, NoCut) else SPLITS.index(name)) for name in outs}
     if "train" in found:
         found["train"] = histories.finish(found["train"])
-    return {name: writer.close(found[name]) for name, writer in writers.items()}
+    splits = {name: writer.close(found[name]) for name, writer in writers.items()}
+    return {name: replace(split, left_out=left_out if name == "train" else 0) for name, split in splits.items()}
 
 
 class _Encoded(NamedTuple):
@@ -304,10 +314,12 @@ class _Encoded(NamedTuple):
     """What was counted of their features; None if they were not counted."""
     done: int
     """Number of the row after the last one."""
+    left_out: int
+    """Rows that go to no split."""
 
 
 def _partition(
-    batch: pa.RecordBatch, numbers: np.ndarray[tuple[int], np.dtype[np.uint8]] | None, names: list[SplitName]
+    batch: pa.RecordBatch, numbers: Numbered | None, names: list[SplitName]
 ) -> dict[SplitName, pa.RecordBatch]:
     if numbers is None:
         return {names[0]: batch}
@@ -315,5 +327,4 @@ def _partition(
 
 
 def _columns(resolved: ResolvedConfig, cut: Cut) -> list[str]:
-    times = [cut.column] if isinstance(cut, TimeCut) else []
-    return list(dict.fromkeys(input_columns(resolved) + target_columns(resolved.config) + times))
+    return list(dict.fromkeys([*input_columns(resolved), *target_columns(resolved.config), *cut.columns]))

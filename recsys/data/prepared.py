@@ -37,6 +37,7 @@ class PreparedSplit:
         positives: task -> sum of its labels (the number of positive rows where labels are 0 and 1).
         weights: task -> weight of its classes; empty if rows have no weights.
         coverage: feature -> how many of its values are unknown or missing; empty if there are no rows.
+        left_out: negatives of the raw files that are in no split, since `data.negative_rate` leaves them out.
     """
 
     files: tuple[Path, ...]
@@ -44,6 +45,7 @@ class PreparedSplit:
     positives: dict[str, float]
     weights: dict[str, ClassWeights] = field(default_factory=dict)
     coverage: dict[str, Coverage] = field(default_factory=dict)
+    left_out: int = 0
 
     @property
     def mean_weight(self) -> float:
@@ -144,6 +146,7 @@ def write_manifest(folder: Path, splits: dict[SplitName, PreparedSplit]) -> None
                 "weights": split.weights,
                 "coverage": {name: asdict(coverage) for name, coverage in split.coverage.items()},
                 "files": {str(file.relative_to(folder)): file.stat().st_size for file in split.files},
+                **({"left_out": split.left_out} if split.left_out else {}),
             }
             for name, split in splits.items()
         },
@@ -175,4 +178,4 @@ def _split(folder: Path, facts: dict[str, Any]) -> PreparedSplit:
     files = tuple(_file(folder, name) for name in facts["files"])
     weights = {task: ClassWeights(*of_task) for task, of_task in facts["weights"].items()}
     coverage = {name: Coverage(**counts) for name, counts in facts["coverage"].items()}
-    return PreparedSplit(files, facts["num_rows"], facts["positives"], weights, coverage)
+    return PreparedSplit(files, facts["num_rows"], facts["positives"], weights, coverage, facts.get("left_out", 0))

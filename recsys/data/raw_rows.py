@@ -10,7 +10,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from recsys.config.resolved import ResolvedConfig
-from recsys.data.splits import SPLITS, Cut, NoCut, SplitName, TimeCut, cut_shares, make_cut
+from recsys.data.splits import SPLITS, Cut, NoCut, SplitName, cut_shares, make_cut
 from recsys.errors import DataError
 from recsys.progress import OnProgress, no_progress
 from recsys.sources.find_files import find_files
@@ -45,12 +45,12 @@ class RawRows:
     """The way in which rows of all splits are told apart; `NoCut` if all of them are meant."""
 
     def chunks(self, columns: Sequence[str], on_progress: OnProgress = no_progress) -> Iterator[SplitChunk]:
-        """Yield some columns of the rows, in order; no other column is read but the time that rows are split by.
+        """Yield some columns of the rows, in order; no other column is read but those that the cut goes by.
 
         Raises:
             DataError: a file lacks a column, or cannot be read.
         """
-        needed = list(dict.fromkeys([*columns, *([self.cut.column] if isinstance(self.cut, TimeCut) else [])]))
+        needed = list(dict.fromkeys([*columns, *self.cut.columns]))
         for chunk in self.source.chunks(needed):
             numbers = self.cut.number(chunk)
             frame, places = chunk.frame.select(columns), None
@@ -84,4 +84,5 @@ def find_raw_rows(
         raise DataError(f"data.{split}: there are no such rows: no files are given, and none are cut from data.train")
     name = "train" if is_cut else split
     source = open_source(find_files(paths, data_dir, f"data.{name}"), data)
-    return RawRows(source, split, make_cut(resolved, how, shares, source, on_progress) if is_cut else NoCut())
+    cut = make_cut(resolved, how, shares, source, on_progress) if name == "train" else NoCut()
+    return RawRows(source, split, cut)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Literal, NamedTuple, Protocol
+from typing import ClassVar, Literal, NamedTuple, Protocol
 
 import numpy as np
 import polars as pl
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from recsys.config.feature_types import DatetimeFeature
 from recsys.config.resolved import ResolvedConfig
 from recsys.config.run import Config, DataSection, FractionSplit, TimeSplit
+from recsys.data.targets import binary_labels
 from recsys.errors import DataError
 from recsys.features.fingerprint import NULL_KEY, Keys, mix64
 from recsys.features.quantiles import OrderedCounts, to_ordered
@@ -23,10 +24,13 @@ from recsys.sources.location import RowLocation
 from recsys.sources.source import RowChunk, Source
 
 __all__ = [
+    "LEFT_OUT",
     "SPLITS",
     "Cut",
     "CutShares",
+    "Downsampled",
     "NoCut",
+    "Numbered",
     "RandomCut",
     "SplitName",
     "TimeCut",
@@ -40,18 +44,29 @@ __all__ = [
 SplitName = Literal["train", "valid", "test"]
 SPLITS: tuple[SplitName, ...] = ("train", "valid", "test")
 Numbered = NDArray[np.uint8]
+LEFT_OUT = len(SPLITS)
+"""Number, in place of an index into `SPLITS`, of rows that are in no split."""
+_NEGATIVES = 0x6E656761746976
+"""Seed by which negatives are left out: of no run, so that it has nothing to do with where rows of a split go."""
 
 
 class Cut(Protocol):
     """Says for each row to which of `SPLITS` it goes."""
 
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Raw columns that it reads."""
+        ...
+
     def number(self, chunk: RowChunk) -> Numbered | None:
-        """Return (rows,) indices into `SPLITS`; None if all rows are for training."""
+        """Return (rows,) indices into `SPLITS`, or `LEFT_OUT`; None if all rows are for training."""
         ...
 
 
 class NoCut:
     """All rows are for training."""
+
+    columns: ClassVar[tuple[str, ...]] = ()
 
     def number(self, chunk: RowChunk) -> Numbered | None:  # noqa: ARG002 - part of the protocol
         """Return None."""
@@ -62,16 +77,23 @@ class NoCut:
 class RandomCut:
     """Assigns rows by a hash of the seed and the row's number, so that it does not depend on how they are read."""
 
+    columns: ClassVar[tuple[str, ...]] = ()
     seed: int
     valid: float
     test: float
 
     def number(self, chunk: RowChunk) -> Numbered | None:
         """Return the split of each row."""
-        rows = np.arange(chunk.first_row, chunk.first_row + len(chunk.frame), dtype=np.int64)
-        seed = mix64(np.array([self.seed], dtype=np.int64))
-        uniform = (mix64(rows ^ seed).view(np.uint64) >> np.uint64(11)) * 2.0**-53
-        return np.where(uniform < self.test, 2, np.where(uniform < self.test + self.valid, 1, 0)).astype(np.uint8)
+        drawn = _uniform(chunk, self.seed)
+        return np.where(drawn < self.test, 2, np.where(drawn < self.test + self.valid, 1, 0)).astype(np.uint8)
+
+
+def _uniform(chunk: RowChunk, seed: int) -> NDArray[np.float64]:
+    """Return a number in [0, 1) for each row, which follows from the seed and the row's place in the data alone."""
+    rows = np.arange(chunk.first_row, chunk.first_row + len(chunk.frame), dtype=np.int64)
+    mixed = mix64(rows ^ mix64(np.array([seed], dtype=np.int64)))
+    drawn: NDArray[np.float64] = np.multiply(mixed.view(np.uint64) >> np.uint64(11), 2.0**-53, dtype=np.float64)
+    return drawn
 
 
 @dataclass(frozen=True)
@@ -82,6 +104,11 @@ class TimeCut:
     resolved: ResolvedConfig
     last_train: int
     last_valid: int
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The column of the times."""
+        return (self.column,)
 
     def number(self, chunk: RowChunk) -> Numbered | None:
         """Return the split of each row."""
@@ -105,6 +132,39 @@ class TimeCut:
                     f"data.split: no rows are left for {name}: too many rows of column {column} have the same time"
                 )
         return cls(column, resolved, last_train, last_valid)
+
+
+@dataclass(frozen=True)
+class Downsampled:
+    """Another cut, of whose training rows a share of the negatives is left.
+
+    A hash of the row's number within the data decides: the same rows are left however they are read, by however many
+    ranks, and whatever the seed of the run is, so that runs with several seeds learn from the same rows.
+    """
+
+    cut: Cut
+    rate: float
+    """Share of the negatives that is left."""
+    label: str
+    """Column of the label."""
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Columns that the other cut reads, and the label."""
+        return (*self.cut.columns, self.label)
+
+    def number(self, chunk: RowChunk) -> Numbered:
+        """Return the split of each row, or `LEFT_OUT`.
+
+        Raises:
+            DataError: a label is neither 0 nor 1.
+        """
+        why = ", since data.negative_rate leaves out rows of label 0"
+        labels = binary_labels(chunk.frame[self.label], chunk.location, why)
+        given = self.cut.number(chunk)
+        numbers = np.zeros(len(labels), np.uint8) if given is None else given.copy()
+        numbers[(numbers == 0) & (labels == 0) & (_uniform(chunk, _NEGATIVES) >= self.rate)] = LEFT_OUT
+        return numbers
 
 
 class CutShares(NamedTuple):
@@ -135,7 +195,9 @@ def make_cut(
     source: Source,
     on_progress: OnProgress = no_progress,
 ) -> Cut:
-    """Return the cut of the training files; if they are cut by time, that column of all their rows is read.
+    """Return the cut of the training files, without the negatives that are left out.
+
+    If they are cut by time, that column of all their rows is read.
 
     Args:
         resolved: the configuration.
@@ -144,6 +206,21 @@ def make_cut(
         source: the training files.
         on_progress: called as times are read.
     """
+    cut = _cut_in_splits(resolved, split, shares, source, on_progress)
+    rate = resolved.config.data.negative_rate
+    if rate is None:
+        return cut
+    (label,) = resolved.config.labels.values()  # `recsys.config.check` refuses several
+    return Downsampled(cut, rate, label)
+
+
+def _cut_in_splits(
+    resolved: ResolvedConfig,
+    split: FractionSplit | TimeSplit | None,
+    shares: CutShares,
+    source: Source,
+    on_progress: OnProgress,
+) -> Cut:
     if split is None:
         return NoCut()
     if isinstance(split, FractionSplit):

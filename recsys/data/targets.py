@@ -9,7 +9,7 @@ from recsys.features.moments import Numbers
 from recsys.features.values import BadColumn, BadValue, key_kind, to_keys, to_numbers
 from recsys.sources.location import RowLocation
 
-__all__ = ["GROUP", "LABEL", "WEIGHT", "target_columns", "target_schema", "targets"]
+__all__ = ["GROUP", "LABEL", "WEIGHT", "binary_labels", "target_columns", "target_schema", "targets"]
 
 LABEL = "__label."
 """Prefix of the label columns, before the task's name: float32 between 0 and 1."""
@@ -59,6 +59,17 @@ def targets(frame: pl.DataFrame, config: Config, location: RowLocation) -> list[
     if config.group is not None:
         arrays.append(pa.array(_group_keys(frame[config.group], location)))
     return arrays
+
+
+def binary_labels(series: pl.Series, location: RowLocation, why: str) -> Numbers:
+    """Read labels that must be 0 or 1.
+
+    Raises:
+        DataError: a label is something else; the message ends with `why`.
+    """
+    labels = _numbers(series, location)
+    _check(labels, (labels == 0) | (labels == 1), series, f"a label of 0 or 1{why}", location)
+    return labels
 
 
 def _numbers(series: pl.Series, location: RowLocation) -> Numbers:

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from recsys.calibration import logit_shift
 from recsys.data.prepared import PreparedSplit
 from recsys.embeddings import Batch
 from recsys.evaluation.ranking import auc
@@ -32,6 +33,7 @@ class Sample:
     def __init__(self, loaded: LoadedModel, split: PreparedSplit, *, max_rows: int = SAMPLE_ROWS) -> None:
         self.loaded = loaded
         self.loss_of_rows = build_loss(loaded.resolved.config.train.loss)
+        self.logit_shift = logit_shift(loaded.resolved.config)
         self.mean_weight = split.mean_weight
         is_part = split.num_rows > max_rows
         seed = derive_seed(loaded.resolved.config.train.seed, "sample") % 2**32 if is_part else None
@@ -56,7 +58,7 @@ class Sample:
         """Return the mean loss of the rows, without penalties."""
         parts = [
             weighted_mean(
-                self.loss_of_rows(logits, batch.labels).double(),
+                self.loss_of_rows(logits + self.logit_shift, batch.labels).double(),
                 batch.weights,
                 mean_weight=self.mean_weight,
                 num_rows=self.num_rows,

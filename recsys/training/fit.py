@@ -10,9 +10,11 @@ from lightning.pytorch import Trainer
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import Logger
 
+from recsys.calibration import build_link, logit_shift
 from recsys.checkpoint.folder import find_checkpoint
-from recsys.config import EarlyStopping
-from recsys.data.prepared import Prepared
+from recsys.config import Config, EarlyStopping
+from recsys.data.downsample import mean_weight_of_all
+from recsys.data.prepared import Prepared, PreparedSplit
 from recsys.evaluation.metrics import resolve_metric
 from recsys.progress import OnProgress
 from recsys.ranks import StepSignals, on_rank_zero
@@ -26,7 +28,7 @@ from recsys.training.loop import TrainLoop
 from recsys.training.progress import TrainProgress
 from recsys.training.schedule import ScheduleContext, ScheduleFactory
 from recsys.training.strategy import TorchRecStrategy
-from recsys.training.task import CtrTask
+from recsys.training.task import CtrTask, Negatives
 
 __all__ = ["fit"]
 
@@ -74,7 +76,15 @@ def fit(
 
     tasks = list(loaded.resolved.config.labels)
     mean_weight = prepared.splits["train"].mean_weight
-    task = CtrTask(loaded.model, config, tasks, mean_weight=mean_weight, world=loaded.world, poll_signals=poll_signals)
+    task = CtrTask(
+        loaded.model,
+        config,
+        tasks,
+        mean_weight=mean_weight,
+        world=loaded.world,
+        poll_signals=poll_signals,
+        negatives=_negatives(loaded.resolved.config, prepared.splits["train"]),
+    )
     schedule_state = {}
     if resume and on_rank_zero(lambda: find_checkpoint(run.last_checkpoint)):
         schedule_state = checkpoints.restore(task)
@@ -103,6 +113,14 @@ def fit(
     )
     _run(loop, train_batches, ValidBatches(read_split(loaded, prepared.splits["valid"])), run, callbacks, device)
     return progress
+
+
+def _negatives(config: Config, train: PreparedSplit) -> Negatives | None:
+    """Return what the task must know of negatives that were left out; None if none were."""
+    rate = config.data.negative_rate
+    if rate is None:
+        return None
+    return Negatives(rate, logit_shift(config), build_link(config), mean_weight_of_all(train, rate))
 
 
 def _describe_resumed(progress: TrainProgress) -> str:

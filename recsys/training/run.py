@@ -13,6 +13,7 @@ from recsys.checkpoint.load import load_checkpoint
 from recsys.checksums import recording
 from recsys.config import Config, warnings_of
 from recsys.data.classes import check_splits, missing_figures
+from recsys.data.downsample import describe_rows_left
 from recsys.data.lengths import mean_lengths
 from recsys.data.prepare import prepare
 from recsys.data.prepared import Prepared
@@ -122,6 +123,9 @@ def train(
         *(missing_figures(prepared.splits, prepared.resolved.config) if "test" in evaluated else []),
     ]:
         log(f"warning: {warning}")
+    train_split = prepared.splits["train"]
+    if train_split.left_out:
+        log(describe_rows_left(config, train_split.num_rows, train_split.left_out))
     if not resume:
         coverage = {name: split.coverage for name, split in prepared.splits.items()}
         for line in coverage_report(coverage, prepared.resolved, prefix="data."):

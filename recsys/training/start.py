@@ -9,7 +9,7 @@ from difflib import ndiff
 from pathlib import Path
 from typing import Any
 
-from recsys.calibration import build_calibration
+from recsys.calibration import build_calibration, build_link
 from recsys.checksums import recording
 from recsys.config import Config, dump, load_config, resolve
 from recsys.config.kept import kept_file, locate_kept, recall_kept
@@ -18,7 +18,6 @@ from recsys.embeddings.budget import scheme_class
 from recsys.environment import environment_record
 from recsys.errors import ConfigError, DataError
 from recsys.files import locked, naming_errors, write_atomic, write_json
-from recsys.losses import build_loss
 from recsys.ranks import World, broadcast
 from recsys.run_folder import RunFolder
 from recsys.towers import tower_class
@@ -62,7 +61,7 @@ def check_classes(config: Config) -> None:
         ConfigError: A class cannot be found, or is not a tower, a loss, a calibration or a scheme.
     """
     tower_class(config.model)
-    build_loss(config.train.loss)
+    build_link(config)
     build_calibration(config.calibration)
     for name, table in config.tables.items():
         scheme_class(table, where=f"tables.{name}.scheme")

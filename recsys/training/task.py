@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -18,7 +18,7 @@ from recsys.ranks import SINGLE_PROCESS, StepSignals, World, broadcast, sum_over
 from recsys.training.pipeline import TrainPipeline
 from recsys.training.scoring import ScoreCollector
 
-__all__ = ["CtrTask"]
+__all__ = ["CtrTask", "Negatives"]
 
 _DENSE: dict[str, type[torch.optim.Optimizer]] = {
     "adam": torch.optim.Adam,
@@ -49,6 +49,19 @@ def keeping_batch_norm_statistics(model: nn.Module) -> Iterator[None]:
         statistic.copy_(before)
 
 
+class Negatives(NamedTuple):
+    """Facts on the negatives of a training split that has lost most of them."""
+
+    rate: float
+    """Share that is left."""
+    logit_shift: float
+    """Number that corrects the logits."""
+    link: nn.Module
+    """Link from logits to corrected probabilities."""
+    mean_weight: float
+    """Mean weight of the rows that are left if a negative counts for those that are not, too."""
+
+
 class CtrTask:
     """A sharded model with its optimizers and its training pipeline.
 
@@ -63,10 +76,12 @@ class CtrTask:
         mean_weight: Mean weight of the rows of the training split.
         world: This process and how many there are.
         poll_signals: Called after each batch for what to do next, if there are no other ranks.
+        negatives: What is known of the negatives, if training goes without most of them.
 
     Attributes:
         batch: This rank's part of the batch that was trained last.
-        batch_loss: This rank's part of its loss, (); the sum over ranks is the loss.
+        batch_loss: This rank's part of its loss, (); the sum over ranks is the loss. Without most negatives it is that
+            of all rows, as far as those of the batch tell.
         signals: What all ranks do after it.
         optimizer: The optimizer of the dense part.
     """
@@ -83,13 +98,15 @@ class CtrTask:
         mean_weight: float = 1.0,
         world: World = SINGLE_PROCESS,
         poll_signals: Callable[[], StepSignals] = StepSignals,
+        negatives: Negatives | None = None,
     ) -> None:
         self.model = model
         self.config = config
         self.tasks = tasks
         self.mean_weight = mean_weight
         self.loss = build_loss(config.loss)
-        self.link = self.loss.link()
+        self.negatives = negatives
+        self.link = self.loss.link() if negatives is None else negatives.link
         self.world = world
         self.poll_signals = poll_signals
         self.signals = StepSignals()
@@ -161,7 +178,7 @@ class CtrTask:
         for scheme, of_scheme in leaves.items():
             scheme.apply_gradients([next(gradients) for _ in of_scheme], self.batch.batch_rows)
 
-    def gradients(self, batch: Batch, leaves: Sequence[Tensor]) -> list[Tensor]:
+    def gradients(self, batch: Batch, leaves: Sequence[Tensor], *, is_training: bool = True) -> list[Tensor]:
         """Return the gradients of the loss on a batch with respect to some leaves, and change nothing.
 
         Tables, dense parameters and their gradients, and the statistics of batch normalization stay as they are. Every
@@ -170,12 +187,15 @@ class CtrTask:
         Args:
             batch: This rank's part of any batch.
             leaves: Tensors that require a gradient and that the forward pass uses.
+            is_training: Whether the rows are training rows, which may lack negatives that other splits have.
 
         Returns:
             One gradient for each leaf, in the leaf's shape, summed over ranks.
         """
         with keeping_batch_norm_statistics(self.model.module):
-            loss = self._mean_over_rows(self.model.module(batch).logits, batch)
+            logits = self.model.module(batch).logits
+            corrected = logits if is_training or self.negatives is None else logits + self.negatives.logit_shift
+            loss = self._mean_over_rows(corrected, batch)
             found = torch.autograd.grad(loss, list(leaves))
         return [sum_over_ranks(gradient) for gradient in found]
 
@@ -183,7 +203,7 @@ class CtrTask:
         """Return what is propagated back on this rank."""
         output = self.model(batch)
         loss = self._mean_over_rows(output.logits, batch)
-        self.batch_loss = loss.detach()
+        self.batch_loss = loss.detach() if self.negatives is None else self._loss_of_all(output.logits.detach(), batch)
         penalty = self.config.regularization.rows * output.penalty
         total: Tensor = self.world.size * (loss + penalty) + output.scheme_loss
         return total
@@ -192,6 +212,14 @@ class CtrTask:
         """Return this rank's part of the loss of a batch, without penalties."""
         loss = self.loss(logits, batch.labels)
         return weighted_mean(loss, batch.weights, mean_weight=self.mean_weight, num_rows=batch.batch_rows)
+
+    def _loss_of_all(self, logits: Tensor, batch: Batch) -> Tensor:
+        """Estimate the loss of all rows, of corrected logits: a negative that is left counts for those that are not."""
+        assert self.negatives is not None
+        weights = torch.where((batch.labels > 0).any(dim=1), 1.0, 1 / self.negatives.rate)
+        weights = weights if batch.weights is None else weights * batch.weights
+        loss = self.loss(logits + self.negatives.logit_shift, batch.labels)
+        return weighted_mean(loss, weights, mean_weight=self.negatives.mean_weight, num_rows=batch.batch_rows)
 
     def _clip_gradients(self, *_: Any) -> None:
         assert self.config.gradient_clip is not None

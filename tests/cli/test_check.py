@@ -152,3 +152,19 @@ def test_check_warns_of_histories_and_of_columns_that_tell_nothing(recsys: Recsy
     ]
     prepare(load_config(Path("run.yaml")), Path(), Path(".recsys-cache"))
     assert recsys("check", "run.yaml").err == err
+
+
+def test_check_says_how_many_rows_are_left_without_most_negatives(
+    recsys: Recsys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_config(data={"train": "log.csv", "valid": "log.csv", "negative_rate": 0.5})
+    _, out, err = recsys("check", "run.yaml")
+    prepared = prepare(load_config(Path("run.yaml")), Path(), Path(".recsys-cache"))
+    assert {f.name: str(prepared.state.num_ids(f)) for f in prepared.resolved.fields} == ids(out)
+    left = prepared.splits["train"]
+    said = f"data.negative_rate 0.5 leaves {left.num_rows} of 80 {{}}, without {left.left_out} negatives\n"
+    assert said.format("rows of data.train") in err
+    assert said.format("training rows") in recsys("check", "run.yaml")[2]
+    monkeypatch.setattr(sample, "SAMPLE_ROWS", 40)
+    write_config(data={"train": "log.csv", "valid": "log.csv", "negative_rate": 0.4})
+    assert " of 40 first rows of data.train, without " in recsys("check", "run.yaml")[2]

@@ -52,7 +52,7 @@ class AlternatingSchedule(StagedSchedule):
         leaves = [gate.leaves() for gate in self.gates]
         flat = [leaf.requires_grad_() for of_gate in leaves for leaf in of_gate]
         batch = next(self._batches).to(flat[0].device)
-        gradients = iter(self.context.task.gradients(batch, flat))
+        gradients = iter(self.context.task.gradients(batch, flat, is_training=False))
         for leaf in flat:
             leaf.requires_grad_(False)
         for gate, of_gate in zip(self.gates, leaves, strict=True):
