@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from recsys.api.frames import data_files
+from recsys.errors import DataError
 from recsys.files import write_atomic
 from recsys.progress import OnProgress, no_progress
 
@@ -70,6 +71,7 @@ def demo_data(
     num_users: int = 5_000,
     num_items: int = 2_000,
     num_categories: int = 40,
+    planted_slice: bool = False,
     on_progress: OnProgress = no_progress,
 ) -> dict[str, float]:
     """Write a synthetic click log with a config.yaml, and return the best possible AUC of each split.
@@ -83,15 +85,20 @@ def demo_data(
         num_users: number of users of the shop; the other shapes have none of these.
         num_items: number of items of the shop, at least as large as `num_categories`.
         num_categories: number of categories of the shop.
+        planted_slice: add a column `app` to the shop that no feature reads, and of which one value has more clicks than
+            any model can know: the slice in which every model is miscalibrated.
         on_progress: called with (stage, rows done, rows in all if known).
 
     Raises:
-        DataError: the folder holds something, or there are too few rows.
+        DataError: the folder holds something, there are too few rows, or the shape has no such slice.
     """
     from recsys.data.synthetic import generate, generate_dims, generate_wide
 
+    if planted_slice and shape != "shop":
+        raise DataError(f"planted slice: only the shape 'shop' has one, got {shape!r}")
     if shape != "shop":
         write = generate_wide if shape == "criteo" else generate_dims
         return write(Path(folder), rows=rows, seed=seed, on_progress=on_progress).bayes_auc
     sizes = {"num_users": num_users, "num_items": num_items, "num_categories": num_categories}
+    sizes["planted_slice"] = planted_slice
     return generate(Path(folder), rows=rows, seed=seed, on_progress=on_progress, **sizes).bayes_auc

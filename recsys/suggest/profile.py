@@ -39,10 +39,15 @@ def profile(path: Path, data: DataSection, max_rows: int = 1_000_000) -> list[Co
 
 
 def suggested_section(series: pl.Series, max_rows: int = 100_000) -> FeatureSection | None:
-    """Return the feature that suits the first `max_rows` values of a column best; None if no type reads them."""
+    """Return the feature that suits the first `max_rows` values of a column best; None if no type reads them.
+
+    Integers that are not named as ids are numbers.
+    """
     series = series.head(max_rows)
-    offer = next(iter(offers_for(_profiled(series, column_type(series.dtype)))), None)
-    return None if offer is None else _FEATURE.validate_python(offer.spec)
+    offers = offers_for(_profiled(series, column_type(series.dtype)))
+    numbers = [offer for offer in offers if offer.spec["type"] == "number"]
+    best = offers[0] if offers and offers[0].confidence >= 0.9 else next(iter([*numbers, *offers]), None)
+    return None if best is None else _FEATURE.validate_python(best.spec)
 
 
 def _first_rows(source: Source, column: str, max_rows: int) -> pl.Series:

@@ -20,6 +20,13 @@ def demo_data(
             help="Columns: a shop with histories; 13 numbers and 26 ids; or ids that need 16, 8, 4 and 0 dims."
         ),
     ] = "shop",
+    planted_slice: Annotated[
+        bool,
+        typer.Option(
+            "--planted-slice",
+            help="Add a column `app` to the shop that no feature reads; models are miscalibrated where it is 2.4.",
+        ),
+    ] = False,
     seed: Annotated[int, typer.Option(help="Seed of the random numbers; equal seeds give equal logs.", min=0)] = 1,
 ) -> None:
     """Write a synthetic click log whose best possible AUC is known, with a config.yaml to train on it.
@@ -29,5 +36,7 @@ def demo_data(
     from recsys.api.init import demo_data as write_demo_data
 
     with progress_reports() as on_progress:
-        best = write_demo_data(folder, rows=rows, shape=shape, seed=seed, on_progress=on_progress)["test"]
+        best = write_demo_data(
+            folder, rows=rows, shape=shape, seed=seed, planted_slice=planted_slice, on_progress=on_progress
+        )["test"]
     log(f"{folder}: {rows:,} rows; the best AUC possible on test is {best:.4f}")

@@ -10,6 +10,9 @@ A row is an item shown to a user. The click probability is the logistic of a sum
 and nothing that is not in the columns, so the best possible AUC is known. Item popularity drifts, and new items appear
 every day. Time runs with the row number.
 
+With a planted slice there is a column more, `app`, which the configuration does not read. One of its values has far
+more clicks, so that whatever is trained is miscalibrated in these rows, and hardly elsewhere.
+
 Dimension key: R rows of a chunk, V history entries of all R rows, I items, D days.
 """
 
@@ -86,6 +89,19 @@ The popularity of items drifts, and new items appear every day. A missing price 
     recsys train config.yaml --data-dir .
 """
 
+ABOUT_PLANTED = """
+## The planted slice
+
+No feature reads the column `app`, the version of the shop's app. Version 2.4 counts taps that were none: its rows have
+many more clicks than the other columns tell, so that any model promises too few there.
+
+    recsys evaluate runs/NAME --by app
+"""
+APP_VERSIONS = {"2.1": 0.15, "2.2": 0.35, "2.3": 0.42, "2.4": 0.08}
+"""Share of the rows of each version."""
+PLANTED = {"column": "app", "value": "2.4", "logit": 0.9}
+"""The planted slice, and what it adds to the logit of its rows."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Settings:
@@ -96,6 +112,8 @@ class Settings:
     num_categories: int = 40
     mean_history: float = 14.0
     """Entries a row, before the cut at 50."""
+    planted_slice: bool = False
+    """Whether there is a column `app`, of which one value has more clicks than any feature tells."""
 
 
 class Shop:
@@ -173,7 +191,7 @@ class Shop:
         logit += self.taste[segment, category] + self.habit[device, hour]
         logit += self.user_effect[user] + self.item_effect[item] + _price_effect(price) + interest_effect(matches)
         offsets = pa.array(np.concatenate([[0], lengths.cumsum()]).astype(np.int32))
-        columns = {
+        columns: dict[str, pa.Array] = {
             "user_id": pa.array(self.user_id[user]),
             "segment": pa.array(SEGMENTS).take(pa.array(segment)),
             "device": pa.array(DEVICES).take(pa.array(device)),
@@ -188,7 +206,17 @@ class Shop:
                 offsets, pa.array(self.category_of[clicked].astype(np.int16))
             ),
         }
+        if settings.planted_slice:
+            columns["app"], effect = self._app(first_row, num_rows)
+            logit += effect
         return columns, 1 / (1 + np.exp(-logit))
+
+    def _app(self, first_row: int, num_rows: int) -> tuple[pa.Array, Floats]:
+        """Return the app of each row and its effect, drawn apart: all other columns are as without them."""
+        random = np.random.default_rng([self.seed, 0, first_row])
+        drawn = random.choice(len(APP_VERSIONS), num_rows, p=list(APP_VERSIONS.values()))
+        names = pa.array(list(APP_VERSIONS)).take(pa.array(drawn))
+        return names, np.where(drawn == list(APP_VERSIONS).index(str(PLANTED["value"])), PLANTED["logit"], 0.0)
 
     def _times(self, first_row: int, num_rows: int) -> Ints:
         """Return ascending Unix seconds; evenings are busier than nights."""
@@ -224,6 +252,7 @@ def generate(
     num_items: int = 2_000,
     num_categories: int = 40,
     mean_history: float = 14.0,
+    planted_slice: bool = False,
     on_progress: OnProgress = no_progress,
 ) -> SyntheticLog:
     """Write the click log of a shop, with a config.yaml to train DIN on it.
@@ -236,6 +265,7 @@ def generate(
         num_items: size of the vocabulary of items, at least as large as `num_categories`.
         num_categories: size of the vocabulary of categories.
         mean_history: earlier clicks in a row, before the cut at 50.
+        planted_slice: add a column `app` that no feature reads, and in whose rows with "2.4" there are more clicks.
         on_progress: called after each chunk of rows.
 
     Raises:
@@ -245,11 +275,19 @@ def generate(
         sizes = f"{num_users=}, {num_items=}, {num_categories=}"
         raise DataError(f"sizes of the shop: must be at least 1, and no more categories than items, got {sizes}")
     settings = Settings(
-        num_users=num_users, num_items=num_items, num_categories=num_categories, mean_history=mean_history
+        num_users=num_users,
+        num_items=num_items,
+        num_categories=num_categories,
+        mean_history=mean_history,
+        planted_slice=planted_slice,
     )
-    facts = {"shape": "shop", "rows": rows, "seed": seed, **asdict(settings)}
+    facts: dict[str, Any] = {"shape": "shop", "rows": rows, "seed": seed, **asdict(settings)}
+    facts.pop("planted_slice")
+    if planted_slice:
+        facts["planted_slice"] = PLANTED
     shop = Shop(rows=rows, seed=seed, settings=settings)
-    return write_log(shop, folder, config=CONFIG, about=ABOUT, facts=facts, on_progress=on_progress)
+    about = ABOUT + ABOUT_PLANTED * planted_slice
+    return write_log(shop, folder, config=CONFIG, about=about, facts=facts, on_progress=on_progress)
 
 
 def interest_effect(matches: Ints) -> Floats:
