@@ -100,5 +100,5 @@ def demo_data(
         write = generate_wide if shape == "criteo" else generate_dims
         return write(Path(folder), rows=rows, seed=seed, on_progress=on_progress).bayes_auc
     sizes = {"num_users": num_users, "num_items": num_items, "num_categories": num_categories}
-    sizes["planted_slice"] = planted_slice
-    return generate(Path(folder), rows=rows, seed=seed, on_progress=on_progress, **sizes).bayes_auc
+    shop = generate(Path(folder), rows=rows, seed=seed, planted_slice=planted_slice, on_progress=on_progress, **sizes)
+    return shop.bayes_auc

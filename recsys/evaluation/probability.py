@@ -16,6 +16,7 @@ __all__ = [
     "calibration",
     "calibration_curve",
     "calibration_influence",
+    "log_losses",
     "logloss",
     "logloss_influence",
     "normalised_entropy",
@@ -54,13 +55,13 @@ def logloss(probability: npt.ArrayLike, label: npt.ArrayLike, weight: npt.ArrayL
         0.4904
     """
     rows = _check_probability(probability, label, weight)
-    return _mean(_losses(rows), rows.weight)
+    return _mean(log_losses(rows), rows.weight)
 
 
 def logloss_influence(probability: npt.ArrayLike, label: npt.ArrayLike, weight: npt.ArrayLike | None = None) -> Floats:
     """Return the influence value of each row on `logloss`, (B,); arguments and errors are the same."""
     rows = _check_probability(probability, label, weight)
-    return mean_influence(_losses(rows), rows.weight)
+    return mean_influence(log_losses(rows), rows.weight)
 
 
 def normalised_entropy(probability: npt.ArrayLike, label: npt.ArrayLike, weight: npt.ArrayLike | None = None) -> float:
@@ -78,7 +79,7 @@ def normalised_entropy(probability: npt.ArrayLike, label: npt.ArrayLike, weight:
     mean = _mean(rows.label, rows.weight)
     if not 0 < mean < 1:
         return float("nan")
-    return _mean(_losses(rows), rows.weight) / _entropy(mean)
+    return _mean(log_losses(rows), rows.weight) / _entropy(mean)
 
 
 def normalised_entropy_influence(
@@ -92,7 +93,7 @@ def normalised_entropy_influence(
     mean = _mean(rows.label, rows.weight)
     if not 0 < mean < 1:
         return np.full(len(rows.score), np.nan)
-    losses, entropy = _losses(rows), _entropy(mean)
+    losses, entropy = log_losses(rows), _entropy(mean)
     slope = _mean(losses, rows.weight) / entropy * (np.log1p(-mean) - np.log(mean))
     return mean_influence((losses - slope * rows.label) / entropy, rows.weight)
 
@@ -158,7 +159,7 @@ def _check_probability(probability: npt.ArrayLike, label: npt.ArrayLike, weight:
     return rows
 
 
-def _losses(rows: Labelled) -> Floats:
+def log_losses(rows: Labelled) -> Floats:
     """Return the log loss of each row, (B,)."""
     eps = np.finfo(np.float64).eps
     p = np.clip(rows.score.astype(np.float64), eps, 1 - eps)

@@ -74,8 +74,8 @@ class RawColumn:
             known: what the run knows of the column.
         """
         if column_type(series.dtype).is_list:
-            lists = series.arr.to_list() if isinstance(series.dtype, pl.Array) else series
-            return cls(lists.list.len(), True, known)
+            is_array = isinstance(series.dtype, pl.Array)
+            return cls(series.arr.to_list().list.len() if is_array else series.list.len(), True, known)
         if known is not None and known.section.input == "lists" and (lists := _canonical(series, known)) is not None:
             return cls(lists.list.len().set(series.is_null(), None), True, known)
         if series.dtype == pl.String:  # 4 bytes a row; distinct texts are held once

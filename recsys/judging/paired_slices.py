@@ -14,11 +14,11 @@ from recsys.evaluation.arrays import Floats, Labelled, check
 from recsys.evaluation.grouped import GroupedFigure, Groups, Ranking, grouped_auc, grouped_mean
 from recsys.evaluation.metrics import METRICS
 from recsys.evaluation.predictions import Predictions
-from recsys.evaluation.probability import losses
+from recsys.evaluation.probability import log_losses
 from recsys.evaluation.seeds import ALPHA, Estimate, estimate_difference
 from recsys.evaluation.verdict import holm
 from recsys.judging.groupings import Grouping, RawColumn
-from recsys.judging.slices import groupings_of
+from recsys.judging.slices import everything, groupings_of
 
 __all__ = ["PAIRED_METRICS", "paired_slices"]
 
@@ -50,9 +50,7 @@ def paired_slices(
     models = [[_Scored.of(one) for one in seeds] for seeds in (first, second)]
     rows = models[0][0].rows
     frames = [_differences(models, grouping, rows) for grouping in groupings_of(columns, len(rows.label))]
-    if not frames:
-        return pl.DataFrame()
-    table = pl.concat(frames)
+    table = pl.concat(frames or [_differences(models, everything(len(rows.label)), rows).clear()])
     for metric in PAIRED_METRICS:
         table = _judged(table, metric)
     least = pl.min_horizontal(f"{metric}_p_value" for metric in PAIRED_METRICS)
@@ -70,7 +68,7 @@ class _Scored:
     @classmethod
     def of(cls, predictions: Predictions) -> "_Scored":
         rows = check(predictions.score, predictions.label, predictions.weight)
-        return cls(rows, Ranking.of(rows), losses(rows))
+        return cls(rows, Ranking.of(rows), log_losses(rows))
 
     def figure(self, metric: str, groups: Groups) -> GroupedFigure:
         if metric == "auc":
@@ -104,7 +102,7 @@ def _estimates(models: Sequence[Sequence[_Scored]], metric: str, groups: Groups)
     for seeds in models:
         figures = [one.figure(metric, groups) for one in seeds]
         values.append([figure.value for figure in figures])
-        influence.append(sum(figure.influence for figure in figures) / len(figures))
+        influence.append(np.mean([figure.influence for figure in figures], axis=0))
     variance = groups.sums((influence[0] - influence[1]) ** 2)
     return [
         estimate_difference(*([float(value[group]) for value in of] for of in values), rows=float(variance[group]))
@@ -126,4 +124,6 @@ def _check_same_rows(predictions: Sequence[Predictions]) -> None:
     first = predictions[0]
     for other in predictions[1:]:
         if not np.array_equal(first.label, other.label):
-            raise DataError(f"{other.source}: has other rows than {first.source}: only predictions for the same compare")
+            raise DataError(
+                f"{other.source}: has other rows than {first.source}: only predictions for the same compare"
+            )

@@ -80,9 +80,7 @@ def slices_of_files(
         DataError: there is no such column.
     """
     predictions = read_predictions(scores)
-    columns = columns_of_files(
-        RunFolder(folder), paths, by, predictions, section=section, on_progress=on_progress
-    )
+    columns = columns_of_files(RunFolder(folder), paths, by, predictions, section=section, on_progress=on_progress)
     return _table(predictions, columns)
 
 

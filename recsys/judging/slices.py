@@ -16,9 +16,10 @@ from recsys.evaluation.arrays import Floats, Labelled, check
 from recsys.evaluation.grouped import GroupedFigure, Groups, Ranking, grouped_auc, grouped_mean
 from recsys.evaluation.intervals import Z95
 from recsys.evaluation.predictions import Predictions
+from recsys.evaluation.probability import log_losses
 from recsys.judging.groupings import Grouping, RawColumn, groupings
 
-__all__ = ["FIGURES", "groupings_of", "simultaneous_z", "slices", "slices_of_tasks"]
+__all__ = ["FIGURES", "everything", "groupings_of", "simultaneous_z", "slices", "slices_of_tasks"]
 
 FIGURES = (
     *("rows", "positives", "auc", "auc_low", "auc_high", "auc_difference", "auc_difference_low", "auc_difference_high"),
@@ -67,7 +68,7 @@ def slices_of_tasks(
     frames = []
     for task, of_task in predictions.items():
         scored = _Scored.of(of_task)
-        frames += [_figures(scored, one).with_columns(task=pl.lit(task)) for one in found or [_everything(rows)]]
+        frames += [_figures(scored, one).with_columns(task=pl.lit(task)) for one in found or [everything(rows)]]
     table = pl.concat(frames)
     return _worst_first(table if found else table.clear())
 
@@ -94,7 +95,8 @@ def simultaneous_z(number: int) -> float:
     return NormalDist().inv_cdf(1 - 0.025 / max(number, 1))
 
 
-def _everything(rows: int) -> Grouping:
+def everything(rows: int) -> Grouping:
+    """Return a grouping of one slice, which holds all rows."""
     return Grouping("", "", Groups.single(rows), ["all rows"])
 
 
@@ -113,7 +115,7 @@ class _Scored:
     def of(cls, predictions: Predictions) -> "_Scored":
         rows = check(predictions.score, predictions.label, predictions.weight)
         ranking = Ranking.of(rows)
-        return cls(rows, ranking, _losses(rows), grouped_auc(ranking, Groups.single(len(rows.score))))
+        return cls(rows, ranking, log_losses(rows), grouped_auc(ranking, Groups.single(len(rows.score))))
 
 
 def _figures(scored: _Scored, grouping: Grouping) -> pl.DataFrame:
@@ -210,10 +212,3 @@ def _worst_first(table: pl.DataFrame) -> pl.DataFrame:
     shown = ordered.select("task", "column", "by", "slice", *FIGURES)
     is_float = pl.col(name for name, dtype in shown.schema.items() if dtype.is_float())
     return shown.with_columns(pl.when(is_float.abs() < inf).then(is_float))
-
-
-def _losses(rows: Labelled) -> Floats:
-    eps = np.finfo(np.float64).eps
-    p = np.clip(rows.score.astype(np.float64), eps, 1 - eps)
-    found: Floats = -1.0 * rows.label * np.log(p) - (1.0 - rows.label) * np.log1p(-p)
-    return found

@@ -46,7 +46,7 @@ def test_a_difference_is_that_of_the_rows_of_the_slice() -> None:
 
 
 def test_the_slice_on_which_models_differ_comes_first_with_a_verdict_on_the_first_model() -> None:
-    first, second, x = example()
+    first, second, x = example(20_000)
     table = paired_slices([first], [second], {"x": x})
     assert table["slice"][0] == "a"
     assert table["auc_verdict"].to_list() == ["better", "undecided", "undecided"]
@@ -82,7 +82,9 @@ def test_predictions_of_other_rows_are_refused() -> None:
 
 
 def test_a_slice_of_one_class_has_no_auc_but_a_logloss() -> None:
-    first, second = (Predictions(np.array([0.0, 0, 1]), np.array(s), None, None, "s") for s in ([0.1, 0.2, 0.9], [0.3] * 3))
+    first, second = (
+        Predictions(np.array([0.0, 0, 1]), np.array(s), None, None, "s") for s in ([0.1, 0.2, 0.9], [0.3] * 3)
+    )
     row = paired_slices([first], [second], {"x": pl.Series(["a", "a", "b"])}).row(0, named=True)
     assert (row["slice"], row["auc"], row["auc_verdict"]) == ("a", None, "undecided")
     assert row["logloss"] < 0

@@ -8,7 +8,7 @@ import pytest
 from numpy.testing import assert_allclose
 
 from recsys.data.synthetic.log import make_chunk
-from recsys.data.synthetic.shop import PLANTED, Settings, Shop
+from recsys.data.synthetic.shop import PLANTED_APP, Settings, Shop
 from recsys.evaluation import auc, auc_interval, calibration, logloss
 from recsys.evaluation.predictions import Predictions
 from recsys.judging.slices import FIGURES, slices
@@ -125,6 +125,6 @@ def test_the_planted_slice_of_the_shop_is_the_first_line_whatever_else_is_looked
     columns = {name: frame[name] for name in frame.columns if name != "clicked"}
     table = slices(predictions(known.probability, frame["clicked"].to_numpy()), columns)
     first = table.row(0, named=True)
-    assert (first["column"], first["slice"]) == (PLANTED["column"], PLANTED["value"])
+    assert (first["column"], first["slice"]) == ("app", PLANTED_APP)
     assert first["calibration_high"] < 0.8
     assert set(table["column"]) == set(columns)

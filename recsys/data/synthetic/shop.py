@@ -99,8 +99,8 @@ many more clicks than the other columns tell, so that any model promises too few
 """
 APP_VERSIONS = {"2.1": 0.15, "2.2": 0.35, "2.3": 0.42, "2.4": 0.08}
 """Share of the rows of each version."""
-PLANTED = {"column": "app", "value": "2.4", "logit": 0.9}
-"""The planted slice, and what it adds to the logit of its rows."""
+PLANTED_APP, PLANTED_LOGIT = "2.4", 0.9
+"""Value of `app` in the planted slice, and what is added to the logit of its rows."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -216,7 +216,7 @@ class Shop:
         random = np.random.default_rng([self.seed, 0, first_row])
         drawn = random.choice(len(APP_VERSIONS), num_rows, p=list(APP_VERSIONS.values()))
         names = pa.array(list(APP_VERSIONS)).take(pa.array(drawn))
-        return names, np.where(drawn == list(APP_VERSIONS).index(str(PLANTED["value"])), PLANTED["logit"], 0.0)
+        return names, np.where(drawn == list(APP_VERSIONS).index(PLANTED_APP), PLANTED_LOGIT, 0.0)
 
     def _times(self, first_row: int, num_rows: int) -> Ints:
         """Return ascending Unix seconds; evenings are busier than nights."""
@@ -284,7 +284,7 @@ def generate(
     facts: dict[str, Any] = {"shape": "shop", "rows": rows, "seed": seed, **asdict(settings)}
     facts.pop("planted_slice")
     if planted_slice:
-        facts["planted_slice"] = PLANTED
+        facts["planted_slice"] = {"column": "app", "value": PLANTED_APP, "logit": PLANTED_LOGIT}
     shop = Shop(rows=rows, seed=seed, settings=settings)
     about = ABOUT + ABOUT_PLANTED * planted_slice
     return write_log(shop, folder, config=CONFIG, about=about, facts=facts, on_progress=on_progress)
