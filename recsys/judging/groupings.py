@@ -45,7 +45,7 @@ _LAST_TIME = 253_402_300_799
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Known:
-    """What a run knows of a column."""
+    """The meaning of a column, as a run knows it."""
 
     section: FeatureSection
     """A feature that reads the column."""
