@@ -25,6 +25,8 @@ _RECORDS = {
     },
     "torch.distributed.checkpoint.filesystem": {"_StorageInfo"},
     "torch.serialization": {"_get_layout"},
+    "builtins": {"getattr"},  # how the enums of Python 3.11.0 to 3.11.3 name their members
+    "__builtin__": {"getattr"},
     "pathlib": {"PosixPath"},
     "pathlib._local": {"PosixPath"},
 }
