@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from recsys.evaluation.metrics import METRICS, metric_label
-from recsys.judging.report.curves import Curve, Ranking
+from recsys.judging.report.curves import Curve, Ranking, Reliability
 from recsys.judging.report.markup import Markup
 from recsys.judging.report.svg import INK, LINE, inline_svg, series_colour, style
 
@@ -56,18 +56,20 @@ def dash(colour: int) -> str:
     return _DASHES[colour % len(_DASHES)]
 
 
-def charts_of_task(rankings: Mapping[Line, Ranking], *, prefix: str) -> list[Chart]:
+def charts_of_task(rankings: Mapping[Line, Ranking], before: Mapping[Line, Ranking], *, prefix: str) -> list[Chart]:
     """Return the pictures of the predictions of one task.
 
     Args:
         rankings: predictions of each run.
+        before: those before calibration, of runs that were calibrated.
         prefix: what the identifiers of the pictures begin with.
     """
     both = {line: ranking for line, ranking in rankings.items() if ranking.has_both}
     if not both:
         return []
     with style():
-        drawn = [draw(both, f"{prefix}{name}") for name, draw in _CHARTS.items()]
+        drawn = [_reliability(both, before, f"{prefix}reliability")]
+        drawn += [draw(both, f"{prefix}{name}") for name, draw in _CHARTS.items()]
         firsts = {line: ranking for line, ranking in both.items() if line.is_first}
         drawn += [_histogram({line: one}, firsts, f"{prefix}scores-{line.colour}") for line, one in firsts.items()]
     return [chart for chart in drawn if chart is not None]
@@ -112,31 +114,22 @@ def _lift(rankings: Mapping[Line, Ranking], name: str) -> Chart:
     return _chart(figure, name, "Lift", "1 is what rows drawn at random would have.", words)
 
 
-def _reliability(rankings: Mapping[Line, Ranking], name: str) -> Chart | None:
+def _reliability(rankings: Mapping[Line, Ranking], before: Mapping[Line, Ranking], name: str) -> Chart | None:
+    """Draw the first run of each model, and in grey what it predicted before it was calibrated."""
     probable = {line: ranking for line, ranking in rankings.items() if line.is_first and ranking.is_probability}
     if not probable:
         return None
     figure, axes = _figure("mean prediction", "share of positives")
     found = {line: ranking.reliability() for line, ranking in probable.items()}
-    ends = np.concatenate([part for one in found.values() for part in (one.predicted, one.low, one.high)])
-    high = float(ends.max())
-    low = float(min(one.predicted.min() for one in found.values()))
-    is_wide = low > 0 and high > 30 * low
-    axes.plot([low, high] if is_wide else [0, high], [low, high] if is_wide else [0, high], color=LINE, linewidth=1)
+    former = [before[line].reliability() for line in probable if line in before]
+    low, high, is_wide = _reach([*found.values(), *former])
+    axes.plot([low, high], [low, high], color=LINE, linewidth=1)
+    for one in former:
+        axes.plot(one.predicted, one.actual, color=INK, linestyle=":", linewidth=1, marker="o", markersize=2)
     for line, one in found.items():
         bars = np.abs(np.stack([one.low, one.high]) - one.actual)
-        colour = series_colour(line.colour)
-        axes.errorbar(
-            one.predicted,
-            one.actual,
-            yerr=bars,
-            color=colour,
-            linestyle=dash(line.colour),
-            marker="o",
-            markersize=3,
-            linewidth=1,
-            elinewidth=1,
-        )
+        look = {"color": series_colour(line.colour), "linestyle": dash(line.colour), "linewidth": 1, "elinewidth": 1}
+        axes.errorbar(one.predicted, one.actual, yerr=bars, marker="o", markersize=3, **look)  # type: ignore[arg-type]
     if is_wide:
         axes.set_xscale("log")
         axes.set_yscale("log")
@@ -147,7 +140,16 @@ def _reliability(rankings: Mapping[Line, Ranking], name: str) -> Chart | None:
         lambda one: "{} of {} bins have the diagonal within their interval".format(*_bins_on_diagonal(one)),
     )
     note = "On the diagonal, predictions can be taken at their word. Bars: 95 % intervals; bins hold equally many rows."
+    note += " Grey: before calibration." * bool(former)
     return _chart(figure, name, "Reliability", note, words)
+
+
+def _reach(found: Sequence[Reliability]) -> tuple[float, float, bool]:
+    """Return the ends of the diagonal, and whether it is drawn on a scale of ratios, as rare positives need it."""
+    low = min(float(one.predicted.min()) for one in found)
+    high = max(float(max(one.predicted.max(), one.high.max())) for one in found)
+    is_wide = low > 0 and high > 30 * low
+    return low if is_wide else 0.0, high, is_wide
 
 
 def _bins_on_diagonal(ranking: Ranking) -> tuple[int, int]:
@@ -190,8 +192,7 @@ def _edges(rankings: Sequence[Ranking]) -> tuple["Floats", bool]:
     return (np.geomspace if is_wide else np.linspace)(low, high, _BINS + 1), is_wide
 
 
-_CHARTS: Mapping[str, Callable[[Mapping[Line, Ranking], str], Chart | None]] = {
-    "reliability": _reliability,
+_CHARTS: Mapping[str, Callable[[Mapping[Line, Ranking], str], Chart]] = {
     "roc": _roc,
     "precision": _precision_recall,
     "gains": _gains,

@@ -9,7 +9,7 @@ from recsys.judging.report.tables import Column, frame_table
 if TYPE_CHECKING:
     import polars as pl
 
-__all__ = ["IMPORTANCE", "SLICES", "Shown", "frames_section"]
+__all__ = ["DIFFERENCES", "IMPORTANCE", "SLICES", "Shown", "frames_section"]
 
 _ROWS_SHOWN, _MOST_ROWS = 15, 300
 _OTHER = "\0other"
@@ -26,14 +26,16 @@ class Shown(NamedTuple):
     """Figures that stand side by side for several runs."""
 
 
+_SLICE = (
+    Column("task", "task", "text"),
+    Column("column", "column", "text"),
+    Column("slice", "slice", "text"),
+    Column("rows", "rows", "count"),
+    Column("positives", "positives", "count"),
+)
 SLICES = Shown(
     "Slices, worst first",
-    (
-        Column("column", "column", "text"),
-        Column("slice", "slice", "text"),
-        Column("rows", "rows", "count"),
-        Column("positives", "positives", "count"),
-    ),
+    _SLICE,
     (
         Column("auc", "AUC"),
         Column("auc_difference", "AUC minus that of all rows", bar=0.0, is_signed=True),
@@ -42,30 +44,43 @@ SLICES = Shown(
     ),
     ("auc", "calibration"),
 )
+DIFFERENCES = Shown(
+    "Difference by slice",
+    _SLICE,
+    (
+        Column("auc", "AUC", bar=0.0, is_signed=True, digits=5),
+        Column("auc_verdict", "by AUC", "word"),
+        Column("logloss", "logloss", bar=0.0, is_signed=True, digits=5),
+        Column("logloss_verdict", "by logloss", "word"),
+    ),
+    (),
+)
 IMPORTANCE = Shown(
     "Features, the one that carries most first",
     (Column("feature", "feature", "text"),),
     (
         Column("auc_loss", "AUC lost without it", bar=0.0, digits=5, is_signed=True),
         Column("logloss_gain", "logloss added without it", bar=0.0, digits=5, is_signed=True),
+        Column("verdict", "verdict", "word"),
     ),
     ("auc_loss",),
 )
 
 
 def frames_section(frames: "Sequence[tuple[str, pl.DataFrame | None]]", shown: Shown) -> Markup:
-    """Return the frames of runs as one table, the rows after the first ones folded; nothing if no run has one.
+    """Return the frames of runs as one table, the rows after the first ones folded; nothing if no run has rows.
 
     Args:
         frames: name of each run, and its frame.
         shown: what is shown of them.
     """
-    known = [(name, frame) for name, frame in frames if frame is not None]
+    known = [(name, frame) for name, frame in frames if frame is not None and len(frame)]
     if not known:
         return Markup()
     if len(known) == 1:
-        ((_, frame),) = known
-        return _folded(frame, shown.caption, (*shown.keys, *shown.figures))
+        ((name, frame),) = known
+        caption = f"{name}: {shown.caption}" if len(frames) > 1 else shown.caption
+        return _folded(frame, caption, (*shown.keys, *shown.figures))
     return _folded(*_side_by_side(known, shown))
 
 
@@ -75,7 +90,11 @@ def _side_by_side(
     """Join the frames of runs by what names a line, in the order of the first run."""
     import polars as pl
 
-    names = [column.name for column in shown.keys if column.kind == "text"]
+    names = [
+        column.name
+        for column in shown.keys
+        if column.kind == "text" and all(column.name in frame.columns for _, frame in frames)
+    ]
     columns = list(shown.keys)
     for column in (column for column in shown.figures if column.name in shown.compared):
         columns += [

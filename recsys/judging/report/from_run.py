@@ -1,12 +1,16 @@
 """A run as the page tells of it: its training and its settings beside its predictions and figures."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from recsys.checksums import read_json
-from recsys.config import load_config
+from recsys.config import Config, load_config
 from recsys.config.dump import plain
+from recsys.evaluation.metrics import METRICS
 from recsys.judging.report.judged import Judged
 from recsys.judging.report.settings import flat
 from recsys.run_folder import RunFolder
@@ -18,6 +22,9 @@ if TYPE_CHECKING:
 
 __all__ = ["judged_run"]
 
+_PROBABILITY_METRICS = ("logloss", "ne", "calibration", "brier", "ece")
+_MOST_LOGIT, _POINTS = 16.0, 8001
+"""Probabilities at which a calibration is undone exactly; in between, by lines."""
 _REMEDY = "restore it from a copy, or train the run again"
 
 
@@ -47,6 +54,7 @@ def judged_run(
     """
     folder = RunFolder(run)
     folder.require_run()
+    config = load_config(folder.config)
     return Judged(
         name=str(run),
         model=model,
@@ -56,12 +64,44 @@ def judged_run(
         slices=slices,
         importance=importance,
         about=about,
-        settings=_settings(folder),
+        uncalibrated=(uncalibrated := _uncalibrated(folder, config, predictions)),
+        figures_before=_figures_before(uncalibrated),
+        settings=_settings(folder, config),
     )
 
 
-def _settings(folder: RunFolder) -> dict[str, dict[str, Any]]:
-    found = {"Configuration": flat(plain(load_config(folder.config))), "Data": _data(folder)}
+def _uncalibrated(
+    folder: RunFolder, config: Config, predictions: "Mapping[str, Predictions]"
+) -> "dict[str, Predictions]":
+    """Return what was predicted before calibration, which rises strictly, so that it can be undone."""
+    if not config.calibration.is_fitted:
+        return {}
+    from recsys.training.calibrate import read_calibrator
+
+    calibrator = read_calibrator(folder, config)
+    assert calibrator is not None
+    odds_G = np.linspace(-_MOST_LOGIT, _MOST_LOGIT, _POINTS)
+    before_G = np.concatenate([[0.0], 1 / (1 + np.exp(-odds_G)), [1.0]])
+    after_GT = calibrator.calibrate(np.repeat(before_G[:, None], len(config.labels), axis=1))
+    return {
+        task: replace(of, score=np.interp(of.score, after_GT[:, place], before_G))
+        for place, (task, of) in enumerate(predictions.items())
+    }
+
+
+def _figures_before(predictions: "Mapping[str, Predictions]") -> dict[str, float]:
+    """Return the figures of probabilities, which calibration changes."""
+    return {
+        f"{task}.{name}" if task else name: value
+        for task, of in predictions.items()
+        for metric in _PROBABILITY_METRICS
+        if metric in METRICS
+        for name, value in METRICS[metric].compute(metric, of.score, of.label, of.weight, of.group).items()
+    }
+
+
+def _settings(folder: RunFolder, config: Config) -> dict[str, dict[str, Any]]:
+    found = {"Configuration": flat(plain(config)), "Data": _data(folder)}
     if folder.environment.exists():
         found["Environment"] = flat(read_json(folder.environment, remedy=_REMEDY))
     return found

@@ -33,6 +33,10 @@ class Judged:
     """The frame of `recsys.judging.importance.importance`."""
     about: str = ""
     """The rows in words, such as "test split"."""
+    uncalibrated: "Mapping[str, Predictions]" = field(default_factory=dict)
+    """The predictions before the calibration that was fitted on validation rows, if there is one."""
+    figures_before: Mapping[str, float] = field(default_factory=dict)
+    """Figures of the uncalibrated predictions, by the names of `metrics`."""
     settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """Key and value by section: the configuration, the data, versions and machine."""
 
@@ -45,3 +49,5 @@ class Compared(NamedTuple):
     second: str
     verdicts: "Sequence[Verdict]"
     """One for each metric, the one that decides first."""
+    slices: "pl.DataFrame | None" = None
+    """The frame of `recsys.judging.paired_slices.paired_slices`: the difference on each slice."""

@@ -9,7 +9,7 @@ from recsys import __version__
 from recsys.evaluation.metrics import METRICS, is_interval_end, metric_label
 from recsys.judging.report.charts import Chart, Line, charts_of_epochs, charts_of_task, dash
 from recsys.judging.report.curves import Ranking
-from recsys.judging.report.frames import IMPORTANCE, SLICES, frames_section
+from recsys.judging.report.frames import DIFFERENCES, IMPORTANCE, SLICES, frames_section
 from recsys.judging.report.judged import Compared, Judged
 from recsys.judging.report.markup import Content, Markup, element, join
 from recsys.judging.report.settings import settings_section
@@ -17,6 +17,7 @@ from recsys.judging.report.svg import NUM_COLOURS
 from recsys.judging.report.tables import figure_cell, interval_bar, number, scale_of, table
 
 if TYPE_CHECKING:
+    from recsys.evaluation.predictions import Predictions
     from recsys.evaluation.verdict import Verdict
 
 __all__ = ["page"]
@@ -34,14 +35,14 @@ def page(runs: Sequence[Judged], compared: Sequence[Compared] = ()) -> str:
     """
     lines = _lines(runs)
     tasks = list(dict.fromkeys(task for run in runs for task in run.predictions))
-    rankings = {
-        task: {line: _ranking(run, task) for line, run in zip(lines, runs, strict=True) if task in run.predictions}
-        for task in tasks
-    }
+    by_line = dict(zip(lines, runs, strict=True))
+    rankings = {task: _rankings({line: run.predictions for line, run in by_line.items()}, task) for task in tasks}
+    before = {task: _rankings({line: run.uncalibrated for line, run in by_line.items()}, task) for task in tasks}
+    slices = [(run.name, run.slices) for run in runs]
     sections = [
-        ("figures", "Figures", _figures(runs)),
-        ("slices", "Where it is weak", frames_section([(run.name, run.slices) for run in runs], SLICES)),
-        ("curves", "Ranking and probabilities", _curves(lines, rankings)),
+        ("figures", "Figures", [_figures(runs), _calibrated(runs)]),
+        ("slices", "Where it is weak", [_differences(compared), frames_section(slices, SLICES)]),
+        ("curves", "Ranking and probabilities", _curves(lines, rankings, before)),
         ("importance", "What carries it", frames_section([(run.name, run.importance) for run in runs], IMPORTANCE)),
         ("epochs", "Training", _training(lines, runs)),
         ("settings", "What was run", settings_section(runs)),
@@ -83,9 +84,9 @@ def _lines(runs: Sequence[Judged]) -> list[Line]:
     return lines
 
 
-def _ranking(run: Judged, task: str) -> Ranking:
-    found = run.predictions[task]
-    return Ranking(found.label, found.score, found.weight)
+def _rankings(predictions: "Mapping[Line, Mapping[str, Predictions]]", task: str) -> dict[Line, Ranking]:
+    found = {line: of[task] for line, of in predictions.items() if task in of}
+    return {line: Ranking(one.label, one.score, one.weight) for line, one in found.items()}
 
 
 def _about(runs: Sequence[Judged]) -> str:
@@ -113,6 +114,11 @@ def _verdict(one: Compared) -> Markup:
         ),
         table(caption, ["figure", "difference", "", "p value", "verdict"], rows),
     )
+
+
+def _differences(compared: Sequence[Compared]) -> Markup:
+    frames = [(f"{one.first} minus {one.second}", one.slices) for one in compared]
+    return join([frames_section([(name, frame), ("", None)], DIFFERENCES) for name, frame in frames])
 
 
 def _in_words(verdict: "Verdict") -> str:
@@ -198,6 +204,20 @@ def _figures(runs: Sequence[Judged]) -> Markup:
     return join(parts)
 
 
+def _calibrated(runs: Sequence[Judged]) -> Markup:
+    """Return what calibration has changed, for the runs that were calibrated."""
+    calibrated = [run for run in runs if run.figures_before]
+    if not calibrated:
+        return Markup()
+    names = list(dict.fromkeys(name for run in calibrated for name in run.figures_before if not _is_end(name)))
+    head = [f"{run.name} {when}" if len(runs) > 1 else when for run in calibrated for when in ("before", "after")]
+    rows = [
+        [_figure_name(name), *(_figure(of, name) for run in calibrated for of in (run.figures_before, run.metrics))]
+        for name in names
+    ]
+    return table("Before and after calibration", ["figure", *head], rows)
+
+
 def _is_end(name: str) -> bool:
     return is_interval_end(name.rpartition(".")[2]) or name.endswith(("_low", "_high"))
 
@@ -221,10 +241,14 @@ def _figure(metrics: Mapping[str, float], name: str) -> Content:
     return figure_cell(value, metrics.get(f"{name}_low"), metrics.get(f"{name}_high"), digits=5)
 
 
-def _curves(lines: Sequence[Line], rankings: Mapping[str, Mapping[Line, Ranking]]) -> Markup:
+def _curves(
+    lines: Sequence[Line],
+    rankings: Mapping[str, Mapping[Line, Ranking]],
+    before: Mapping[str, Mapping[Line, Ranking]],
+) -> Markup:
     parts: list[Content] = []
     for number_, (task, of) in enumerate(rankings.items()):
-        charts = charts_of_task(of, prefix=f"task{number_}-")
+        charts = charts_of_task(of, before[task], prefix=f"task{number_}-")
         if charts:
             parts += [element("h3", task) if task else "", _legend(lines), _grid(charts), _top_rows(of)]
     return join(parts)

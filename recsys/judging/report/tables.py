@@ -19,8 +19,8 @@ class Column(NamedTuple):
 
     name: str
     label: str
-    kind: Literal["text", "count", "figure"] = "figure"
-    """figure: with its interval from NAME_low and NAME_high, if the frame has them."""
+    kind: Literal["text", "count", "figure", "word"] = "figure"
+    """text: names a line. figure: with its interval from NAME_low and NAME_high, if the frame has them."""
     digits: int = 4
     bar: float | None = None
     """Draw the interval, with a line at this value; None for no picture."""
@@ -62,7 +62,7 @@ def frame_table(caption: str, frame: "pl.DataFrame", columns: Sequence[Column], 
     Args:
         caption: what the table holds.
         frame: what is shown; columns that it lacks are left out.
-        columns: the columns, those of text first.
+        columns: the columns, those of kind text first.
         start: the first row that is shown.
         rows: show so many.
     """
@@ -77,7 +77,7 @@ def frame_table(caption: str, frame: "pl.DataFrame", columns: Sequence[Column], 
 
 def _cell(row: Mapping[str, Any], column: Column, scale: float | None) -> Content:
     value = row[column.name]
-    if column.kind == "text":
+    if column.kind in ("text", "word"):
         return "" if value is None else str(value)
     if not _is_known(value):
         return element("span", "not defined", class_="soft")

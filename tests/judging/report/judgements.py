@@ -53,6 +53,11 @@ def slices(number: int, *, value: str = "value") -> pl.DataFrame:
     return pl.DataFrame(lines)
 
 
+def differences() -> pl.DataFrame:
+    line = {"column": "country", "slice": "de", "rows": 100, "positives": 10, "auc": 0.02, "auc_low": 0.01}
+    return pl.DataFrame([line | {"auc_high": 0.03, "auc_verdict": "better"}])
+
+
 def importance(feature: str = "item") -> pl.DataFrame:
     return pl.DataFrame(
         {

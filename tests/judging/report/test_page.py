@@ -11,7 +11,7 @@ import pytest
 
 from recsys.evaluation.predictions import Predictions
 from recsys.judging.report.page import page
-from tests.judging.report.judgements import HOSTILE, compared, importance, judged, predictions, slices
+from tests.judging.report.judgements import HOSTILE, compared, differences, importance, judged, predictions, slices
 
 
 class Reader(HTMLParser):
@@ -185,6 +185,20 @@ def test_slices_of_several_runs_stand_in_one_line() -> None:
     assert line.count("0.6300<") == 2
     (line,) = (row for row in rows if ">value 0<" in row)
     assert (line.count("not defined"), line.count("0.6000<")) == (2, 1)
+
+
+def test_the_difference_on_each_slice_comes_before_the_slices_of_each_run() -> None:
+    text = page(TWO, [compared()._replace(slices=differences())])
+    assert text.index("runs/a minus runs/b: Difference by slice") < text.index("Slices, worst first by runs/a")
+    (line,) = (row for row in re.findall(r"<tr>.*?</tr>", text) if ">de<" in row)
+    assert "+0.02000" in line
+    assert ">better<" in line
+
+
+def test_slices_of_several_tasks_name_the_task() -> None:
+    frame = pl.concat([slices(3).select(pl.lit(task).alias("task"), pl.all()) for task in ("buys", "clicks")])
+    text = page([judged(slices=frame), judged("runs/b", slices=frame)])
+    assert text.count(">buys<") == text.count(">clicks<") == 3
 
 
 def test_runs_that_differ_in_their_seed_share_a_colour_and_a_histogram() -> None:
