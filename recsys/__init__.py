@@ -16,6 +16,7 @@ from recsys.lazy import lazy_names as _lazy_names
 
 if TYPE_CHECKING:
     from recsys.api.bundle import Bundle
+    from recsys.api.compare import compare
     from recsys.api.config import load_config
     from recsys.api.init import demo_data, init
     from recsys.api.run import Run
@@ -40,6 +41,7 @@ __all__ = [
     "RecsysError",
     "Run",
     "__version__",
+    "compare",
     "demo_data",
     "init",
     "load_config",
@@ -59,6 +61,7 @@ __getattr__, __dir__ = _lazy_names(
     __name__,
     {
         "recsys.api.bundle": "Bundle",
+        "recsys.api.compare": "compare",
         "recsys.api.config": "load_config",
         "recsys.api.init": "demo_data init",
         "recsys.api.run": "Run",

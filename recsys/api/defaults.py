@@ -17,8 +17,8 @@ __all__ = [
     "DEFAULT_SEARCHES",
     "config_name",
     "default_name",
+    "folder_by_name",
     "new_run_folder",
-    "search_folder",
 ]
 
 DEFAULT_CACHE = Path(".recsys-cache")
@@ -52,20 +52,21 @@ def new_run_folder(name: str | None, runs_dir: Path, *, default: str) -> Path:
     return next(folder for folder in numbered if not folder.exists())
 
 
-def search_folder(name: str | None, searches_dir: Path, *, default: str) -> Path:
-    """Return the path of a search's folder, which may be there: the same search goes on in it.
+def folder_by_name(name: str | None, parent: Path, *, default: str, kind: str) -> Path:
+    """Return the path of a folder which may be there: the same search, or the same runs, go on in it.
 
     Args:
-        name: the name of the search.
-        searches_dir: the folder that folders of searches lie in.
-        default: name of a search that is given none.
+        name: as the user named it.
+        parent: the folder that it lies in.
+        default: name of one that is given none.
+        kind: what is named, "search".
 
     Raises:
-        ConfigError: the name is no name of a folder in `searches_dir`.
+        ConfigError: the name is no name of a folder in `parent`.
     """
     if name is not None and (problem := _problem_of_name(name)):
-        raise ConfigError(f"name of the search: {problem}, got {name!r}")
-    return searches_dir / (default if name is None else name)
+        raise ConfigError(f"name of the {kind}: {problem}, got {name!r}")
+    return parent / (default if name is None else name)
 
 
 def default_name(config: "Config") -> str:

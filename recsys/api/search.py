@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from recsys.api.config import load_config, with_data
-from recsys.api.defaults import DEFAULT_CACHE, DEFAULT_SEARCHES, default_name, search_folder
+from recsys.api.defaults import DEFAULT_CACHE, DEFAULT_SEARCHES, default_name, folder_by_name
 from recsys.api.quiet import quiet_packages
 from recsys.config import Config
 from recsys.progress import OnProgress, no_log, no_progress
@@ -81,7 +81,8 @@ def run_search(
     checked = with_data(
         load_config(config, cache_dir=cache_dir), {"train": train, "valid": valid, "test": test}, cache_dir
     )
-    folder = search_folder(name, Path(searches_dir), default=f"{default_name(checked)}-{method.rpartition(':')[2]}")
+    default = f"{default_name(checked)}-{method.rpartition(':')[2]}"
+    folder = folder_by_name(name, Path(searches_dir), default=default, kind="search")
     with quiet_packages():
         from recsys.search.run import search  # not at the top: torch takes seconds to import
 

@@ -2,13 +2,15 @@
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack, overload
 
 from recsys.api.config import load_config, with_data
-from recsys.api.defaults import DEFAULT_CACHE, DEFAULT_RUNS, default_name, new_run_folder
+from recsys.api.defaults import DEFAULT_CACHE, DEFAULT_RUNS, default_name, folder_by_name, new_run_folder
 from recsys.api.quiet import quiet_packages
 from recsys.api.run import Run
+from recsys.api.seeds import train_each_seed
 from recsys.config import Config, dump
 from recsys.errors import ConfigError, Preempted, RecsysError
 from recsys.files import scratch_folder
@@ -23,7 +25,40 @@ if TYPE_CHECKING:
     from recsys.api.frames import ArrowTable
     from recsys.training.schedule import ScheduleFactory
 
-__all__ = ["launch_training", "train"]
+__all__ = ["TrainOptions", "launch_training", "train"]
+
+
+class TrainOptions(TypedDict, total=False):
+    """The options of `train`, for type checkers."""
+
+    train: "ArrowTable | pl.LazyFrame | str | Path | Sequence[str | Path] | None"
+    valid: "ArrowTable | pl.LazyFrame | str | Path | Sequence[str | Path] | None"
+    test: "ArrowTable | pl.LazyFrame | str | Path | Sequence[str | Path] | None"
+    data_dir: str | Path
+    cache_dir: str | Path
+    name: str | None
+    runs_dir: str | Path
+    resume: "Run | str | Path | None"
+    device: Literal["cpu", "cuda"] | None
+    devices: int
+    plan: str | Path | None
+    callbacks: "Sequence[Callback]"
+    schedule: "ScheduleFactory | None"
+    on_start: Callable[[Path], None] | None
+    on_progress: OnProgress
+    log: Callable[[str], None] | None
+
+
+@overload
+def train(
+    config: "str | Path | Mapping[str, Any] | Config", *, seeds: None = None, **options: Unpack[TrainOptions]
+) -> Run: ...
+
+
+@overload
+def train(
+    config: "str | Path | Mapping[str, Any] | Config", *, seeds: int, **options: Unpack[TrainOptions]
+) -> list[Run]: ...
 
 
 def train(
@@ -40,12 +75,13 @@ def train(
     device: Literal["cpu", "cuda"] | None = None,
     devices: int = 1,
     plan: str | Path | None = None,
+    seeds: int | None = None,
     callbacks: "Sequence[Callback]" = (),
     schedule: "ScheduleFactory | None" = None,
     on_start: Callable[[Path], None] | None = None,
     on_progress: OnProgress = no_progress,
     log: Callable[[str], None] | None = print,
-) -> Run:
+) -> Run | list[Run]:
     """Prepare the data (cached), train, evaluate the best epoch, and return the run.
 
     Args:
@@ -63,6 +99,9 @@ def train(
             calling `log` and `on_progress`. torchrun, which starts the processes itself, overrides it; then every
             process must call this function.
         plan: file that says which device holds which part of which table; by default the fastest by estimate.
+        seeds: number of trainings with the seeds train.seed, train.seed + 1, ..., as runs NAME-seed-1, NAME-seed-2,
+            ...; all see the same split. Called again, it trains those that are missing and goes on with one that was
+            stopped. The runs are returned as a list.
         callbacks: Lightning callbacks of your own, which observe, or stop the training by `trainer.should_stop`.
             Checkpoints do not hold their state.
         schedule: makes the object that decides who trains what on which batch (`recsys/training/schedule.py`); by
@@ -85,10 +124,51 @@ def train(
     checked = with_data(
         load_config(config, cache_dir=cache_dir), {"train": train, "valid": valid, "test": test}, cache_dir
     )
-    default = default_name(checked)
+    if seeds is not None and resume is not None:
+        raise ConfigError("resume: is for one run; the same call with seeds goes on with those that were stopped")
+    train_one = partial(
+        _train_one,
+        data_dir=Path(data_dir),
+        cache_dir=Path(cache_dir),
+        device=device,
+        devices=devices,
+        plan=None if plan is None else Path(plan),
+        callbacks=callbacks,
+        schedule=schedule,
+        on_start=on_start,
+        on_progress=on_progress,
+        log=log or no_log,
+    )
+    if seeds is None:
+        return train_one(checked, name=name, runs_dir=Path(runs_dir), resume=resume)
+    first = folder_by_name(name, Path(runs_dir), default=default_name(checked), kind="runs")
+    return train_each_seed(
+        checked, seeds, train_one, first, data_dir=Path(data_dir), cache_dir=Path(cache_dir), log=log or no_log
+    )
+
+
+def _train_one(
+    config: Config,
+    *,
+    name: str | None,
+    runs_dir: Path,
+    resume: "Run | str | Path | None",
+    data_dir: Path,
+    cache_dir: Path,
+    device: Literal["cpu", "cuda"] | None,
+    devices: int,
+    plan: Path | None,
+    callbacks: "Sequence[Callback]",
+    schedule: "ScheduleFactory | None",
+    on_start: Callable[[Path], None] | None,
+    on_progress: OnProgress,
+    log: Callable[[str], None],
+) -> Run:
+    """Train one run of a checked configuration; arguments are those of `train`."""
+    default = default_name(config)
 
     def choose_folder() -> Path:
-        return new_run_folder(name, Path(runs_dir), default=default) if resume is None else Path(resume)
+        return new_run_folder(name, runs_dir, default=default) if resume is None else Path(resume)
 
     if devices > 1 and rank_info() is None:
         for argument, value in {"callbacks": callbacks, "schedule": schedule}.items():
@@ -100,20 +180,20 @@ def train(
         folder = choose_folder()
         if on_start is not None:
             on_start(folder)
-        return _train_on_devices(checked, options, devices, folder, is_resume=resume is not None)
+        return _train_on_devices(config, options, devices, folder, is_resume=resume is not None)
     return _train_here(
-        checked,
+        config,
         choose_folder,
         is_resume=resume is not None,
         on_start=on_start,
-        data_dir=Path(data_dir),
-        cache_dir=Path(cache_dir),
+        data_dir=data_dir,
+        cache_dir=cache_dir,
         device=device,
-        plan=None if plan is None else Path(plan),
+        plan=plan,
         callbacks=callbacks,
         **({} if schedule is None else {"schedule": schedule}),
         on_progress=on_progress,
-        log=log or no_log,
+        log=log,
     )
 
 

@@ -25,6 +25,7 @@ COMMANDS: dict[str, Callable[..., Any] | typer.Typer] = {
     "plan": commands.plan,
     "train": commands.train,
     "evaluate": commands.evaluate,
+    "compare": commands.compare,
     "export": commands.export,
     "predict": commands.predict,
     "compare-schemes": commands.compare_schemes,

@@ -2,21 +2,24 @@
 
 import os
 import shlex
+from math import isnan
 from pathlib import Path
 from typing import Any
 
-from recsys.api.defaults import config_name, new_run_folder
+from recsys.api.defaults import DEFAULT_RUNS, config_name, new_run_folder
 from recsys.api.run import Run
 from recsys.api.train import launch_training, train
 from recsys.cli.resumable import resumable
 from recsys.config import Config
 from recsys.console import log
-from recsys.evaluation.metrics import describe_metrics
+from recsys.evaluation.metrics import describe_metrics, headlines, metric_label
+from recsys.evaluation.seeds import spread
 from recsys.launch.failure import is_launched
 from recsys.launch.torchrun import rank_info
 from recsys.run_folder import RunFolder
+from recsys.units import format_count
 
-__all__ = ["figures", "train_here", "train_on"]
+__all__ = ["figures", "figures_of_seeds", "train_here", "train_on", "train_seeds"]
 
 
 def train_on(
@@ -83,6 +86,44 @@ def train_here(config: Config, argv: list[str], *, resume: Path | None, **option
     return run if _is_first() else None
 
 
+def train_seeds(
+    config: Config, seeds: int, argv: list[str], *, name: str | None, runs_dir: Path, devices: int, **options: Any
+) -> None:
+    """Train several seeds, one after the other, and print the figures of each, their mean and their spread.
+
+    Args:
+        config: the checked configuration.
+        seeds: how many.
+        argv: its path and the options that must be repeated to resume.
+        name: of the runs, without "-seed-1".
+        runs_dir: folder of new runs.
+        devices: number of processes that train together.
+        options: others of `recsys.train`.
+
+    Raises:
+        Preempted: a SIGTERM came, and what is needed to resume is saved.
+    """
+    again = ["recsys", "train", *argv, "--seeds", str(seeds)]
+    again += [] if name is None else ["--name", name]
+    again += [] if runs_dir == DEFAULT_RUNS else ["--runs-dir", str(runs_dir)]
+    again += [] if devices == 1 else ["--devices", str(devices)]
+    with resumable(lambda ending: log(f"{ending}; to resume: {shlex.join(again)}")) as on_progress:
+        runs = train(
+            config,
+            seeds=seeds,
+            name=name,
+            runs_dir=runs_dir,
+            devices=devices,
+            on_progress=on_progress,
+            log=log,
+            **options,
+        )
+    for run in runs:
+        print(f"{run.path}: {figures(run.metrics)}")
+    series = f"{str(runs[0].path).rpartition('-')[0]}-*"
+    print(f"{series}: {figures_of_seeds([run.metrics for run in runs])}")
+
+
 def _is_first() -> bool:
     """Return whether this process speaks for all that train together."""
     own = rank_info()
@@ -102,6 +143,26 @@ def resume_command_line(argv: list[str], folder: Path | None) -> str | None:
     return shlex.join(["recsys", "train", argv[0], "--resume", str(folder), *argv[1:]])
 
 
-def figures(metrics: dict[str, float], split: str) -> str:
-    """Return the metrics of a split in one line."""
+def figures(metrics: dict[str, float]) -> str:
+    """Return the metrics of the test split in one line, or those of the validation split if there is no other."""
+    split = _split(metrics)
     return f"{split} {describe_metrics(metrics, f'{split}.', with_intervals=True)}"
+
+
+def figures_of_seeds(seeds: list[dict[str, float]]) -> str:
+    """Return the means of the metrics over seeds in one line, and how much they vary.
+
+    >>> figures_of_seeds([{"test.auc": 0.75, "test.logloss": 0.5}, {"test.auc": 0.76, "test.logloss": 0.5}])
+    'test AUC 0.75500 +- 0.00707, logloss 0.50000 +- 0.00000 (mean and standard deviation of 2 seeds)'
+    """
+    split = _split(seeds[0])
+    shown = []
+    for name in headlines(seeds[0], f"{split}."):
+        mean, deviation = spread([metrics[f"{split}.{name}"] for metrics in seeds])
+        shown.append(f"{metric_label(name)} {mean:.5f}" + ("" if isnan(deviation) else f" +- {deviation:.5f}"))
+    number = format_count(len(seeds), "seed")
+    return f"{split} {', '.join(shown)} (mean and standard deviation of {number})"
+
+
+def _split(metrics: dict[str, float]) -> str:
+    return "test" if "test.auc" in metrics else "valid"

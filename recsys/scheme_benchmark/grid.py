@@ -4,9 +4,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from recsys.config import Config, FractionSplit, TimeSplit, resolve
+from recsys.config import Config, resolve
 from recsys.config.budget import budget_bytes
 from recsys.config.schemes import TableSection
+from recsys.config.seeds import with_seed
 from recsys.config.variants import Variant
 from recsys.data.prepared import Prepared
 from recsys.embeddings import FeatureVocabulary
@@ -16,7 +17,7 @@ from recsys.errors import ConfigError
 from recsys.scheme_benchmark.variants import SearchVariant
 from recsys.units import format_bytes
 
-__all__ = ["Cell", "Grid", "GridEntry", "SearchedTables", "make_grid", "with_fixed_split"]
+__all__ = ["Cell", "Grid", "GridEntry", "SearchedTables", "make_grid"]
 
 TABLE = "all"
 """Name of the one table that holds every feature."""
@@ -63,9 +64,8 @@ class Cell:
 
         A search starts from a full table for each feature.
         """
-        train = base.train.model_copy(update={"seed": self.seed})
         tables = {} if isinstance(self.spec, SearchedTables) else {TABLE: self.spec}
-        return base.from_source(base.source, tables=tables, train=train)
+        return with_seed(base.from_source(base.source, tables=tables), self.seed)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -104,15 +104,6 @@ class Grid:
         """Return every training once, seed by seed: the first seed alone fills all tables of the report."""
         cells = [cell for seed in self.seeds for entry in self.entries for cell in entry.cells([seed])]
         return list({cell.name: cell for cell in cells}.values())
-
-
-def with_fixed_split(config: Config) -> Config:
-    """Return the configuration with the seed of its random split fixed, so that all cells see the same split."""
-    split = config.data.split or FractionSplit()
-    if config.data.valid is not None or isinstance(split, TimeSplit) or split.seed is not None:
-        return config
-    fixed = split.model_copy(update={"seed": config.train.seed})
-    return config.from_source(config.source, data=config.data.model_copy(update={"split": fixed}))
 
 
 def make_grid(

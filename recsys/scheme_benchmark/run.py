@@ -6,6 +6,7 @@ from pathlib import Path
 from statistics import fmean
 
 from recsys.config import Config, dump
+from recsys.config.seeds import with_fixed_split
 from recsys.data.classes import check_splits, missing_classes
 from recsys.data.prepare import prepare
 from recsys.data.prepared import Prepared
@@ -15,7 +16,7 @@ from recsys.judging.pareto import can_draw
 from recsys.progress import OnProgress, no_progress
 from recsys.scheme_benchmark.cell import Job, empty_result
 from recsys.scheme_benchmark.comparison import Comparison
-from recsys.scheme_benchmark.grid import Cell, make_grid, with_fixed_split
+from recsys.scheme_benchmark.grid import Cell, make_grid
 from recsys.scheme_benchmark.plot import draw
 from recsys.scheme_benchmark.report import ReportHeader, report, results_csv
 from recsys.scheme_benchmark.result import Result, delete_large_files, read_result, run_folder, write_result

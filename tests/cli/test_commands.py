@@ -23,6 +23,7 @@ COMMANDS = [
     "check",
     "tables",
     "train",
+    "compare",
     "compare-schemes",
     "evaluate",
     "export",

@@ -123,3 +123,42 @@ def test_two_processes_train_one_model_and_speak_with_one_voice(tmp_path: Path) 
     assert ended.stderr.splitlines()[:2] == ["starting 2 processes", "run folder: runs/one"]
     assert ended.stderr.count("epoch 1: ") == 1
     assert "Traceback" not in ended.stderr
+
+
+@pytest.mark.slow
+def test_seeds_go_on_after_a_kill_and_their_spread_is_printed(tmp_path: Path) -> None:
+    write_config(write_log(tmp_path) / "run.yaml", train={"epochs": 4})
+    command = [*COMMAND, "--seeds", "2"]
+    process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    wait_for(tmp_path / "runs" / "one-seed-2" / "checkpoints" / "last", process)
+    process.kill()
+    process.communicate(timeout=60)
+    before = (tmp_path / "runs" / "one-seed-1" / "metrics.json").stat().st_mtime_ns
+    ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
+    assert ended.returncode == 0, ended.stderr
+    first, second, both = ended.stdout.splitlines()
+    assert first.startswith("runs/one-seed-1: test AUC 0.")
+    assert second.startswith("runs/one-seed-2: test AUC 0.")
+    assert both.startswith("runs/one-seed-*: test AUC 0.")
+    assert both.endswith("(mean and standard deviation of 2 seeds)")
+    assert "seed 1 (1 of 2): runs/one-seed-1 is finished" in ended.stderr
+    assert "seed 2 (2 of 2): runs/one-seed-2 goes on" in ended.stderr
+    assert (tmp_path / "runs" / "one-seed-1" / "metrics.json").stat().st_mtime_ns == before
+
+
+@pytest.mark.slow
+def test_seeds_that_were_stopped_are_resumed_by_the_same_command(tmp_path: Path) -> None:
+    write_config(write_log(tmp_path) / "run.yaml", train={"epochs": 100_000})
+    command = [*COMMAND, "--seeds", "2"]
+    process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    wait_for(tmp_path / "runs" / "one-seed-1" / "metrics.jsonl", process)
+    process.send_signal(signal.SIGTERM)
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, out) == (75, "")
+    again = "recsys train run.yaml --device cpu --seeds 2 --name one"
+    assert err.splitlines()[-1] == f"stopped by SIGTERM; to resume: {again}"
+
+
+def test_one_run_is_resumed_without_seeds(refused: Callable[..., str], launched: list[Any]) -> None:
+    assert "resume: is for one run" in refused("train", "run.yaml", "--seeds", "2", "--resume", "runs/a")
+    assert launched == []

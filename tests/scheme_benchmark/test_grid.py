@@ -5,10 +5,11 @@ import pytest
 
 from recsys.config import dump, resolve
 from recsys.config.schemes.int8 import Int8Table
+from recsys.config.seeds import with_fixed_split
 from recsys.data.prepare import prepare
 from recsys.embeddings import Full
 from recsys.errors import ConfigError
-from recsys.scheme_benchmark.grid import Grid, make_grid, with_fixed_split
+from recsys.scheme_benchmark.grid import Grid, make_grid
 from recsys.scheme_benchmark.variants import choose_variants, parse_budgets
 from tests.training.logs import make_config
 

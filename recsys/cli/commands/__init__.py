@@ -5,6 +5,7 @@ Nothing here imports polars or torch before a command runs, so that `recsys --he
 
 from recsys.cli.commands.check import check
 from recsys.cli.commands.checkpoint import checkpoint
+from recsys.cli.commands.compare import compare
 from recsys.cli.commands.compare_schemes import compare_schemes
 from recsys.cli.commands.demo_data import demo_data
 from recsys.cli.commands.doctor import doctor
@@ -21,6 +22,7 @@ from recsys.cli.commands.train import train
 __all__ = [
     "check",
     "checkpoint",
+    "compare",
     "compare_schemes",
     "demo_data",
     "doctor",

@@ -33,24 +33,48 @@ def train(
         Path | None,
         typer.Option(help="Plan of which device holds what, from `recsys plan --out` or a run's plan.json."),
     ] = None,
+    seeds: Annotated[
+        int | None,
+        typer.Option(
+            help="Number of seeds to train: train.seed and those after it, as runs NAME-seed-1, NAME-seed-2, ...; "
+            "called again, it trains those that are missing.",
+            min=1,
+        ),
+    ] = None,
 ) -> None:
     """Prepare the data (cached), train, and evaluate the best epoch.
 
     Any number of devices trains the same model, and resumes a run of any other number. On several hosts, torchrun
-    starts the processes. SIGTERM saves a checkpoint and stops with exit code 75.
+    starts the processes. SIGTERM saves a checkpoint and stops with exit code 75. With --seeds, the mean of the figures
+    and their spread are printed; `recsys compare 'runs/a-seed-*' 'runs/b-seed-*'` says which of two models is better.
 
     Example: `recsys train pipelines/frappe_autoint/run.yaml --data-dir DIR`, then with two processes
     `recsys train run.yaml --devices 2`, or on each of four hosts
     `torchrun --nnodes 4 --nproc-per-node 8 ... -m recsys train run.yaml`
     """
     from recsys.api.config import load_config
-    from recsys.cli.train import figures, train_here, train_on
+    from recsys.cli.train import figures, train_here, train_on, train_seeds
     from recsys.launch.torchrun import rank_info
 
     loaded = load_config(config)
     argv = [str(config), *data_options(data_dir, cache_dir)]
     argv += [] if device is None else ["--device", device]
     argv += [] if plan is None else ["--plan", str(plan)]
+    if seeds is not None:
+        train_seeds(
+            loaded,
+            seeds,
+            argv,
+            devices=devices,
+            name=name,
+            runs_dir=runs_dir,
+            resume=resume,
+            data_dir=data_dir,
+            cache_dir=cache_dir,
+            device=device,
+            plan=plan,
+        )
+        return
     if devices > 1 and rank_info() is None:
         sys.exit(train_on(devices, config, argv, name=name, runs_dir=runs_dir, resume=resume))
     run = train_here(
@@ -65,4 +89,4 @@ def train(
         plan=plan,
     )
     if run is not None:
-        print(f"{run.path}: {figures(run.metrics, 'test' if 'test.auc' in run.metrics else 'valid')}")
+        print(f"{run.path}: {figures(run.metrics)}")

@@ -1,0 +1,38 @@
+"""`recsys compare`."""
+
+from typing import Annotated, Literal
+
+import typer
+
+from recsys.files import to_json
+
+__all__ = ["compare"]
+
+
+def compare(
+    models: Annotated[
+        list[str],
+        typer.Argument(
+            help="Run folders or parquet files with predictions; a pattern in quotes, 'runs/a-seed-*', is one model.",
+            show_default=False,
+        ),
+    ],
+    metric: Annotated[str, typer.Option(help="Metric that decides which model is best.")] = "auc",
+    split: Annotated[Literal["test", "valid"], typer.Option(help="Rows of runs that are compared.")] = "test",
+    label: Annotated[str, typer.Option(help="Column of files with the labels.")] = "label",
+    score: Annotated[str, typer.Option(help="Column of files with the predictions.")] = "score",
+    weight: Annotated[str, typer.Option(help="Column of files with row weights, if there is one.")] = "weight",
+    group: Annotated[str, typer.Option(help="Column of files with groups, such as users, if there is one.")] = "group",
+    json: Annotated[bool, typer.Option("--json", help="Print all that was found as JSON.")] = False,
+) -> None:
+    """Say which of several models is better on the same rows, how surely, and what would tell if it is not sure.
+
+    Rows are paired, and with several seeds of each model the interval holds for other seeds too. Of more than two
+    models, the verdicts are corrected for the number of pairs.
+
+    Example: `recsys compare runs/new runs/old`, or over seeds `recsys compare 'runs/new-seed-*' 'runs/old-seed-*'`
+    """
+    from recsys.api.compare import compare as compare_models
+
+    found = compare_models(*models, metric=metric, split=split, label=label, score=score, weight=weight, group=group)
+    print(to_json(found.facts(), indent=2) if json else found)

@@ -1,0 +1,56 @@
+"""`recsys compare` as a user calls it."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.cli.command_line import Recsys
+from tests.judging.judged_models import write_run, write_scores
+
+
+@pytest.fixture(autouse=True)
+def _models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for seed in (1, 2, 3):
+        write_run(Path(f"runs/new-seed-{seed}"), noise=0.2, seed=seed)
+        write_run(Path(f"runs/old-seed-{seed}"), noise=1, seed=seed + 3)
+    write_scores(Path("other.parquet"), noise=2)
+
+
+def test_two_runs_are_compared_and_the_first_line_says_which_is_better(recsys: Recsys) -> None:
+    ended = recsys("compare", "runs/old-seed-1", "runs/new-seed-1")
+    assert ended.code == 0
+    assert ended.out.startswith("runs/new-seed-1 is better than runs/old-seed-1: AUC 0.")
+    assert "2,000 rows of the test split." in ended.out
+
+
+def test_patterns_compare_over_seeds_and_files_take_part(recsys: Recsys) -> None:
+    ended = recsys("compare", "runs/old-seed-*", "runs/new-seed-*", "other.parquet")
+    assert ended.out.startswith("runs/new-seed-* is the best of 3: better than runs/old-seed-* and other.parquet (AUC")
+
+
+def test_json_is_for_programs(recsys: Recsys) -> None:
+    found = json.loads(recsys("compare", "runs/old-seed-*", "runs/new-seed-*", "--json", "--metric", "logloss").out)
+    assert (found["best"], found["metric"], found["rows"]) == ("runs/new-seed-*", "logloss", 2000)
+    assert len(found["models"][0]["figures"]["auc"]["seeds"]) == 3
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["runs/old-seed-1"], "needs at least two"),
+        (["runs/old-seed-1", "runs/none"], "runs/none: there is no such file"),
+        (["runs/old-seed-1", "other.parquet", "--score", "p"], "has no column 'p'"),
+        (["runs/old-seed-1", "other.parquet", "--metric", "calibration"], "metric: must be one of auc"),
+        (
+            ["runs/old-seed-1", "runs/new-seed-1", "--split", "valid"],
+            "no predictions of the valid split, but of the test",
+        ),
+    ],
+)
+def test_what_cannot_be_compared_ends_with_one_message(
+    refused: Callable[..., str], arguments: list[str], words: str
+) -> None:
+    assert words in refused("compare", *arguments)
