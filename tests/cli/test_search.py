@@ -71,6 +71,19 @@ def test_a_wrong_option_is_refused(
     assert not Path("searches").exists()
 
 
+@pytest.mark.parametrize(
+    "storage", ["sqlite:////no/such/x.db", "postgresql://me:secret@127.0.0.1:1/trials?sslmode=disable", "/proc/no/x"]
+)
+def test_a_storage_that_cannot_be_reached_is_refused_before_anything_is_trained(
+    storage: str, own: Path, refused: Callable[..., str]
+) -> None:
+    pytest.importorskip("optuna")
+    message = refused("search", "run.yaml", "--method", "optuna", "--storage", storage, "--device", "cpu")
+    assert message.startswith(f"--storage: {storage.replace(':secret', '').partition('?')[0]} cannot be used: ")
+    assert "secret" not in message
+    assert not list(Path("searches").glob("*/runs"))
+
+
 def test_ctrl_c_says_how_to_go_on(recsys: Recsys, own: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupted(*arguments: Any, **options: Any) -> None:
         raise KeyboardInterrupt

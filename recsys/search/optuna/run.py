@@ -12,6 +12,7 @@ from recsys.search.candidate import Measured
 from recsys.search.costs import Cost
 from recsys.search.folder import BASELINE
 from recsys.search.optuna.attributes import CPU_SECONDS, NAME, REASON, SECONDS, trial_name
+from recsys.search.optuna.leftovers import delete_checkpoints
 from recsys.search.optuna.priors import first_params
 from recsys.search.optuna.queue import TrialQueue, fixed_params
 from recsys.search.optuna.sampler import UntriedSampler, choice_key
@@ -68,6 +69,7 @@ def run_trials(
             if trial is None:
                 break
             runner.run(queue, trial)
+            delete_checkpoints(session.folder, queue.trials())
         return _all_measured(runner, queue.trials())
 
 

@@ -20,6 +20,8 @@ from recsys.search.optuna.storage_name import storage_name
 __all__ = ["close_storage", "open_storage", "open_study", "storage_errors"]
 
 Direction = Literal["maximize", "minimize"]
+METRICS = ["validation AUC", "bytes of the tables when served"]
+"""Names of the objectives, for dashboards."""
 CONNECT_SECONDS = 10
 """Longest time to wait for a database server."""
 
@@ -115,6 +117,8 @@ def open_study(
         study = optuna.create_study(
             storage=storage, study_name=name, directions=list(directions), sampler=sampler, load_if_exists=True
         )
+        if study.metric_names is None and len(study.directions) == len(directions):
+            study.set_metric_names(METRICS[: len(directions)])
     for key, value in facts.items():
         known = study.user_attrs.get(key)
         if known is None:

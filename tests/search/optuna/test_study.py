@@ -21,7 +21,9 @@ def study_in(storage: str | None, folder: Path, **facts: str) -> optuna.Study:
 def test_a_study_is_opened_again_where_it_is_stored(storage: str | None, tmp_path: Path) -> None:
     url = storage and storage.format(tmp_path)
     study_in(url, tmp_path, configuration="a").enqueue_trial({"x": 1})
-    assert len(study_in(url, tmp_path, configuration="a").trials) == 1
+    again = study_in(url, tmp_path, configuration="a")
+    assert len(again.trials) == 1
+    assert again.metric_names == ["validation AUC", "bytes of the tables when served"]
 
 
 def test_a_study_of_another_configuration_is_refused(tmp_path: Path) -> None:
