@@ -23,6 +23,8 @@ from recsys.training.run import train
 ROWS, SEEDS = 200_000, range(1, 6)
 BUDGET = 0.25
 """Of the bytes of uniform dims of 32; the planted dims take 0.16."""
+LEAST_AUC = 0.8
+"""What is left must be of use: uniform dims of 32 reach 0.83, and 0.78 if the rich column has half of what it needs."""
 
 
 @dataclass(frozen=True)
@@ -94,7 +96,7 @@ def test_the_useless_column_gets_at_most_4_dims_and_the_rich_one_at_least_8(meth
     for seed in SEEDS:
         found = search(method, seed, tmp_path / str(seed))
         show(method, seed, found)
-        is_right = found.width("useless") <= 4 and found.width("rich") >= 8
+        is_right = found.width("useless") <= 4 and found.width("rich") >= 8 and found.auc >= LEAST_AUC
         if found.shapes["noisy"].kept is not None:
             is_right = is_right and found.dropped_noise(seed) >= 0.5
         good += is_right

@@ -30,7 +30,7 @@ class PepGate(GateSection):
     """Logit of the thresholds at first: -8 is 0.0003, below -104 they are exactly 0."""
     speed: Step = 10.0
     """Speed of the logits: so many times the learning rate of the dense optimizer."""
-    alpha: Annotated[float, Field(ge=0, le=10**6)] = 3e-3
+    alpha: Annotated[float, Field(ge=0, le=10**6)] = 3e-4
     """Factor of the regularizer, which raises the thresholds: the sum of 1 - threshold."""
 
 
