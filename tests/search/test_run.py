@@ -31,7 +31,7 @@ IDS = {name: section for name, section in FEATURES.items() if section["type"] ==
 def done(tmp_path_factory: pytest.TempPathFactory) -> SearchResult:
     """A finished search for 0.8 of the bytes, of which two points were trained."""
     place = tmp_path_factory.mktemp("search")
-    return run(write_search(place), place / "found", budget=0.8, retrain=1)
+    return run(write_search(place, search={"dims": {"user": [4, 8]}}), place / "found", budget=0.8, retrain=1)
 
 
 def test_a_search_leaves_what_it_promises(done: SearchResult) -> None:
