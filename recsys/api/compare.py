@@ -1,6 +1,7 @@
 """Models compared from Python: runs, or files of predictions."""
 
 from os import PathLike, fspath
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
@@ -49,6 +50,24 @@ class ModelComparison:
     def verdict(self) -> "Verdict":
         """The verdict on the best model and the next one."""
         return self.found.verdict
+
+    def report(self, folder: str | PathLike[str]) -> Path:
+        """Write report.html, one page with the verdicts, the figures and the curves of all runs, and metrics.json.
+
+        The page needs no network: it opens from disk, and can be sent to others.
+
+        Args:
+            folder: is made if need be; files of a former report in it are replaced.
+
+        Returns:
+            The path of the page.
+
+        Raises:
+            DataError: matplotlib is not installed, or a file of a run is damaged.
+        """
+        from recsys.judging.report.from_comparison import write_comparison
+
+        return write_comparison(Path(folder), self.found, about=self._rows.removeprefix("of the "))
 
     def facts(self) -> dict[str, Any]:
         """Return all figures, differences and verdicts, as `recsys compare --json` prints them."""

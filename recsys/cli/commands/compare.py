@@ -1,9 +1,11 @@
 """`recsys compare`."""
 
+from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
+from recsys.console import log
 from recsys.files import to_json
 
 __all__ = ["compare"]
@@ -23,6 +25,9 @@ def compare(
     score: Annotated[str, typer.Option(help="Column of files with the predictions.")] = "score",
     weight: Annotated[str, typer.Option(help="Column of files with row weights, if there is one.")] = "weight",
     group: Annotated[str, typer.Option(help="Column of files with groups, such as users, if there is one.")] = "group",
+    report: Annotated[
+        Path | None, typer.Option(help="Folder for report.html, a page with all figures and curves, and metrics.json.")
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print all that was found as JSON.")] = False,
 ) -> None:
     """Say which of several models is better on the same rows, how surely, and what would tell if it is not sure.
@@ -36,3 +41,5 @@ def compare(
 
     found = compare_models(*models, metric=metric, split=split, label=label, score=score, weight=weight, group=group)
     print(to_json(found.facts(), indent=2) if json else found)
+    if report is not None:
+        log(f"{found.report(report)} is written")

@@ -1,6 +1,6 @@
 """The report: one HTML page that needs no network and no script, beside the figures as JSON and the slices as CSV."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,7 +15,13 @@ if TYPE_CHECKING:
 __all__ = ["Compared", "Judged", "write_report"]
 
 
-def write_report(folder: Path, runs: Sequence[Judged], *, compared: Sequence[Compared] = ()) -> Path:
+def write_report(
+    folder: Path,
+    runs: Sequence[Judged],
+    *,
+    compared: Sequence[Compared] = (),
+    means: Mapping[str, Mapping[str, float]] | None = None,
+) -> Path:
     """Write report.html, metrics.json and, if there are slices, slices.csv.
 
     Equal runs make equal files.
@@ -24,6 +30,7 @@ def write_report(folder: Path, runs: Sequence[Judged], *, compared: Sequence[Com
         folder: is made if need be; files of these names in it are replaced.
         runs: at least one, names unique; several stand side by side.
         compared: differences between them, the one that decides first.
+        means: figures of models, means over their seeds, by the name of the model.
 
     Returns:
         The path of the page.
@@ -35,7 +42,7 @@ def write_report(folder: Path, runs: Sequence[Judged], *, compared: Sequence[Com
 
     if not can_draw():
         raise DataError("--report draws its pictures with matplotlib: pip install 'recsys[plots]'")
-    text = page(runs, compared)
+    text = page(runs, compared, means or {})
     write_json(folder / "metrics.json", _metrics(runs))
     slices = [_named(run) for run in runs if run.slices is not None]
     if slices:

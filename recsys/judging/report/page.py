@@ -26,12 +26,15 @@ _SHARES = (0.01, 0.05, 0.1, 0.2, 0.5)
 _BORDERS = {"-": "solid", "--": "dashed", ":": "dotted", "-.": "double"}
 
 
-def page(runs: Sequence[Judged], compared: Sequence[Compared] = ()) -> str:
+def page(
+    runs: Sequence[Judged], compared: Sequence[Compared] = (), means: Mapping[str, Mapping[str, float]] | None = None
+) -> str:
     """Return the HTML of one or several runs.
 
     Args:
         runs: at least one, names unique.
         compared: differences between them, the one that decides first.
+        means: figures of models, means over their seeds, by the name of the model.
     """
     lines = _lines(runs)
     tasks = list(dict.fromkeys(task for run in runs for task in run.predictions))
@@ -40,7 +43,7 @@ def page(runs: Sequence[Judged], compared: Sequence[Compared] = ()) -> str:
     before = {task: _rankings({line: run.uncalibrated for line, run in by_line.items()}, task) for task in tasks}
     slices = [(run.name, run.slices) for run in runs]
     sections = [
-        ("figures", "Figures", [_figures(runs), _calibrated(runs)]),
+        ("figures", "Figures", [_figures(runs, means or {}), _calibrated(runs)]),
         ("slices", "Where it is weak", [_differences(compared), frames_section(slices, SLICES)]),
         ("curves", "Ranking and probabilities", _curves(lines, rankings, before)),
         ("importance", "What carries it", frames_section([(run.name, run.importance) for run in runs], IMPORTANCE)),
@@ -53,7 +56,7 @@ def page(runs: Sequence[Judged], compared: Sequence[Compared] = ()) -> str:
     body = [
         element("h1", title),
         element("p", _about(runs), class_="soft"),
-        _verdicts(compared) if compared else _summary(runs, rankings),
+        _verdicts(compared) if compared else _summary(runs, rankings) if len(runs) == 1 else "",
         element("nav", links, aria_label="Sections"),
         [element("section", element("h2", title), content, id=name) for name, title, content in kept],
         element("footer", f"recsys {__version__}. Intervals hold with 95 %; they take rows as independent."),
@@ -90,14 +93,17 @@ def _rankings(predictions: "Mapping[Line, Mapping[str, Predictions]]", task: str
 
 
 def _about(runs: Sequence[Judged]) -> str:
-    counts = [run.metrics.get("rows") for run in runs]
-    known = {f"{count:,.0f} rows" for count in counts if count is not None}
-    seeds = f"{len(runs)} runs" if len(runs) > 1 else runs[0].about
-    return ", ".join([*([seeds] if seeds else []), *sorted(known)])
+    """Say how many runs there are, and what their rows are."""
+    counts = {run.metrics["rows"] for run in runs if "rows" in run.metrics}
+    number = [f"{len(runs)} runs"] if len(runs) > 1 else []
+    return ", ".join(
+        [*number, *sorted({run.about for run in runs} - {""}), *(f"{one:,.0f} rows" for one in sorted(counts))]
+    )
 
 
 def _verdicts(compared: Sequence[Compared]) -> Markup:
-    return join([_verdict(one) for one in compared])
+    first, *others = map(_verdict, compared)
+    return join(first, _fold("Other pairs", others) if others else "")
 
 
 def _verdict(one: Compared) -> Markup:
@@ -188,20 +194,31 @@ def _calibration_in_words(metrics: Mapping[str, float], prefix: str) -> str:
     return f"predictions are {abs(value - 1):.1%} too {'high' if value > 1 else 'low'} on average"
 
 
-def _figures(runs: Sequence[Judged]) -> Markup:
-    names = list(dict.fromkeys(name for run in runs for name in run.metrics if not _is_end(name)))
+def _figures(runs: Sequence[Judged], means: Mapping[str, Mapping[str, float]]) -> Markup:
+    """Return the figures of the runs, those of many seeds behind their means."""
+    metrics = {run.name: run.metrics for run in runs}
+    names = _names(metrics)
     known = [name for name in names if name.rpartition(".")[2] in METRICS]
     others = [name for name in names if name not in known]
-    parts = [_figure_table("With 95 % intervals", runs, known)] if known else []
+    parts = []
+    if means:
+        caption = "Means over seeds, with 95 % intervals for other rows and other seeds"
+        parts.append(_figure_table(caption, means, _names(means)))
+    if known:
+        shown = _figure_table("With 95 % intervals", metrics, known)
+        parts.append(_fold(f"Each of the {len(runs)} runs", shown) if means else shown)
     if others:
-        parts.append(
-            element(
-                "details",
-                element("summary", "Counts and other figures"),
-                _figure_table("Counts and other figures", runs, others),
-            )
-        )
+        caption = "Counts and other figures"
+        parts.append(_fold(caption, _figure_table(caption, metrics, others)))
     return join(parts)
+
+
+def _names(metrics: Mapping[str, Mapping[str, float]]) -> list[str]:
+    return list(dict.fromkeys(name for of in metrics.values() for name in of if not _is_end(name)))
+
+
+def _fold(summary: str, content: Content) -> Markup:
+    return element("details", element("summary", summary), content)
 
 
 def _calibrated(runs: Sequence[Judged]) -> Markup:
@@ -209,7 +226,7 @@ def _calibrated(runs: Sequence[Judged]) -> Markup:
     calibrated = [run for run in runs if run.figures_before]
     if not calibrated:
         return Markup()
-    names = list(dict.fromkeys(name for run in calibrated for name in run.figures_before if not _is_end(name)))
+    names = _names({run.name: run.figures_before for run in calibrated})
     head = [f"{run.name} {when}" if len(runs) > 1 else when for run in calibrated for when in ("before", "after")]
     rows = [
         [_figure_name(name), *(_figure(of, name) for run in calibrated for of in (run.figures_before, run.metrics))]
@@ -222,9 +239,9 @@ def _is_end(name: str) -> bool:
     return is_interval_end(name.rpartition(".")[2]) or name.endswith(("_low", "_high"))
 
 
-def _figure_table(caption: str, runs: Sequence[Judged], names: Sequence[str]) -> Markup:
-    rows = [[_figure_name(name), *(_figure(run.metrics, name) for run in runs)] for name in names]
-    return table(caption, ["figure", *(run.name for run in runs)], rows)
+def _figure_table(caption: str, metrics: Mapping[str, Mapping[str, float]], names: Sequence[str]) -> Markup:
+    rows = [[_figure_name(name), *(_figure(of, name) for of in metrics.values())] for name in names]
+    return table(caption, ["figure", *metrics], rows)
 
 
 def _figure_name(name: str) -> str:

@@ -54,3 +54,10 @@ def test_what_cannot_be_compared_ends_with_one_message(
     refused: Callable[..., str], arguments: list[str], words: str
 ) -> None:
     assert words in refused("compare", *arguments)
+
+
+def test_a_report_is_written_beside_what_is_printed(recsys: Recsys) -> None:
+    ended = recsys("compare", "runs/old-seed-1", "runs/new-seed-1", "--report", "out")
+    assert ended.out.startswith("runs/new-seed-1 is better than runs/old-seed-1")
+    assert ended.err.splitlines()[-1] == "out/report.html is written"
+    assert "runs/new-seed-1 is better than runs/old-seed-1" in Path("out/report.html").read_text()

@@ -1,4 +1,5 @@
 import re
+import sys
 from collections import Counter
 from dataclasses import replace
 from html.parser import HTMLParser
@@ -9,7 +10,9 @@ import numpy as np
 import polars as pl
 import pytest
 
+from recsys.errors import DataError
 from recsys.evaluation.predictions import Predictions
+from recsys.judging.report import write_report
 from recsys.judging.report.page import page
 from tests.judging.report.judgements import HOSTILE, compared, differences, importance, judged, predictions, slices
 
@@ -195,6 +198,18 @@ def test_the_difference_on_each_slice_comes_before_the_slices_of_each_run() -> N
     assert ">better<" in line
 
 
+def test_means_over_seeds_come_before_the_figures_of_each_run() -> None:
+    text = page(TWO, means={"a": {"auc": 0.75, "auc_low": 0.7, "auc_high": 0.8}, "b": {"auc": 0.5}})
+    section = text[text.index('id="figures"') :]
+    assert section.index("0.75000") < section.index("0.70000 to 0.80000") < section.index("Each of the 2 runs")
+
+
+def test_of_several_pairs_the_first_is_the_verdict_and_the_others_are_folded() -> None:
+    text = page(TWO, [compared(), compared(-0.01, second="runs/c")])
+    assert text.index("runs/a is better than runs/b") < text.index("Other pairs")
+    assert text.index("Other pairs") < text.index("runs/a is worse than runs/c")
+
+
 def test_slices_of_several_tasks_name_the_task() -> None:
     frame = pl.concat([slices(3).select(pl.lit(task).alias("task"), pl.all()) for task in ("buys", "clicks")])
     text = page([judged(slices=frame), judged("runs/b", slices=frame)])
@@ -227,9 +242,14 @@ def test_settings_of_matplotlib_do_not_change_the_page(one: str, monkeypatch: py
     assert page([judged()]) == one
 
 
-def test_the_folder_has_the_page_the_figures_and_the_slices(tmp_path: Path) -> None:
-    from recsys.judging.report import write_report
+def test_without_matplotlib_the_message_names_the_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    with pytest.raises(DataError, match=re.escape("pip install 'recsys[plots]'")):
+        write_report(tmp_path, TWO)
+    assert list(tmp_path.iterdir()) == []
 
+
+def test_the_folder_has_the_page_the_figures_and_the_slices(tmp_path: Path) -> None:
     assert write_report(tmp_path / "out", TWO) == tmp_path / "out" / "report.html"
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["metrics.json", "report.html", "slices.csv"]
     found = pl.read_csv(tmp_path / "out" / "slices.csv")
