@@ -1,5 +1,6 @@
 """The study of a search: where it is stored, and what it must agree on with others that work on it."""
 
+import time
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -12,7 +13,7 @@ from optuna.samplers import BaseSampler
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, IntegrityError, SQLAlchemyError
 
 from recsys.errors import ConfigError, RecsysError
 from recsys.search.optuna.storage_name import storage_name
@@ -24,6 +25,8 @@ METRICS = ["validation AUC", "bytes of the tables when served"]
 """Names of the objectives, for dashboards."""
 CONNECT_SECONDS = 10
 """Longest time to wait for a database server."""
+OPEN_ATTEMPTS = 6
+"""Attempts to make the tables of a database while others make them."""
 
 
 def open_storage(storage: str | None, default: Path) -> BaseStorage:
@@ -43,7 +46,25 @@ def open_storage(storage: str | None, default: Path) -> BaseStorage:
             lock = JournalFileOpenLock(str(path))
             return JournalStorage(JournalFileBackend(str(path), lock_obj=lock))
         url = storage.replace("postgres://", "postgresql://", 1) if storage.startswith("postgres://") else storage
-        return RDBStorage(url, engine_kwargs=_engine_options(url))
+        return _open_database(url)
+
+
+def _open_database(url: str) -> RDBStorage:
+    """Open a database; of two that make the tables of an empty one at once, the second finds them made."""
+    options = _engine_options(url)
+    for attempt in range(1, OPEN_ATTEMPTS):
+        try:
+            return RDBStorage(url, engine_kwargs=dict(options))
+        except SQLAlchemyError as error:
+            if not _was_made_meanwhile(error):
+                raise
+        time.sleep(0.2 * attempt)
+    return RDBStorage(url, engine_kwargs=dict(options))
+
+
+def _was_made_meanwhile(error: SQLAlchemyError) -> bool:
+    """Return whether an error says that something is there which was not a moment before."""
+    return isinstance(error, IntegrityError) or "already exists" in str(getattr(error, "orig", error))
 
 
 def close_storage(storage: BaseStorage) -> None:

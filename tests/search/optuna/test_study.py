@@ -1,3 +1,6 @@
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import optuna
@@ -5,6 +8,7 @@ import pytest
 
 from recsys.errors import ConfigError, RecsysError
 from recsys.search.optuna.study import open_storage, open_study
+from tests.search.optuna.postgres import postgres_server
 
 
 def study_in(storage: str | None, folder: Path, **facts: str) -> optuna.Study:
@@ -52,3 +56,28 @@ def test_a_storage_that_cannot_be_reached_is_one_line_without_its_password(
     assert str(error.value).startswith(f"--storage: {message}")
     assert "secret" not in str(error.value)
     assert "\n" not in str(error.value)
+
+
+OPEN_AT_ONCE = """
+import sys, time
+from pathlib import Path
+from recsys.search.optuna.study import open_storage
+
+time.sleep(max(0.0, float(sys.argv[2]) - time.time()))
+open_storage(sys.argv[1], Path("unused"))
+"""
+
+
+def open_at_once(url: str) -> list[str]:
+    """Open a database from several processes at the same moment; return what they say of errors."""
+    start = str(time.time() + 5)
+    command = [sys.executable, "-W", "ignore", "-c", OPEN_AT_ONCE, url, start]
+    opened = [subprocess.Popen(command, stderr=subprocess.PIPE, text=True) for _ in range(4)]
+    return [process.communicate(timeout=120)[1] for process in opened]
+
+
+@pytest.mark.slow
+def test_several_that_open_an_empty_database_at_once_all_get_it(tmp_path: Path) -> None:
+    assert open_at_once(f"sqlite:///{tmp_path}/study.db") == [""] * 4
+    with postgres_server() as url:
+        assert open_at_once(url) == [""] * 4
