@@ -11,7 +11,7 @@ from recsys.evaluation.seeds import spread
 from recsys.evaluation.verdict import Verdict, describe_difference
 from recsys.judging.compare_runs import Comparison, Pair
 
-__all__ = ["as_facts", "describe", "headline"]
+__all__ = ["aligned", "as_facts", "describe", "headline"]
 
 _SEED = re.compile(r"^(.*-seed-)\d+$")
 
@@ -26,8 +26,8 @@ def describe(comparison: Comparison, rows: str) -> str:
     told = comparison.verdict.what_would_tell()
     parts = [
         "\n".join([headline(comparison), *([f"{told}."] if told else []), *_other_views(comparison)]),
-        _aligned(_models(comparison)),
-        _aligned(_differences(comparison)),
+        aligned(_models(comparison)),
+        aligned(_differences(comparison)),
         "\n".join([f"{comparison.num_rows:,} rows {rows}.", *_notes(comparison)]),
     ]
     return "\n\n".join(parts)
@@ -143,7 +143,13 @@ def _notes(comparison: Comparison) -> list[str]:
     return notes
 
 
-def _aligned(rows: Sequence[Sequence[str]]) -> str:
+def aligned(rows: Sequence[Sequence[str]]) -> str:
+    """Return rows of cells as lines, columns one below the other.
+
+    >>> print(aligned([("model", "AUC"), ("a", "0.75000")]))
+    model  AUC
+    a      0.75000
+    """
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = ["  ".join(f"{cell:{width}}" for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
     return "\n".join(lines)

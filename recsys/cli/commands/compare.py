@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from recsys.cli.progress import progress_reports
 from recsys.console import log
 from recsys.files import to_json
 
@@ -19,6 +20,10 @@ def compare(
             show_default=False,
         ),
     ],
+    by: Annotated[
+        list[str] | None,
+        typer.Option(help="Column of the raw files by whose slices they are compared too; several times for several."),
+    ] = None,
     metric: Annotated[str, typer.Option(help="Metric that decides which model is best.")] = "auc",
     split: Annotated[Literal["test", "valid"], typer.Option(help="Rows of runs that are compared.")] = "test",
     label: Annotated[str, typer.Option(help="Column of files with the labels.")] = "label",
@@ -27,6 +32,9 @@ def compare(
     group: Annotated[str, typer.Option(help="Column of files with groups, such as users, if there is one.")] = "group",
     report: Annotated[
         Path | None, typer.Option(help="Folder for report.html, a page with all figures and curves, and metrics.json.")
+    ] = None,
+    data_dir: Annotated[
+        Path | None, typer.Option(help="Folder of the raw files that --by reads; by default where they lay in training.")
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print all that was found as JSON.")] = False,
 ) -> None:
@@ -39,7 +47,19 @@ def compare(
     """
     from recsys.api.compare import compare as compare_models
 
-    found = compare_models(*models, metric=metric, split=split, label=label, score=score, weight=weight, group=group)
+    with progress_reports() as on_progress:
+        found = compare_models(
+            *models,
+            by=by or (),
+            metric=metric,
+            split=split,
+            label=label,
+            score=score,
+            weight=weight,
+            group=group,
+            data_dir=data_dir,
+            on_progress=on_progress,
+        )
     print(to_json(found.facts(), indent=2) if json else found)
     if report is not None:
         log(f"{found.report(report)} is written")

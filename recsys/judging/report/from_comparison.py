@@ -1,6 +1,6 @@
 """The page of models that were compared: the verdicts on top, and every run of every model."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 __all__ = ["write_comparison"]
 
 
-def write_comparison(folder: Path, comparison: Comparison, *, about: str, slices: "pl.DataFrame | None" = None) -> Path:
+def write_comparison(folder: Path, comparison: Comparison, *, about: str, slices: "Sequence[pl.DataFrame]" = ()) -> Path:
     """Write the report of a comparison.
 
     Args:
         folder: is made if need be; files of a former report in it are replaced.
         comparison: the models and the verdicts on them.
         about: what the rows are, such as "test split".
-        slices: the difference between the best model and the next one on each slice.
+        slices: the difference of the best model to each other one on each slice, if it was looked at.
 
     Returns:
         The path of the page.
@@ -34,9 +34,11 @@ def write_comparison(folder: Path, comparison: Comparison, *, about: str, slices
         DataError: matplotlib is not installed, or a file of a run is damaged.
     """
     runs = [run for contender in comparison.contenders for run in _runs(contender, about)]
-    first, *others = (_compared(pair, comparison.metric) for pair in comparison.pairs)
+    compared = [_compared(pair, comparison.metric) for pair in comparison.pairs]
+    for place, frame in enumerate(slices):  # the pairs of the best model come first
+        compared[place] = compared[place]._replace(slices=frame)
     means = {one.name: _means(comparison, one.name) for one in comparison.contenders if len(one.seeds) > 1}
-    return write_report(folder, runs, compared=[first._replace(slices=slices), *others], means=means)
+    return write_report(folder, runs, compared=compared, means=means)
 
 
 def _runs(contender: Contender, about: str) -> Iterator[Judged]:
