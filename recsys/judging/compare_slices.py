@@ -1,4 +1,4 @@
-"""Where one model is better than another: their difference on slices, and what is printed of it."""
+"""The difference between models on slices: which rows make one better, and the lines that say so."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -68,7 +68,9 @@ def _columns(
             run = RunFolder(one.paths[0])
             return columns_of_split(run, split, by, one.seeds[0], data_dir=data_dir, on_progress=on_progress)
     first = contenders[0]
-    of_tasks = [f"{name}.{task}" if task else name for name in (columns.label, columns.score) for task in first.seeds[0]]
+    of_tasks = [
+        f"{name}.{task}" if task else name for name in (columns.label, columns.score) for task in first.seeds[0]
+    ]
     return columns_beside_scores(first.paths[0], by, but=[*of_tasks, columns.weight], on_progress=on_progress)
 
 
@@ -95,8 +97,8 @@ def describe_slices(first: str, second: str, table: pl.DataFrame, metric: str) -
     name = metric if metric in PAIRED_METRICS else PAIRED_METRICS[0]
     words = table[f"{name}_verdict"].to_list()
     head = (
-        f"{first} - {second} on {len(table):,} slices, by {metric_label(name)}: better on {words.count('better')}, worse "
-        f"on {words.count('worse')}, the others cannot be told apart (p values are corrected for all slices, Holm)"
+        f"{first} - {second} on {len(table):,} slices, by {metric_label(name)}: better on {words.count('better')}, "
+        f"worse on {words.count('worse')}, not to be told apart on the others (corrected for all slices, Holm)"
     )
     rest = len(table) - MOST_SHOWN
     tail = [f"... and {rest:,} more: --json has all"] if rest > 0 else []

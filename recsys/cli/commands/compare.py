@@ -34,7 +34,8 @@ def compare(
         Path | None, typer.Option(help="Folder for report.html, a page with all figures and curves, and metrics.json.")
     ] = None,
     data_dir: Annotated[
-        Path | None, typer.Option(help="Folder of the raw files that --by reads; by default where they lay in training.")
+        Path | None,
+        typer.Option(help="Folder of the raw files that --by reads; by default where they lay in training."),
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print all that was found as JSON.")] = False,
 ) -> None:

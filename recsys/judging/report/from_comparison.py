@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 __all__ = ["write_comparison"]
 
 
-def write_comparison(folder: Path, comparison: Comparison, *, about: str, slices: "Sequence[pl.DataFrame]" = ()) -> Path:
+def write_comparison(
+    folder: Path, comparison: Comparison, *, about: str, slices: "Sequence[pl.DataFrame]" = ()
+) -> Path:
     """Write the report of a comparison.
 
     Args:
