@@ -129,7 +129,7 @@ class Run:
 
     def evaluate(
         self,
-        data: "ArrowTable | pl.LazyFrame | Mapping[str, object] | str | Path | Sequence[str | Path]",
+        data: "ArrowTable | pl.LazyFrame | Mapping[str, object] | str | Path | Sequence[str | Path] | None" = None,
         *,
         out: str | Path | None = None,
         device: Literal["cpu", "cuda"] | None = None,
@@ -139,7 +139,8 @@ class Run:
         """Score other rows with the best epoch and return the metrics: "auc", "logloss", ...
 
         Args:
-            data: rows with the label column: a data frame, a dict of columns, or paths or globs of files.
+            data: rows with the label column: a data frame, a dict of columns, or paths or globs of files. Without, the
+                metrics are those of the test split, which was scored at the end of training.
             out: parquet file for label, score, weight and group of each row.
             device: where the model runs; by default cuda where there is one.
             on_progress: called with (stage, rows done, rows in all if known).
@@ -151,6 +152,10 @@ class Run:
         Raises:
             DataError: the rows do not hold the columns that the run was trained on, or `out` is one of the files.
         """
+        if data is None:
+            from recsys.judging.evaluated import evaluate_split
+
+            return evaluate_split(self.path).metrics
         with quiet_packages(), data_files(data) as (paths, is_in_memory):
             from recsys.config import DataSection
             from recsys.serving.output import check_output
@@ -168,6 +173,53 @@ class Run:
                 log=log or no_log,
                 section=DataSection() if is_in_memory else None,
             )
+
+    def slices(
+        self,
+        by: str | Sequence[str],
+        data: "ArrowTable | pl.LazyFrame | Mapping[str, object] | str | Path | Sequence[str | Path] | None" = None,
+        *,
+        split: Literal["test", "valid"] = "test",
+        data_dir: str | Path | None = None,
+        device: Literal["cpu", "cuda"] | None = None,
+        on_progress: OnProgress = no_progress,
+    ) -> "pl.DataFrame":
+        """Return the figures of the rows that share a value of a column, an hour, a range, ..., the worst slice first.
+
+        Args:
+            by: columns, or globs of them, such as "*"; they need not be features.
+            data: rows to score, as for `evaluate`. Without, the slices are those of a split, whose columns are read
+                from the files that the run was trained on.
+            split: the split, if there is no `data`.
+            data_dir: folder of the raw files of the split; by default the folder that they lay in when it was trained.
+            device: where the model runs; by default cuda where there is one.
+            on_progress: called with (stage, rows done, rows in all if known).
+
+        Returns:
+            A row for each slice: "column", "by", "slice", "rows", "positives", "auc", "auc_low", "auc_high",
+            "auc_difference" (to all rows), "logloss", "calibration", ..., "miscalibration": by how much the calibration
+            is off at least. With several tasks the first column is "task".
+
+        Raises:
+            DataError: there is no such column, or the files are gone or have changed since the run was trained.
+        """
+        names = [by] if isinstance(by, str) else list(by)
+        with quiet_packages():
+            from recsys.judging.evaluated import evaluate_run_files, evaluate_split
+
+            if data is None:
+                folder = None if data_dir is None else Path(data_dir)
+                found = evaluate_split(self.path, split=split, by=names, data_dir=folder, on_progress=on_progress)
+            else:
+                with data_files(data) as (paths, is_in_memory):
+                    from recsys.config import DataSection
+
+                    section = DataSection() if is_in_memory else None
+                    found = evaluate_run_files(
+                        self.path, paths, by=names, device=device, section=section, on_progress=on_progress
+                    )
+        assert found.slices is not None
+        return found.slices
 
     def export(self, out: str | Path) -> "Bundle":
         """Write TorchScript that takes raw columns, check it in a fresh process, and return it opened.

@@ -1,20 +1,21 @@
 """Tables of slices on the terminal."""
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
 
 from recsys.console import log, print_table
+from recsys.files import to_json
 from recsys.units import format_count
 
 if TYPE_CHECKING:
     import polars as pl
 
-__all__ = ["MOST_SLICES", "show_slices", "worst_sentence"]
+__all__ = ["MOST_SLICES", "json_with_slices", "show_slices", "worst_sentence"]
 
 MOST_SLICES = 20
 """Slices that are shown, unless the user asks for more."""
-_KINDS = {"training frequency": "", "value": "", "quantile": "", "length": "length "}
 
 
 def show_slices(table: "pl.DataFrame", most: int = MOST_SLICES) -> None:
@@ -33,23 +34,40 @@ def show_slices(table: "pl.DataFrame", most: int = MOST_SLICES) -> None:
         log(f"{len(table) - most} of {format_count(len(table), 'slice')} are not shown; --show {len(table)} shows all")
 
 
+def json_with_slices(metrics: Mapping[str, float], table: "pl.DataFrame") -> str:
+    """Return metrics as JSON, and below them all slices, a line each."""
+    lines = ",\n    ".join(to_json(row) for row in table.iter_rows(named=True))
+    return to_json(metrics, indent=2).removesuffix("\n}") + f',\n  "slices": [\n    {lines}\n  ]\n}}'
+
+
 def worst_sentence(table: "pl.DataFrame") -> str:
     """Say what is wrong with the first slice of a table."""
     worst = table.row(0, named=True)
     if not worst["miscalibration"]:
         return "on no slice is the calibration off for certain"
-    where = f"{worst['column']}: {_slice_name(worst)}"
+    where = f"{worst['column']} {_slice_name(worst)}"
     if worst["calibration"] is None:
         return f"{where}: there are no positives, though the predictions promise some"
     too = "too many" if worst["calibration"] > 1 else "too few"
     return (
         f"{where}: the predictions promise {too} positives, {worst['calibration']:.2f} times those there are; "
-        f"off by {worst['miscalibration']:.0%} at least"
+        f"off by {_share(worst['miscalibration'])} at least"
     )
 
 
 def _slice_name(row: dict[str, Any]) -> str:
-    return f"{_KINDS.get(row['by'], '')}{row['slice']}"
+    return f"{'length ' * (row['by'] == 'length')}{row['slice'] or '(empty)'}"
+
+
+def _share(off: float) -> str:
+    """Write a share for people: those that are hundreds of percent as factors.
+
+    >>> _share(0.004), _share(0.28), _share(20)
+    ('0.4 %', '28 %', 'a factor of 21')
+    """
+    if off >= 3:
+        return f"a factor of {off + 1:.0f}"
+    return f"{off:.0%}".replace("%", " %") if off >= 0.1 else f"{off:.1%}".replace("%", " %")
 
 
 def _figures(row: dict[str, Any]) -> list[str]:
@@ -61,7 +79,7 @@ def _figures(row: dict[str, Any]) -> list[str]:
         _number(row["auc_difference"], "+.4f"),
         _number(row["logloss"], ".4f"),
         _with_interval(row, "calibration", ".2f"),
-        f"{off:.0%}" if off else "",
+        _share(off) if off else "",
     ]
 
 

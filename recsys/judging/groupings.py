@@ -99,6 +99,10 @@ class Grouping:
     names: list[str]
     """(G,)"""
 
+    def makes_the_same(self, other: "Grouping") -> bool:
+        """Say whether another column makes the same slices of the same names."""
+        return (self.by, self.names) == (other.by, other.names) and np.array_equal(self.groups.code, other.groups.code)
+
 
 def groupings(column: RawColumn) -> Iterator[Grouping]:
     """Yield the slices that a column makes, of one kind or of two; null is a slice of its own in each.

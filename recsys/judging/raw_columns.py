@@ -14,6 +14,7 @@ from recsys.data.targets import target_columns, targets
 from recsys.errors import DataError
 from recsys.evaluation.predictions import Predictions
 from recsys.features.state import TransformState
+from recsys.features.transform import input_columns
 from recsys.judging.groupings import Known, RawColumn
 from recsys.progress import OnProgress, no_progress
 from recsys.run_folder import RunFolder
@@ -21,7 +22,14 @@ from recsys.sources.find_files import find_files
 from recsys.sources.location import no_column
 from recsys.sources.source import Source, open_source
 
-__all__ = ["columns_beside_scores", "columns_of_files", "columns_of_split", "known_columns"]
+__all__ = [
+    "columns_beside_scores",
+    "columns_of_files",
+    "columns_of_split",
+    "feature_columns",
+    "known_columns",
+    "require_columns",
+]
 
 
 def columns_of_split(
@@ -78,9 +86,25 @@ def columns_of_files(
     Raises:
         DataError: there is no such column, or the files have changed since they were scored.
     """
-    resolved = resolve(load_config(run.config), columns=[])
-    source = open_source(find_files(tuple(paths), Path(), "data"), section or resolved.config.data)
+    resolved, source = _opened(run, paths, section)
     return _read(run, resolved, RawRows(source, "test", NoCut()), by, predictions, on_progress)
+
+
+def require_columns(
+    run: RunFolder, paths: Sequence[str], by: Sequence[str], *, section: DataSection | None = None
+) -> None:
+    """Check that `columns_of_files` will find the columns, before the files are scored.
+
+    Raises:
+        DataError: there is no such column.
+    """
+    resolved, source = _opened(run, paths, section)
+    _names(by, source, _left_out(resolved.config))
+
+
+def _opened(run: RunFolder, paths: Sequence[str], section: DataSection | None) -> tuple[ResolvedConfig, Source]:
+    resolved = resolve(load_config(run.config), columns=[])
+    return resolved, open_source(find_files(tuple(paths), Path(), "data"), section or resolved.config.data)
 
 
 def columns_beside_scores(
@@ -101,6 +125,11 @@ def columns_beside_scores(
     names = _names(by, source, but)
     chunks = RawRows(source, "test", NoCut()).chunks(names, on_progress)
     return _collected((chunk.frame for chunk in chunks), names, {})
+
+
+def feature_columns(run: RunFolder) -> list[str]:
+    """Return the raw columns that the features of a run read, each once: what a report slices by."""
+    return input_columns(resolve(load_config(run.config), columns=[]))
 
 
 def known_columns(resolved: ResolvedConfig, state: TransformState) -> dict[str, Known]:
@@ -127,10 +156,15 @@ def _read(
     on_progress: OnProgress,
 ) -> dict[str, RawColumn]:
     config = resolved.config
-    names = _names(by, rows.source, [*config.labels.values(), *([config.weight] if config.weight else [])])
+    names = _names(by, rows.source, _left_out(config))
     columns = list(dict.fromkeys([*target_columns(config), *names]))
     chunks = _checked(rows.chunks(columns, on_progress), config, predictions)
     return _collected(chunks, names, known_columns(resolved, TransformState.load(run.transform)))
+
+
+def _left_out(config: Config) -> list[str]:
+    """Return the columns that globs do not stand for."""
+    return [*config.labels.values(), *([config.weight] if config.weight else [])]
 
 
 def _names(by: Sequence[str], source: Source, but: Sequence[str]) -> list[str]:

@@ -3,8 +3,8 @@
 Dimension key: B rows, G slices of one grouping, S slices in all.
 """
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from math import inf
 from statistics import NormalDist
 from typing import Any
@@ -64,7 +64,7 @@ def slices_of_tasks(
         The table of `slices` with a column more, the first: task.
     """
     rows = len(next(iter(predictions.values())).label)
-    found = list(groupings_of(columns, rows))
+    found = groupings_of(columns, rows)
     frames = []
     for task, of_task in predictions.items():
         scored = _Scored.of(of_task)
@@ -73,17 +73,24 @@ def slices_of_tasks(
     return _worst_first(table if found else table.clear())
 
 
-def groupings_of(columns: Mapping[str, pl.Series | RawColumn], rows: int) -> Iterator[Grouping]:
-    """Yield the slices that some columns make.
+def groupings_of(columns: Mapping[str, pl.Series | RawColumn], rows: int) -> list[Grouping]:
+    """Return the slices that some columns make, once for columns that make the same, such as aligned histories.
 
     Raises:
         ValueError: a column has another number of rows than `rows`.
     """
+    found: list[Grouping] = []
     for name, given in columns.items():
         column = given if isinstance(given, RawColumn) else RawColumn.of(given.alias(name))
         if len(column.values) != rows:
             raise ValueError(f"column {name}: has {len(column.values):,} rows, there are {rows:,} predictions")
-        yield from groupings(column)
+        for one in groupings(column):
+            place = next((i for i, other in enumerate(found) if one.makes_the_same(other)), None)
+            if place is None:
+                found.append(one)
+            else:
+                found[place] = replace(found[place], column=f"{found[place].column} + {one.column}")
+    return found
 
 
 def simultaneous_z(number: int) -> float:
@@ -157,11 +164,13 @@ def _positives(rows: Labelled, groups: Groups) -> Any:
 class _Calibration:
     """Predicted and actual clicks of each slice.
 
-    The interval is Wilson's: those actual clicks are in it from which the number that was seen is not too far away. For
-    many clicks it is the interval of `recsys evaluate`; with few it stays right where that one, which is symmetric, is
-    far too sure, and with none it still says how many there could be.
+    The interval has those expected numbers of clicks from which the number that was seen is not too far away. For many
+    clicks it is the interval of `recsys evaluate`. With few that one, which is symmetric, is far too sure, and more so
+    the wider it must be to hold for hundreds of slices. Clicks are then a count: fewer are bounded by the likelihood
+    ratio of a Poisson variable, more by Wilson's interval, each of which is not too sure on its side.
 
-    Paper: Wilson, "Probable Inference, the Law of Succession, and Statistical Inference", 1927.
+    Papers: Wilson, "Probable Inference, the Law of Succession, and Statistical Inference", 1927; Wilks, "The
+    Large-Sample Distribution of the Likelihood Ratio", 1938.
     DIFF: the variance for each click is measured, so that rows may have weights and labels between 0 and 1.
     """
 
@@ -177,18 +186,21 @@ class _Calibration:
         weight = np.ones(len(rows.score)) if rows.weight is None else rows.weight
         predicted, actual = groups.sums(weight * rows.score), groups.sums(weight * rows.label)
         with np.errstate(divide="ignore", invalid="ignore"):
-            per_label = np.where(actual > 0, actual / predicted, 0)
-            residual = weight * (rows.label - rows.score * groups.spread(np.nan_to_num(per_label, posinf=0)))
-            measured = groups.sums(residual**2) / actual
+            of_right_predictions = groups.sums(weight**2 * rows.score * (1.0 - rows.score)) / predicted
+            ratio = np.where(predicted > 0, actual / predicted, 0.0)
+            measured = groups.sums((weight * (rows.label - rows.score * groups.spread(ratio))) ** 2) / actual
             without_clicks = groups.sums(weight**2 * rows.score) / predicted
+        if rows.is_hard:  # labels of a few rows may be alike by chance
+            measured = np.fmax(measured, of_right_predictions)
         return cls(predicted, actual, np.where(actual > 0, measured, without_clicks))
 
     def interval(self, z: float) -> tuple[Floats, Floats]:
         """Return the ends of the intervals that are z standard errors wide on each side, (G,) each."""
         half = 0.5 * z**2 * self.variance
-        margin = np.sqrt(half * (half + 2 * self.actual))
         with np.errstate(divide="ignore", invalid="ignore"):
-            return self.predicted / (self.actual + half + margin), self.predicted / (self.actual + half - margin)
+            fewest = self.actual * np.exp(-_likelihood_ratio_bound(half / self.actual))
+            most = self.actual + half + np.sqrt(half * (half + 2 * self.actual))
+            return self.predicted / most, self.predicted / np.where(self.actual > 0, fewest, 0.0)
 
     def columns(self) -> dict[str, Floats]:
         """Return the columns of the table, and those of which its order is made."""
@@ -197,6 +209,17 @@ class _Calibration:
             value = self.predicted / self.actual
         figures = {"calibration": value, "calibration_low": low, "calibration_high": high}
         return figures | {"_predicted": self.predicted, "_actual": self.actual, "_variance": self.variance}
+
+
+def _likelihood_ratio_bound(drop: Floats) -> Floats:
+    """Return t > 0 with exp(-t) - 1 + t = drop, (G,).
+
+    Of a Poisson variable that mean is exp(-t) times its count whose log likelihood is lower by `drop` for each event.
+    """
+    bound = drop + np.sqrt(2 * drop)  # above the solution, from where Newton's method comes down to it
+    for _ in range(30):
+        bound = bound - (np.expm1(-bound) + bound - drop) / -np.expm1(-bound)
+    return bound
 
 
 def _worst_first(table: pl.DataFrame) -> pl.DataFrame:

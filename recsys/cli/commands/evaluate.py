@@ -2,11 +2,11 @@
 
 import math
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
-from recsys.cli.options import Device, RunFolder
+from recsys.cli.options import Device
 from recsys.cli.progress import progress_reports
 from recsys.console import log
 from recsys.files import to_json
@@ -15,21 +15,59 @@ __all__ = ["evaluate"]
 
 
 def evaluate(
-    run: RunFolder,
-    data: Annotated[list[str], typer.Argument(help="Files or globs with the label column.")],
+    run: Annotated[
+        Path,
+        typer.Argument(
+            help="The folder of a run, such as runs/NAME; or a parquet file with labels and scores.", show_default=False
+        ),
+    ],
+    data: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="Files or globs with the label column; without any, the run's test rows.", show_default=False
+        ),
+    ] = None,
+    by: Annotated[
+        list[str] | None,
+        typer.Option(help="Column to slice the rows by, feature or not, or a pattern such as '*'. May be repeated."),
+    ] = None,
+    show: Annotated[int, typer.Option(help="Number of slices to print, the worst ones.", min=1)] = 20,
+    split: Annotated[
+        Literal["test", "valid"], typer.Option(help="Rows of the run to evaluate, if no files are named.")
+    ] = "test",
+    data_dir: Annotated[
+        Path | None, typer.Option(help="Folder of the run's data, if it is not where it was in training.")
+    ] = None,
+    label: Annotated[str, typer.Option(help="Label column of a file of scores.")] = "label",
+    score: Annotated[str, typer.Option(help="Score column of a file of scores.")] = "score",
+    weight: Annotated[str, typer.Option(help="Weight column of a file of scores, if there is one.")] = "weight",
+    group: Annotated[str, typer.Option(help="Group column of a file of scores, if there is one.")] = "group",
     out: Annotated[
         Path | None, typer.Option(help="Parquet file for the label, score, weight and group of each row.")
     ] = None,
     device: Device = None,
 ) -> None:
-    """Score other files with the best epoch of a run and print the metrics as JSON.
+    """Print the metrics of a run, or of the scores of any model, as JSON; with --by also where it is worst.
 
-    Example: `recsys evaluate runs/NAME data/other.parquet`
+    Example: `recsys evaluate runs/NAME data/other.parquet --by country`
     """
-    from recsys.api.run import Run
+    from recsys.cli.evaluate import Scores, evaluate_target
+    from recsys.cli.slices import json_with_slices, show_slices
 
     with progress_reports() as on_progress:
-        metrics = Run(run).evaluate(data, out=out, device=device, on_progress=on_progress, log=log)
-    print(to_json(metrics, indent=2))
+        metrics, slices = evaluate_target(
+            run,
+            data or [],
+            by=by or [],
+            split=split,
+            data_dir=data_dir,
+            columns=Scores(label, score, weight, group),
+            out=out,
+            device=device,
+            on_progress=on_progress,
+        )
+    print(to_json(metrics, indent=2) if slices is None else json_with_slices(metrics, slices))
     if any(math.isnan(value) for value in metrics.values()):
         log("null: not defined on these rows; AUC, for example, needs labels of both classes")
+    if slices is not None:
+        show_slices(slices, show)

@@ -1,0 +1,99 @@
+"""`recsys evaluate`: a run's own rows and any model's scores, and where they are worst."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from recsys.run_folder import RunFolder
+from tests.cli.command_line import Recsys
+from tests.judging.untrained_run import click_rows, untrained_run, write_parts
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunFolder:
+    monkeypatch.chdir(tmp_path)
+    write_parts(tmp_path / "data", click_rows())
+    return untrained_run(Path("runs/a"), tmp_path / "data")
+
+
+@pytest.fixture
+def scores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    click_rows(300).with_columns(p=pl.lit(0.3)).write_parquet("scores.parquet")
+    return Path("scores.parquet")
+
+
+def test_a_run_is_evaluated_on_its_own_rows_without_slices_that_nobody_asked_for(
+    recsys: Recsys, run: RunFolder
+) -> None:
+    code, out, err = recsys("evaluate", "runs/a")
+    metrics = json.loads(out)
+    assert (code, err) == (0, "")
+    assert metrics["rows"] == len(pl.read_parquet(run.predictions("test")))
+    assert "slices" not in metrics
+
+
+def test_slices_are_in_the_json_and_the_worst_are_shown(recsys: Recsys, run: RunFolder) -> None:
+    code, out, err = recsys("evaluate", "runs/a", "--by", "country", "--by", "user", "--show", "2")
+    slices = json.loads(out)["slices"]
+    assert code == 0
+    assert {row["column"] for row in slices} == {"country", "user"}
+    lines = err.splitlines()
+    assert "off by" in lines[0] or lines[0] == "on no slice is the calibration off for certain"
+    assert len(lines) == 1 + 1 + 2 + 1
+    assert f"--show {len(slices)} shows all" in lines[-1]
+
+
+def test_a_pattern_stands_for_all_columns(recsys: Recsys, run: RunFolder) -> None:
+    slices = json.loads(recsys("evaluate", "runs/a", "--by", "*").out)["slices"]
+    assert {row["column"] for row in slices} == {"row", "user", "price", "tags", "country", "weight", "bought"}
+
+
+def test_the_scores_of_any_model_are_evaluated_and_sliced(recsys: Recsys, scores: Path) -> None:
+    code, out, _ = recsys("evaluate", scores, "--label", "clicked", "--score", "p", "--by", "country")
+    assert code == 0
+    assert json.loads(out)["rows"] == 300
+    assert [row["column"] for row in json.loads(out)["slices"]] == ["country"] * 3
+
+
+REFUSED = {
+    "a column that is none": (["runs/a", "--by", "contry"], "no column 'contry'; did you mean 'country'?"),
+    "a column of a file that is none": (
+        ["scores.parquet", "--label", "clicked", "--score", "p", "--by", "prise"],
+        "scores.parquet: no column 'prise'; did you mean 'price'?",
+    ),
+    "a column of other files that is none, before they are scored": (
+        ["runs/a", "scores.parquet", "--by", "prise"],
+        "scores.parquet: no column 'prise'; did you mean 'price'?",
+    ),
+    "a run without predictions": (["runs/a", "--split", "valid"], "valid.parquet: is not there: the run is not finis"),
+    "no file": (["nowhere.parquet"], "nowhere.parquet: there is no such file"),
+    "no run": (["nowhere"], "nowhere: not a run folder"),
+    "columns of scores for a run": (["runs/a", "--label", "x"], "--label: only for a file of scores, but runs/a is"),
+    "files for a file": (["scores.parquet", "data/part-0.parquet"], "scores.parquet: takes no files to score: it is"),
+    "an output of its own rows": (["runs/a", "--out", "x.parquet"], "runs/a: takes no --out: its own predictions"),
+    "scores that are no probabilities": (
+        ["scores.parquet", "--label", "clicked", "--score", "row"],
+        "must be between 0 and 1",
+    ),
+}
+
+
+@pytest.mark.parametrize(("arguments", "message"), REFUSED.values(), ids=REFUSED)
+@pytest.mark.usefixtures("run", "scores")
+def test_what_cannot_be_evaluated_is_refused(
+    refused: Callable[..., str], arguments: list[str], message: str
+) -> None:
+    assert message in refused("evaluate", *arguments)
+
+
+def test_a_run_whose_files_are_gone_is_refused_and_finds_them_where_they_are_now(
+    recsys: Recsys, refused: Callable[..., str], run: RunFolder
+) -> None:
+    Path("data").rename("moved")
+    assert "name the folder that they are in now by --data-dir" in refused("evaluate", "runs/a", "--by", "country")
+    assert recsys("evaluate", "runs/a").code == 0
+    assert recsys("evaluate", "runs/a", "--by", "country", "--data-dir", "moved").code == 0
