@@ -73,7 +73,7 @@ def test_the_interval_of_a_calibration_holds_for_slices_of_a_few_clicks() -> Non
 
 
 def test_no_slice_of_a_calibrated_model_is_called_off_however_many_there_are() -> None:
-    """In 5 % of tables some slice may be; of 300 slices, of which most are tiny, a normal interval calls some always."""
+    """In 5 % of tables some slice may be; of 300 slices, most of them tiny, a normal interval calls some always."""
     rng, called = np.random.default_rng(3), 0
     slice_of = np.minimum(rng.zipf(1.3, 6000), 300) % 49
     for _ in range(60):

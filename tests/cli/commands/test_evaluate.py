@@ -84,9 +84,7 @@ REFUSED = {
 
 @pytest.mark.parametrize(("arguments", "message"), REFUSED.values(), ids=REFUSED)
 @pytest.mark.usefixtures("run", "scores")
-def test_what_cannot_be_evaluated_is_refused(
-    refused: Callable[..., str], arguments: list[str], message: str
-) -> None:
+def test_what_cannot_be_evaluated_is_refused(refused: Callable[..., str], arguments: list[str], message: str) -> None:
     assert message in refused("evaluate", *arguments)
 
 
