@@ -4,21 +4,24 @@ Dimension key: B rows of the split that is reported.
 """
 
 from collections.abc import Iterable, Sequence
-from functools import cache
+from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 from statistics import fmean
 from typing import NamedTuple
 
-import polars as pl
-
 from recsys.evaluation.intervals import Z95
-from recsys.evaluation.paired import predictions_difference, standard_error
+from recsys.evaluation.paired import Figure, difference_of, figure_of
+from recsys.evaluation.predictions import read_predictions
 from recsys.evaluation.seeds import Estimate, estimate
 from recsys.run_folder import RunFolder
 from recsys.scheme_benchmark.grid import Grid, GridEntry
 from recsys.scheme_benchmark.result import Result, run_folder
 
 __all__ = ["Comparison", "SchemeSummary"]
+
+MOST_FIGURES = 16
+"""Schemes whose influence values are kept: a number for each row."""
 
 
 class SchemeSummary(NamedTuple):
@@ -53,7 +56,7 @@ class Comparison:
         self.grid = grid
         self.results = results
         self.split = split
-        self._paired = cache(self._paired_variance)
+        self._influence = lru_cache(maxsize=MOST_FIGURES)(self._influence_of)
 
     def results_of(self, entry: GridEntry) -> list[Result]:
         """Return the results of the seeds that did not fail."""
@@ -89,25 +92,23 @@ class Comparison:
         return next(iter(self.summaries(None)), None)
 
     def difference(self, first: SchemeSummary, second: SchemeSummary) -> Estimate | None:
-        """Return the AUC of one scheme minus that of another, paired by seed; None if they have no seed in common."""
+        """Return the AUC of one scheme minus that of another on the same rows; None if they are the same scheme."""
         if first.scheme == second.scheme:
             return None
-        pairs = [(a, b) for a in first.results for b in second.results if a.seed == b.seed]
-        if not pairs:
-            return None
-        values = [(a.auc or 0.0) - (b.auc or 0.0) for a, b in pairs]
-        paired = [self._paired(a.cell, b.cell) for a, b in pairs]
-        known = [one for one in paired if one is not None]
-        return estimate(values, rows=fmean(known) if len(known) == len(paired) else None)
+        return difference_of(self._figure(first), self._figure(second))
 
-    def _paired_variance(self, first: str, second: str) -> float | None:
-        """Return the sampling variance of the difference of two cells; None if rows are weighted."""
-        tables = [
-            pl.read_parquet(RunFolder(run_folder(self.folder, cell)).predictions(self.split))
-            for cell in (first, second)
-        ]
-        found = predictions_difference(*tables)
-        return None if found is None else standard_error(found) ** 2
+    def num_rows(self, summary: SchemeSummary) -> int:
+        """Return the number of rows that a scheme was evaluated on, which is that of all."""
+        return len(self._figure(summary).influence)
+
+    def _figure(self, summary: SchemeSummary) -> Figure:
+        """Return the AUCs of a scheme, and how much each row moves them."""
+        found = self._influence(tuple(result.cell for result in summary.results))
+        return replace(found, values=tuple(given(result.auc for result in summary.results)))
+
+    def _influence_of(self, cells: tuple[str, ...]) -> Figure:
+        runs = [RunFolder(run_folder(self.folder, cell)) for cell in cells]
+        return figure_of([read_predictions(run.predictions(self.split)) for run in runs], "auc")
 
 
 def sampling_of_auc(results: Sequence[Result]) -> float | None:

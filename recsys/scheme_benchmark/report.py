@@ -130,7 +130,9 @@ def _recommended(comparison: Comparison, summaries: list[SchemeSummary]) -> Reco
         one, other = by_name[first], by_name[second]
         return comparison.difference(one, other) or Estimate(one.auc.value - other.auc.value, nan)
 
-    return recommend([_rank(summary) for summary in summaries], difference)
+    rows = comparison.num_rows(summaries[0]) if len(summaries) > 1 else 0
+    seeds = min(len(summary.results) for summary in summaries)
+    return recommend([_rank(summary) for summary in summaries], difference, rows=rows, seeds=seeds)
 
 
 def _rank(summary: SchemeSummary) -> RankedScheme:
@@ -144,12 +146,13 @@ def advice(found: Recommendation) -> str:
     text = [f"**Recommended: {choice.name}** (AUC {choice.auc:.4f})."]
     if found.lead is None:
         return f"{text[0]} It is the only scheme that was trained."
-    verdict = "significant" if found.lead.is_significant else "not significant"
-    owner = "Its" if best is choice else f"The best AUC is {best.auc:.4f} ({best.name}); its"
-    text.append(f"{owner} lead over the second, {found.ranking[1].name}, is {found.lead}: {verdict}.")
+    if best is not choice:
+        text.append(f"The best AUC is {best.auc:.4f} ({best.name}).")
+    told = found.lead.what_would_tell()
+    text += [f"{found.lead.sentence(best.name, found.ranking[1].name)}.", *([f"{told}."] if told else [])]
     if len(found.contenders) > 1:
         names = ", ".join(one.name for one in found.contenders)
-        text.append(f"Not significantly worse than the best: {names}. {_why(found)}")
+        text.append(f"Not to be told apart from the best: {names}. {_why(found)}")
     return " ".join(text)
 
 
@@ -234,9 +237,10 @@ def _method(comparison: Comparison) -> str:
         "+- is half the width of a 95 % interval: the sampling error of the rows (DeLong; paired for differences, "
         f"which are therefore far more precise than the AUCs) {spread}. Each interval is for one comparison: the best "
         f"of many schemes is also slightly lucky.{valid if comparison.split == 'valid' else ''}\n\n"
-        "A difference is significant if its interval excludes 0. The recommended scheme is the simplest of those that "
-        "are not significantly worse than the best: the fewest stages of training; of these, those that train at "
-        f"{SIMILAR_RATE:.0%} of the fastest one's rate or more; of these, the lowest lookup time. Bytes are those of "
+        "Schemes are told apart from the best one by p values that are corrected for their number (Holm). The "
+        "recommended scheme is the simplest of those that cannot be told apart from it: the fewest stages of training; "
+        f"of these, those that train at {SIMILAR_RATE:.0%} of the fastest one's rate or more; of these, the lowest "
+        "lookup time. Bytes are those of "
         "the exported form; a lookup is that form for the ids of 4,096 rows on one thread. Rates and times are those "
         "of this machine, with whatever else it was doing."
     )

@@ -10,7 +10,9 @@ def candidate(name: str, auc: float, stages: int = 1, rate: float = 1000, ms: fl
 
 def chosen(candidates: list[RankedScheme], error: float) -> tuple[str, list[str]]:
     aucs = {one.name: one.auc for one in candidates}
-    found = recommend(candidates, lambda first, second: Estimate(aucs[first] - aucs[second], error**2))
+    found = recommend(
+        candidates, lambda first, second: Estimate(aucs[first] - aucs[second], error**2), rows=100, seeds=1
+    )
     return found.choice.name, [one.name for one in found.contenders]
 
 
@@ -29,5 +31,15 @@ def test_then_the_rate_of_training_unless_it_is_about_the_same() -> None:
 
 
 def test_one_candidate_has_no_lead() -> None:
-    found = recommend([candidate("only", 0.7)], lambda first, second: Estimate(nan, nan))
+    found = recommend([candidate("only", 0.7)], lambda first, second: Estimate(nan, nan), rows=100, seeds=1)
     assert (found.choice.name, found.lead) == ("only", None)
+
+
+def test_the_more_schemes_there_are_the_surer_a_difference_must_be() -> None:
+    """The third is worse than the best by 2.1 standard errors, which is chance among five others."""
+    third = candidate("third", 0.679)
+    assert chosen([candidate("best", 0.7), third], 0.01)[1] == ["best"]
+    others = [candidate(f"bad_{place}", 0.6) for place in range(4)]
+    assert chosen([candidate("best", 0.7), third, *others], 0.01)[1] == ["best"]
+    close = [candidate(f"close_{place}", 0.6791) for place in range(4)]
+    assert len(chosen([candidate("best", 0.7), third, *close], 0.01)[1]) == 6
