@@ -1,11 +1,12 @@
 """A run folder, opened: its configuration, figures and predictions, and what its best model can do."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from recsys.api.defaults import DEFAULT_CACHE
 from recsys.api.frames import data_files
 from recsys.api.quiet import quiet_packages
 from recsys.errors import DataError
@@ -220,6 +221,72 @@ class Run:
                     )
         assert found.slices is not None
         return found.slices
+
+    def importance(
+        self,
+        data: "ArrowTable | pl.LazyFrame | Mapping[str, object] | str | Path | Sequence[str | Path] | None" = None,
+        *,
+        split: Literal["test", "valid"] = "test",
+        features: Sequence[str] | None = None,
+        method: Literal["permute", "drop"] = "permute",
+        rows: int = 100_000,
+        repeats: int = 5,
+        seed: int | None = None,
+        data_dir: str | Path | None = None,
+        cache_dir: str | Path = DEFAULT_CACHE,
+        device: Literal["cpu", "cuda"] | None = None,
+        on_progress: OnProgress = no_progress,
+    ) -> "pl.DataFrame":
+        """Return how much AUC and logloss lose where a feature tells the best epoch nothing: a row for each feature.
+
+        Features that read one column, and the sequences of one behaviour, are looked at as one; crosses change with
+        what they are made of. Of two features that say the same, neither seems to be worth much.
+
+        Args:
+            data: rows with the label column: a data frame, a dict of columns, or paths or globs of files. By default
+                the rows that the run was evaluated on.
+            split: which of them, where `data` is not given.
+            features: names of features, "a+b" for those to be looked at as one; by default all.
+            method: "permute" gives each row what another row has of a feature, as many times as `repeats` says; "drop"
+                gives every row the mean of all and an empty history, once.
+            rows: most rows; of more, a random sample is looked at.
+            repeats: permutations of each feature.
+            seed: seed of the sample and of the permutations; by default `train.seed`.
+            data_dir: folder that relative paths of the run's section `data` start at; by default that of the training.
+            cache_dir: folder of prepared data.
+            device: where the model runs; by default cuda where there is one.
+            on_progress: called with (stage, rows done, rows in all if known).
+
+        Returns:
+            The most important one first: "feature", "auc_loss" and "logloss_gain" with the ends of their 95 %
+            intervals, "verdict" ("carries", "nothing", "unclear"), "can_be_left_out", ...; the manual says what they
+            mean (recsys/judging/README.md).
+
+        Raises:
+            ConfigError: there is no such feature.
+            DataError: the rows are gone, do not hold the columns that the run was trained on, or are all of one class.
+        """
+        if split not in ("test", "valid"):
+            raise DataError(f"split: must be 'test' or 'valid', got {split!r}")
+        with quiet_packages(), nullcontext((None, False)) if data is None else data_files(data) as (paths, in_memory):
+            from recsys.config import DataSection
+            from recsys.judging.importance import importance
+
+            return importance(
+                self.path,
+                paths,
+                split=split,
+                features=features,
+                method=method,
+                rows=rows,
+                repeats=repeats,
+                seed=seed,
+                data_dir=None if data_dir is None else Path(data_dir),
+                cache_dir=Path(cache_dir),
+                section=DataSection() if in_memory else None,
+                device=device,
+                on_progress=on_progress,
+            )
 
     def export(self, out: str | Path) -> "Bundle":
         """Write TorchScript that takes raw columns, check it in a fresh process, and return it opened.

@@ -26,6 +26,7 @@ COMMANDS: dict[str, Callable[..., Any] | typer.Typer] = {
     "train": commands.train,
     "evaluate": commands.evaluate,
     "compare": commands.compare,
+    "importance": commands.importance,
     "export": commands.export,
     "predict": commands.predict,
     "compare-schemes": commands.compare_schemes,

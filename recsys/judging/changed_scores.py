@@ -17,11 +17,11 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from recsys.calibration import build_link
 from recsys.data.prepared import PreparedSplit
 from recsys.embeddings import Batch
 from recsys.judging.tower_changes import Places, permute, places_of, take_away
 from recsys.judging.units import Unit
-from recsys.losses import build_loss
 from recsys.model import TowerBatch
 from recsys.progress import OnProgress, no_progress
 from recsys.training.build import EVALUATION_ROWS, LoadedModel
@@ -66,7 +66,7 @@ class ChangedScores:
         self.repeats = repeats if method == "permute" else 1
         self.seed = seed
         self.block_rows = -(-split.num_rows // max(-(-split.num_rows // EVALUATION_ROWS), 1))
-        self._link = build_loss(loaded.resolved.config.train.loss).link()
+        self._link = build_link(loaded.resolved.config, loaded.calibrator)
         self._score_whole()
 
     def of(self, units: Sequence[Unit], on_progress: OnProgress = no_progress) -> Iterator[tuple[Unit, list[Scores]]]:
@@ -84,6 +84,15 @@ class ChangedScores:
             done += len(part) * self.repeats * self.split.num_rows
             for unit, logits_RNT in zip(part, logits_URNT, strict=True):
                 yield unit, [self._probabilities(logits_NT) for logits_NT in logits_RNT]
+
+    def sources(self, repeat: int) -> npt.NDArray[np.int64] | None:
+        """Return the row that each row has a unit's values from in a repeat, (N,); None if from none in particular."""
+        if self.method != "permute":
+            return None
+        starts = range(0, self.split.num_rows, self.block_rows)
+        sizes = [min(self.block_rows, self.split.num_rows - start) for start in starts]
+        orders = (self._order(number, repeat, size).numpy() for number, size in enumerate(sizes))
+        return np.concatenate([start + order for start, order in zip(starts, orders, strict=True)])
 
     @torch.no_grad()
     def _score_whole(self) -> None:

@@ -15,14 +15,19 @@ __all__ = ["split_of_run"]
 
 
 def split_of_run(
-    folder: Path, name: SplitName, *, data_dir: Path, cache_dir: Path, on_progress: OnProgress = no_progress
+    folder: Path,
+    name: SplitName,
+    *,
+    data_dir: Path | None = None,
+    cache_dir: Path,
+    on_progress: OnProgress = no_progress,
 ) -> PreparedSplit:
     """Return a split of the data that a run was trained on: as it is prepared in the cache, or prepared anew.
 
     Args:
         folder: the folder of the run.
         name: the split.
-        data_dir: folder that the paths in the run's section `data` are relative to.
+        data_dir: folder that the paths in the run's section `data` are relative to; by default the one of the training.
         cache_dir: folder of prepared data.
         on_progress: called as rows are prepared.
 
@@ -34,7 +39,8 @@ def split_of_run(
     facts = run.read_origin()
     splits = read_manifest(inside(cache_dir, str(facts["prepared"])))
     if splits is None:
-        prepared = prepare(load_config(run.config), data_dir, cache_dir, on_progress)
+        given = run.read_data_dir() if data_dir is None else data_dir
+        prepared = prepare(load_config(run.config), given, cache_dir, on_progress)
         if not prepared.is_from(facts):
             raise DataError(
                 f"{folder}: the files of its section `data` are not those that it was trained on; name files to look at"

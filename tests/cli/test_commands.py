@@ -27,6 +27,7 @@ COMMANDS = [
     "compare-schemes",
     "evaluate",
     "export",
+    "importance",
     "plan",
     "predict",
     "demo-data",

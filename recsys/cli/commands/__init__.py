@@ -11,6 +11,7 @@ from recsys.cli.commands.demo_data import demo_data
 from recsys.cli.commands.doctor import doctor
 from recsys.cli.commands.evaluate import evaluate
 from recsys.cli.commands.export import export
+from recsys.cli.commands.importance import importance
 from recsys.cli.commands.init import init
 from recsys.cli.commands.plan import plan
 from recsys.cli.commands.predict import predict
@@ -28,6 +29,7 @@ __all__ = [
     "doctor",
     "evaluate",
     "export",
+    "importance",
     "init",
     "plan",
     "predict",
