@@ -127,6 +127,7 @@ def _facts(session: Session, found: Findings) -> ReportFacts:
         method=found.method,
         folder=str(folder.path),
         command=session.command,
+        data_options=() if session.data_dir == Path() else ("--data-dir", str(session.data_dir)),
         machine=_machine(),
         data=", ".join(f"{split} {rows.num_rows:,} rows" for split, rows in session.prepared.splits.items()),
         baseline=baseline,

@@ -1,5 +1,6 @@
 """report.md: what a search has cut and why, what that saves, and what the search has cost."""
 
+import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -43,6 +44,8 @@ class ReportFacts:
     """Folder of the search, as the user writes it."""
     command: str
     """Command line that makes it again."""
+    data_options: Sequence[str] = ()
+    """Options by which a training finds the same data."""
     machine: str
     data: str
     """Rows of the splits."""
@@ -80,9 +83,13 @@ def _summary(facts: ReportFacts) -> str:
         size = size if after != before else f"the tables take {format_bytes(after)} as before"
         lines.append(f"**Train `best.yaml`: {size}.** {_verdict(best, baseline)}{_against_uniform(facts)}")
         keys = [f"- `{key}`: {to_json(value)}" for key, value in facts.keys.items()]
-        lines += ["", *_cuts(facts.lines), *_idle(facts.lines), *keys, "", f"    recsys train {facts.folder}/best.yaml"]
+        lines += ["", *_cuts(facts.lines), *_idle(facts.lines), *keys, "", f"    {_train_command(facts, 'best.yaml')}"]
     lines += ["", "![AUC against bytes](pareto.png)" if can_draw() else MISSING]
     return "\n".join(lines)
+
+
+def _train_command(facts: ReportFacts, yaml: str) -> str:
+    return shlex.join(["recsys", "train", f"{facts.folder}/{yaml}", *facts.data_options])
 
 
 def _why_nothing(facts: ReportFacts) -> str:
@@ -213,7 +220,7 @@ def _front(facts: ReportFacts) -> str:
         f"validation rows (`pareto.csv`); these are not beaten in both bytes and AUC.{budget}\n\n"
         f"{_table(header, rows)}\n\nAUCs are those of the validation rows, unless they say test; the difference is "
         f"that of the test rows, if there are any.{masked if _has_supernet(facts) else ''} To take another point: "
-        f"`recsys train {facts.folder}/front/NAME.yaml`; `--retrain N` trains and compares those next to the best."
+        f"`{_train_command(facts, 'front/NAME.yaml')}`; `--retrain N` trains and compares those next to the best."
     )
 
 

@@ -45,16 +45,17 @@ def _matches(pattern: str, folder: Path, where: str) -> list[Path]:
         return [path]
     if path.is_dir():
         raise DataError(f"{where}: {path} is a folder; name its files, for example {pattern.rstrip('/')}/*.parquet")
-    if not _GLOB & set(pattern):
-        raise DataError(f"{where}: there is no file {path}")
     absolute = Path(pattern).is_absolute()
+    start = f"; relative paths start at --data-dir, {folder}" if where.startswith("data.") and not absolute else ""
+    if not _GLOB & set(pattern):
+        raise DataError(f"{where}: there is no file {path}{start}")
     base = Path(path.anchor) if absolute else folder
     relative = str(path.relative_to(base)) if absolute else pattern
     matches = sorted(match for match in base.glob(relative) if match.is_file())
     shown = [match for match in matches if _is_shown(match.relative_to(base).parts, Path(relative).parts)]
     if not shown:
         hidden = "; names that begin with . or _ are skipped unless the pattern spells that" if matches else ""
-        raise DataError(f"{where}: no file matches {pattern!r} in {base}{hidden}")
+        raise DataError(f"{where}: no file matches {pattern!r} in {base}{hidden or start}")
     return shown
 
 

@@ -125,6 +125,12 @@ def test_a_search_that_ends_in_the_users_file_says_so_and_compares_it_with_other
     assert "recsys train searches/shop/best.yaml" not in text
 
 
+def test_commands_find_the_data_and_any_folder() -> None:
+    text = report(replace(FACTS, folder="my searches/shop", data_options=("--data-dir", "log")))
+    assert "    recsys train 'my searches/shop/best.yaml' --data-dir log\n" in text
+    assert "`recsys train 'my searches/shop/front/NAME.yaml' --data-dir log`" in text
+
+
 def test_each_feature_has_a_row_with_what_dropping_it_costs() -> None:
     text = report(FACTS)
     for row in (

@@ -76,6 +76,7 @@ probability that follows from the other columns alone: five ids, and {NUM_TRAITS
 `truth.json` lists the ids of `noisy` that have an effect. No effect depends on how frequent an id is.
 
     recsys train config.yaml --data-dir .
+    recsys search config.yaml --method nested --budget 0.25 --data-dir .
 """
 
 

@@ -6,6 +6,9 @@ DIFF: the paper takes the likeliest width of each field, whatever it costs, and 
 here; those for budgets come from a knapsack over what each candidate width of a block loses, and no row at all, while
 all other blocks have their likeliest widths. The weights of the mixture say which width is best, but not how much
 another one loses, and nothing of a field that none of the widths is worth its bytes for.
+DIFF: the paper maps narrow rows to the full width in the model that is trained at the end, too; best.yaml takes them
+as they are, or pads them. `join: project` at a table of scheme `blocks` is that model. What the supernet has learnt of
+the maps is not its beginning: their biases and normalization have no place in it, and the paper trains anew as well.
 """
 
 from collections.abc import Iterator, Mapping
