@@ -128,7 +128,9 @@ def groupings(column: RawColumn) -> Iterator[Grouping]:
     else:
         yield _by_value(column.values)
         if known.vocabulary is not None:
-            yield _by_frequency(column.values, found.to_numpy(), known.vocabulary)
+            by_frequency = _by_frequency(column.values, found.to_numpy(), known.vocabulary)
+            if np.count_nonzero(by_frequency.groups.sums()) > 1:  # else it would be all rows, as of a flag
+                yield by_frequency
 
 
 def _suggested(values: pl.Series) -> Known | None:

@@ -46,6 +46,21 @@ def test_other_rows_are_evaluated_from_memory_or_files(trained: recsys.Run, tmp_
     assert pl.read_parquet(tmp_path / "scores.parquet").equals(trained.predictions())
 
 
+def test_its_own_rows_are_evaluated_and_sliced_by_any_column(trained: recsys.Run) -> None:
+    figures = trained.evaluate()
+    assert {name: trained.metrics[f"test.{name}"] for name in ("auc", "logloss", "gauc")}.items() <= figures.items()
+    table = trained.slices(["buy", "user"])
+    assert set(table["column"]) == {"buy", "user"}  # no feature reads buy
+    assert table.filter(column="buy")["rows"].sum() == figures["rows"]
+    assert set(trained.slices("seen", split="valid")["by"]) == {"length"}
+
+
+def test_other_rows_are_sliced_from_memory_or_files(trained: recsys.Run) -> None:
+    from_memory = trained.slices("*", TEST, device="cpu")
+    assert from_memory.equals(trained.slices("*", trained.path.parent / "test.parquet", device="cpu"))
+    assert {"user", "item", "price", "seen", "buy", "weight"} == set(from_memory["column"])
+
+
 def test_coverage_of_its_splits_and_of_other_rows(trained: recsys.Run) -> None:
     shares = trained.coverage().filter(feature="seen")
     assert shares["split"].to_list() == ["train", "valid", "test"]

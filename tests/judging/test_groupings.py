@@ -110,6 +110,11 @@ def test_ids_are_sliced_by_how_often_they_occurred_in_training(min_count: int, u
     assert list(counts)[-1] == "null"
 
 
+def test_ids_that_all_were_trained_on_alike_are_not_sliced_by_that() -> None:
+    known = Known(IdFeature(type="id"), "int", vocabulary({1: 50, 2: 60}))
+    assert list(found(pl.Series([1, 2, 2]), known)) == ["value"]
+
+
 def test_parts_of_a_column_are_joined_whatever_types_files_store_it_in() -> None:
     parts = [RawColumn.of(pl.Series("x", values)) for values in ([1, 2], [2.0, None])]
     assert parts[0].joined(parts[1:]).values.to_list() == [1, 2, 2, None]
