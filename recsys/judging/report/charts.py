@@ -26,6 +26,8 @@ _PLACE = (0.17, 0.15, 0.77, 0.8)
 """Left, bottom, width and height of the axes, as shares of the picture."""
 _DASHES = ("-", "--", ":", "-.")
 _BINS = 40
+_MOST_TIMES = 5000
+"""Ratio of the ends of such a scale at most; what lies below it leads out of the picture."""
 _RARE = 0.1
 """Base rate under which scores are drawn on a scale of ratios."""
 
@@ -133,7 +135,8 @@ def _reliability(rankings: Mapping[Line, Ranking], before: Mapping[Line, Ranking
     if is_wide:
         axes.set_xscale("log")
         axes.set_yscale("log")
-        axes.set_ylim(bottom=low / 2)
+        axes.set_xlim(left=low / 1.5)
+        axes.set_ylim(bottom=low / 1.5)
     _rates(axes)
     words = _words(
         probable,
@@ -149,7 +152,7 @@ def _reach(found: Sequence[Reliability]) -> tuple[float, float, bool]:
     low = min(float(one.predicted.min()) for one in found)
     high = max(float(max(one.predicted.max(), one.high.max())) for one in found)
     is_wide = low > 0 and high > 30 * low
-    return low if is_wide else 0.0, high, is_wide
+    return max(low, high / _MOST_TIMES) if is_wide else 0.0, high, is_wide
 
 
 def _bins_on_diagonal(ranking: Ranking) -> tuple[int, int]:

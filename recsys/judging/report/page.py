@@ -56,7 +56,11 @@ def page(
     body = [
         element("h1", title),
         element("p", _about(runs), class_="soft"),
-        _verdicts(compared) if compared else _summary(runs, rankings) if len(runs) == 1 else "",
+        _verdicts(compared, is_one_seed=all(line.is_first for line in lines))
+        if compared
+        else _summary(runs, rankings)
+        if len(runs) == 1
+        else "",
         element("nav", links, aria_label="Sections"),
         [element("section", element("h2", title), content, id=name) for name, title, content in kept],
         element("footer", f"recsys {__version__}. Intervals hold with 95 %; they take rows as independent."),
@@ -101,9 +105,12 @@ def _about(runs: Sequence[Judged]) -> str:
     )
 
 
-def _verdicts(compared: Sequence[Compared]) -> Markup:
+def _verdicts(compared: Sequence[Compared], *, is_one_seed: bool) -> Markup:
     first, *others = map(_verdict, compared)
-    return join(first, _fold("Other pairs", others) if others else "")
+    limit = "Each model was trained once: intervals hold for other rows, not for other seeds." if is_one_seed else ""
+    return join(
+        first, element("p", limit, class_="soft") if limit else "", _fold("Other pairs", others) if others else ""
+    )
 
 
 def _verdict(one: Compared) -> Markup:

@@ -66,6 +66,7 @@ def test_the_verdict_comes_first(two: str) -> None:
     assert reader.texts["p"][1] == "runs/a is better than runs/b"
     assert two.index('class="verdict better"') < two.index("<nav") < two.index("<h2")
     assert "+0.01000, 95 % interval +0.00608 to +0.01392" in two
+    assert "Each model was trained once" in two
 
 
 @pytest.mark.parametrize(
@@ -221,6 +222,7 @@ def test_runs_that_differ_in_their_seed_share_a_colour_and_a_histogram() -> None
     text = page(runs, [compared(first="a", second="b")])
     assert Reader(text).texts["h1"] == ["a against b"]
     assert text.count("Scores by class") == 4  # headings and titles
+    assert "Each model was trained once" not in text
     assert "var(--c2)" not in text.partition("</style>")[2]
 
 
