@@ -2,15 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from recsys.errors import DataError
 from recsys.files import write_atomic, write_json
 from recsys.judging.pareto import can_draw
 from recsys.judging.report.judged import Compared, Judged
-
-if TYPE_CHECKING:
-    import polars as pl
 
 __all__ = ["Compared", "Judged", "write_report"]
 
@@ -44,11 +40,7 @@ def write_report(
         raise DataError("--report draws its pictures with matplotlib: pip install 'recsys[plots]'")
     text = page(runs, compared, means or {})
     write_json(folder / "metrics.json", _metrics(runs))
-    slices = [_named(run) for run in runs if run.slices is not None]
-    if slices:
-        import polars as pl
-
-        write_atomic(folder / "slices.csv", pl.concat(slices, how="diagonal_relaxed").write_csv())
+    _write_slices(folder / "slices.csv", runs, compared)
     write_atomic(folder / "report.html", text)
     return folder / "report.html"
 
@@ -60,8 +52,13 @@ def _metrics(runs: Sequence[Judged]) -> dict[str, object]:
     return {run.name: dict(run.metrics) for run in runs}
 
 
-def _named(run: Judged) -> "pl.DataFrame":
+def _write_slices(path: Path, runs: Sequence[Judged], compared: Sequence[Compared]) -> None:
+    """Write the slices of each run, and of each difference as "A minus B"; no file if there are none."""
     import polars as pl
 
-    assert run.slices is not None
-    return run.slices.select(pl.lit(run.name).alias("run"), pl.all())
+    path.unlink(missing_ok=True)  # of a former report
+    named = [(run.name, run.slices) for run in runs]
+    named += [(f"{one.first} minus {one.second}", one.slices) for one in compared]
+    frames = [frame.select(pl.lit(name).alias("run"), pl.all()) for name, frame in named if frame is not None]
+    if frames:
+        write_atomic(path, pl.concat(frames, how="diagonal_relaxed").write_csv())

@@ -257,3 +257,8 @@ def test_the_folder_has_the_page_the_figures_and_the_slices(tmp_path: Path) -> N
     found = pl.read_csv(tmp_path / "out" / "slices.csv")
     assert found["run"].unique(maintain_order=True).to_list() == ["runs/a", "runs/b"]
     assert len(found) == 40
+    bare = [judged("runs/a", slices=None)]
+    write_report(tmp_path / "out", bare)
+    assert not (tmp_path / "out" / "slices.csv").exists()
+    write_report(tmp_path / "out", bare, compared=[compared()._replace(slices=differences())])
+    assert pl.read_csv(tmp_path / "out" / "slices.csv")["run"].to_list() == ["runs/a minus runs/b"]
