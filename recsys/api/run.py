@@ -288,6 +288,44 @@ class Run:
                 on_progress=on_progress,
             )
 
+    def report(
+        self,
+        folder: str | Path,
+        *,
+        split: Literal["test", "valid"] = "test",
+        by: str | Sequence[str] = (),
+        data_dir: str | Path | None = None,
+        importance: "pl.DataFrame | None" = None,
+        on_progress: OnProgress = no_progress,
+    ) -> Path:
+        """Write report.html, one page with the figures and curves of a split, metrics.json and slices.csv.
+
+        The page needs no network: it opens from disk, and can be sent to others. `recsys.compare(...).report(...)`
+        writes that of several runs.
+
+        Args:
+            folder: is made if need be; files of a former report in it are replaced.
+            split: the split.
+            by: columns of the raw files to slice by, or globs of them; they need not be features.
+            data_dir: folder of the raw files; by default the folder that they lay in when the run was trained.
+            importance: what `Run.importance` returned, to be shown as well.
+            on_progress: called with (stage, rows done, rows in all if known).
+
+        Returns:
+            The path of the page.
+
+        Raises:
+            DataError: the run has no such predictions, there is no such column, or matplotlib is not installed.
+        """
+        from recsys.judging.evaluated import evaluate_split
+        from recsys.judging.report import write_report
+        from recsys.judging.report.from_run import judged_target
+
+        names = [by] if isinstance(by, str) else list(by)
+        raw = None if data_dir is None else Path(data_dir)
+        found = evaluate_split(self.path, split=split, by=names, data_dir=raw, on_progress=on_progress)
+        return write_report(Path(folder), [judged_target(self.path, found, importance=importance)])
+
     def export(self, out: str | Path) -> "Bundle":
         """Write TorchScript that takes raw columns, check it in a fresh process, and return it opened.
 

@@ -1,19 +1,19 @@
 """`recsys evaluate`: what is evaluated, a run's own rows, files that it scores, or a file of scores."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from recsys.api.quiet import quiet_packages
-from recsys.api.run import Run
 from recsys.console import log
 from recsys.errors import DataError
 from recsys.progress import OnProgress
+from recsys.run_folder import RunFolder
 from recsys.serving.output import check_output
 from recsys.sources.find_files import find_files
 
 if TYPE_CHECKING:
-    import polars as pl
+    from recsys.judging.evaluated import Evaluated
 
 __all__ = ["Scores", "evaluate_target"]
 
@@ -32,14 +32,17 @@ def evaluate_target(
     data: Sequence[str],
     *,
     by: Sequence[str],
+    is_for_report: bool,
     split: Literal["test", "valid"],
     data_dir: Path | None,
     columns: Scores,
     out: Path | None,
     device: Literal["cpu", "cuda"] | None,
     on_progress: OnProgress,
-) -> "tuple[dict[str, float], pl.DataFrame | None]":
-    """Return the metrics, and the slices if there are columns to slice by.
+) -> "Evaluated":
+    """Return the predictions and the metrics, and the slices if there are columns to slice by.
+
+    A report slices a run by the columns of its own features if the user names none, as far as its files are there.
 
     Raises:
         DataError: options do not go together, or what they name cannot be evaluated.
@@ -48,27 +51,41 @@ def evaluate_target(
         _refuse(target, {"files to score": data, "--data-dir": data_dir, "--out": out})
         from recsys.judging.evaluated import evaluate_scores
 
-        found = evaluate_scores(target, by=by, **columns._asdict(), on_progress=on_progress)
-        return found.metrics, found.slices
+        return evaluate_scores(target, by=by, **columns._asdict(), on_progress=on_progress)
     if target.suffix == ".parquet" and not target.exists():
         raise DataError(f"{target}: there is no such file")
     changed = [f"--{name}" for name, value in columns._asdict().items() if value != Scores._field_defaults[name]]
     if changed:
         raise DataError(f"{', '.join(changed)}: only for a file of scores, but {target} is none")
-    run = Run(target)
-    if data and not by:
-        return run.evaluate(data, out=out, device=device, on_progress=on_progress, log=log), None
-    with quiet_packages():
+    if data and out is not None:
+        check_output(out, find_files(tuple(data), Path(), "data"))
+    if not data:
+        _refuse(target, {"--out": out}, "its own predictions are in its folder; name files to score")
+
+    def evaluated(by: Sequence[str]) -> "Evaluated":
         from recsys.judging.evaluated import evaluate_run_files, evaluate_split
 
         if data:
-            if out is not None:
-                check_output(out, find_files(tuple(data), Path(), "data"))
-            found = evaluate_run_files(target, data, by=by, out=out, device=device, on_progress=on_progress, log=log)
-        else:
-            _refuse(target, {"--out": out}, "its own predictions are in its folder; name files to score")
-            found = evaluate_split(target, split=split, by=by, data_dir=data_dir, on_progress=on_progress)
-    return found.metrics, found.slices
+            return evaluate_run_files(target, data, by=by, out=out, device=device, on_progress=on_progress, log=log)
+        return evaluate_split(target, split=split, by=by, data_dir=data_dir, on_progress=on_progress)
+
+    with quiet_packages():
+        if is_for_report and not by:
+            return _with_default_slices(target, evaluated)
+        return evaluated(by)
+
+
+def _with_default_slices(run: Path, evaluated: "Callable[[Sequence[str]], Evaluated]") -> "Evaluated":
+    from recsys.judging.raw_columns import feature_columns
+
+    folder = RunFolder(run)
+    folder.require_run()
+    try:
+        return evaluated(feature_columns(folder))
+    except DataError as error:
+        found = evaluated([])
+        log(f"the report has no slices: {error}")
+        return found
 
 
 def _refuse(target: Path, options: dict[str, object], reason: str = "it is a file of scores, and no run") -> None:

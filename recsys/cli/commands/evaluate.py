@@ -45,9 +45,15 @@ def evaluate(
     out: Annotated[
         Path | None, typer.Option(help="Parquet file for the label, score, weight and group of each row.")
     ] = None,
+    report: Annotated[
+        Path | None,
+        typer.Option(help="Folder for report.html, a page with all figures and curves, metrics.json and slices.csv."),
+    ] = None,
     device: Device = None,
 ) -> None:
     """Print the metrics of a run, or of the scores of any model, as JSON; with --by also where it is worst.
+
+    --report writes them, the curves and the slices as one HTML page; without --by it slices by the run's own features.
 
     Example: `recsys evaluate runs/NAME data/other.parquet --by country`
     """
@@ -55,10 +61,11 @@ def evaluate(
     from recsys.cli.slices import json_with_slices, show_slices
 
     with progress_reports() as on_progress:
-        metrics, slices = evaluate_target(
+        found = evaluate_target(
             run,
             data or [],
             by=by or [],
+            is_for_report=report is not None,
             split=split,
             data_dir=data_dir,
             columns=Scores(label, score, weight, group),
@@ -66,8 +73,14 @@ def evaluate(
             device=device,
             on_progress=on_progress,
         )
-    print(to_json(metrics, indent=2) if slices is None else json_with_slices(metrics, slices))
-    if any(math.isnan(value) for value in metrics.values()):
+    slices = found.slices if by else None
+    print(to_json(found.metrics, indent=2) if slices is None else json_with_slices(found.metrics, slices))
+    if any(math.isnan(value) for value in found.metrics.values()):
         log("null: not defined on these rows; AUC, for example, needs labels of both classes")
     if slices is not None:
         show_slices(slices, show)
+    if report is not None:
+        from recsys.judging.report import write_report
+        from recsys.judging.report.from_run import judged_target
+
+        log(f"{write_report(report, [judged_target(run, found)])} is written")

@@ -19,13 +19,32 @@ if TYPE_CHECKING:
     import polars as pl
 
     from recsys.evaluation.predictions import Predictions
+    from recsys.judging.evaluated import Evaluated
 
-__all__ = ["judged_run"]
+__all__ = ["judged_run", "judged_target"]
 
 _PROBABILITY_METRICS = ("logloss", "ne", "calibration", "brier", "ece")
 _MOST_LOGIT, _POINTS = 16.0, 8001
 """Probabilities at which a calibration is undone exactly; in between, by lines."""
 _REMEDY = "restore it from a copy, or train the run again"
+
+
+def judged_target(target: Path, evaluated: "Evaluated", *, importance: "pl.DataFrame | None" = None) -> Judged:
+    """Return what the page tells of what was evaluated.
+
+    Args:
+        target: the folder of a run, or a file of scores, as the reader knows it.
+        evaluated: its predictions, figures and slices.
+        importance: what the features of the run carry.
+
+    Raises:
+        DataError: the folder is not that of a run, or a file in it is damaged.
+    """
+    about = "" if evaluated.about == str(target) else evaluated.about
+    found, slices = evaluated.predictions, evaluated.slices
+    if target.is_dir():
+        return judged_run(target, found, evaluated.metrics, about=about, slices=slices, importance=importance)
+    return Judged(name=str(target), predictions=found, metrics=evaluated.metrics, about=about, slices=slices)
 
 
 def judged_run(

@@ -95,3 +95,32 @@ def test_a_run_whose_files_are_gone_is_refused_and_finds_them_where_they_are_now
     assert "name the folder that they are in now by --data-dir" in refused("evaluate", "runs/a", "--by", "country")
     assert recsys("evaluate", "runs/a").code == 0
     assert recsys("evaluate", "runs/a", "--by", "country", "--data-dir", "moved").code == 0
+
+
+def test_a_report_has_the_slices_of_the_features_and_prints_what_is_printed_without_it(
+    recsys: Recsys, run: RunFolder
+) -> None:
+    plain = recsys("evaluate", "runs/a")
+    ended = recsys("evaluate", "runs/a", "--report", "out")
+    assert (ended.code, ended.out) == (0, plain.out)
+    assert ended.err.splitlines()[-1] == "out/report.html is written"
+    assert set(pl.read_csv("out/slices.csv")["column"]) == {"user", "price", "tags"}
+    assert "Where it is weak" in Path("out/report.html").read_text()
+
+
+def test_a_report_has_the_slices_that_were_asked_for(recsys: Recsys, run: RunFolder) -> None:
+    recsys("evaluate", "runs/a", "--by", "country", "--report", "out")
+    assert set(pl.read_csv("out/slices.csv")["column"]) == {"country"}
+
+
+def test_a_report_of_a_run_whose_files_are_gone_has_no_slices_and_says_why(recsys: Recsys, run: RunFolder) -> None:
+    Path("data").rename("moved")
+    ended = recsys("evaluate", "runs/a", "--report", "out")
+    assert ended.code == 0
+    assert "the report has no slices: " in ended.err
+    assert not Path("out/slices.csv").exists()
+
+
+def test_the_scores_of_any_model_have_a_report(recsys: Recsys, scores: Path) -> None:
+    recsys("evaluate", scores, "--label", "clicked", "--score", "p", "--report", "out")
+    assert "<h1>scores.parquet</h1>" in Path("out/report.html").read_text()
