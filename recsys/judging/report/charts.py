@@ -11,6 +11,7 @@ from recsys.evaluation.metrics import METRICS, metric_label
 from recsys.judging.report.curves import Curve, Ranking, Reliability
 from recsys.judging.report.markup import Markup
 from recsys.judging.report.svg import INK, LINE, inline_svg, series_colour, style
+from recsys.judging.report.tables import percent
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -82,7 +83,7 @@ def _roc(rankings: Mapping[Line, Ranking], name: str) -> Chart:
     axes.plot([0, 1], [0, 1], color=LINE, linewidth=1)
     _curves(axes, {line: ranking.roc() for line, ranking in rankings.items()})
     words = _words(
-        rankings, lambda one: f"at 10 % of the negatives, {np.interp(0.1, *_xy(one.roc())):.1%} of the positives"
+        rankings, lambda one: f"at 10 % of the negatives, {percent(np.interp(0.1, *_xy(one.roc())))} of the positives"
     )
     return _chart(figure, name, "ROC", "The further up and left, the better; the diagonal is chance.", words)
 
@@ -93,7 +94,8 @@ def _precision_recall(rankings: Mapping[Line, Ranking], name: str) -> Chart:
     _curves(axes, {line: ranking.precision_recall() for line, ranking in rankings.items()})
     axes.set_ylim(bottom=0)
     words = _words(
-        rankings, lambda one: f"at a recall of 50 %, a precision of {np.interp(0.5, *_xy(one.precision_recall())):.1%}"
+        rankings,
+        lambda one: f"at a recall of 50 %, a precision of {percent(np.interp(0.5, *_xy(one.precision_recall())))}",
     )
     return _chart(figure, name, "Precision and recall", "The thin line is the share of positives: chance.", words)
 
@@ -102,7 +104,7 @@ def _gains(rankings: Mapping[Line, Ranking], name: str) -> Chart:
     figure, axes = _figure("share of the rows, highest scores first", "share of the positives among them")
     axes.plot([0, 1], [0, 1], color=LINE, linewidth=1)
     _curves(axes, {line: ranking.gains() for line, ranking in rankings.items()})
-    words = _words(rankings, lambda one: f"the top 10 % of the rows hold {one.caught(0.1):.1%} of the positives")
+    words = _words(rankings, lambda one: f"the top 10 % of the rows hold {percent(one.caught(0.1))} of the positives")
     return _chart(figure, name, "Gains", "How many of the positives the best-scored rows hold.", words)
 
 

@@ -40,6 +40,7 @@ SLICES = Shown(
         Column("auc", "AUC"),
         Column("auc_difference", "AUC minus that of all rows", bar=0.0, is_signed=True),
         Column("calibration", "predicted / actual", bar=1.0, digits=3),
+        Column("miscalibration", "off by at least", "share"),
         Column("logloss", "logloss"),
     ),
     ("auc", "calibration"),

@@ -14,7 +14,7 @@ from recsys.judging.report.judged import Compared, Judged
 from recsys.judging.report.markup import Content, Markup, element, join
 from recsys.judging.report.settings import settings_section
 from recsys.judging.report.svg import NUM_COLOURS
-from recsys.judging.report.tables import figure_cell, interval_bar, number, scale_of, table
+from recsys.judging.report.tables import figure_cell, interval_bar, number, percent, scale_of, table
 
 if TYPE_CHECKING:
     from recsys.evaluation.predictions import Predictions
@@ -166,15 +166,19 @@ def _summary(runs: Sequence[Judged], rankings: Mapping[str, Mapping[Line, Rankin
         if auc is not None and isfinite(auc):
             ends = _ends(run.metrics, f"{prefix}auc")
             facts.append(
-                (f"{name}AUC", number(auc, 4), f"{ends}a positive is scored above a negative in {auc:.1%} of pairs")
+                (
+                    f"{name}AUC",
+                    number(auc, 4),
+                    f"{ends}a positive is scored above a negative in {percent(auc)} of pairs",
+                )
             )
         if calibration is not None and isfinite(calibration):
             facts.append(
                 (f"{name}Predicted / actual", number(calibration, 3), _calibration_in_words(run.metrics, prefix))
             )
         if ranking.has_both:
-            facts.append((f"{name}Top 10 % of rows", f"{ranking.caught(0.1):.1%}", "of all positives are among them"))
-            facts.append((f"{name}Positives", f"{ranking.base_rate:.2%}", f"of {ranking.rows:,} rows"))
+            facts.append((f"{name}Top 10 % of rows", percent(ranking.caught(0.1)), "of all positives are among them"))
+            facts.append((f"{name}Positives", percent(ranking.base_rate, 2), f"of {ranking.rows:,} rows"))
     cells = [
         element(
             "div",
@@ -198,7 +202,7 @@ def _calibration_in_words(metrics: Mapping[str, float], prefix: str) -> str:
     )
     if all(end is not None for end in ends) and float(ends[0] or 0) <= 1 <= float(ends[1] or 0):
         return "the mean prediction is right, as far as these rows tell"
-    return f"predictions are {abs(value - 1):.1%} too {'high' if value > 1 else 'low'} on average"
+    return f"predictions are {percent(abs(value - 1))} too {'high' if value > 1 else 'low'} on average"
 
 
 def _figures(runs: Sequence[Judged], means: Mapping[str, Mapping[str, float]]) -> Markup:
@@ -280,7 +284,10 @@ def _curves(
 
 def _top_rows(rankings: Mapping[Line, Ranking]) -> Markup:
     known = {line: ranking for line, ranking in rankings.items() if ranking.has_both}
-    rows = [[f"top {share:.0%}", *(f"{ranking.caught(share):.1%}" for ranking in known.values())] for share in _SHARES]
+    rows = [
+        [f"top {percent(share, 0)}", *(percent(ranking.caught(share)) for ranking in known.values())]
+        for share in _SHARES
+    ]
     return table(
         "Share of all positives among the rows with the highest scores", ["rows", *(line.name for line in known)], rows
     )

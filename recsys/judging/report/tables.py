@@ -9,9 +9,10 @@ from recsys.judging.report.markup import Content, Markup, element, join
 if TYPE_CHECKING:
     import polars as pl
 
-__all__ = ["Column", "figure_cell", "frame_table", "interval_bar", "number", "scale_of", "table"]
+__all__ = ["Column", "figure_cell", "frame_table", "interval_bar", "number", "percent", "scale_of", "table"]
 
 _WIDTH, _HEIGHT = 120, 14
+_SCALED_ROWS = 15
 
 
 class Column(NamedTuple):
@@ -19,7 +20,7 @@ class Column(NamedTuple):
 
     name: str
     label: str
-    kind: Literal["text", "count", "figure", "word"] = "figure"
+    kind: Literal["text", "count", "figure", "share", "word"] = "figure"
     """text: names a line. figure: with its interval from NAME_low and NAME_high, if the frame has them."""
     digits: int = 4
     bar: float | None = None
@@ -57,7 +58,7 @@ def table(caption: str, head: Sequence[Content], rows: Iterable[Sequence[Content
 
 
 def frame_table(caption: str, frame: "pl.DataFrame", columns: Sequence[Column], *, start: int = 0, rows: int) -> Markup:
-    """Return a table of some rows of a frame, with pictures on the scale of all.
+    """Return a table of some rows of a frame, with pictures on one scale.
 
     Args:
         caption: what the table holds.
@@ -81,6 +82,8 @@ def _cell(row: Mapping[str, Any], column: Column, scale: float | None) -> Conten
         return "" if value is None else str(value)
     if not _is_known(value):
         return element("span", "not defined", class_="soft")
+    if column.kind == "share":
+        return percent(value) if value > 0 else ""
     if column.kind == "count":
         return f"{value:,.0f}"
     low, high = row.get(f"{column.name}_low"), row.get(f"{column.name}_high")
@@ -111,6 +114,15 @@ def number(value: float, digits: int, *, is_signed: bool = False) -> str:
         return "not defined"
     written = f"{value:{'+' if is_signed else ''},.{digits}f}"
     return written.replace("-", "\N{MINUS SIGN}")
+
+
+def percent(share: float, digits: int = 1) -> str:
+    """Return a share in percent.
+
+    >>> percent(0.1234), percent(0.5, 0)
+    ('12.3 %', '50 %')
+    """
+    return f"{100 * share:.{digits}f} %"
 
 
 def interval_bar(value: float, low: float | None, high: float | None, *, middle: float, scale: float) -> Markup:
@@ -144,11 +156,12 @@ def scale_of(values: Iterable[float | None], middle: float) -> float:
 
 
 def _scales(frame: "pl.DataFrame", columns: Sequence[Column]) -> dict[str, float]:
-    """Return scales on which all values are seen; those of the same figure of several runs share one.
+    """Return scales on which the values of the first rows are seen; those of the same figure of several runs share one.
 
-    Intervals of few rows may go beyond it.
+    Intervals, and the values of rows that come later, may go beyond it.
     """
     found: dict[str, float] = {}
+    frame = frame.head(_SCALED_ROWS)
     for column in columns:
         figure = column.figure or column.name
         found[figure] = max(found.get(figure, 0.0), 1.25 * scale_of(frame[column.name].to_list(), column.bar or 0.0))
