@@ -38,6 +38,7 @@ def check(config: Config, *, broken: Collection[KeyPath] = ()) -> list[Problem]:
     problems += [Problem(("model", *path), text) for path, text in config.model.check()]
     problems += _training(config, broken)
     problems += _stages(config)
+    problems += _calibrated(config)
     fields = list(fields_of(config.features))
     table_of, misnamed = assign(config.tables, fields, unsure=unsure)
     problems += misnamed
@@ -131,6 +132,23 @@ def _training(config: Config, broken: Collection[KeyPath]) -> Iterator[Problem]:
     if stopping and reduction and reduction.patience >= stopping.patience:
         text = f"must be less than early_stopping.patience ({stopping.patience}), got {reduction.patience}"
         yield Problem(("train", "lr_reduction", "patience"), f"{text}: training would stop first")
+
+
+def _calibrated(config: Config) -> Iterator[Problem]:
+    """Check that epochs are compared by their probabilities, and that no table has stages of its own."""
+    train, path = config.train, ("train", "calibrated")
+    if train.calibrated is None:
+        return
+    if train.early_stopping is None or train.early_stopping.metric not in ("logloss", "ne"):
+        text = "needs `early_stopping: {metric: logloss}`: epochs are compared by how good their probabilities are"
+        yield Problem(path, text)
+    if train.epochs < 2:
+        yield Problem(
+            ("train", "epochs"), f"must be at least 2 with train.calibrated, a second stage, got {train.epochs}"
+        )
+    staged = [f"{name} ({table.scheme})" for name, table in config.tables.items() if table.num_stages > 1]
+    if staged:
+        yield Problem(path, f"cannot be combined with tables that have stages of their own, got {', '.join(staged)}")
 
 
 def _stages(config: Config) -> Iterator[Problem]:

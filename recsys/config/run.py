@@ -6,6 +6,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, PrivateAttr, WithJs
 
 from recsys.config.calibrations import AnyCalibration
 from recsys.config.calibrations.none import NoCalibrationSection
+from recsys.config.cape import AnyTargets
 from recsys.config.feature_types import Feature
 from recsys.config.limits import Epochs, LearningRate, Penalty, Seed, Share, Step
 from recsys.config.losses import AnyLoss
@@ -201,6 +202,9 @@ class TrainSection(Section):
     """Precision of looked-up vectors on the way between devices; their gradients are bf16 unless it is fp32."""
     loss: AnyLoss = LogLossSection()
     """The loss that is minimized: a name, or a mapping with the keys of a loss."""
+    calibrated: AnyTargets | None = None
+    """Second stage, in which some epochs learn how often rows with such a prediction are positive: bins or kernel, or a
+    mapping with the keys of one."""
     sparse_optimizer: SparseOptimizer = SparseOptimizer()
     dense_optimizer: DenseOptimizer = DenseOptimizer()
     regularization: Regularization = Regularization()

@@ -28,7 +28,7 @@ from recsys.config.resolved import ResolvedConfig
 from recsys.data.prefetch import prefetched
 from recsys.data.prepared import PreparedSplit
 from recsys.data.rows import Rows, join
-from recsys.data.window import Chunk, Columns, Picked, list_chunks, load_picked
+from recsys.data.window import Chunk, Columns, Picked, Targets, list_chunks, load_picked
 from recsys.ranks import SINGLE_PROCESS, World
 
 __all__ = ["Position", "Reader"]
@@ -64,6 +64,7 @@ class Reader(Generic[T]):
     Attributes:
         position: assign to it before iterating to resume a run; (epoch + 1, 0) after an epoch.
         num_rows: number of rows of an epoch, over all ranks.
+        targets: what the rows of the split learn in place of labels, (num_rows, tasks); assign to it before iterating.
 
     Raises:
         DataError: a prepared file is missing or broken.
@@ -84,6 +85,7 @@ class Reader(Generic[T]):
         if min(batch_size, prefetch, window_rows) < 1:
             raise ValueError(f"must be at least 1: {batch_size=}, {prefetch=}, {window_rows=}")
         self.position = Position()
+        self.targets: Targets | None = None
         self.batch_size = batch_size
         self.collate = collate
         self.seed = seed
@@ -121,7 +123,7 @@ class Reader(Generic[T]):
             if stop > skipped:
                 edges = self._edges(max(start, skipped), stop)
                 picked = self._pick(self._order(position.epoch, number, stop - start), start, edges)
-                window, picked = load_picked(chunks, self._columns, picked)
+                window, picked = load_picked(chunks, self._columns, picked, self.targets)
                 for (first, end), rows in zip(pairwise(edges), picked, strict=True):
                     parts.append(window.rows(rows, batch_rows=end - first))
                     if end % self.batch_size == 0 or end == self.num_rows:

@@ -43,6 +43,8 @@ class Rows:
     num_rows: int
     batch_rows: int
     """Rows of the whole batch, over all ranks; `num_rows` if there is one."""
+    targets: Tensor | None = None
+    """Targets that the rows learn in place of labels, (B, T) float32."""
 
 
 def join(parts: Sequence[Rows]) -> Rows:
@@ -71,6 +73,7 @@ def join(parts: Sequence[Rows]) -> Rows:
         groups=_join_optional([part.groups for part in parts]),
         num_rows=sum(part.num_rows for part in parts),
         batch_rows=sum(part.batch_rows for part in parts),
+        targets=_join_optional([part.targets for part in parts]),
     )
 
 

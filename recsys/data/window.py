@@ -29,6 +29,7 @@ __all__ = [
     "Chunk",
     "Columns",
     "Picked",
+    "Targets",
     "Window",
     "list_chunks",
     "load_picked",
@@ -37,6 +38,8 @@ __all__ = [
     "take_lists",
 ]
 
+Targets = np.ndarray[Any, np.dtype[np.float32]]
+"""Targets that the rows of all files learn in place of labels: (rows, tasks)."""
 Picked = np.ndarray[Any, Any] | slice
 """Rows of a window: their indices (B,) int32, or all from `start` to `stop`."""
 
@@ -47,6 +50,8 @@ class Chunk(NamedTuple):
     file: Path
     number: int
     num_rows: int
+    first_row: int
+    """Number of its first row among those of all files."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -103,6 +108,8 @@ class Window:
     """(W, 0 or 1) int64."""
     lists: dict[str, tuple[Tensor, Tensor]]
     """Values (V,) and offsets (W + 1,) of each list field."""
+    targets: Tensor | None = None
+    """(W, T) float32: what the rows learn in place of labels."""
 
     def rows(self, rows: Picked, *, batch_rows: int) -> Rows:
         """Return the picked rows, which are this rank's part of `batch_rows`."""
@@ -120,6 +127,7 @@ class Window:
             groups=_take(self.groups, picked)[:, 0] if columns.groups else None,
             num_rows=len(floats),
             batch_rows=batch_rows,
+            targets=None if self.targets is None else _take(self.targets, picked),
         )
 
 
@@ -160,24 +168,29 @@ def list_chunks(files: Sequence[Path], columns: Columns) -> list[Chunk]:
     Raises:
         DataError: a file is missing, broken, or lacks one of `columns`.
     """
-    chunks = []
+    chunks: list[Chunk] = []
+    first_row = 0
     for file in files:
         with PartFile(file) as opened:
             if missing := [name for name in columns.all if name not in opened.reader.schema.names]:
                 raise DataError(f"{file}: lacks the prepared column {missing[0]!r}; delete its folder to prepare anew")
             counts = opened.num_rows()
-        chunks += [Chunk(file, index, count) for index, count in enumerate(counts) if count]
+        for index, count in enumerate(counts):
+            chunks += [Chunk(file, index, count, first_row)] if count else []
+            first_row += count
     return chunks
 
 
-def load_picked(chunks: Sequence[Chunk], columns: Columns, picked: Sequence[Picked]) -> tuple[Window, Sequence[Picked]]:
+def load_picked(
+    chunks: Sequence[Chunk], columns: Columns, picked: Sequence[Picked], targets: Targets | None = None
+) -> tuple[Window, Sequence[Picked]]:
     """Copy those of `chunks` into memory that have picked rows; return them, and where the picked rows lie there."""
     sizes = np.array([chunk.num_rows for chunk in chunks])
     is_picked = np.zeros(sizes.sum(), np.bool_)
     for rows in picked:
         is_picked[rows] = True
     is_needed = np.logical_or.reduceat(is_picked, sizes.cumsum() - sizes)
-    window = load_window([chunk for chunk, needed in zip(chunks, is_needed, strict=True) if needed], columns)
+    window = load_window([chunk for chunk, needed in zip(chunks, is_needed, strict=True) if needed], columns, targets)
     if is_needed.all():
         return window, picked
     left_out = np.where(is_needed, 0, sizes).cumsum(dtype=np.int32).repeat(sizes)  # before each row that is needed
@@ -192,8 +205,14 @@ def _moved(rows: Picked, left_out: np.ndarray[Any, Any]) -> Picked:
     return slice(rows.start - shift, rows.stop - shift)
 
 
-def load_window(chunks: Sequence[Chunk], columns: Columns) -> Window:
-    """Copy `chunks` into memory, in the order given. No file stays mapped afterwards."""
+def load_window(chunks: Sequence[Chunk], columns: Columns, targets: Targets | None = None) -> Window:
+    """Copy `chunks` into memory, in the order given. No file stays mapped afterwards.
+
+    Args:
+        chunks: record batches.
+        columns: their columns.
+        targets: what the rows of all files learn in place of labels.
+    """
     num_rows = sum(chunk.num_rows for chunk in chunks)
     ids = np.empty((num_rows, len(columns.ids)), np.int32)
     keys = np.empty((num_rows, len(columns.keys)), np.int64)
@@ -220,7 +239,13 @@ def load_window(chunks: Sequence[Chunk], columns: Columns) -> Window:
             name: _load_lists(parts, np.int64 if name in columns.open_lists else np.int32)
             for name, parts in lists.items()
         },
+        targets=None if targets is None else _targets_of(chunks, targets),
     )
+
+
+def _targets_of(chunks: Sequence[Chunk], targets: Targets) -> Tensor:
+    parts = [targets[chunk.first_row : chunk.first_row + chunk.num_rows] for chunk in chunks]
+    return torch.from_numpy(np.concatenate([targets[:0], *parts]))
 
 
 def _fill(matrix: np.ndarray[Any, Any], batch: pa.RecordBatch, names: Sequence[str]) -> None:

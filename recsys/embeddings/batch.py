@@ -47,6 +47,8 @@ class Batch(Pipelineable):  # type: ignore[misc]
     """B."""
     batch_rows: int
     """Rows of the whole batch, over all ranks."""
+    targets: Tensor | None = None
+    """Targets that the rows learn in place of labels, (B, T) float32."""
     signals: StepSignals = field(default_factory=StepSignals)
     """Actions of all ranks after this batch."""
 

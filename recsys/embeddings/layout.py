@@ -158,6 +158,7 @@ class Layout:
             groups=rows.groups,
             num_rows=rows.num_rows,
             batch_rows=rows.batch_rows,
+            targets=rows.targets,
             signals=info.signals,
         )
 

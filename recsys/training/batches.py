@@ -1,8 +1,10 @@
 """The batches of a run, as Lightning iterates over them."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 
+import numpy as np
+import numpy.typing as npt
 from torch import Tensor
 
 from recsys.data.prepared import PreparedSplit
@@ -32,6 +34,9 @@ class TrainBatches:
         split: The prepared training rows.
         progress: How far the run is.
         task: Takes the batches at the start of an epoch.
+
+    Attributes:
+        find_targets: Called at the start of an epoch for what its rows learn in place of labels.
     """
 
     def __init__(self, loaded: LoadedModel, split: PreparedSplit, progress: TrainProgress, task: CtrTask) -> None:
@@ -39,6 +44,7 @@ class TrainBatches:
         self.split = split
         self.progress = progress
         self.task = task
+        self.find_targets: Callable[[], npt.NDArray[np.float32] | None] = lambda: None
         self._row_counts: dict[str, Tensor] = {}
         self._counted_stage = -1
         train = loaded.resolved.config.train
@@ -55,6 +61,7 @@ class TrainBatches:
     def __iter__(self) -> Iterator[int]:
         self.reader.position = Position(self.progress.epoch, self.progress.batch)
         self._count_rows()
+        self.reader.targets = self.find_targets()
         self.task.start_epoch(iter(self.reader), number=self.progress.epoch + 1)
         return iter(range(self.progress.batch, self.reader.num_batches))
 

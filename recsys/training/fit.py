@@ -98,6 +98,7 @@ def fit(
     context = ScheduleContext(loaded, task, progress, checkpoints, num_batches, log, prepared.splits)
     made = schedule(context)
     made.load_state_dict(schedule_state)
+    train_batches.find_targets = made.targets
     metric = resolve_metric((config.early_stopping or EarlyStopping()).metric)
     loop = TrainLoop(
         task,

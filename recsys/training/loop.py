@@ -202,3 +202,5 @@ class TrainLoop(LightningModule):
 
     def on_train_end(self) -> None:
         self.checkpoints.wait()
+        if self.progress.finished:
+            self.schedule.finish()

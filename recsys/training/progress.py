@@ -83,11 +83,16 @@ class TrainProgress:
         elif self.best is None or sign * value > sign * self.best:
             self.best, self.best_epoch, self.epochs_since_best = value, self.epoch, 0
 
-    def start_next_stage(self) -> None:
-        """Count a new stage; the best epoch of the run is always one of its last stage."""
+    def start_next_stage(self, *, keep_best: bool = False) -> None:
+        """Count a new stage; the best epoch of the run is one of its last stage.
+
+        Args:
+            keep_best: Whether the best epoch so far is one of the new stage too: its model has the same form.
+        """
         self.stage += 1
-        self.stage_epoch, self.stage_step = self.epoch, 0
-        self.best_epoch, self.best, self.epochs_since_best = 0, None, 0
+        self.stage_epoch, self.stage_step, self.epochs_since_best = self.epoch, 0, 0
+        if not keep_best:
+            self.best_epoch, self.best = 0, None
 
     def state_dict(self) -> dict[str, Any]:
         """Return all counters by name."""

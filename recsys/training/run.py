@@ -30,13 +30,13 @@ from recsys.run_folder import RunFolder
 from recsys.sharding import ShardingPlan, describe_plan, largest_tables, plan_for_run, read_plan
 from recsys.training.allocator import keep_large_blocks
 from recsys.training.build import LoadedModel, build
+from recsys.training.cape import make_schedule
 from recsys.training.final import evaluate_best
 from recsys.training.fit import fit
 from recsys.training.memory import explaining_out_of_memory
 from recsys.training.precision import resolve_precision, slow_precision_warnings
 from recsys.training.progress import TrainProgress
 from recsys.training.schedule import ScheduleFactory
-from recsys.training.stages import StagedSchedule
 from recsys.training.start import (
     begin,
     check_classes,
@@ -72,7 +72,7 @@ def train(
     device: str | None = None,
     world: World = SINGLE_PROCESS,
     plan: Path | None = None,
-    schedule: ScheduleFactory = StagedSchedule,
+    schedule: ScheduleFactory = make_schedule,
     callbacks: Sequence["Callback"] = (),
     evaluated: Sequence[SplitName] = ("test", "valid"),
     on_progress: OnProgress = no_progress,
@@ -89,7 +89,7 @@ def train(
         device: "cpu" or "cuda". Default: CUDA where there is a device.
         world: This process and how many there are, as from `ranks.join`.
         plan: A file with the sharding plan. Default: the plan that is estimated to be fastest.
-        schedule: Makes the schedule, which decides who trains what on which batch.
+        schedule: Makes the schedule, which decides who trains what on which batch. Default: as the configuration says.
         callbacks: Callbacks of Lightning. They observe, or stop training by `trainer.should_stop`; their module is the
             `TrainLoop`.
         evaluated: Splits that are scored with the best epoch. A search, which must not see the test rows, leaves them

@@ -7,6 +7,9 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
+import numpy as np
+import numpy.typing as npt
+
 from recsys.data.prepared import PreparedSplit
 from recsys.data.splits import SplitName
 from recsys.training.build import LoadedModel
@@ -53,6 +56,13 @@ class Schedule:
         """Train on the next batch of the training split; `task.batch` is that batch afterwards."""
         self.context.task.train_step()
 
+    def targets(self) -> npt.NDArray[np.float32] | None:
+        """Return what the rows of the training split learn in the next epoch, or the rest of one, in place of labels.
+
+        Called before the first batch; (R, T), in the order of the split. None if they learn their labels.
+        """
+        return None
+
     def before_validation(self) -> None:
         """Bring the model into the form that is validated."""
 
@@ -67,6 +77,9 @@ class Schedule:
     def start_next_stage(self) -> None:
         """Begin the next stage; called between an epoch's validation and its checkpoint."""
         raise NotImplementedError(f"{type(self).__name__} has no further stage")
+
+    def finish(self) -> None:
+        """Tidy up when training is over and its last checkpoint is complete."""
 
     def state_dict(self) -> dict[str, Any]:
         """Return what the schedule needs to resume besides the model and `progress`; it is saved in each checkpoint."""

@@ -80,8 +80,8 @@ class CtrTask:
 
     Attributes:
         batch: This rank's part of the batch that was trained last.
-        batch_loss: This rank's part of its loss, (); the sum over ranks is the loss. Without most negatives it is that
-            of all rows, as far as those of the batch tell.
+        batch_loss: This rank's part of the loss of its labels, (); the sum over ranks is the loss. Without most
+            negatives it is that of all rows, as far as those of the batch tell.
         signals: What all ranks do after it.
         optimizer: The optimizer of the dense part.
     """
@@ -203,23 +203,29 @@ class CtrTask:
         """Return what is propagated back on this rank."""
         output = self.model(batch)
         loss = self._mean_over_rows(output.logits, batch)
-        self.batch_loss = loss.detach() if self.negatives is None else self._loss_of_all(output.logits.detach(), batch)
+        is_that_of_labels = self.negatives is None and batch.targets is None
+        self.batch_loss = loss.detach() if is_that_of_labels else self._loss_of_labels(output.logits.detach(), batch)
         penalty = self.config.regularization.rows * output.penalty
         total: Tensor = self.world.size * (loss + penalty) + output.scheme_loss
         return total
 
     def _mean_over_rows(self, logits: Tensor, batch: Batch) -> Tensor:
         """Return this rank's part of the loss of a batch, without penalties."""
-        loss = self.loss(logits, batch.labels)
+        loss = self.loss(logits, batch.labels if batch.targets is None else batch.targets)
         return weighted_mean(loss, batch.weights, mean_weight=self.mean_weight, num_rows=batch.batch_rows)
 
-    def _loss_of_all(self, logits: Tensor, batch: Batch) -> Tensor:
-        """Estimate the loss of all rows, of corrected logits: a negative that is left counts for those that are not."""
-        assert self.negatives is not None
-        weights = torch.where((batch.labels > 0).any(dim=1), 1.0, 1 / self.negatives.rate)
-        weights = weights if batch.weights is None else weights * batch.weights
-        loss = self.loss(logits + self.negatives.logit_shift, batch.labels)
-        return weighted_mean(loss, weights, mean_weight=self.negatives.mean_weight, num_rows=batch.batch_rows)
+    def _loss_of_labels(self, logits: Tensor, batch: Batch) -> Tensor:
+        """Return this rank's part of the loss of labels, where that is not what is minimized.
+
+        Without most negatives, it is an estimate for all rows: a negative that is left counts for those that are not.
+        """
+        weights, mean_weight = batch.weights, self.mean_weight
+        if self.negatives is not None:
+            counts = torch.where((batch.labels > 0).any(dim=1), 1.0, 1 / self.negatives.rate)
+            weights, mean_weight = counts if weights is None else counts * weights, self.negatives.mean_weight
+            logits = logits + self.negatives.logit_shift
+        loss = self.loss(logits, batch.labels)
+        return weighted_mean(loss, weights, mean_weight=mean_weight, num_rows=batch.batch_rows)
 
     def _clip_gradients(self, *_: Any) -> None:
         assert self.config.gradient_clip is not None
