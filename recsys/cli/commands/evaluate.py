@@ -9,6 +9,7 @@ import typer
 from recsys.cli.options import Device
 from recsys.cli.progress import progress_reports
 from recsys.console import log
+from recsys.errors import ConfigError
 from recsys.files import to_json
 
 __all__ = ["evaluate"]
@@ -49,6 +50,10 @@ def evaluate(
         Path | None,
         typer.Option(help="Folder for report.html, a page with all figures and curves, metrics.json and slices.csv."),
     ] = None,
+    importance: Annotated[
+        bool,
+        typer.Option("--importance", help="Show what each feature carries, too; it takes longer."),
+    ] = False,
     device: Device = None,
 ) -> None:
     """Print the metrics of a run, or of the scores of any model, as JSON; with --by also where it is worst.
@@ -57,9 +62,12 @@ def evaluate(
 
     Example: `recsys evaluate runs/NAME data/other.parquet --by country`
     """
+    from recsys.api.run import Run
     from recsys.cli.evaluate import Scores, evaluate_target
     from recsys.cli.slices import json_with_slices, show_slices
 
+    if importance and report is None:
+        raise ConfigError("--importance: is shown in a report: name its folder, --report DIR; or see recsys importance")
     with progress_reports() as on_progress:
         found = evaluate_target(
             run,
@@ -73,6 +81,11 @@ def evaluate(
             device=device,
             on_progress=on_progress,
         )
+        carried = None
+        if importance:
+            carried = Run(run).importance(
+                data or None, split=split, data_dir=data_dir, device=device, on_progress=on_progress
+            )
     slices = found.slices if by else None
     print(to_json(found.metrics, indent=2) if slices is None else json_with_slices(found.metrics, slices))
     if any(math.isnan(value) for value in found.metrics.values()):
@@ -83,4 +96,4 @@ def evaluate(
         from recsys.judging.report import write_report
         from recsys.judging.report.from_run import judged_target
 
-        log(f"{write_report(report, [judged_target(run, found)])} is written")
+        log(f"{write_report(report, [judged_target(run, found, importance=carried)])} is written")

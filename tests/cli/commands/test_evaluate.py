@@ -124,3 +124,7 @@ def test_a_report_of_a_run_whose_files_are_gone_has_no_slices_and_says_why(recsy
 def test_the_scores_of_any_model_have_a_report(recsys: Recsys, scores: Path) -> None:
     recsys("evaluate", scores, "--label", "clicked", "--score", "p", "--report", "out")
     assert "<h1>scores.parquet</h1>" in Path("out/report.html").read_text()
+
+
+def test_importance_is_shown_in_a_report_only(refused: Callable[..., str], run: RunFolder) -> None:
+    assert "name its folder, --report DIR" in refused("evaluate", "runs/a", "--importance")
