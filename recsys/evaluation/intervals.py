@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from recsys.evaluation.arrays import Floats
-from recsys.evaluation.ranking import auc, auc_influence
+from recsys.evaluation.ranking import auc, auc_influence, rela_impr
 
 __all__ = [
     "Z95",
@@ -30,6 +30,7 @@ __all__ = [
     "auc_interval",
     "difference",
     "interval",
+    "rela_impr_interval",
 ]
 
 Z95 = 1.959963984540054
@@ -101,6 +102,25 @@ def difference(
     margin = Z95 * sqrt(variance)
     p_value = erfc(abs(value) / sqrt(2 * variance)) if variance > 0 else float(value == 0)
     return Difference(value, max(value - margin, scale[0]), min(value + margin, scale[1]), p_value)
+
+
+def rela_impr_interval(
+    auc_model: float, auc_base: float, influence_model_B: Floats, influence_base_B: Floats
+) -> Interval:
+    """Return `rela_impr` with its 95 % interval, paired by rows, in percent.
+
+    Args:
+        auc_model: AUC of the model.
+        auc_base: AUC of the base model on the same rows; far above 0.5, or else the ratio says nothing.
+        influence_model_B: (B,) influence values of the AUC of the model.
+        influence_base_B: (B,) those of the base model, row by row.
+    """
+    value = rela_impr(auc_model, auc_base)
+    if isnan(value):
+        return Interval(value, nan, nan)
+    ratio = 1 + value / 100
+    influence = (influence_model_B - ratio * influence_base_B) * (100 / (auc_base - 0.5))
+    return interval(value, influence, scale=(-inf, inf))
 
 
 def auc_interval(score: npt.ArrayLike, label: npt.ArrayLike, weight: npt.ArrayLike | None = None) -> Interval:

@@ -17,6 +17,7 @@ __all__ = [
     "METRICS",
     "Metric",
     "describe_metrics",
+    "epoch_metrics",
     "headlines",
     "is_interval_end",
     "metric_label",
@@ -110,27 +111,95 @@ def register_metric(name: str, metric: Metric) -> Metric:
     return METRICS.register(name, metric)
 
 
-def _register_own(name: str, function: str, **facts: Any) -> None:
-    """Register a metric of this package, whose influence function stands beside its function."""
-    path = f"recsys.evaluation.{function}"
-    register_metric(name, Metric(path, influence=f"{path}_influence", **facts))
+def _register_own(name: str, function: str, influence: str | None = None, **facts: Any) -> None:
+    """Register a metric of this package by the import paths of its functions below that of this room."""
+    room = __name__.rpartition(".")[0]
+    path = None if influence is None else f"{room}.{influence}"
+    register_metric(name, Metric(f"{room}.{function}", influence=path, **facts))
 
 
-_register_own("auc", "ranking:auc", higher_is_better=True, label="AUC", scale=(0.0, 1.0))
-_register_own("logloss", "probability:logloss", higher_is_better=False, scale=(0.0, inf))
-_register_own("ne", "probability:normalised_entropy", higher_is_better=False, is_headline=False, scale=(0.0, inf))
-_register_own("calibration", "probability:calibration", higher_is_better=None, is_headline=False, scale=(0.0, inf))
-register_metric(
-    "gauc",
-    Metric(
-        "recsys.evaluation.summary:gauc_figures",
-        higher_is_better=True,
-        needs_group=True,
-        label="GAUC",
-        influence="recsys.evaluation.ranking:gauc_influence",
-        scale=(0.0, 1.0),
-    ),
+_SHARE, _POSITIVE = (0.0, 1.0), (0.0, inf)
+_AT_THE_END: dict[str, Any] = {"is_headline": False, "at_epochs": False}
+_register_own("auc", "ranking:auc", "ranking:auc_influence", higher_is_better=True, label="AUC", scale=_SHARE)
+_register_own(
+    "logloss", "probability:logloss", "probability:logloss_influence", higher_is_better=False, scale=_POSITIVE
 )
+_register_own(
+    "ne",
+    "probability:normalised_entropy",
+    "probability:normalised_entropy_influence",
+    higher_is_better=False,
+    is_headline=False,
+    scale=_POSITIVE,
+)
+_register_own(
+    "calibration",
+    "probability:calibration",
+    "probability:calibration_influence",
+    higher_is_better=None,
+    is_headline=False,
+    scale=_POSITIVE,
+)
+_register_own(
+    "gauc",
+    "ranking:gauc_figures",
+    "ranking:gauc_influence",
+    higher_is_better=True,
+    needs_group=True,
+    label="GAUC",
+    scale=_SHARE,
+)
+_register_own(
+    "average_precision",
+    "precision:average_precision",
+    "precision:average_precision_influence",
+    higher_is_better=True,
+    label="average precision",
+    scale=_SHARE,
+    **_AT_THE_END,
+)
+_register_own(
+    "brier_score",
+    "reliability:brier_figures",
+    "reliability:brier_influence",
+    higher_is_better=False,
+    label="Brier score",
+    scale=_SHARE,
+    **_AT_THE_END,
+)
+_register_own("ece", "reliability:ece_figures", higher_is_better=False, label="ECE", scale=_SHARE, **_AT_THE_END)
+_register_own(
+    "ndcg_10",
+    "top:ndcg_figures",
+    "top:ndcg_influence",
+    higher_is_better=True,
+    needs_group=True,
+    label="NDCG@10",
+    scale=_SHARE,
+    **_AT_THE_END,
+)
+_register_own(
+    "recall_10",
+    "top:recall_figures",
+    "top:recall_influence",
+    higher_is_better=True,
+    needs_group=True,
+    label="recall@10",
+    scale=_SHARE,
+    **_AT_THE_END,
+)
+
+
+def epoch_metrics(compared_by: str) -> list[str]:
+    """Return the names of the metrics that are computed after each epoch.
+
+    >>> "ece" in epoch_metrics("auc"), "ece" in epoch_metrics("ece")
+    (False, True)
+
+    Args:
+        compared_by: registered name of the metric that epochs are compared by, however costly.
+    """
+    return [name for name, metric in METRICS.items() if metric.at_epochs or name == compared_by]
 
 
 def resolve_metric(name: str) -> str:

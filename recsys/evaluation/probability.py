@@ -12,16 +12,24 @@ from recsys.evaluation.arrays import Floats, Labelled, check, mean_influence
 from recsys.evaluation.ties import tie_runs
 
 __all__ = [
+    "BINS",
     "CalibrationCurve",
+    "bin_of_runs",
     "calibration",
     "calibration_curve",
     "calibration_influence",
+    "check_probability",
     "log_losses",
     "logloss",
     "logloss_influence",
+    "mean_of",
     "normalised_entropy",
     "normalised_entropy_influence",
 ]
+
+
+BINS = 20
+"""Bins of equal weight, when nothing else is said."""
 
 
 class CalibrationCurve(NamedTuple):
@@ -54,13 +62,13 @@ def logloss(probability: npt.ArrayLike, label: npt.ArrayLike, weight: npt.ArrayL
         >>> round(logloss([0.5, 0.25], [1, 0]), 4)
         0.4904
     """
-    rows = _check_probability(probability, label, weight)
-    return _mean(log_losses(rows), rows.weight)
+    rows = check_probability(probability, label, weight)
+    return mean_of(log_losses(rows), rows.weight)
 
 
 def logloss_influence(probability: npt.ArrayLike, label: npt.ArrayLike, weight: npt.ArrayLike | None = None) -> Floats:
     """Return the influence value of each row on `logloss`, (B,); arguments and errors are the same."""
-    rows = _check_probability(probability, label, weight)
+    rows = check_probability(probability, label, weight)
     return mean_influence(log_losses(rows), rows.weight)
 
 
@@ -75,11 +83,11 @@ def normalised_entropy(probability: npt.ArrayLike, label: npt.ArrayLike, weight:
         >>> normalised_entropy([0.25, 0.25, 0.25, 0.25], [1, 0, 0, 0])
         1.0
     """
-    rows = _check_probability(probability, label, weight)
-    mean = _mean(rows.label, rows.weight)
+    rows = check_probability(probability, label, weight)
+    mean = mean_of(rows.label, rows.weight)
     if not 0 < mean < 1:
         return float("nan")
-    return _mean(log_losses(rows), rows.weight) / _entropy(mean)
+    return mean_of(log_losses(rows), rows.weight) / _entropy(mean)
 
 
 def normalised_entropy_influence(
@@ -89,12 +97,12 @@ def normalised_entropy_influence(
 
     Of a ratio L / H(m) of the log loss and the entropy of the mean label, by its derivatives in L and m.
     """
-    rows = _check_probability(probability, label, weight)
-    mean = _mean(rows.label, rows.weight)
+    rows = check_probability(probability, label, weight)
+    mean = mean_of(rows.label, rows.weight)
     if not 0 < mean < 1:
         return np.full(len(rows.score), np.nan)
     losses, entropy = log_losses(rows), _entropy(mean)
-    slope = _mean(losses, rows.weight) / entropy * (np.log1p(-mean) - np.log(mean))
+    slope = mean_of(losses, rows.weight) / entropy * (np.log1p(-mean) - np.log(mean))
     return mean_influence((losses - slope * rows.label) / entropy, rows.weight)
 
 
@@ -107,20 +115,20 @@ def calibration(probability: npt.ArrayLike, label: npt.ArrayLike, weight: npt.Ar
         >>> calibration([0.25, 0.5], [0, 1])
         0.75
     """
-    rows = _check_probability(probability, label, weight)
-    expected = _mean(rows.label, rows.weight)
-    return _mean(rows.score, rows.weight) / expected if expected > 0 else float("nan")
+    rows = check_probability(probability, label, weight)
+    expected = mean_of(rows.label, rows.weight)
+    return mean_of(rows.score, rows.weight) / expected if expected > 0 else float("nan")
 
 
 def calibration_influence(
     probability: npt.ArrayLike, label: npt.ArrayLike, weight: npt.ArrayLike | None = None
 ) -> Floats:
     """Return the influence value of each row on `calibration`, (B,); arguments and errors are the same."""
-    rows = _check_probability(probability, label, weight)
-    expected = _mean(rows.label, rows.weight)
+    rows = check_probability(probability, label, weight)
+    expected = mean_of(rows.label, rows.weight)
     if not expected > 0:
         return np.full(len(rows.score), np.nan)
-    ratio = _mean(rows.score, rows.weight) / expected
+    ratio = mean_of(rows.score, rows.weight) / expected
     return mean_influence((rows.score - ratio * rows.label) / expected, rows.weight)
 
 
@@ -129,29 +137,40 @@ def calibration_curve(
     label: npt.ArrayLike,
     weight: npt.ArrayLike | None = None,
     *,
-    bins: int = 20,
+    bins: int = BINS,
 ) -> CalibrationCurve:
     """Cut the rows into bins of about equal weight by rising prediction, for a plot of promised against actual.
 
     Equal predictions share a bin, so the result does not depend on the order of rows, and there can be fewer than
     `bins` bins. Other arguments and errors are those of `logloss`.
     """
-    if bins < 1:
-        raise ValueError(f"bins must be at least 1, got {bins}")
-    rows = _check_probability(probability, label, weight)
+    rows = check_probability(probability, label, weight)
     if len(rows.score) == 0:
         return CalibrationCurve(np.empty(0), np.empty(0), np.empty(0))
     ties = tie_runs(rows)
     mass = (ties.positive + ties.negative).astype(np.float64)
-    middle = np.cumsum(mass) - mass / 2
-    index = np.minimum((middle / max(mass.sum(), np.finfo(float).tiny) * bins).astype(np.int64), bins - 1)
+    index = bin_of_runs(mass, bins)
     weights = np.bincount(index, mass).astype(np.float64)
     used = weights > 0
     prediction = np.bincount(index, mass * ties.score)[used] / weights[used]
     return CalibrationCurve(prediction, np.bincount(index, ties.positive)[used] / weights[used], weights[used])
 
 
-def _check_probability(probability: npt.ArrayLike, label: npt.ArrayLike, weight: npt.ArrayLike | None) -> Labelled:
+def bin_of_runs(mass_R: Floats, bins: int) -> npt.NDArray[np.int64]:
+    """Return the bin of each distinct prediction, (R,), given the mass of its rows, by rising prediction.
+
+    Raises:
+        ValueError: bins is less than 1.
+    """
+    if bins < 1:
+        raise ValueError(f"bins must be at least 1, got {bins}")
+    middle = np.cumsum(mass_R) - mass_R / 2
+    index: npt.NDArray[np.int64] = (middle / max(mass_R.sum(), np.finfo(float).tiny) * bins).astype(np.int64)
+    return np.minimum(index, bins - 1)
+
+
+def check_probability(probability: npt.ArrayLike, label: npt.ArrayLike, weight: npt.ArrayLike | None) -> Labelled:
+    """Check the arguments as `check` does, and that scores lie between 0 and 1."""
     rows = check(probability, label, weight)
     if len(rows.score) and not (rows.score.min() >= 0 and rows.score.max() <= 1):
         low, high = rows.score.min(), rows.score.max()
@@ -174,7 +193,8 @@ def _entropy(mean: float) -> float:
     return float(-mean * np.log(mean) - (1 - mean) * np.log1p(-mean))
 
 
-def _mean(values: npt.NDArray[Any], weight: Floats | None) -> float:
+def mean_of(values: npt.NDArray[Any], weight: Floats | None) -> float:
+    """Return the weighted mean; NaN without rows, or if all weights are 0."""
     if len(values) == 0:
         return float("nan")
     if weight is None:

@@ -16,7 +16,18 @@ import numpy.typing as npt
 from recsys.evaluation.arrays import Floats, Labelled, check, mean_influence, small_sample_factor
 from recsys.evaluation.ties import SortedRuns, Ties, first_rows, group_codes, sorted_runs, tie_runs
 
-__all__ = ["NO_GROUP", "GroupedAuc", "auc", "auc_influence", "gauc", "gauc_influence", "rela_impr"]
+__all__ = [
+    "NO_GROUP",
+    "GroupedAuc",
+    "auc",
+    "auc_influence",
+    "gauc",
+    "gauc_figures",
+    "gauc_influence",
+    "group_influence",
+    "grouped_rows",
+    "rela_impr",
+]
 
 
 NO_GROUP = -(2**63)
@@ -112,12 +123,28 @@ def gauc(
         >>> gauc([0.2, 0.7, 0.5, 0.5, 0.9], [0, 1, 0, 1, 1], ["ann", "ann", "bob", "bob", "eve"])
         GroupedAuc(value=0.75, groups_used=2, groups_skipped=1, impressions_used=4.0, rows_without_group=0)
     """
-    rows, groups, has_group = _grouped(score, label, group, weight)
+    rows, groups, has_group = grouped_rows(score, label, group, weight)
     num_left = len(groups)
     if num_left == 0:
         return GroupedAuc(float("nan"), 0, 0, 0.0, len(has_group))
     found = gauc_of_ties(tie_runs(rows, group_codes(groups)))
     return found._replace(rows_without_group=len(has_group) - num_left)
+
+
+def gauc_figures(
+    score: npt.ArrayLike, label: npt.ArrayLike, group: npt.ArrayLike, weight: npt.ArrayLike | None = None
+) -> dict[str, float]:
+    """Return GAUC, and how many groups it averages and leaves out; arguments and errors are those of `gauc`.
+
+    There is a figure of the rows without a group if there are such rows.
+    """
+    found = gauc(score, label, group, weight)
+    rows_left_out = {"gauc_rows_without_group": float(found.rows_without_group)} if found.rows_without_group else {}
+    return rows_left_out | {
+        "gauc": found.value,
+        "gauc_groups": float(found.groups_used),
+        "gauc_skipped": float(found.groups_skipped),
+    }
 
 
 def gauc_influence(
@@ -134,19 +161,32 @@ def gauc_influence(
     Returns:
         NaN if fewer than two groups have both classes.
     """
-    rows, groups, has_group = _grouped(score, label, group, weight)
-    influence = np.zeros(len(has_group))
+    rows, groups, has_group = grouped_rows(score, label, group, weight)
     if len(groups) == 0:
-        return np.full_like(influence, np.nan)
+        return np.full(len(has_group), np.nan)
     codes = group_codes(groups)
     aucs, impressions = _auc_of_groups(tie_runs(rows, codes))
     is_used = ~np.isnan(aucs)
-    first = np.flatnonzero(has_group)[first_rows(codes)][is_used]
-    influence[first] = mean_influence(aucs[is_used], impressions[is_used])
-    return influence if np.isfinite(influence[first]).all() and len(first) > 1 else np.full_like(influence, np.nan)
+    first = np.flatnonzero(has_group)[first_rows(codes)]
+    return group_influence(aucs[is_used], impressions[is_used], first[is_used], len(has_group))
 
 
-def _grouped(
+def group_influence(value: Floats, weight: Floats, first: npt.NDArray[np.intp], num_rows: int) -> Floats:
+    """Return the influence values of the mean of a figure over groups, (B,).
+
+    Args:
+        value: (G,) figure of each group.
+        weight: (G,) weight of each group.
+        first: (G,) row at which the value of the group stands.
+        num_rows: B.
+    """
+    of_groups = mean_influence(value, weight)
+    influence = np.full(num_rows, np.nan if len(value) == 0 or np.isnan(of_groups[0]) else 0.0)
+    influence[first] = of_groups
+    return influence
+
+
+def grouped_rows(
     score: npt.ArrayLike, label: npt.ArrayLike, group: npt.ArrayLike, weight: npt.ArrayLike | None
 ) -> tuple[Labelled, npt.NDArray[Any], npt.NDArray[np.bool_]]:
     """Return the rows that have a group, their groups, and which rows these are, (B,)."""

@@ -3,6 +3,9 @@
 Dimension key: B rows, R distinct (group, score) pairs, G groups.
 """
 
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -10,7 +13,7 @@ import numpy.typing as npt
 
 from recsys.evaluation.arrays import Floats, Labelled
 
-__all__ = ["SortedRuns", "Ties", "first_rows", "group_codes", "sorted_runs", "tie_runs"]
+__all__ = ["SortedRuns", "Ties", "first_rows", "group_codes", "shared_orders", "sorted_runs", "tie_runs"]
 
 _MAX_GROUPS = 2**31  # so that a group, a float32 score and a label fit into 64 bits
 
@@ -103,9 +106,33 @@ def _packed_counts(score: npt.NDArray[np.float32], label: npt.NDArray[Any], code
     return Ties(_from_ordered_bits(run), positive, negative, _starts(np.diff(run >> 32) != 0))
 
 
+@contextmanager
+def shared_orders(scores: Sequence[npt.ArrayLike]) -> Iterator[None]:
+    """Sort each of these arrays once for all metrics that are computed within; they must not change meanwhile."""
+    token = _ORDERS.set({id(score): None for score in scores})
+    try:
+        yield
+    finally:
+        _ORDERS.reset(token)
+
+
+_ORDERS: ContextVar[dict[int, npt.NDArray[np.intp] | None]] = ContextVar("orders")
+"""The order of the rows of an array by its identity; None until it is sorted."""
+
+
+def _argsort(score: Floats) -> npt.NDArray[np.intp]:
+    orders = _ORDERS.get({})
+    found = orders.get(id(score))
+    if found is None:
+        found = np.argsort(score)
+        if id(score) in orders:
+            orders[id(score)] = found
+    return found
+
+
 def _order(score: Floats, code: npt.NDArray[np.int64] | None) -> npt.NDArray[np.intp]:
     """Return (B,) row numbers in order of group and score; seven times faster than np.lexsort."""
-    order = np.argsort(score)
+    order = _argsort(score)
     if code is None:
         return order
     key = (code[order].astype(np.uint64) << 33) | np.arange(len(order), dtype=np.uint64)

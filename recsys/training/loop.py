@@ -138,7 +138,7 @@ class TrainLoop(LightningModule):
         self.task.validate_batch(batch)
 
     def on_validation_epoch_end(self) -> None:
-        self._metrics = self.task.finish_validation()
+        self._metrics = self.task.finish_validation(self.metric)
         self.log_dict({f"valid.{name}": value for name, value in self._metrics.items()})
 
     def on_validation_end(self) -> None:

@@ -3,7 +3,7 @@
 Dimension key: R rows of the split, T tasks.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -16,8 +16,8 @@ from torch import Tensor, nn
 from recsys.calibration import Calibrator
 from recsys.embeddings import Batch
 from recsys.errors import DataError
-from recsys.evaluation.metrics import is_interval_end
-from recsys.evaluation.summary import evaluate
+from recsys.evaluation.predictions import Predictions
+from recsys.evaluation.summary import evaluate_tasks
 from recsys.files import atomic_path
 from recsys.progress import OnProgress, no_progress
 from recsys.ranks import gather_rows_to_rank_zero, rank_slice
@@ -38,23 +38,21 @@ class Scores:
     groups: np.ndarray | None
     """(R,) int64; None if rows have no groups."""
 
-    def metrics(self, tasks: list[str]) -> dict[str, float]:
+    def metrics(self, tasks: list[str], names: Collection[str] | None = None) -> dict[str, float]:
         """Return the metrics of each task as TASK.NAME, and their means over tasks as NAME.
 
-        A mean is that of what all tasks have, and not of ends of intervals, which would be no interval of the mean.
+        Args:
+            tasks: T names.
+            names: the metrics to compute. Default: all.
         """
-        by_task = [
-            evaluate(self.probabilities[:, t], self.labels[:, t], weight=self.weights, group=self.groups)
-            for t in range(len(tasks))
-        ]
-        if len(tasks) == 1:
-            return by_task[0]
-        shared = [name for name in by_task[0] if all(name in metrics for metrics in by_task)]
-        means = {
-            name: float(np.mean([metrics[name] for metrics in by_task])) for name in shared if not is_interval_end(name)
+        return evaluate_tasks(self.predictions(tasks), names=names)
+
+    def predictions(self, tasks: list[str]) -> dict[str, Predictions]:
+        """Return the predictions of each task."""
+        return {
+            task: Predictions(self.labels[:, t], self.probabilities[:, t], self.weights, self.groups, source=task)
+            for t, task in enumerate(tasks)
         }
-        named = {f"{task}.{name}": value for task, m in zip(tasks, by_task, strict=True) for name, value in m.items()}
-        return means | named
 
     def calibrated(self, calibrator: Calibrator) -> "Scores":
         """Return the scores with calibrated probabilities."""

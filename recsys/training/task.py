@@ -13,6 +13,7 @@ from torchrec.optim.optimizers import in_backward_optimizer_filter
 from recsys.config import DenseOptimizer, TrainSection
 from recsys.embeddings import Batch, Scheme
 from recsys.errors import ConfigError
+from recsys.evaluation.metrics import epoch_metrics
 from recsys.losses import build_loss, weighted_mean
 from recsys.ranks import SINGLE_PROCESS, StepSignals, World, broadcast, sum_over_ranks
 from recsys.training.pipeline import TrainPipeline
@@ -243,8 +244,11 @@ class CtrTask:
         """Score this rank's part of a batch; the model must be in evaluation mode."""
         self._collector.add(batch, self.model(batch).logits)
 
-    def finish_validation(self) -> dict[str, float]:
+    def finish_validation(self, compared_by: str) -> dict[str, float]:
         """Return the metrics of all batches scored since `start_validation`, on every rank.
+
+        Args:
+            compared_by: Name of the metric by which epochs are compared.
 
         Raises:
             ConfigError: A prediction is not a number.
@@ -252,7 +256,7 @@ class CtrTask:
         scores = self._collector.finish()
         if scores is not None and np.isnan(scores.probabilities).any():
             raise self._diverged("predictions for the validation rows are nan")
-        return broadcast({} if scores is None else scores.metrics(self.tasks))
+        return broadcast({} if scores is None else scores.metrics(self.tasks, epoch_metrics(compared_by)))
 
     def _diverged(self, what: str) -> ConfigError:
         rates = f"dense {self.config.dense_optimizer.lr:g}, sparse {self.config.sparse_optimizer.lr:g}"

@@ -4,7 +4,16 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from recsys.evaluation import auc, auc_difference, auc_interval, difference, interval
+from recsys.evaluation import (
+    auc,
+    auc_difference,
+    auc_interval,
+    difference,
+    interval,
+    rela_impr,
+    rela_impr_interval,
+)
+from recsys.evaluation.ranking import auc_influence
 
 
 def structural_components(score, label):
@@ -105,6 +114,17 @@ def test_an_interval_is_cut_at_the_ends_of_its_scale() -> None:
     assert interval(0.2, influence).low == 0.0
     assert interval(0.2, influence, scale=(-math.inf, math.inf)).low < 0
     assert difference(0.9, 0.1, influence, -influence, scale=(-1, 1)).high == 1.0
+
+
+def test_the_interval_of_a_relative_improvement_is_that_of_many_draws() -> None:
+    a, b, label = example(1000)
+    found = rela_impr_interval(auc(a, label), auc(b, label), auc_influence(a, label), auc_influence(b, label))
+    rng = np.random.default_rng(1)
+    drawn = (rng.integers(0, len(label), len(label)) for _ in range(500))
+    values = [rela_impr(auc(a[rows], label[rows]), auc(b[rows], label[rows])) for rows in drawn]
+    assert found.value == rela_impr(auc(a, label), auc(b, label))
+    assert found.high - found.low == pytest.approx(2 * 1.96 * np.std(values), rel=0.15)
+    assert math.isnan(rela_impr_interval(0.7, 0.5, np.zeros(2), np.zeros(2)).low)
 
 
 def test_a_value_without_influence_has_no_interval() -> None:

@@ -8,8 +8,7 @@ from numpy.testing import assert_allclose
 from sklearn.metrics import roc_auc_score
 
 from recsys.evaluation import auc, gauc, rela_impr
-from recsys.evaluation.ranking import NO_GROUP
-from recsys.evaluation.summary import gauc_figures
+from recsys.evaluation.ranking import NO_GROUP, gauc_figures
 from recsys.features.fingerprint import NULL_KEY
 
 

@@ -21,17 +21,24 @@ def test_tasks_have_their_own_metrics_and_a_mean() -> None:
     assert (metrics["click.auc"], metrics["buy.auc"], metrics["auc"]) == (0.75, 1.0, 0.875)
 
 
-def test_a_mean_over_tasks_is_of_what_all_have_and_has_no_interval() -> None:
+def test_a_mean_over_tasks_is_of_what_all_have() -> None:
     """Every task has an interval, or one of them has one class and so neither AUC nor interval."""
     both = Scores(PROBABILITIES, LABELS, None, None).metrics(["click", "buy"])
-    assert {"click.auc_low", "buy.auc_high"} <= both.keys()
+    assert {"click.auc_low", "buy.auc_high", "auc_low"} <= both.keys()
     labels = LABELS.copy()
     labels[:, 1] = 1
     lone = Scores(PROBABILITIES, labels, None, None).metrics(["click", "buy"])
     assert (lone["click.auc"], lone["click.auc_low"]) == (both["click.auc"], both["click.auc_low"])
     assert lone["logloss"] == (lone["click.logloss"] + lone["buy.logloss"]) / 2
     assert [math.isnan(lone[name]) for name in ("buy.auc", "auc", "buy.logloss")] == [True, True, False]
-    assert not [name for name in (*both, *lone) if name in ("auc_low", "auc_high")]
+    assert not [name for name in lone if name in ("auc_low", "auc_high")]
+
+
+def test_the_interval_of_a_mean_knows_what_tasks_have_in_common() -> None:
+    twice = Scores(PROBABILITIES[:, [0, 0]], LABELS[:, [0, 0]], None, None).metrics(["click", "again"])
+    assert twice["logloss_low"] == pytest.approx(twice["click.logloss_low"])
+    both = Scores(PROBABILITIES, LABELS, None, None).metrics(["click", "buy"])
+    assert both["logloss"] - both["logloss_low"] < both["click.logloss"] - both["click.logloss_low"]
 
 
 def test_one_task_needs_no_name() -> None:

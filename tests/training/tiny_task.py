@@ -64,7 +64,7 @@ class TinyTask(CtrTask):
 
     def validate_batch(self, batch: Any) -> None: ...
 
-    def finish_validation(self) -> dict[str, float]:
+    def finish_validation(self, compared_by: str) -> dict[str, float]:
         self.validations += 1
         better = {"auc": 0.5 + self.validations / 100, "logloss": 1 - self.validations / 100}
         return self.metrics[self.validations - 1] if self.metrics else better
