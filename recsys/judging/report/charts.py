@@ -40,6 +40,7 @@ class Line(NamedTuple):
     model: str
     """The name that runs share if they differ only in their seed."""
     colour: int
+    """The number of the model; after `NUM_COLOURS` the colours are the same again, with other dashes."""
     is_first: bool
     """Whether it is the first of the runs that share a colour; pictures that hold one run only are drawn of it."""
 

@@ -86,7 +86,7 @@ def _lines(runs: Sequence[Judged]) -> list[Line]:
     lines = []
     for run in runs:
         model = run.model or run.name
-        lines.append(Line(run.name, model, models.index(model) % NUM_COLOURS, model not in seen))
+        lines.append(Line(run.name, model, models.index(model), model not in seen))
         seen.add(model)
     return lines
 
@@ -303,7 +303,7 @@ def _legend(lines: Sequence[Line]) -> Markup:
         return Markup()
     entries = []
     for line in lines:
-        look = f"border-color: var(--c{line.colour}); border-top-style: {_BORDERS[dash(line.colour)]}"
+        look = f"border-color: var(--c{line.colour % NUM_COLOURS}); border-top-style: {_BORDERS[dash(line.colour)]}"
         entries.append(element("li", element("i", style=look, aria_hidden="true"), line.name))
     return element("ul", entries, class_="legend")
 

@@ -226,6 +226,14 @@ def test_runs_that_differ_in_their_seed_share_a_colour_and_a_histogram() -> None
     assert "var(--c2)" not in text.partition("</style>")[2]
 
 
+def test_more_models_than_colours_are_told_apart_by_their_dashes() -> None:
+    text = page([judged(f"runs/{number}", **BARE) for number in range(8)])
+    reader = Reader(text)
+    legend = {of["style"] for tag, of in reader.elements if tag == "i"}
+    assert len(legend) == 8
+    assert max(Counter(of["id"] for _, of in reader.elements if "id" in of).values()) == 1
+
+
 def test_what_differs_between_the_runs_comes_before_all_settings(two: str) -> None:
     section = two[two.index('id="settings"') :]
     assert section.index("What differs") < section.index("<details>")
