@@ -64,7 +64,7 @@ def _conclusions(run: Path, rows: list[dict[str, Any]]) -> list[str]:
     if left_out := [name for row in rows if row["can_be_left_out"] for name in row["features"]]:
         features = {name: {"use": False} for name in dict.fromkeys(left_out)}
         lines += ["", f"worth nothing, even all at once: {_names(rows, can_be_left_out=True)}"]
-        lines += ["a configuration without them:", ""]
+        lines += ["a configuration without them (or write `use: false` at them in your own):", ""]
         lines += [block_text("include", str(run / "config.yaml"), 0, "\n"), block_text("features", features, 0, "\n")]
     return lines
 
