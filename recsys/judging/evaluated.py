@@ -9,7 +9,7 @@ from recsys.checksums import verify
 from recsys.data.splits import SplitName
 from recsys.errors import DataError
 from recsys.evaluation.predictions import Predictions, read_predictions
-from recsys.evaluation.summary import evaluate
+from recsys.evaluation.summary import evaluate_tasks
 from recsys.files import scratch_folder
 from recsys.judging.raw_columns import columns_beside_scores, columns_of_files, columns_of_split, require_columns
 from recsys.judging.slices import slices_of_tasks
@@ -155,13 +155,4 @@ def _evaluated(
     table = None if columns is None else slices_of_tasks(predictions, columns)
     if table is not None and len(predictions) == 1:
         table = table.drop("task")
-    return Evaluated(predictions, _metrics(predictions) if metrics is None else metrics, table, about)
-
-
-def _metrics(predictions: Mapping[str, Predictions]) -> dict[str, float]:
-    by_task = {
-        task: evaluate(one.score, one.label, weight=one.weight, group=one.group) for task, one in predictions.items()
-    }
-    if len(by_task) == 1:
-        return next(iter(by_task.values()))
-    return {f"{task}.{name}": value for task, figures in by_task.items() for name, value in figures.items()}
+    return Evaluated(predictions, evaluate_tasks(predictions) if metrics is None else metrics, table, about)

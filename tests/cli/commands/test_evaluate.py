@@ -75,6 +75,14 @@ REFUSED = {
     "columns of scores for a run": (["runs/a", "--label", "x"], "--label: only for a file of scores, but runs/a is"),
     "files for a file": (["scores.parquet", "data/part-0.parquet"], "scores.parquet: takes no files to score: it is"),
     "an output of its own rows": (["runs/a", "--out", "x.parquet"], "runs/a: takes no --out: its own predictions"),
+    "a label column that is none": (
+        ["scores.parquet", "--label", "clickd", "--score", "p"],
+        "scores.parquet: has no column 'clickd' for the label; did you mean 'clicked'?",
+    ),
+    "labels that are none": (
+        ["scores.parquet", "--label", "row", "--score", "p"],
+        "scores.parquet: row: a label must be 0 or 1, or between them; got 2 in row 2",
+    ),
     "scores that are no probabilities": (
         ["scores.parquet", "--label", "clicked", "--score", "row"],
         "must be between 0 and 1",
