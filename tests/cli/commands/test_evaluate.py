@@ -9,7 +9,7 @@ import pytest
 
 from recsys.run_folder import RunFolder
 from tests.cli.command_line import Recsys
-from tests.judging.untrained_run import click_rows, untrained_run, write_parts
+from tests.judging.untrained_run import click_rows, run_config, untrained_run, write_parts
 
 
 @pytest.fixture
@@ -57,6 +57,18 @@ def test_the_scores_of_any_model_are_evaluated_and_sliced(recsys: Recsys, scores
     assert code == 0
     assert json.loads(out)["rows"] == 300
     assert [row["column"] for row in json.loads(out)["slices"]] == ["country"] * 3
+
+
+def test_each_task_has_its_slices(recsys: Recsys, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_parts(tmp_path / "data", click_rows())
+    config = run_config(label={"click": "clicked", "buy": "bought"}, weight="weight")
+    untrained_run(Path("runs/a"), tmp_path / "data", config)
+    _, out, err = recsys("evaluate", "runs/a", "--by", "country")
+    found = json.loads(out)
+    assert {"click.auc", "buy.auc", "auc"} <= set(found)
+    assert sorted(row["task"] for row in found["slices"]) == ["buy"] * 3 + ["click"] * 3
+    assert err.splitlines()[1].split()[:3] == ["task", "column", "slice"]
 
 
 REFUSED = {
