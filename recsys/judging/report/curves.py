@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from recsys.evaluation.arrays import Floats, check
 from recsys.evaluation.intervals import Z95
+from recsys.evaluation.probability import bin_of_runs
 from recsys.evaluation.ties import tie_runs
 from recsys.judging.report.thin import thin
 
@@ -137,8 +138,7 @@ class Ranking:
     def reliability(self, bins: int = 15) -> Reliability:
         """Return bins of about equal weight; equal scores share one."""
         weight = (self.positive + self.negative).astype(np.float64)
-        middle = np.cumsum(weight) - weight / 2
-        index = np.minimum((middle / max(weight.sum(), np.finfo(float).tiny) * bins).astype(np.intp), bins - 1)
+        index = bin_of_runs(weight, bins)
         mass = np.bincount(index, weight)
         used = mass > 0
         mass = mass[used]

@@ -4,8 +4,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from recsys.evaluation.paired import SeedPredictions
-from recsys.evaluation.summary import evaluate
+from recsys.evaluation.summary import evaluate_tasks
 from recsys.judging.compare_runs import Comparison, Pair
 from recsys.judging.contenders import Contender
 from recsys.judging.report import write_report
@@ -47,19 +46,11 @@ def _runs(contender: Contender, about: str) -> Iterator[Judged]:
     """Yield the runs of a model, one for each seed."""
     model = contender.name if len(contender.paths) > 1 else ""
     for path, predictions in zip(contender.paths, contender.seeds, strict=True):
-        metrics = _metrics(predictions)
+        metrics = evaluate_tasks(predictions)
         if path.is_dir():
             yield judged_run(path, predictions, metrics, about=about, model=model)
         else:
             yield Judged(name=str(path), predictions=predictions, metrics=metrics, about=about, model=model)
-
-
-def _metrics(predictions: SeedPredictions) -> dict[str, float]:
-    return {
-        f"{task}.{name}" if task else name: value
-        for task, of in predictions.items()
-        for name, value in evaluate(of.score, of.label, of.weight, of.group).items()
-    }
 
 
 def _compared(pair: Pair, metric: str) -> Compared:
