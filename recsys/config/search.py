@@ -79,7 +79,7 @@ class SearchSection(Section):
     ] = Field(default_factory=dict)
     """Other keys, by their path: `train.dense_optimizer.lr: {low: 1e-4, high: 0.1, log: true}`, or a list of values."""
     prune: bool = True
-    """Whether a trial is stopped after an epoch in which it is worse than most that are no larger were."""
+    """Whether a trial is stopped after an epoch in which it is far behind most that are no larger."""
 
     def check(self) -> Iterator[tuple[KeyPath, str]]:
         lists = (
