@@ -8,23 +8,21 @@ Dimension key: B rows.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from math import erfc, isnan, sqrt
+from pathlib import Path
 from statistics import fmean
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from recsys.errors import DataError
 from recsys.evaluation.arrays import Floats
-from recsys.evaluation.intervals import Z95, Difference, auc_difference
+from recsys.evaluation.intervals import Difference
 from recsys.evaluation.metrics import METRICS
-from recsys.evaluation.predictions import Predictions
+from recsys.evaluation.predictions import Predictions, read_predictions
 from recsys.evaluation.ranking import NO_GROUP
 from recsys.evaluation.seeds import Estimate, estimate, estimate_difference
-
-if TYPE_CHECKING:
-    import polars as pl
+from recsys.evaluation.verdict import Verdict, verdict
 
 __all__ = [
     "Figure",
@@ -34,8 +32,7 @@ __all__ = [
     "difference_of",
     "figure_of",
     "paired_differences",
-    "predictions_difference",
-    "standard_error",
+    "verdict_on_files",
 ]
 
 SeedPredictions = Mapping[str, Predictions]
@@ -193,39 +190,14 @@ def _refuse(first: Predictions, other: Predictions, reason: str) -> None:
     )
 
 
-def predictions_difference(first: "pl.DataFrame", second: "pl.DataFrame") -> Difference | None:
-    """Return the AUC of one model minus that of another, by DeLong's paired test.
+def verdict_on_files(first: Path, second: Path, metric: str = "auc") -> Verdict:
+    """Return the verdict on two models from their files of predictions, as training writes them.
 
-    With several tasks, it is the mean difference, and its standard error is the mean one, an upper bound for a mean
-    over tasks.
-
-    Args:
-        first: predictions of one model: label and score of each row, as training writes them.
-        second: those of the other model for the same rows.
-
-    Returns:
-        None if DeLong's method does not apply: weighted rows, labels between 0 and 1, fewer than two rows of a class.
+    Raises:
+        DataError: a file cannot be read, or they are not for the same rows.
     """
-    if "weight" in first.columns:
-        return None
-    found = []
-    for label in (column for column in first.columns if column.startswith("label")):
-        labels = first[label].to_numpy()
-        if not np.isin(labels, (0, 1)).all():
-            return None
-        score = label.replace("label", "score", 1)
-        found.append(auc_difference(first[score].to_numpy(), second[score].to_numpy(), labels))
-    error = fmean(map(standard_error, found))
-    if isnan(error):
-        return None
-    return found[0] if len(found) == 1 else _normal(fmean(one.value for one in found), error)
-
-
-def standard_error(found: Difference) -> float:
-    """Return the standard error of an interval; intervals are cut at 1 and -1, which differences here do not reach."""
-    return (found.high - found.low) / 2 / Z95
-
-
-def _normal(difference: float, error: float) -> Difference:
-    p_value = erfc(abs(difference) / error / sqrt(2)) if error > 0 else float(difference == 0)
-    return Difference(difference, difference - Z95 * error, difference + Z95 * error, p_value)
+    both = [read_predictions(path) for path in (first, second)]
+    for task in both[0]:
+        check_same_rows([seed[task] for seed in both])
+    difference = difference_of(*(figure_of([seed], metric) for seed in both))
+    return verdict(metric, difference, rows=len(next(iter(both[0].values()))))

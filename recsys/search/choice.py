@@ -1,11 +1,9 @@
 """The choice of the best candidate, within a budget or without one."""
 
 from collections.abc import Sequence
-from math import log
+from math import isnan, log
 
-import polars as pl
-
-from recsys.evaluation.paired import predictions_difference
+from recsys.evaluation.paired import verdict_on_files
 from recsys.search.candidate import Measured
 from recsys.search.folder import SearchFolder
 from recsys.search.front import best_within, smallest_good
@@ -13,7 +11,7 @@ from recsys.search.front import best_within, smallest_good
 __all__ = ["choose", "choose_trained", "is_significantly_worse", "nearest"]
 
 LEAST_DIFFERENCE = 0.001
-"""Difference of AUCs that counts where there is no interval, since rows have weights."""
+"""Difference of AUCs that counts where there is no interval."""
 
 
 def choose(folder: SearchFolder, points: Sequence[Measured], allowed: int | None) -> Measured:
@@ -46,10 +44,12 @@ def nearest(front: Sequence[Measured], chosen: Measured, number: int) -> list[Me
 
 
 def is_significantly_worse(folder: SearchFolder, one: Measured, best: Measured) -> bool:
-    """Return whether a candidate's validation AUC is below that of the best one by more than chance (DeLong, paired).
+    """Return whether a candidate's validation AUC is below that of the best one by more than chance.
 
-    Where there are no predictions, or rows have weights, a difference of `LEAST_DIFFERENCE` counts.
+    Where there are no predictions, or too few rows of a class, a difference of `LEAST_DIFFERENCE` counts.
     """
-    paths = [folder.predictions(measured.name, measured.source) for measured in (one, best)]
-    found = predictions_difference(*map(pl.read_parquet, paths)) if all(path.exists() for path in paths) else None
-    return found.high < 0 if found is not None else one.auc < best.auc - LEAST_DIFFERENCE
+    own, others = (folder.predictions(measured.name, measured.source) for measured in (one, best))
+    found = verdict_on_files(own, others) if own.exists() and others.exists() else None
+    if found is None or isnan(found.p_value):
+        return one.auc < best.auc - LEAST_DIFFERENCE
+    return found.word == "worse"

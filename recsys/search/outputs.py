@@ -2,12 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import isnan
 from pathlib import Path
 from typing import Any
 
 from recsys.config import load_config
 from recsys.config.problems import KeyPath, spell
 from recsys.environment import environment_record
+from recsys.evaluation.verdict import Verdict
 from recsys.files import write_atomic, write_json
 from recsys.judging.pareto import can_draw
 from recsys.search.candidate import Measured
@@ -150,8 +152,8 @@ def _is_other(key: KeyPath) -> bool:
 
 def _half_widths(models: Sequence[TrainedModel]) -> dict[str, float]:
     """Return half the interval of each model's difference to the baseline on the validation rows, where it is known."""
-    known = {model.measured.name: model.differences.get("valid") for model in models}
-    return {name: (found.high - found.low) / 2 for name, found in known.items() if found is not None}
+    known = {model.measured.name: one.difference.half_width for model in models if (one := model.verdicts.get("valid"))}
+    return {name: half_width for name, half_width in known.items() if not isnan(half_width)}
 
 
 def _machine() -> str:
@@ -180,8 +182,11 @@ def _figures(model: TrainedModel) -> dict[str, object]:
         "serving_bytes": measured.serving_bytes,
         "training_bytes": measured.training_bytes,
         "auc": dict(model.aucs),
-        "differences": {
-            split: None if found is None else {"difference": found.value, **found._asdict()}
-            for split, found in model.differences.items()
-        },
+        "differences": {split: _difference(found) for split, found in model.verdicts.items()},
     }
+
+
+def _difference(found: Verdict) -> dict[str, object]:
+    of = found.difference
+    ends = {"value": of.value, "low": of.low, "high": of.high, "p_value": found.p_value}
+    return {"difference": of.value, **ends, "verdict": found.word}

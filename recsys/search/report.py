@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from recsys.evaluation.intervals import Difference
+from recsys.evaluation.verdict import Verdict, describe_difference
 from recsys.files import to_json
 from recsys.judging.pareto import MISSING, can_draw
 from recsys.search.candidate import Measured
@@ -29,8 +29,8 @@ class TrainedModel:
     """Path of its file in the folder of the search."""
     aucs: Mapping[str, float]
     """AUC of each split."""
-    differences: Mapping[str, Difference | None] = field(default_factory=dict)
-    """AUC minus that of the baseline by split, paired; None if there is no interval."""
+    verdicts: Mapping[str, Verdict] = field(default_factory=dict)
+    """The verdict on its AUC and that of the baseline, by split."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,10 +111,8 @@ def _verdict(best: TrainedModel, baseline: TrainedModel) -> str:
     split = "test" if "test" in best.aucs else "valid"
     words = "test" if split == "test" else "validation"
     text = f"The {words} AUC of that model is {best.aucs[split]:.4f}, that of yours {baseline.aucs[split]:.4f}"
-    found = best.differences.get(split)
-    if found is None:
-        return f"{text} (no interval: rows have weights, or one class)."
-    return f"{text}; the difference, {_difference(found)}, is {_noise(found)}."
+    found = best.verdicts.get(split)
+    return f"{text}." if found is None else f"{text}; {found.claim('it', 'yours')}: {_difference(found)}."
 
 
 def _against_uniform(facts: ReportFacts) -> str:
@@ -129,14 +127,8 @@ def _against_uniform(facts: ReportFacts) -> str:
     return f" One width for all tables (`{uniform.measured.name}`, {size}) reaches {uniform.aucs[split]:.4f}."
 
 
-def _difference(found: Difference) -> str:
-    return f"{found.value:+.4f} (95 %: {found.low:+.4f} to {found.high:+.4f})"
-
-
-def _noise(found: Difference) -> str:
-    if found.low <= 0 <= found.high:
-        return "inside the noise"
-    return "more than noise: it is worse" if found.high < 0 else "more than noise: it is better"
+def _difference(found: Verdict) -> str:
+    return describe_difference(found.difference)
 
 
 def _cuts(lines: Sequence[FeatureLine]) -> list[str]:
@@ -237,7 +229,7 @@ def _has_supernet(facts: ReportFacts) -> bool:
 
 def _point(name: str, one: Measured, scored: Measured | None, model: TrainedModel | None, full: int) -> tuple[str, ...]:
     split = "test" if model is not None and "test" in model.aucs else "valid"
-    found = None if model is None else model.differences.get(split)
+    found = None if model is None else model.verdicts.get(split)
     return (
         name,
         format_bytes(one.serving_bytes),
@@ -276,8 +268,8 @@ def _method(facts: ReportFacts) -> str:
         "end. The chosen point is the best of many on the validation rows, where its AUC is therefore slightly lucky\n"
         f"- machine: {facts.machine}\n"
         f"- made by `{facts.command}`; the same command goes on after an interruption\n"
-        "- a difference is inside the noise if its 95 % interval (DeLong, paired by rows) holds 0; it does not know "
-        "that training with another seed gives another model\n"
+        "- models cannot be told apart if the 95 % interval of their difference (DeLong, paired by rows) holds 0; it "
+        "does not know that training with another seed gives another model\n"
         "- bytes are those of the tables as they are served, the numbers of `recsys tables`"
     )
 

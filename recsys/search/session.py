@@ -7,14 +7,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import polars as pl
-
 from recsys.checksums import recording
 from recsys.config import Config, dump, load_config
 from recsys.config.problems import KeyPath
 from recsys.data.prepare import prepare
 from recsys.data.prepared import Prepared
-from recsys.evaluation.paired import predictions_difference
+from recsys.evaluation.paired import verdict_on_files
 from recsys.files import write_atomic, write_json
 from recsys.progress import OnProgress, no_log, no_progress
 from recsys.run_folder import RunFolder
@@ -141,12 +139,12 @@ class Session:
         aucs = {split: metrics.get(f"{split}.auc", math.nan) for split in ("valid", "test")}
         known = {split: auc for split, auc in aucs.items() if not math.isnan(auc)}
         baseline = RunFolder(self.folder.run(BASELINE))
-        differences = {
-            split: predictions_difference(*(pl.read_parquet(one.predictions(split)) for one in (run, baseline)))
+        verdicts = {
+            split: verdict_on_files(run.predictions(split), baseline.predictions(split))
             for split in known
             if measured.name != BASELINE
         }
-        return TrainedModel(measured=measured, yaml=yaml, aucs=known, differences=differences)
+        return TrainedModel(measured=measured, yaml=yaml, aucs=known, verdicts=verdicts)
 
     def _with_test(self, run: RunFolder, config: Config) -> dict[str, float]:
         """Return the figures of a run with those of the test rows, which are scored unless they were before."""

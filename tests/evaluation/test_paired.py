@@ -1,4 +1,5 @@
 from math import inf, isnan
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,8 +17,7 @@ from recsys.evaluation.paired import (
     difference_of,
     figure_of,
     paired_differences,
-    predictions_difference,
-    standard_error,
+    verdict_on_files,
 )
 
 DRAW = np.random.default_rng(1)
@@ -103,7 +103,7 @@ def test_with_several_tasks_figures_are_means_over_tasks() -> None:
     found = difference_of(*(figure_of([seed], "auc") for seed in seeds))
     each = [auc_difference(SCORES[0][task], SCORES[1][task], LABELS[task]) for task in range(2)]
     assert found.value == pytest.approx(np.mean([one.value for one in each]))
-    independent = np.sqrt(sum(standard_error(one) ** 2 for one in each)) / 2
+    independent = np.sqrt(sum(((one.high - one.low) / 2 / 1.96) ** 2 for one in each)) / 2
     assert np.sqrt(found.variance) == pytest.approx(independent, rel=0.2)
 
 
@@ -165,38 +165,30 @@ def test_other_names_of_groups_and_other_types_are_the_same_rows(changes: dict[s
     check_same_rows([rows(**given), rows(**(given | changes))])
 
 
-def predictions(model: int) -> pl.DataFrame:
-    return pl.DataFrame({"label": LABELS[0], "score": SCORES[model][0]})
+def write(folder: Path, model: int, **changes: Any) -> Path:
+    columns = {"label": LABELS[0], "score": SCORES[model][0]}
+    pl.DataFrame(columns | changes).write_parquet(folder / f"{model}.parquet")
+    return folder / f"{model}.parquet"
 
 
-def predictions_of_two_tasks(model: int) -> pl.DataFrame:
-    columns = {f"label.{task}": LABELS[task] for task in range(2)}
-    return pl.DataFrame(columns | {f"score.{task}": SCORES[model][task] for task in range(2)})
+@pytest.mark.parametrize("weight", [{}, {"weight": np.full(400, 2.0)}], ids=["alike", "weighted"])
+def test_files_of_predictions_give_the_verdict_of_delongs_test(tmp_path: Path, weight: dict[str, Any]) -> None:
+    found = verdict_on_files(write(tmp_path, 0, **weight), write(tmp_path, 1, **weight))
+    expected = auc_difference(SCORES[0][0], SCORES[1][0], LABELS[0])
+    assert (found.difference.value, found.p_value) == (pytest.approx(expected.value), pytest.approx(expected.p_value))
 
 
-def test_one_task_gives_delongs_test() -> None:
-    found = predictions_difference(predictions(0), predictions(1))
-    assert found == auc_difference(SCORES[0][0], SCORES[1][0], LABELS[0])
+def test_files_of_several_tasks_give_the_verdict_on_the_mean(tmp_path: Path) -> None:
+    paths = []
+    for model in range(2):
+        columns = {f"label.{task}": LABELS[task] for task in range(2)}
+        frame = pl.DataFrame(columns | {f"score.{task}": SCORES[model][task] for task in range(2)})
+        frame.write_parquet(tmp_path / f"{model}.parquet")
+        paths.append(tmp_path / f"{model}.parquet")
+    each = [auc_difference(SCORES[0][task], SCORES[1][task], LABELS[task]).value for task in range(2)]
+    assert verdict_on_files(paths[0], paths[1]).difference.value == pytest.approx(np.mean(each))
 
 
-def test_several_tasks_give_the_mean_with_the_mean_standard_error() -> None:
-    found = predictions_difference(predictions_of_two_tasks(0), predictions_of_two_tasks(1))
-    each = [auc_difference(SCORES[0][task], SCORES[1][task], LABELS[task]) for task in range(2)]
-    assert found is not None
-    assert found.value == pytest.approx(np.mean([one.value for one in each]))
-    assert standard_error(found) == pytest.approx(np.mean([standard_error(one) for one in each]))
-    assert found.low < found.value < found.high
-    assert 0 < found.p_value < 1
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        {"weight": pl.lit(1.0)},
-        {"label": pl.lit(0.5)},
-        {"label": pl.lit(1.0)},
-    ],
-    ids=["weights", "soft labels", "one class"],
-)
-def test_rows_that_the_test_does_not_take_give_none(change: dict[str, pl.Expr]) -> None:
-    assert predictions_difference(*(predictions(model).with_columns(**change) for model in range(2))) is None
+def test_files_of_other_rows_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="the labels differ"):
+        verdict_on_files(write(tmp_path, 0), write(tmp_path, 1, label=1 - LABELS[0]))

@@ -1,9 +1,11 @@
 from dataclasses import replace
+from math import nan
 from typing import Any
 
 import pytest
 
-from recsys.evaluation import Difference
+from recsys.evaluation.seeds import Estimate
+from recsys.evaluation.verdict import Verdict, verdict
 from recsys.search.candidate import Candidate, Measured
 from recsys.search.costs import Cost
 from recsys.search.feature_lines import FeatureLine
@@ -15,12 +17,14 @@ def measured(name: str, size: int, auc: float, source: Any = "supernet") -> Meas
     return Measured(candidate=Candidate(name=name), serving_bytes=size, training_bytes=size, auc=auc, source=source)
 
 
-def model(name: str, size: int, auc: float, difference: Difference | None = None) -> TrainedModel:
-    differences = {} if difference is None else {"test": difference}
-    found = measured(name, size, auc, "trained")
-    return TrainedModel(
-        measured=found, yaml=f"front/{name}.yaml", aucs={"valid": auc, "test": auc}, differences=differences
-    )
+def judged(value: float, error: float) -> Verdict:
+    return verdict("auc", Estimate(value, error**2), rows=1000)
+
+
+def model(name: str, size: int, auc: float, found: Verdict | None = None) -> TrainedModel:
+    verdicts = {} if found is None else {"test": found}
+    one = measured(name, size, auc, "trained")
+    return TrainedModel(measured=one, yaml=f"front/{name}.yaml", aucs={"valid": auc, "test": auc}, verdicts=verdicts)
 
 
 def line(name: str, **changes: Any) -> FeatureLine:
@@ -36,7 +40,7 @@ def line(name: str, **changes: Any) -> FeatureLine:
 
 
 BASELINE = model("baseline", 400_000, 0.75)
-BEST = model("small", 100_000, 0.749, Difference(-0.001, -0.003, 0.001, 0.3))
+BEST = model("small", 100_000, 0.749, judged(-0.001, 0.001))
 LINES = [
     line("useless", after="dropped", bytes_after=0, drop=DropCost(0.0, 0.0)),
     line("noisy", rows=150, after="8", bytes_after=4_800, drop=DropCost(-0.02, 0.01)),
@@ -67,7 +71,7 @@ def test_the_first_lines_say_what_is_saved_what_it_costs_and_what_can_be_dropped
     lines = report(FACTS).splitlines()
     assert lines[2] == (
         "**Train `best.yaml`: the tables take 100.0 kB in place of 400.0 kB (25.0%).** The test AUC of that model is "
-        "0.7490, that of yours 0.7500; the difference, -0.0010 (95 %: -0.0030 to +0.0010), is inside the noise."
+        "0.7490, that of yours 0.7500; it and yours cannot be told apart: -0.0010 (95 % interval -0.0030 to +0.0010)."
     )
     assert lines[4:9] == [
         "- dropped: `useless` (saves 128.0 kB)",
@@ -80,21 +84,22 @@ def test_the_first_lines_say_what_is_saved_what_it_costs_and_what_can_be_dropped
 
 
 @pytest.mark.parametrize(
-    ("difference", "words"),
+    ("found", "words"),
     [
-        (Difference(-0.01, -0.02, -0.001, 0.01), "is more than noise: it is worse."),
-        (Difference(0.01, 0.001, 0.02, 0.01), "is more than noise: it is better."),
-        (None, "(no interval: rows have weights, or one class)."),
+        (judged(-0.01, 0.004), "; it is worse than yours: -0.0100 (95 % interval -0.0178 to -0.0022)."),
+        (judged(0.01, 0.004), "; it is better than yours: +0.0100 (95 % interval +0.0022 to +0.0178)."),
+        (judged(0.01, nan), "; it and yours cannot be told apart: +0.0100 (no interval)."),
+        (None, "that of yours 0.7500."),
     ],
 )
-def test_the_verdict_is_that_of_the_paired_interval(difference: Difference | None, words: str) -> None:
-    best = model("small", 100_000, 0.749, difference)
+def test_the_verdict_is_that_of_the_paired_interval(found: Verdict | None, words: str) -> None:
+    best = model("small", 100_000, 0.749, found)
     assert report(replace(FACTS, best=best, trained=[best])).splitlines()[2].endswith(words)
 
 
 def test_without_test_rows_the_verdict_is_that_of_the_validation_rows() -> None:
-    valid = {"valid": Difference(0.0, -0.1, 0.1, 1.0)}
-    best = replace(BEST, aucs={"valid": 0.7}, differences=valid)
+    valid = {"valid": judged(0.0, 0.05)}
+    best = replace(BEST, aucs={"valid": 0.7}, verdicts=valid)
     assert "The validation AUC of that model is 0.7000" in report(replace(FACTS, best=best, trained=[best]))
 
 
@@ -152,7 +157,8 @@ def test_what_one_width_for_all_tables_reaches_is_said_beside_the_best() -> None
 
 def test_the_points_of_the_front_are_listed_with_their_files() -> None:
     text = report(FACTS)
-    assert "| **small** | 100.0 kB | 25.0% | 0.7450 | 0.7490 | 0.7490 | -0.0010 (95 %: -0.0030 to +0.0010) |" in text
+    point = "| **small** | 100.0 kB | 25.0% | 0.7450 | 0.7490 | 0.7490 |"
+    assert f"{point} -0.0010 (95 % interval -0.0030 to +0.0010) |" in text
     assert "| tiny | 50.0 kB | 12.5% | 0.7200 |  |  |  | front/tiny.yaml |" in text
 
 
@@ -161,7 +167,7 @@ def test_the_cost_is_counted_in_trainings() -> None:
 
 
 def test_a_search_that_leaves_the_tables_alone_does_not_speak_of_saving() -> None:
-    best = model("trial", 400_000, 0.76, Difference(0.01, 0.001, 0.02, 0.01))
+    best = model("trial", 400_000, 0.76, judged(0.01, 0.004))
     text = report(replace(FACTS, best=best, trained=[best], lines=[], front=[best.measured]))
     assert text.splitlines()[2].startswith("**Train `best.yaml`: the tables take 400.0 kB as before.** The test AUC")
     assert "supernet under masks" not in text

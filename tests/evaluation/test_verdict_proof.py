@@ -1,0 +1,123 @@
+"""Simulations of the verdict: how often equal models are called different, and unequal ones told apart."""
+
+from collections.abc import Iterator, Sequence
+from itertools import combinations
+from math import sqrt
+from statistics import NormalDist
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from recsys.evaluation.paired import difference_of, figure_of
+from recsys.evaluation.predictions import Predictions
+from recsys.evaluation.verdict import holm, verdict
+
+pytestmark = pytest.mark.proof
+
+PAIRS = 1000
+GROUP_ROWS = 20
+METRICS = ("auc", "logloss", "gauc")
+
+
+def predictions(label: npt.NDArray[np.bool_], logit: npt.NDArray[np.float64]) -> Predictions:
+    group = np.arange(len(label)) // GROUP_ROWS
+    return Predictions(label=label, score=1 / (1 + np.exp(-logit)), weight=None, group=group, source="simulated")
+
+
+def rows(rng: np.random.Generator, number: int, *, features: int = 8) -> tuple[npt.NDArray, npt.NDArray, npt.NDArray]:
+    """Return labels, true logits and features; rows of a group share a part of their logit."""
+    shared = np.repeat(rng.normal(0, 0.7, -(-number // GROUP_ROWS)), GROUP_ROWS)[:number]
+    logit = shared - 1 + rng.normal(0, 1, number)
+    label = rng.random(number) < 1 / (1 + np.exp(-logit))
+    return label, logit, rng.normal(size=(number, features))
+
+
+def trained(rng: np.random.Generator, logit: npt.NDArray, features: npt.NDArray, luck: float) -> npt.NDArray:
+    """Return what a model predicts: each training weighs the features, which say nothing, in its own way."""
+    noise = features @ rng.normal(0, luck, features.shape[1]) + rng.normal(0, 0.3, len(logit))
+    return np.asarray(0.9 * logit + noise)
+
+
+def share_of_alarms(words: Iterator[Sequence[str]]) -> npt.NDArray[np.float64]:
+    return np.mean([[word != "undecided" for word in one] for one in words], axis=0)
+
+
+def test_equal_models_are_called_different_in_at_most_six_percent_of_pairs() -> None:
+    """Two equal models differ by what they learnt by chance on the rows that are tested."""
+
+    def words() -> Iterator[list[str]]:
+        rng = np.random.default_rng(0)
+        for _ in range(PAIRS):
+            label, logit, _ = rows(rng, 2000)
+            pair = [[{"": predictions(label, 0.9 * logit + rng.normal(0, 0.6, len(logit)))}] for _ in range(2)]
+            found = [difference_of(*(figure_of(seeds, metric) for seeds in pair)) for metric in METRICS]
+            yield [verdict(metric, one, rows=2000).word for metric, one in zip(METRICS, found, strict=True)]
+
+    alarms = share_of_alarms(words())
+    shown = ", ".join(f"{metric} {alarm:.3f}" for metric, alarm in zip(METRICS, alarms, strict=True))
+    print(f"\nfalse alarms over {PAIRS} pairs of equal models, 2,000 rows: {shown}")
+    assert alarms[0] <= 0.06
+    assert max(alarms) <= 0.065, "one standard deviation of a share of 1,000 is .007"
+    assert min(alarms) >= 0.035
+
+
+@pytest.mark.parametrize("luck", [0.02, 0.1], ids=["rows dominate", "seeds dominate"])
+@pytest.mark.parametrize("seeds", [(3, 3), (5, 3)], ids=str)
+def test_over_seeds_equal_recipes_are_called_different_in_few_cases(seeds: tuple[int, int], luck: float) -> None:
+    """Trainings of one recipe differ in how good they are, so that without the seeds they would be told apart."""
+
+    def words() -> Iterator[list[str]]:
+        rng = np.random.default_rng(1)
+        for _ in range(PAIRS):
+            label, logit, features = rows(rng, 2000)
+            pair = [
+                [{"": predictions(label, trained(rng, logit, features, luck))} for _ in range(number)]
+                for number in seeds
+            ]
+            figures = [figure_of(of, "auc") for of in pair]
+            single = [figure_of(of[:1], "auc") for of in pair]
+            yield [verdict("auc", difference_of(*both), rows=2000).word for both in (figures, single)]
+
+    over_seeds, of_one = share_of_alarms(words())
+    print(f"\nfalse alarms over seeds {seeds}, luck {luck}: {over_seeds:.3f}; with one seed of each: {of_one:.3f}")
+    assert over_seeds <= 0.06
+
+
+def test_of_several_equal_models_one_is_called_better_in_at_most_six_percent_of_cases() -> None:
+    def words() -> Iterator[list[str]]:
+        rng = np.random.default_rng(2)
+        for _ in range(PAIRS):
+            label, logit, _ = rows(rng, 1000)
+            models = [[{"": predictions(label, 0.9 * logit + rng.normal(0, 0.6, 1000))}] for _ in range(4)]
+            figures = [figure_of(seeds, "auc") for seeds in models]
+            p_values = [difference_of(*pair).p_value for pair in combinations(figures, 2)]
+            yield ["better" if min(p) < 0.05 else "undecided" for p in (holm(p_values), p_values)]
+
+    corrected, as_they_are = share_of_alarms(words())
+    print(f"\nfalse alarms among 4 equal models: {corrected:.3f} with Holm's correction, {as_they_are:.3f} without")
+    assert corrected <= 0.06
+
+
+@pytest.mark.parametrize("click_rate", [0.2, 0.03])
+def test_a_difference_of_two_thousandths_is_told_by_a_hundred_thousand_rows(click_rate: float) -> None:
+    """Scores are normal within each class, so that the AUCs are known; those of the two models correlate by 0.9."""
+    number, aucs, correlation = 100_000, (0.780, 0.778), 0.9
+    shifts = [sqrt(2) * NormalDist().inv_cdf(auc) for auc in aucs]
+    rng = np.random.default_rng(3)
+    told, needed = [], []
+    for _ in range(200):
+        label = rng.random(number) < click_rate
+        shared = rng.normal(size=number)
+        models = [
+            predictions(
+                label, shift * label + sqrt(correlation) * shared + sqrt(1 - correlation) * rng.normal(size=number)
+            )
+            for shift in shifts
+        ]
+        found = difference_of(*(figure_of([{"": model}], "auc") for model in models))
+        judged = verdict("auc", found, rows=number)
+        told.append(judged.word == "better")
+        needed.append(judged.rows_needed or 0)
+    print(f"\npower at a true AUC difference of .002, {number:,} rows, {click_rate:.0%} clicks: {np.mean(told):.3f}")
+    assert np.mean(told) > (0.8 if click_rate > 0.1 else 0.25)
