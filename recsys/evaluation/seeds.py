@@ -9,7 +9,7 @@ seeds vary much more than the rows: equal models are then called different in up
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import inf, isnan, nan, sqrt
 from statistics import fmean, stdev, variance
 from typing import NamedTuple
@@ -33,6 +33,14 @@ class Estimate:
     """Degrees of freedom of the variance."""
     seeds_variance: float = 0.0
     """The part of the variance that more seeds reduce; more rows reduce the rest."""
+
+    def with_at_most(self, freedom: float) -> "Estimate":
+        """Return it with no more degrees of freedom than so many, at least one: for variances that few rows estimate.
+
+        >>> Estimate(0.1, 0.01).with_at_most(1).half_width > 6 * Estimate(0.1, 0.01).half_width
+        True
+        """
+        return replace(self, freedom=min(self.freedom, max(freedom, 1.0)))
 
     @property
     def half_width(self) -> float:

@@ -26,6 +26,10 @@ PAIRED_METRICS = ("auc", "logloss")
 """Metrics by which models are compared on slices."""
 
 
+FEW = 30
+"""Rows (for the AUC of one class) from which on the normal distribution is as good as Student's, to 4 %."""
+
+
 def paired_slices(
     first: Sequence[Predictions], second: Sequence[Predictions], columns: Mapping[str, pl.Series | RawColumn]
 ) -> pl.DataFrame:
@@ -104,10 +108,22 @@ def _estimates(models: Sequence[Sequence[_Scored]], metric: str, groups: Groups)
         values.append([figure.value for figure in figures])
         influence.append(np.mean([figure.influence for figure in figures], axis=0))
     variance = groups.sums((influence[0] - influence[1]) ** 2)
+    freedom = _freedom(models[0][0].rows, metric, groups)
     return [
-        estimate_difference(*([float(value[group]) for value in of] for of in values), rows=float(variance[group]))
+        estimate_difference(
+            *([float(value[group]) for value in of] for of in values), rows=float(variance[group])
+        ).with_at_most(float(freedom[group]))
         for group in range(groups.size)
     ]
+
+
+def _freedom(rows: Labelled, metric: str, groups: Groups) -> Floats:
+    """Return the degrees of freedom that the rows of each slice leave where they are few: two rows settle nothing."""
+    count = groups.sums()
+    if metric == "auc":
+        positives = groups.sums(rows.label.astype(np.float64))
+        count = np.minimum(positives, count - positives)
+    return np.where(count < FEW, count - 1.0, np.inf)
 
 
 def _judged(table: pl.DataFrame, metric: str) -> pl.DataFrame:

@@ -89,3 +89,14 @@ def test_a_slice_of_one_class_has_no_auc_but_a_logloss() -> None:
     assert (row["slice"], row["auc"], row["auc_verdict"]) == ("a", None, "undecided")
     assert row["logloss"] < 0
     assert paired_slices([first], [second], {}).is_empty()
+
+
+def test_two_rows_on_which_models_differ_by_the_same_settle_nothing() -> None:
+    first, second, _ = example(400)
+    score = second.score.copy()
+    score[:2] = first.score[:2] - [0.02, 0.021]
+    few = pl.Series(np.where(np.arange(400) < 2, "two", "others"))
+    table = paired_slices([first], [Predictions(second.label, score, None, None, "scores")], {"x": few})
+    two = table.filter(pl.col("slice") == "two")
+    assert two["logloss_verdict"].to_list() == ["undecided"]
+    assert two["logloss_p_value"][0] > 0.01
