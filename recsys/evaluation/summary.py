@@ -84,7 +84,7 @@ def _evaluate(tasks: Sequence[_Rows], names: Collection[str] | None) -> tuple[li
     """Return the figures of each task, and the ends of the intervals of their means."""
     found: list[dict[str, float]] = [{} for _ in tasks]
     ends: dict[str, float] = {}
-    with shared_orders([rows.probability for rows in tasks]):
+    with shared_orders([array for rows in tasks for array in (rows.probability, rows.group)]):
         for name, metric in _asked(names, has_groups=tasks[0].group is not None):
             influences = []
             for rows, figures in zip(tasks, found, strict=True):

@@ -3,7 +3,7 @@
 Dimension key: B rows, R distinct (group, score) pairs, G groups.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, NamedTuple
@@ -52,6 +52,10 @@ def sorted_runs(score: Floats) -> SortedRuns:
 
 def first_rows(code: npt.NDArray[np.int64]) -> npt.NDArray[np.intp]:
     """Return the first row of each group, (G,), by rising code: the order of groups in `Ties`."""
+    return _once(_first_rows, code)
+
+
+def _first_rows(code: npt.NDArray[np.int64]) -> npt.NDArray[np.intp]:
     return np.unique(code, return_index=True)[1]
 
 
@@ -83,7 +87,10 @@ def tie_runs(rows: Labelled, code: npt.NDArray[np.int64] | None = None) -> Ties:
 
 def group_codes(group: npt.ArrayLike) -> npt.NDArray[np.int64]:
     """Return (B,) integers between 0 and 2**31 - 1, equal where the groups are equal."""
-    values = np.asarray(group)
+    return _once(_group_codes, np.asarray(group))
+
+
+def _group_codes(values: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
     if np.issubdtype(values.dtype, np.integer) and len(values):
         signed = values.astype(np.int64, copy=False)  # uint64 wraps, and stays distinct
         low = int(signed.min())
@@ -107,37 +114,52 @@ def _packed_counts(score: npt.NDArray[np.float32], label: npt.NDArray[Any], code
 
 
 @contextmanager
-def shared_orders(scores: Sequence[npt.ArrayLike]) -> Iterator[None]:
-    """Sort each of these arrays once for all metrics that are computed within; they must not change meanwhile."""
-    token = _ORDERS.set({id(score): None for score in scores})
+def shared_orders(arrays: Sequence[npt.ArrayLike | None]) -> Iterator[None]:
+    """Sort these arrays, scores and groups, once for all metrics that are computed within.
+
+    They must not change meanwhile.
+    """
+    token = _SHARED.set(_Shared({id(array): array for array in arrays if isinstance(array, np.ndarray)}, {}))
     try:
         yield
     finally:
-        _ORDERS.reset(token)
+        _SHARED.reset(token)
 
 
-_ORDERS: ContextVar[dict[int, npt.NDArray[np.intp] | None]] = ContextVar("orders")
-"""The order of the rows of an array by its identity; None until it is sorted."""
+class _Shared(NamedTuple):
+    """What is known of arrays that do not change, by their identities."""
+
+    arrays: dict[int, npt.NDArray[Any]]
+    """The arrays, and those that were made of them; kept, so that no other array gets their identity."""
+    found: dict[tuple[object, ...], npt.NDArray[Any]]
 
 
-def _argsort(score: Floats) -> npt.NDArray[np.intp]:
-    orders = _ORDERS.get({})
-    found = orders.get(id(score))
-    if found is None:
-        found = np.argsort(score)
-        if id(score) in orders:
-            orders[id(score)] = found
-    return found
+_SHARED: ContextVar[_Shared] = ContextVar("shared")
+
+
+def _once(make: Callable[..., npt.NDArray[Any]], *arrays: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Return what a function makes of arrays; made once, if all of them are shared."""
+    shared = _SHARED.get(None)
+    if shared is None or any(id(array) not in shared.arrays for array in arrays):
+        return make(*arrays)
+    key = (make, *map(id, arrays))
+    if key not in shared.found:
+        made = make(*arrays)
+        shared.found[key] = shared.arrays[id(made)] = made
+    return shared.found[key]
 
 
 def _order(score: Floats, code: npt.NDArray[np.int64] | None) -> npt.NDArray[np.intp]:
     """Return (B,) row numbers in order of group and score; seven times faster than np.lexsort."""
-    order = _argsort(score)
-    if code is None:
-        return order
+    return _once(np.argsort, score) if code is None else _once(_order_in_groups, score, code)
+
+
+def _order_in_groups(score: Floats, code: npt.NDArray[np.int64]) -> npt.NDArray[np.intp]:
+    order = _once(np.argsort, score)
     key = (code[order].astype(np.uint64) << 33) | np.arange(len(order), dtype=np.uint64)
     key.sort()  # by group, and within it by place in the order of scores
-    return order[(key & 0x1FFFFFFFF).astype(np.intp)]
+    by_group: npt.NDArray[np.intp] = order[(key & 0x1FFFFFFFF).astype(np.intp)]
+    return by_group
 
 
 def _as_float32(score: Floats) -> npt.NDArray[np.float32] | None:

@@ -228,18 +228,26 @@ def _influence(
 
 
 def _ndcg_of_groups(rows: Labelled, codes: npt.NDArray[np.int64], k: int) -> Floats:
-    best = Labelled(rows.label.astype(np.float32 if rows.is_hard else np.float64), rows.label, None)
-    gains = [_gain_of_groups(one, codes, k) for one in (rows, best)]
-    return _ratio(gains[0], gains[1])
-
-
-def _gain_of_groups(rows: Labelled, codes: npt.NDArray[np.int64], k: int) -> Floats:
-    """Return the discounted gain of the first k rows of each group, (G,)."""
     lists = _lists(rows, codes)
-    up_to = np.append(0.0, np.cumsum(1 / np.log2(np.arange(2, min(k, len(rows.score)) + 2))))
+    gain = _gain_of_groups(lists, k)
+    if rows.is_hard:
+        positives = np.rint(lists.sums(lists.ties.positive)).astype(np.int64)
+        return _ratio(gain, _discounts(k, len(rows.score))[np.minimum(positives, k)])
+    best = Labelled(rows.label, rows.label, None)
+    return _ratio(gain, _gain_of_groups(_lists(best, codes), k))
+
+
+def _gain_of_groups(lists: _Lists, k: int) -> Floats:
+    """Return the discounted gain of the first k rows of each group, (G,)."""
+    up_to = _discounts(k, int(lists.size.sum()))
     last = len(up_to) - 1
     discount = up_to[np.minimum(lists.above + lists.size, last)] - up_to[np.minimum(lists.above, last)]
     return lists.sums(lists.ties.positive / lists.size * discount)
+
+
+def _discounts(k: int, num_rows: int) -> Floats:
+    """Return the sum of the discounts of the first 0, 1, ..., k rows; no list is longer than all rows."""
+    return np.append(0.0, np.cumsum(1 / np.log2(np.arange(2, min(k, num_rows) + 2))))
 
 
 def _recall_of_groups(rows: Labelled, codes: npt.NDArray[np.int64], k: int) -> Floats:

@@ -44,7 +44,7 @@ MODELS = ((0.1, 0.9, 0.3), (-0.1, 0.8, 0.5))
 
 def figures(rows: Predictions, names: tuple[str, ...]) -> dict[str, tuple[float, np.ndarray]]:
     arguments = (rows.score, rows.label, rows.weight, rows.group)
-    with shared_orders([rows.score]):
+    with shared_orders([rows.score, rows.group]):
         return {
             name: (METRICS[name].compute(name, *arguments)[name], METRICS[name].compute_influence(name, *arguments))
             for name in names

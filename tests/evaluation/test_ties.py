@@ -1,7 +1,7 @@
 import numpy as np
 
 from recsys.evaluation.arrays import check
-from recsys.evaluation.ties import tie_runs
+from recsys.evaluation.ties import first_rows, group_codes, shared_orders, sorted_runs, tie_runs
 
 
 def test_equal_scores_of_one_group_are_one_entry():
@@ -28,3 +28,20 @@ def test_every_way_of_sorting_finds_the_same_entries():
     ):
         for left, right in zip(packed, other, strict=True):
             np.testing.assert_array_equal(left, right)
+
+
+def test_arrays_are_sorted_once_where_they_are_shared_and_figures_stay_the_same():
+    rng = np.random.default_rng(1)
+    score, label, group = rng.random(200), rng.random(200) < 0.4, rng.integers(-(2**63), 2**63 - 1, 9)
+    group = group[rng.integers(0, 9, 200)]
+    alone = [tie_runs(check(score, label), group_codes(group)), first_rows(group_codes(group))]
+    with shared_orders([score, group, None]):
+        codes = group_codes(group)
+        assert group_codes(group) is codes
+        assert group_codes(group.copy()) is not codes
+        assert first_rows(codes) is first_rows(codes)
+        assert sorted_runs(score).order is sorted_runs(score).order
+        for one, other in zip(alone[0], tie_runs(check(score, label), codes), strict=True):
+            np.testing.assert_array_equal(one, other)
+        np.testing.assert_array_equal(alone[1], first_rows(codes))
+    assert group_codes(group) is not codes
