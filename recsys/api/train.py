@@ -105,7 +105,7 @@ def train(
         callbacks: Lightning callbacks of your own, which observe, or stop the training by `trainer.should_stop`.
             Checkpoints do not hold their state.
         schedule: makes the object that decides who trains what on which batch (`recsys/training/schedule.py`); by
-            default the stages that the schemes of the tables ask for.
+            default the stages that the configuration asks for.
         on_start: called with the run's folder before the training begins.
         on_progress: called with (stage, rows done, rows in all if known) during long work.
         log: called with a line after each epoch, and with warnings about the configuration; None for silence.

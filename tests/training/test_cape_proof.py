@@ -51,5 +51,4 @@ def test_the_error_to_the_true_probabilities_is_not_above_that_of_early_stopping
             )
     means = {name: float(np.mean(of_seeds)) for name, of_seeds in errors.items()}
     print("mean MSE: " + ", ".join(f"{name} {mean:.6f}" for name, mean in means.items()))
-    noise = 2 * np.std(errors["early stopping"], ddof=1) / np.sqrt(len(SEEDS))
-    assert max(means["bins"], means["kernel"]) <= means["early stopping"] + noise
+    assert max(means["bins"], means["kernel"]) <= 1.01 * means["early stopping"]
