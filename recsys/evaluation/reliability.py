@@ -6,12 +6,14 @@ share a bin.
 Dimension key: B rows, K bins.
 """
 
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from recsys.evaluation.arrays import Floats, Labelled, mean_influence
+from recsys.evaluation.intervals import Z95
 from recsys.evaluation.probability import BINS, bin_of_runs, check_probability, mean_of
 from recsys.evaluation.ties import sorted_runs
 
@@ -114,9 +116,8 @@ def expected_calibration_error(
     DIFF: bins of equal weight in place of equal width, as predictions of clicks crowd near 0.
 
     Chance alone moves bins apart, so that the value is above 0 for probabilities that are right, and no influence value
-    describes it. The interval holds the true distances, as far as these bins see them: it has all multiples of the
-    distances found with which a value like this one is likely (2.5 % on each side), given the errors of the bins, and
-    the value itself, which chance alone can put above them.
+    describes it. The interval is that of the true distances, as far as these bins see them: it begins at 0 where chance
+    alone explains the value.
 
     Arguments and errors are those of `calibration_curve`.
 
@@ -133,8 +134,7 @@ def expected_calibration_error(
     value = float(np.sum(np.abs(apart)))
     if np.isnan(error).any():
         return Ece(value, float("nan"), float("nan"))
-    low, high = _likely(apart, error)
-    return Ece(value, min(low, value), max(high, value))
+    return Ece(value, *_likely(apart, error))
 
 
 def ece_figures(
@@ -196,27 +196,24 @@ def _errors(rows: Labelled, found: _Bins) -> Floats:
 
 
 def _likely(apart_K: Floats, error_K: Floats) -> tuple[float, float]:
-    """Return the ends of the interval of the sum of |apart|, which was found with normal errors."""
-    value = float(np.sum(np.abs(apart_K)))
+    """Return the ends of the interval of the sum of |apart|, which was found with normal errors.
+
+    The value is above the truth by chance, never below it on average: the upper end is that of the signed distances,
+    and the lower one also allows for the least multiple of the distances with which a value like this one is likely.
+    """
+    value, margin = float(np.sum(np.abs(apart_K))), Z95 * float(np.sqrt(np.sum(error_K**2)))
     noise = np.random.default_rng(0).standard_normal((DRAWS, len(apart_K))) * error_K
 
-    def quantile(multiple: float, part: float) -> float:
-        return float(np.quantile(np.abs(multiple * apart_K + noise).sum(axis=1), part))
+    def likely_at_most(multiple: float) -> float:
+        return float(np.quantile(np.abs(multiple * apart_K + noise).sum(axis=1), 0.975))
 
-    if value == 0 or quantile(0.0, 0.975) >= value:
-        low = 0.0
-    else:
-        low = _solve(lambda multiple: quantile(multiple, 0.975) - value, 0.0, 1.0)
-    if value == 0:
-        return 0.0, quantile(0.0, 0.975)
-    most = 2.0
-    while quantile(most, 0.025) < value:
-        most *= 2
-    return low * value, min(_solve(lambda multiple: quantile(multiple, 0.025) - value, 0.0, most) * value, 1.0)
+    least = 0.0 if likely_at_most(0.0) >= value else _solve(lambda multiple: likely_at_most(multiple) - value)
+    return max(min(least * value, value - margin), 0.0), min(value + margin, 1.0)
 
 
-def _solve(rising: Any, low: float, high: float) -> float:
-    """Return where a rising function is 0, to nine digits of the larger end."""
+def _solve(rising: Callable[[float], float]) -> float:
+    """Return where between 0 and 1 a rising function is 0, to nine digits."""
+    low, high = 0.0, 1.0
     for _ in range(30):
         middle = (low + high) / 2
         low, high = (middle, high) if rising(middle) < 0 else (low, middle)

@@ -196,7 +196,8 @@ def _measure(
     first = first_rows(codes)
     if rows.weight is None:
         return _Measured(value, np.ones(len(value)), place[first], len(is_listed))
-    dense = np.unique(codes, return_inverse=True)[1]
+    is_dense = int(codes.max()) + 1 == len(first)  # as codes of text and of 64-bit keys are
+    dense = codes if is_dense else np.unique(codes, return_inverse=True)[1]
     return _Measured(value, np.bincount(dense, rows.weight) / np.bincount(dense), place[first], len(is_listed))
 
 
