@@ -64,6 +64,8 @@ class Bench:
     def _search(self, method: str, name: str) -> None:
         options = self.options
         arguments = ["--method", method, "--budget", options.budget, "--name", name]
+        if method == "optuna":
+            arguments += ["--trials", options.trials]
         arguments += ["--data-dir", options.data, "--cache-dir", options.out / "cache", "--out"]
         command = [sys.executable, "-m", "recsys", "search", options.config, *arguments, options.out / "searches"]
         subprocess.run(list(map(str, command)), check=True)
@@ -118,6 +120,7 @@ def main() -> None:
     parser.add_argument("--budget", default="0.25", help="of the tables as they are in the configuration")
     parser.add_argument("--dims", default="32,16,8,4", help="uniform dims to compare with")
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--trials", type=int, default=30, help="of a search by optuna")
     parser.add_argument("--out", type=Path, default=Path("runs/bench_search"), help="folder for all that is made")
     bench = Bench(parser.parse_args())
     dims = [int(dim) for dim in bench.options.dims.split(",")]
