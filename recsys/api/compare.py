@@ -128,7 +128,7 @@ def compare(
 
     Example:
         ```python
-        found = recsys.compare("runs/new", "runs/old", by=["country"])
+        found = recsys.compare("runs/new", "runs/old", by=["item"])
         print(found)  # the verdict in the first line
         found.verdict.word  # better, or undecided
         found.report("out")

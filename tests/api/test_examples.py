@@ -3,6 +3,7 @@
 import inspect
 import linecache
 import re
+import shutil
 import sys
 import textwrap
 from importlib.util import module_from_spec, spec_from_file_location
@@ -36,6 +37,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     clicks(300, seed=8).write_parquet(log / "other.parquet")
     config = recsys.load_config(write_config(folder / "run.yaml", train={"epochs": 1}))
     recsys.Run(run(log, folder / "runs" / "shop", config).folder).export(folder / "bundle")
+    for name in ("new", "old"):
+        shutil.copytree(folder / "runs" / "shop", folder / "runs" / name)
     return folder
 
 

@@ -4,10 +4,10 @@ import json
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 
 from recsys.errors import DataError
-from recsys.training import evaluate as training_evaluate
 from recsys.training import run as training_run
 from tests.cli.command_line import Recsys
 from tests.cli.small_log import ROWS, write_log_and_config
@@ -40,13 +40,11 @@ def a_run(recsys: Recsys) -> None:
     Path("runs/a/config.yaml").touch()
 
 
-@pytest.mark.usefixtures("a_run")
-def test_metrics_that_are_not_defined_are_null(recsys: Recsys, monkeypatch: pytest.MonkeyPatch) -> None:
-    metrics = {"auc": float("nan"), "logloss": 0.5}
-    monkeypatch.setattr(training_evaluate, "evaluate_files", lambda *arguments, **options: metrics)
-    code, out, err = recsys("evaluate", "runs/a", "log.csv")
-    assert (code, json.loads(out)) == (0, {"auc": None, "logloss": 0.5})
-    assert err.startswith("null: not defined on these rows")
+def test_metrics_that_are_not_defined_are_null(recsys: Recsys) -> None:
+    pl.DataFrame({"label": [1, 1, 1], "score": [0.5, 0.25, 0.75]}).write_parquet("scores.parquet")
+    code, out, err = recsys("evaluate", "scores.parquet")
+    assert (code, json.loads(out)["auc"], json.loads(out)["rows"]) == (0, None, 3)
+    assert err.splitlines()[-1].startswith("null: not defined on these rows")
 
 
 @pytest.mark.usefixtures("a_run")

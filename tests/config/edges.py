@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from recsys.config import json_schema
+from recsys.config.calibrations import CALIBRATIONS
 from recsys.config.feature_types import FEATURE_TYPES
 from recsys.config.schemes import SCHEMES
 from recsys.config.towers import TOWERS
@@ -60,6 +61,8 @@ class Spot(NamedTuple):
             found = found.setdefault(key, {})
         found.update(self.around or {})
         found[self.path[-1]] = section if self.around is None else (section,)
+        if self.path[-1] == "calibrated":
+            found["early_stopping"] = {"metric": "logloss"}
         if section.get("tower") == "din":
             config["features"]["h"] = {"type": "sequence", "of": "a"}  # type: ignore[index]
         return config
@@ -87,6 +90,10 @@ def spots() -> Iterator[Spot]:
     yield Spot(("train", "early_stopping"), {}, "EarlyStopping")
     yield Spot(("train", "lr_reduction"), {}, "LrReduction")
     yield Spot(("train", "loss"), {}, "LogLossSection")
+    yield Spot(("train", "calibrated"), {"targets": "bins"}, "BinTargets")
+    yield Spot(("train", "calibrated"), {"targets": "kernel"}, "KernelTargets")
+    for name, calibration in CALIBRATIONS.items():
+        yield Spot(("calibration",), {"method": name}, calibration.__name__)
     yield Spot(("search",), {"dims": {"a": (4,)}}, "SearchSection")
     yield Spot(("search", "space", "train.epochs"), {"low": 1, "high": 3}, "NumberRange")
 

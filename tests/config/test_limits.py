@@ -22,7 +22,13 @@ def test_every_number_has_a_smallest_and_a_largest_value() -> None:
 
 
 def test_every_section_of_the_schema_is_tried() -> None:
-    own = {"CustomFeature", "CustomLoss", "CustomModel", "CustomTable"}  # of users, whose keys nobody knows
+    own = {
+        "CustomCalibration",
+        "CustomFeature",
+        "CustomLoss",
+        "CustomModel",
+        "CustomTable",
+    }  # of users, whose keys nobody knows
     assert {spot.schema for spot in SPOTS} == set(SCHEMA["$defs"]) - own
 
 

@@ -105,9 +105,9 @@ def num_loaded(monkeypatch: pytest.MonkeyPatch, split: PreparedSplit, world: Wor
     """Return how many record batches a rank loads in what is left of an epoch."""
     loaded: list[Chunk] = []
 
-    def spy(chunks: Sequence[Chunk], columns: Columns) -> Window:
+    def spy(chunks: Sequence[Chunk], columns: Columns, *others: Any) -> Window:
         loaded.extend(chunks)
-        return load_window(chunks, columns)
+        return load_window(chunks, columns, *others)
 
     position = options.pop("position", START)
     with monkeypatch.context() as patch:

@@ -122,7 +122,7 @@ def test_an_interrupted_cell_goes_on_from_its_last_checkpoint(
         raise Killed
 
     with monkeypatch.context() as patch:
-        patch.setattr(training_run, "_evaluate", kill)
+        patch.setattr(training_run, "evaluate_best", kill)
         with pytest.raises(Killed):
             run_cell(made)
     assert read_result(made.folder, CELL.name) is None

@@ -29,8 +29,8 @@ def importance(
     method: Annotated[
         Literal["permute", "drop"],
         typer.Option(
-            help="permute: a row has what another row has of the feature; drop: all rows have the mean, and no "
-            "history, which takes one scoring where permuting takes one for each repeat."
+            help="What becomes of a feature. permute: a row has what another row has of it; drop: all rows have the "
+            "mean, and no history, which takes one scoring where permuting takes one for each repeat."
         ),
     ] = "permute",
     rows: Annotated[int, typer.Option(help="Most rows; of more, a random sample is looked at.", min=1)] = 100_000,
