@@ -8,6 +8,7 @@ import polars as pl
 import pytest
 
 from recsys.errors import DataError
+from recsys.training import evaluate as training_evaluate
 from recsys.training import run as training_run
 from tests.cli.command_line import Recsys
 from tests.cli.small_log import ROWS, write_log_and_config
