@@ -13,7 +13,7 @@ import polars as pl
 from recsys.config import Config, DatetimeFeature, ResolvedTable, resolve
 from recsys.config.changes import given_values
 from recsys.config.document import parse_yaml
-from recsys.config.edit import edit_yaml
+from recsys.config.edit import REMOVED, edit_yaml
 from recsys.config.globs import is_glob, matches
 from recsys.config.limits import DIMS
 from recsys.config.load import load_text
@@ -84,8 +84,9 @@ def write_yaml(
 ) -> None:
     """Write the user's file with changes to another place, after the files that it names.
 
-    Comments, order and form of all other keys stay; relative paths are rewritten for the new place. The file is loaded
-    before it appears under its name.
+    Comments, order and form of all other keys stay; relative paths are rewritten for the new place. Where tables
+    change, the section `search` goes, since it speaks of those that were. The file is loaded before it appears under
+    its name.
 
     Args:
         config_path: the user's file.
@@ -98,9 +99,11 @@ def write_yaml(
         ConfigError: the changed file is not valid, or cannot be changed in place.
     """
     text = config_path.read_bytes().decode("utf-8-sig")
+    answered = _without_search(text, config_path) if changes else {}
     text = edit_yaml(text, _moved_paths(text, config_path, target), name=str(config_path))
     ours = {str(path): os.path.relpath(path, target.absolute().parent) for path in files or {}}
     named = {key: ours.get(value, value) if isinstance(value, str) else value for key, value in changes.items()}
+    named |= answered
     for path, content in (files or {}).items():
         path.parent.mkdir(parents=True, exist_ok=True)
         with atomic_path(path) as temporary:
@@ -111,6 +114,15 @@ def write_yaml(
     if columns is not None:
         resolve(loaded, columns)
     write_atomic(target, edited)
+
+
+def _without_search(text: str, config_path: Path) -> dict[KeyPath, Any]:
+    """Return the change by which a file has no section `search`, also where it includes one."""
+    if load_text(text, config_path).search is None:
+        return {}
+    root = parse_yaml(text, str(config_path)).root
+    is_own = root is not None and "search" in root.plain()
+    return {("search",): REMOVED if is_own else None}
 
 
 def _nested(changes: Mapping[KeyPath, Any], ours: Mapping[str, str]) -> dict[KeyPath, Any]:

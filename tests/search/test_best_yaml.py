@@ -250,6 +250,23 @@ def test_parts_of_times_go_one_by_one(place: Path, tmp_path: Path) -> None:
     assert shop.write(shop.shape("ts.day", ())).features["ts"].parts == ("hour", "day")  # type: ignore[attr-defined]
 
 
+@pytest.mark.parametrize("is_included", [False, True])
+def test_what_was_to_be_searched_is_left_out_with_the_tables_it_speaks_of(tmp_path: Path, is_included: bool) -> None:
+    search = "search:  # of optuna\n  dims: {user: [4, 8]}\n"
+    (tmp_path / "shared.yaml").write_text(search if is_included else "{}")
+    text = "# mine\ninclude: shared.yaml\nlabel: click\nfeatures: {user: {type: id}}\nmodel: {dim: 8}\n"
+    (tmp_path / "mine.yaml").write_text(text if is_included else text + search)
+    blocks = {"features": ("user",), "scheme": "blocks", "dim": 8, "blocks": [{"dim": 4}]}
+    target = tmp_path / "found" / "best.yaml"
+    write_yaml(tmp_path / "mine.yaml", {("tables", "user"): blocks}, target)
+    found = load_config(target)
+    assert found.search is None
+    assert found.tables["user"].scheme == "blocks"
+    assert target.read_text().startswith("# mine\ninclude: ../shared.yaml\n")
+    write_yaml(tmp_path / "mine.yaml", {}, target)
+    assert load_config(target).search is not None
+
+
 def test_relative_paths_are_those_of_the_new_place(place: Path, tmp_path: Path) -> None:
     base = User(place, tmp_path, WRITTEN)
     base.file.rename(base.file.with_name("base.yaml"))
