@@ -8,6 +8,7 @@ from typing import Literal, NamedTuple
 
 from recsys.checksums import verify
 from recsys.config import dump, load_config
+from recsys.config.seeds import with_seed
 from recsys.errors import DataError
 from recsys.evaluation.paired import SeedPredictions, check_same_rows
 from recsys.evaluation.predictions import read_predictions
@@ -110,7 +111,7 @@ def _check_one_model(name: str, runs: Sequence[Path]) -> None:
         if seed in seeds:
             raise DataError(f"{name}: {seeds[seed]} and {path} both have train.seed {seed}; train other seeds")
         seeds[seed] = path
-        texts.append(dump(config).replace(f"seed: {seed}\n", "seed: SEED\n"))
+        texts.append(dump(with_seed(config, 0)))
     for path, text in zip(runs, texts, strict=True):
         if text != texts[0]:
             pairs = zip(texts[0].splitlines(), text.splitlines(), strict=False)

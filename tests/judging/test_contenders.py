@@ -7,6 +7,8 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from recsys.config import dump, load_config
+from recsys.config.seeds import with_fixed_split, with_seed
 from recsys.errors import DataError
 from recsys.judging.contenders import Columns, Contender, read_contenders
 from tests.judging.judged_models import write_run, write_scores
@@ -33,6 +35,15 @@ def test_a_pattern_is_one_model_with_a_run_for_each_seed_in_their_order() -> Non
     assert (first.name, second.name) == ("runs/a-seed-*", "runs/b")
     assert [path.name for path in first.paths] == ["a-seed-1", "a-seed-2", "a-seed-10"]
     assert [len(seed[""]) for seed in first.seeds] == [2000] * 3
+
+
+@pytest.mark.usefixtures("folder")
+def test_seeds_that_were_trained_on_one_random_split_are_one_model() -> None:
+    for seed in (1, 2):
+        config = with_seed(with_fixed_split(load_config(Path("runs/a-seed-1/config.yaml"))), seed)
+        write_run(Path(f"runs/c-seed-{seed}"), noise=0.2, seed=seed)
+        Path(f"runs/c-seed-{seed}/config.yaml").write_text(dump(config))
+    assert len(read("runs/c-seed-*", "runs/b")[0].seeds) == 2
 
 
 def test_paths_may_be_absolute(folder: Path) -> None:
