@@ -9,8 +9,10 @@ import polars as pl
 from recsys.evaluation.metrics import metric_label
 from recsys.judging.compare_runs import Comparison
 from recsys.judging.contenders import Columns, Contender
-from recsys.judging.paired_slices import PAIRED_METRICS, paired_slices
+from recsys.judging.groupings import Grouping
+from recsys.judging.paired_slices import PAIRED_METRICS, paired_on
 from recsys.judging.raw_columns import columns_beside_scores, columns_of_split
+from recsys.judging.slices import groupings_of
 from recsys.progress import OnProgress, no_progress
 from recsys.run_folder import RunFolder
 
@@ -51,8 +53,9 @@ def slices_of_comparison(
         DataError: the raw files are gone or have changed, or there is no such column.
     """
     found = _columns(comparison.contenders, by, split, columns, data_dir, on_progress)
+    groupings = groupings_of(found, comparison.num_rows)
     best, *others = comparison.contenders
-    return [_of_tasks(best, other, found) for other in others]
+    return [_of_tasks(best, other, groupings) for other in others]
 
 
 def _columns(
@@ -74,10 +77,10 @@ def _columns(
     return columns_beside_scores(first.paths[0], by, but=[*of_tasks, columns.weight], on_progress=on_progress)
 
 
-def _of_tasks(first: Contender, second: Contender, columns: "dict[str, RawColumn]") -> pl.DataFrame:
+def _of_tasks(first: Contender, second: Contender, groupings: Sequence[Grouping]) -> pl.DataFrame:
     tasks = list(first.seeds[0])
     tables = [
-        paired_slices([seed[task] for seed in first.seeds], [seed[task] for seed in second.seeds], columns).select(
+        paired_on([seed[task] for seed in first.seeds], [seed[task] for seed in second.seeds], groupings).select(
             pl.lit(task).alias("task"), pl.all()
         )
         for task in tasks

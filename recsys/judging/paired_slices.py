@@ -20,7 +20,7 @@ from recsys.evaluation.verdict import holm
 from recsys.judging.groupings import Grouping, RawColumn
 from recsys.judging.slices import everything, groupings_of
 
-__all__ = ["PAIRED_METRICS", "paired_slices"]
+__all__ = ["PAIRED_METRICS", "paired_on", "paired_slices"]
 
 PAIRED_METRICS = ("auc", "logloss")
 """Metrics by which models are compared on slices."""
@@ -51,9 +51,16 @@ def paired_slices(
         ValueError: a column has another number of rows.
     """
     _check_same_rows([*first, *second])
+    return paired_on(first, second, groupings_of(columns, len(first[0])))
+
+
+def paired_on(
+    first: Sequence[Predictions], second: Sequence[Predictions], groupings: Sequence[Grouping]
+) -> pl.DataFrame:
+    """Return what `paired_slices` does, for predictions that are known to be for the same rows, on known slices."""
     models = [[_Scored.of(one) for one in seeds] for seeds in (first, second)]
     rows = models[0][0].rows
-    frames = [_differences(models, grouping, rows) for grouping in groupings_of(columns, len(rows.label))]
+    frames = [_differences(models, grouping, rows) for grouping in groupings]
     table = pl.concat(frames or [_differences(models, everything(len(rows.label)), rows).clear()])
     for metric in PAIRED_METRICS:
         table = _judged(table, metric)

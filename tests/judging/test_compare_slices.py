@@ -55,6 +55,15 @@ def test_facts_have_all_slices() -> None:
     assert "slices" not in recsys.compare("old.parquet", "new.parquet").facts()
 
 
+def test_labels_may_be_stored_in_other_precisions() -> None:
+    soft = np.linspace(0.1, 0.9, ROWS)
+    for name, dtype in (("old", pl.Float64), ("new", pl.Float32)):
+        rows = pl.read_parquet(f"{name}.parquet").with_columns(label=pl.Series(soft).cast(dtype))
+        rows.write_parquet(f"{name}.parquet")
+    (table,) = recsys.compare("old.parquet", "new.parquet", by=["country"]).slices
+    assert len(table) == 2
+
+
 def test_a_column_that_is_not_there_is_refused() -> None:
     with pytest.raises(DataError, match="county"):
         recsys.compare("old.parquet", "new.parquet", by=["county"])
