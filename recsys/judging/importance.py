@@ -23,7 +23,7 @@ from recsys.files import scratch_folder
 from recsys.judging.changed_scores import ChangedScores, Method
 from recsys.judging.run_rows import split_of_run
 from recsys.judging.units import Unit, chosen_units, join_units
-from recsys.judging.worse import METRICS, Comparison, Judge
+from recsys.judging.worse import LOOKED_AT, Comparison, Judge
 from recsys.progress import OnProgress, no_progress
 from recsys.ranks.seeds import derive_seed
 from recsys.sources.find_files import find_files
@@ -166,7 +166,7 @@ def _verdicts(found: Sequence[Comparison]) -> list[Verdict]:
     ]
     verdicts: list[Verdict] = []
     for index, one in enumerate(found):
-        if any(is_surely[index * len(METRICS) : (index + 1) * len(METRICS)]):
+        if any(is_surely[index * len(LOOKED_AT) : (index + 1) * len(LOOKED_AT)]):
             verdicts.append("carries")
         else:
             verdicts.append("nothing" if one.most < LEAST else "unclear")

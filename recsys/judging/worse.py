@@ -12,7 +12,7 @@ endless number of rows would show. For R = 1 and a feature that tells nothing, i
 Dimension key: N rows, T tasks, R repeats.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import isnan
 from typing import NamedTuple
@@ -21,24 +21,16 @@ import numpy as np
 
 from recsys.errors import DataError
 from recsys.evaluation.arrays import Floats
-from recsys.evaluation.probability import logloss, logloss_influence
-from recsys.evaluation.ranking import auc, auc_influence
+from recsys.evaluation.metrics import METRICS
 from recsys.evaluation.seeds import Estimate
+from recsys.evaluation.ties import shared_orders
 from recsys.judging.changed_scores import ChangedScores, Scores
 
-__all__ = ["METRICS", "Comparison", "Judge"]
+__all__ = ["LOOKED_AT", "Comparison", "Judge"]
 
 
-class _Metric(NamedTuple):
-    """A metric and its influence values, both functions of score, label and weight."""
-
-    function: Callable[..., float]
-    influence: Callable[..., Floats]
-    sign: int
-    """1 if larger values are better, -1 if smaller ones are."""
-
-
-METRICS = {"auc": _Metric(auc, auc_influence, 1), "logloss": _Metric(logloss, logloss_influence, -1)}
+LOOKED_AT = ("auc", "logloss")
+"""Metrics of which it is said how much worse they are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +63,7 @@ class Judge:
 
     def __init__(self, scores: ChangedScores, tasks: Sequence[str]) -> None:
         self.scores = scores
-        self.whole = {name: self._figure(metric, scores.whole) for name, metric in METRICS.items()}
+        self.whole = {name: self._figure(name, scores.whole) for name in LOOKED_AT}
         for task, value in zip(tasks, self.whole["auc"].values, strict=True):
             if isnan(value):
                 rows = f"the {scores.split.num_rows:,} rows that are looked at are all of one"
@@ -80,21 +72,25 @@ class Judge:
     def compare(self, changed: Sequence[Scores]) -> Comparison:
         """Compare the scores of each repeat."""
         now, worse, of_tasks = {}, {}, {}
-        for name, metric in METRICS.items():
-            repeats = [self._figure(metric, scores) for scores in changed]
+        for name in LOOKED_AT:
+            repeats = [self._figure(name, scores) for scores in changed]
             values_T = np.mean([one.values for one in repeats], axis=0)
-            loss_T = metric.sign * (self.whole[name].values - values_T)
+            loss_T = (self.whole[name].values - values_T) * (1 if METRICS[name].higher_is_better else -1)
             variance = self._variance([self.whole[name].influence - one.influence for one in repeats])
             now[name] = float(values_T.mean())
             worse[name] = Estimate(float(loss_T.mean()), variance)
             of_tasks[name] = loss_T.tolist()
         return Comparison(now, worse, of_tasks)
 
-    def _figure(self, metric: _Metric, scores: Scores) -> "_Figure":
-        labels, weights = self.scores.labels, self.scores.weights
-        columns = list(zip(scores.T, labels.T, strict=True))
-        values = np.array([metric.function(score, label, weights) for score, label in columns])
-        influence = np.mean([metric.influence(score, label, weights) for score, label in columns], axis=0)
+    def _figure(self, name: str, scores: Scores) -> "_Figure":
+        metric = METRICS[name]
+        rows = [
+            (score, label, self.scores.weights, None)
+            for score, label in zip(scores.T, self.scores.labels.T, strict=True)
+        ]
+        with shared_orders([score for score, *_ in rows]):
+            values = np.array([metric.compute(name, *of_task)[name] for of_task in rows])
+            influence = np.mean([metric.compute_influence(name, *of_task) for of_task in rows], axis=0)
         return _Figure(values, influence)
 
     def _variance(self, losses: Sequence[Floats]) -> float:
