@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["judged_run", "judged_target"]
 
-_PROBABILITY_METRICS = ("logloss", "ne", "calibration", "brier", "ece")
+_PROBABILITY_METRICS = ("logloss", "ne", "calibration", "brier_score", "ece")
 _MOST_LOGIT, _POINTS = 16.0, 8001
 """Probabilities at which a calibration is undone exactly; in between, by lines."""
 _REMEDY = "restore it from a copy, or train the run again"
@@ -114,7 +114,6 @@ def _figures_before(predictions: "Mapping[str, Predictions]") -> dict[str, float
         f"{task}.{name}" if task else name: value
         for task, of in predictions.items()
         for metric in _PROBABILITY_METRICS
-        if metric in METRICS
         for name, value in METRICS[metric].compute(metric, of.score, of.label, of.weight, of.group).items()
     }
 
