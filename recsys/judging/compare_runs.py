@@ -12,6 +12,7 @@ from math import isnan
 from recsys.errors import ConfigError
 from recsys.evaluation.metrics import METRICS
 from recsys.evaluation.paired import Figure, comparable_metrics, difference_of, figure_of
+from recsys.evaluation.ties import shared_orders
 from recsys.evaluation.verdict import Verdict, holm, verdict
 from recsys.judging.contenders import Contender
 from recsys.registry import did_you_mean
@@ -63,11 +64,10 @@ class Comparison:
         Raises:
             KeyError: one of them was not compared.
         """
-        return next((pair for pair in self.pairs if {pair.first, pair.second} == {first, second}), None) or _no(first)
-
-
-def _no(name: str) -> Pair:
-    raise KeyError(name)
+        for pair in self.pairs:
+            if {pair.first, pair.second} == {first, second}:
+                return pair
+        raise KeyError(first)
 
 
 def compare_contenders(contenders: Sequence[Contender], *, metric: str = "auc") -> Comparison:
@@ -93,9 +93,16 @@ def compare_contenders(contenders: Sequence[Contender], *, metric: str = "auc") 
         raise ConfigError(
             f"metric: must be one of {', '.join(metrics)}{reason}, got {metric!r}{did_you_mean(metric, metrics)}"
         )
-    figures = {name: {one.name: figure_of(one.seeds, name) for one in contenders} for name in metrics}
+    of_models = {one.name: _figures_of(one, metrics) for one in contenders}
+    figures = {name: {model: of[name] for model, of in of_models.items()} for name in metrics}
     ranked = sorted(contenders, key=lambda one: _badness(figures[metric][one.name].mean, metric))
     return Comparison(ranked, figures, _pairs(ranked, figures), metric)
+
+
+def _figures_of(contender: Contender, metrics: Sequence[str]) -> dict[str, Figure]:
+    arrays = [array for seed in contender.seeds for one in seed.values() for array in (one.score, one.group)]
+    with shared_orders(arrays):
+        return {name: figure_of(contender.seeds, name) for name in metrics}
 
 
 def _badness(value: float, metric: str) -> float:

@@ -51,12 +51,7 @@ def _places(x: float, y: float, width: float, height: float, bounds: Box) -> Ite
         gap = _FAR if step else _NEAR
         left = x - gap - width if is_left else x + gap
         box = Box(left, y + step - height / 2, left + width, y + step + height / 2)
-        if (
-            bounds.left <= box.left
-            and box.right <= bounds.right
-            and bounds.bottom <= box.bottom
-            and box.top <= bounds.top
-        ):
+        if _is_inside(box, bounds):
             yield box
     yield Box(x + _NEAR, y - height / 2, x + _NEAR + width, y + height / 2)
 
