@@ -134,11 +134,12 @@ def compare(
         found.report("out")
         ```
     """
+    from recsys.evaluation.predictions import ScoreColumns
     from recsys.judging.compare_runs import compare_contenders
     from recsys.judging.compare_slices import slices_of_comparison
-    from recsys.judging.contenders import Columns, read_contenders
+    from recsys.judging.contenders import read_contenders
 
-    columns = Columns(label, score, weight, group)
+    columns = ScoreColumns(label, score, weight, group)
     contenders = read_contenders([fspath(model) for model in models], split=split, columns=columns)
     found = compare_contenders(contenders, metric=metric)
     folder = None if data_dir is None else Path(data_dir)

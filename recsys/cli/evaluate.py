@@ -2,11 +2,12 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal
 
 from recsys.api.quiet import quiet_packages
 from recsys.console import log
 from recsys.errors import DataError
+from recsys.evaluation.predictions import ScoreColumns
 from recsys.progress import OnProgress
 from recsys.run_folder import RunFolder
 from recsys.serving.output import check_output
@@ -15,16 +16,7 @@ from recsys.sources.find_files import find_files
 if TYPE_CHECKING:
     from recsys.judging.evaluated import Evaluated
 
-__all__ = ["Scores", "evaluate_target"]
-
-
-class Scores(NamedTuple):
-    """Columns of a file of scores."""
-
-    label: str = "label"
-    score: str = "score"
-    weight: str = "weight"
-    group: str = "group"
+__all__ = ["evaluate_target"]
 
 
 def evaluate_target(
@@ -35,7 +27,7 @@ def evaluate_target(
     is_for_report: bool,
     split: Literal["test", "valid"],
     data_dir: Path | None,
-    columns: Scores,
+    columns: ScoreColumns,
     out: Path | None,
     device: Literal["cpu", "cuda"] | None,
     on_progress: OnProgress,
@@ -51,10 +43,10 @@ def evaluate_target(
         _refuse(target, {"files to score": data, "--data-dir": data_dir, "--out": out})
         from recsys.judging.evaluated import evaluate_scores
 
-        return evaluate_scores(target, by=by, **columns._asdict(), on_progress=on_progress)
+        return evaluate_scores(target, by=by, columns=columns, on_progress=on_progress)
     if target.suffix == ".parquet" and not target.exists():
         raise DataError(f"{target}: there is no such file")
-    changed = [f"--{name}" for name, value in columns._asdict().items() if value != Scores._field_defaults[name]]
+    changed = [f"--{name}" for name, value in columns._asdict().items() if value != ScoreColumns._field_defaults[name]]
     if changed:
         raise DataError(f"{', '.join(changed)}: only for a file of scores, but {target} is none")
     if data and out is not None:

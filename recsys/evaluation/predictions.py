@@ -3,9 +3,11 @@
 Dimension key: B rows.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +20,21 @@ from recsys.registry import did_you_mean
 if TYPE_CHECKING:
     import polars as pl
 
-__all__ = ["Predictions", "read_predictions"]
+__all__ = ["Predictions", "ScoreColumns", "read_predictions"]
+
+
+class ScoreColumns(NamedTuple):
+    """Names of the columns of a file of scores that is no run's."""
+
+    label: str = "label"
+    score: str = "score"
+    weight: str = "weight"
+    group: str = "group"
+
+    def not_sliced(self, tasks: Iterable[str]) -> list[str]:
+        """Return the columns that are no columns to look at: labels and scores of some tasks, and weights."""
+        of_tasks = [f"{name}.{task}" if task else name for name in (self.label, self.score) for task in tasks]
+        return [*of_tasks, self.weight]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -106,8 +122,8 @@ class _Columns:
         return Predictions(
             label=self._labels(f"{self._label}{suffix}"),
             score=self._scores(f"{self._score}{suffix}"),
-            weight=self._weights(),
-            group=self._groups(),
+            weight=self._weights,
+            group=self._groups,
             source=f"{self._path}: {task}" if task else str(self._path),
         )
 
@@ -121,6 +137,7 @@ class _Columns:
         self._refuse(name, ~np.isfinite(values), values, "a score must be a finite number")
         return values
 
+    @cached_property
     def _weights(self) -> Floats | None:
         if self._weight == "weight" and "weight" not in self._schema:
             return None
@@ -129,6 +146,7 @@ class _Columns:
         self._refuse(self._weight, is_wrong, values, "a weight must be a finite number of at least 0")
         return values
 
+    @cached_property
     def _groups(self) -> npt.NDArray[np.int64] | None:
         import polars as pl
 

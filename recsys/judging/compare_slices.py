@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Literal
 import polars as pl
 
 from recsys.evaluation.metrics import metric_label
+from recsys.evaluation.predictions import ScoreColumns
 from recsys.judging.compare_runs import Comparison
-from recsys.judging.contenders import Columns, Contender
+from recsys.judging.contenders import Contender
 from recsys.judging.groupings import Grouping
 from recsys.judging.paired_slices import PAIRED_METRICS, paired_on
 from recsys.judging.raw_columns import columns_beside_scores, columns_of_split
@@ -30,7 +31,7 @@ def slices_of_comparison(
     by: Sequence[str],
     *,
     split: Literal["test", "valid"],
-    columns: Columns,
+    columns: ScoreColumns,
     data_dir: Path | None = None,
     on_progress: OnProgress = no_progress,
 ) -> list[pl.DataFrame]:
@@ -62,7 +63,7 @@ def _columns(
     contenders: Sequence[Contender],
     by: Sequence[str],
     split: Literal["test", "valid"],
-    columns: Columns,
+    columns: ScoreColumns,
     data_dir: Path | None,
     on_progress: OnProgress,
 ) -> "dict[str, RawColumn]":
@@ -71,10 +72,7 @@ def _columns(
             run = RunFolder(one.paths[0])
             return columns_of_split(run, split, by, one.seeds[0], data_dir=data_dir, on_progress=on_progress)
     first = contenders[0]
-    of_tasks = [
-        f"{name}.{task}" if task else name for name in (columns.label, columns.score) for task in first.seeds[0]
-    ]
-    return columns_beside_scores(first.paths[0], by, but=[*of_tasks, columns.weight], on_progress=on_progress)
+    return columns_beside_scores(first.paths[0], by, but=columns.not_sliced(first.seeds[0]), on_progress=on_progress)
 
 
 def _of_tasks(first: Contender, second: Contender, groupings: Sequence[Grouping]) -> pl.DataFrame:

@@ -4,28 +4,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from glob import has_magic
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Literal
 
 from recsys.checksums import verify
 from recsys.config import dump, load_config
 from recsys.config.seeds import with_seed
 from recsys.errors import DataError
 from recsys.evaluation.paired import SeedPredictions, check_same_rows
-from recsys.evaluation.predictions import read_predictions
+from recsys.evaluation.predictions import ScoreColumns, read_predictions
 from recsys.run_folder import RunFolder
 
-__all__ = ["Columns", "Contender", "read_contenders"]
+__all__ = ["Contender", "read_contenders"]
 
 SPLITS = ("test", "valid")
-
-
-class Columns(NamedTuple):
-    """Names of the columns of files that are no runs' predictions."""
-
-    label: str = "label"
-    score: str = "score"
-    weight: str = "weight"
-    group: str = "group"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -40,7 +31,7 @@ class Contender:
     """The predictions of each."""
 
 
-def read_contenders(names: Sequence[str], *, split: Literal["test", "valid"], columns: Columns) -> list[Contender]:
+def read_contenders(names: Sequence[str], *, split: Literal["test", "valid"], columns: ScoreColumns) -> list[Contender]:
     """Read the predictions of several models for the same rows.
 
     Args:
@@ -122,7 +113,7 @@ def _check_one_model(name: str, runs: Sequence[Path]) -> None:
             )
 
 
-def _read(path: Path, split: str, columns: Columns) -> SeedPredictions:
+def _read(path: Path, split: str, columns: ScoreColumns) -> SeedPredictions:
     if not path.is_dir():
         return read_predictions(path, **columns._asdict())
     run = RunFolder(path)

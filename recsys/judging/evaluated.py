@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from recsys.checksums import verify
 from recsys.data.splits import SplitName
 from recsys.errors import DataError
-from recsys.evaluation.predictions import Predictions, read_predictions
+from recsys.evaluation.predictions import Predictions, ScoreColumns, read_predictions
 from recsys.evaluation.summary import evaluate_tasks
 from recsys.files import scratch_folder
 from recsys.judging.raw_columns import columns_beside_scores, columns_of_files, columns_of_split, require_columns
@@ -118,10 +118,7 @@ def evaluate_scores(
     path: Path,
     *,
     by: Sequence[str] = (),
-    label: str = "label",
-    score: str = "score",
-    weight: str = "weight",
-    group: str = "group",
+    columns: ScoreColumns = ScoreColumns(),  # noqa: B008
     on_progress: OnProgress = no_progress,
 ) -> Evaluated:
     """Evaluate a parquet file with a label and a score in each row, of whatever model.
@@ -129,21 +126,19 @@ def evaluate_scores(
     Args:
         path: the file.
         by: columns of the file to slice by, or globs of them.
-        label: column of the labels; with several tasks the columns are LABEL.TASK and SCORE.TASK.
-        score: column of the scores, which are probabilities.
-        weight: column of row weights.
-        group: column of groups, such as users.
+        columns: names of its columns; with several tasks they are LABEL.TASK and SCORE.TASK. Scores are probabilities.
         on_progress: called as columns are read.
 
     Raises:
         DataError: the file cannot be read, a column is not there, or a value in it makes no sense.
     """
-    predictions = read_predictions(path, label=label, score=score, weight=weight, group=group)
+    predictions = read_predictions(path, **columns._asdict())
     for of_task in predictions.values():
         of_task.require_probabilities()
-    of_tasks = [f"{name}.{task}" if task else name for name in (label, score) for task in predictions]
-    columns = columns_beside_scores(path, by, but=[*of_tasks, weight], on_progress=on_progress) if by else None
-    return _evaluated(predictions, columns, str(path))
+    found = None
+    if by:
+        found = columns_beside_scores(path, by, but=columns.not_sliced(predictions), on_progress=on_progress)
+    return _evaluated(predictions, found, str(path))
 
 
 def _evaluated(

@@ -5,9 +5,10 @@ import polars as pl
 import pytest
 
 from recsys.errors import ConfigError, DataError
+from recsys.evaluation.predictions import ScoreColumns
 from recsys.evaluation.verdict import holm
 from recsys.judging.compare_runs import Comparison, compare_contenders
-from recsys.judging.contenders import Columns, read_contenders
+from recsys.judging.contenders import read_contenders
 from tests.judging.judged_models import write_scores
 
 
@@ -16,7 +17,7 @@ def compare(folder: Path, metric: str = "auc", **noises: float) -> Comparison:
         str(write_scores(folder / name, noise=noise, seed=place + 10))
         for place, (name, noise) in enumerate(noises.items())
     ]
-    return compare_contenders(read_contenders(names, split="test", columns=Columns()), metric=metric)
+    return compare_contenders(read_contenders(names, split="test", columns=ScoreColumns()), metric=metric)
 
 
 def word(found: Comparison, first: str, second: str) -> str:
@@ -58,20 +59,20 @@ def test_a_metric_that_cannot_decide_is_refused(tmp_path: Path) -> None:
         compare(tmp_path, metric="aucc", a=1, b=0.5)
     names = [str(write_scores(tmp_path / name, noise=1, groups=False)) for name in "ab"]
     with pytest.raises(ConfigError, match="since not all have groups, got 'gauc'"):
-        compare_contenders(read_contenders(names, split="test", columns=Columns()), metric="gauc")
+        compare_contenders(read_contenders(names, split="test", columns=ScoreColumns()), metric="gauc")
 
 
 def test_scores_that_are_no_probabilities_are_refused(tmp_path: Path) -> None:
     names = [write_scores(tmp_path / name, noise=1) for name in "ab"]
     pl.read_parquet(names[1]).with_columns(pl.col("score") * 10).write_parquet(names[1])
     with pytest.raises(DataError, match=r"b: score.* must be between 0 and 1"):
-        compare_contenders(read_contenders([*map(str, names)], split="test", columns=Columns()))
+        compare_contenders(read_contenders([*map(str, names)], split="test", columns=ScoreColumns()))
 
 
 def test_rows_of_one_class_settle_nothing(tmp_path: Path) -> None:
     names = [write_scores(tmp_path / name, noise=1) for name in "ab"]
     for name in names:
         pl.read_parquet(name).with_columns(label=pl.lit(1.0)).write_parquet(name)
-    found = compare_contenders(read_contenders([*map(str, names)], split="test", columns=Columns()))
+    found = compare_contenders(read_contenders([*map(str, names)], split="test", columns=ScoreColumns()))
     assert found.verdict.word == "undecided"
     assert np.isnan(found.verdict.difference.value)

@@ -4,10 +4,11 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from recsys.evaluation.predictions import ScoreColumns
 from recsys.files import to_json
 from recsys.judging.compare_runs import Comparison, compare_contenders
 from recsys.judging.compare_text import as_facts, describe, headline
-from recsys.judging.contenders import Columns, read_contenders
+from recsys.judging.contenders import read_contenders
 from tests.judging.judged_models import write_scores
 
 
@@ -17,7 +18,7 @@ def _in_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def compare(*names: str) -> Comparison:
-    return compare_contenders(read_contenders(names, split="test", columns=Columns()))
+    return compare_contenders(read_contenders(names, split="test", columns=ScoreColumns()))
 
 
 def write(**noises: float) -> list[str]:

@@ -10,7 +10,8 @@ import pytest
 from recsys.config import dump, load_config
 from recsys.config.seeds import with_fixed_split, with_seed
 from recsys.errors import DataError
-from recsys.judging.contenders import Columns, Contender, read_contenders
+from recsys.evaluation.predictions import ScoreColumns
+from recsys.judging.contenders import Contender, read_contenders
 from tests.judging.judged_models import write_run, write_scores
 
 
@@ -25,7 +26,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def read(*names: str, columns: Columns = Columns()) -> list[Contender]:  # noqa: B008
+def read(*names: str, columns: ScoreColumns = ScoreColumns()) -> list[Contender]:  # noqa: B008
     return read_contenders(names, split="test", columns=columns)
 
 
@@ -53,7 +54,7 @@ def test_paths_may_be_absolute(folder: Path) -> None:
 @pytest.mark.usefixtures("folder")
 def test_runs_are_compared_with_files_of_other_models_whose_columns_are_named() -> None:
     pl.read_parquet("other.parquet").rename({"label": "click", "score": "p"}).write_parquet("other.parquet")
-    _, other = read("runs/b", "other.parquet", columns=Columns("click", "p"))
+    _, other = read("runs/b", "other.parquet", columns=ScoreColumns("click", "p"))
     assert other.paths == (Path("other.parquet"),)
 
 

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from recsys.cli.options import GroupColumn, LabelColumn, ScoreColumn, WeightColumn
 from recsys.cli.progress import progress_reports
 from recsys.console import log
 from recsys.files import to_json
@@ -26,10 +27,10 @@ def compare(
     ] = None,
     metric: Annotated[str, typer.Option(help="Metric that decides which model is best.")] = "auc",
     split: Annotated[Literal["test", "valid"], typer.Option(help="Rows of runs that are compared.")] = "test",
-    label: Annotated[str, typer.Option(help="Column of files with the labels.")] = "label",
-    score: Annotated[str, typer.Option(help="Column of files with the predictions.")] = "score",
-    weight: Annotated[str, typer.Option(help="Column of files with row weights, if there is one.")] = "weight",
-    group: Annotated[str, typer.Option(help="Column of files with groups, such as users, if there is one.")] = "group",
+    label: LabelColumn = "label",
+    score: ScoreColumn = "score",
+    weight: WeightColumn = "weight",
+    group: GroupColumn = "group",
     report: Annotated[
         Path | None, typer.Option(help="Folder for report.html, a page with all figures and curves, and metrics.json.")
     ] = None,

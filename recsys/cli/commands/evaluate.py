@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from recsys.cli.options import Device
+from recsys.cli.options import Device, GroupColumn, LabelColumn, ScoreColumn, WeightColumn
 from recsys.cli.progress import progress_reports
 from recsys.console import log
 from recsys.errors import ConfigError
@@ -39,10 +39,10 @@ def evaluate(
     data_dir: Annotated[
         Path | None, typer.Option(help="Folder of the run's data, if it is not where it was in training.")
     ] = None,
-    label: Annotated[str, typer.Option(help="Label column of a file of scores.")] = "label",
-    score: Annotated[str, typer.Option(help="Score column of a file of scores.")] = "score",
-    weight: Annotated[str, typer.Option(help="Weight column of a file of scores, if there is one.")] = "weight",
-    group: Annotated[str, typer.Option(help="Group column of a file of scores, if there is one.")] = "group",
+    label: LabelColumn = "label",
+    score: ScoreColumn = "score",
+    weight: WeightColumn = "weight",
+    group: GroupColumn = "group",
     out: Annotated[
         Path | None, typer.Option(help="Parquet file for the label, score, weight and group of each row.")
     ] = None,
@@ -63,8 +63,9 @@ def evaluate(
     Example: `recsys evaluate runs/NAME data/other.parquet --by country`
     """
     from recsys.api.run import Run
-    from recsys.cli.evaluate import Scores, evaluate_target
+    from recsys.cli.evaluate import evaluate_target
     from recsys.cli.slices import json_with_slices, show_slices
+    from recsys.evaluation.predictions import ScoreColumns
 
     if importance and report is None:
         raise ConfigError("--importance: is shown in a report: name its folder, --report DIR; or see recsys importance")
@@ -76,7 +77,7 @@ def evaluate(
             is_for_report=report is not None,
             split=split,
             data_dir=data_dir,
-            columns=Scores(label, score, weight, group),
+            columns=ScoreColumns(label, score, weight, group),
             out=out,
             device=device,
             on_progress=on_progress,

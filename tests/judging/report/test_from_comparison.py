@@ -3,8 +3,9 @@ from pathlib import Path
 
 import pytest
 
+from recsys.evaluation.predictions import ScoreColumns
 from recsys.judging.compare_runs import compare_contenders
-from recsys.judging.contenders import Columns, read_contenders
+from recsys.judging.contenders import read_contenders
 from recsys.judging.report.from_comparison import write_comparison
 from tests.judging.judged_models import write_run, write_scores
 
@@ -18,7 +19,7 @@ def test_the_page_has_the_verdict_the_means_over_seeds_and_every_run(
         write_run(Path(f"old-{seed}"), noise=1, seed=seed + 2)
     write_scores(Path("other.parquet"), noise=2)
     found = compare_contenders(
-        read_contenders(["old-*", "new-*", "other.parquet"], split="test", columns=Columns()), metric="logloss"
+        read_contenders(["old-*", "new-*", "other.parquet"], split="test", columns=ScoreColumns()), metric="logloss"
     )
     text = write_comparison(Path("out"), found, about="test split").read_text()
     assert "<h1>new-* against old-* against other.parquet</h1>" in text
