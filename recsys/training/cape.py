@@ -10,7 +10,7 @@ Dimension key: R rows of the training split, in its order; T tasks.
 """
 
 from pathlib import Path
-from typing import assert_never
+from typing import ClassVar, assert_never
 
 import numpy as np
 import numpy.typing as npt
@@ -49,21 +49,16 @@ class CapeSchedule(StagedSchedule):
         calibrated: The kind of targets, and how often they are learned.
     """
 
+    keeps_best: ClassVar[bool] = True
+
     def __init__(self, context: ScheduleContext, calibrated: BinTargets | KernelTargets) -> None:
         super().__init__(context)
         self.calibrated = calibrated
         self.folder = context.checkpoints.last.parent
         context.progress.num_stages = 2  # `recsys.config.check` refuses tables with stages of their own
 
-    def start_next_stage(self) -> None:
-        """Go back to the best epoch, which stays the best one until a later one is better."""
-        progress, task = self.context.progress, self.context.task
-        if progress.epochs_since_best:
-            self.context.checkpoints.load_best(task)
-        task.multiply_learning_rates(self.config.dense_optimizer.lr / task.optimizer.param_groups[0]["lr"])
-        progress.start_next_stage(keep_best=True)
-        what = f"one epoch in {self.calibrated.every} learns the frequencies of {self.calibrated.targets}"
-        self.context.log(f"stage 2 of 2: from epoch {progress.best_epoch} on, {what}")
+    def _describe_stage(self) -> str:
+        return f"one epoch in {self.calibrated.every} learns the frequencies of {self.calibrated.targets}"
 
     def targets(self) -> npt.NDArray[np.float32] | None:
         """Return the targets of the epoch that begins or goes on, (R, T); None if it learns labels.

@@ -9,6 +9,7 @@ sent to the other ranks.
 """
 
 import math
+from typing import ClassVar
 
 import torch
 from torch import distributed
@@ -30,6 +31,9 @@ class StagedSchedule(Schedule):
     Args:
         context: What it works with.
     """
+
+    keeps_best: ClassVar[bool] = False
+    """Whether the best epoch of a stage is one of the next stage too, until a later one is better."""
 
     def __init__(self, context: ScheduleContext) -> None:
         super().__init__(context)
@@ -102,7 +106,7 @@ class StagedSchedule(Schedule):
         for scheme in self._schemes_here():
             scheme.next_stage(self.weights)
         self._broadcast_buffers()
-        progress.start_next_stage()
+        progress.start_next_stage(keep_best=self.keeps_best)
         stage = f"stage {progress.stage + 1} of {progress.num_stages}: from epoch {first_epoch} on"
         self.context.log(f"{stage}, {self._describe_stage()}")
 
