@@ -114,9 +114,8 @@ def _first_rows(
         kept = chunk._replace(frame=chunk.frame[: num_rows - chunk.first_row])
         if problems := _problems(kept, resolved, state, times or []):
             raise DataError("\n".join(problems))
-        canonical = canonicalize(kept.frame, resolved, state, kept.location)
-        raw, canonical, _ = leave_out(kept.frame, canonical, None if cut is None else cut.number(kept))
-        yield _Rows(raw, canonical, len(kept.frame) - len(raw))
+        raw, _ = leave_out(kept.frame, None if cut is None else cut.number(kept))
+        yield _Rows(raw, canonicalize(raw, resolved, state, kept.location), len(kept.frame) - len(raw))
         if chunk.first_row + len(chunk.frame) >= num_rows:
             return
 

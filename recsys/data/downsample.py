@@ -15,20 +15,17 @@ from recsys.data.splits import LEFT_OUT, Numbered
 __all__ = ["describe_rows_left", "leave_out", "mean_weight_of_all"]
 
 
-def leave_out(
-    raw: pl.DataFrame, canonical: pl.DataFrame, numbers: Numbered | None
-) -> tuple[pl.DataFrame, pl.DataFrame, Numbered | None]:
+def leave_out(raw: pl.DataFrame, numbers: Numbered | None) -> tuple[pl.DataFrame, Numbered | None]:
     """Return the rows of a chunk that go to a split.
 
     Args:
         raw: raw rows.
-        canonical: the same rows as canonical ones.
         numbers: (rows,) what a cut says of them.
     """
     if numbers is None or not (numbers == LEFT_OUT).any():
-        return raw, canonical, numbers
+        return raw, numbers
     is_kept = numbers != LEFT_OUT
-    return raw.filter(pl.Series(is_kept)), canonical.filter(pl.Series(is_kept)), numbers[is_kept]
+    return raw.filter(pl.Series(is_kept)), numbers[is_kept]
 
 
 def mean_weight_of_all(train: PreparedSplit, rate: float) -> float:

@@ -279,8 +279,8 @@ def _encode(
     )
 
     def encoded(chunk: RowChunk) -> _Encoded:
-        canonical = canonicalize(chunk.frame, resolved, state, chunk.location)
-        raw, canonical, numbers = leave_out(chunk.frame, canonical, cut.number(chunk))
+        raw, numbers = leave_out(chunk.frame, cut.number(chunk))
+        canonical = canonicalize(raw, resolved, state, chunk.location)
         is_counted = coverage.counts(chunk.first_row, FRAME_ROWS)
         counter = coverage.start(raw, canonical, numbers) if is_counted else None
         features = encode(canonical, resolved, state, counter)
@@ -303,7 +303,9 @@ def _encode(
     if "train" in found:
         found["train"] = histories.finish(found["train"])
     splits = {name: writer.close(found[name]) for name, writer in writers.items()}
-    return {name: replace(split, left_out=left_out if name == "train" else 0) for name, split in splits.items()}
+    if "train" in splits:
+        splits["train"] = replace(splits["train"], left_out=left_out)
+    return splits
 
 
 class _Encoded(NamedTuple):
