@@ -17,7 +17,6 @@ import numpy.typing as npt
 
 from recsys.errors import DataError
 from recsys.evaluation.arrays import Floats
-from recsys.evaluation.intervals import Difference
 from recsys.evaluation.metrics import METRICS
 from recsys.evaluation.predictions import Predictions, read_predictions
 from recsys.evaluation.ranking import NO_GROUP
@@ -31,7 +30,6 @@ __all__ = [
     "comparable_metrics",
     "difference_of",
     "figure_of",
-    "paired_differences",
     "verdict_on_files",
 ]
 
@@ -100,35 +98,6 @@ def difference_of(first: Figure, second: Figure) -> Estimate:
     rows = float(np.dot(change_B, change_B))
     shared = max(rows - first.together - second.together, 0.0)
     return estimate_difference(first.values, second.values, rows=rows, shared=shared)
-
-
-def paired_differences(
-    a: Sequence[Predictions], b: Sequence[Predictions], metrics: Sequence[str] = ("auc", "logloss", "gauc")
-) -> dict[str, Difference]:
-    """Return how much the metrics of model a lie above those of model b, with 95 % intervals.
-
-    Args:
-        a: predictions of one model, one for each of its seeds, all for the same rows.
-        b: those of the other model for the same rows.
-        metrics: names of metrics; those within groups are left out if the rows have none.
-
-    Raises:
-        DataError: labels, weights, groups or numbers of rows differ.
-    """
-    models = [[{"": seed} for seed in seeds] for seeds in (a, b)]
-    check_same_rows([*a, *b])
-    known = comparable_metrics(models[0] + models[1])
-    return {
-        name: _cut(difference_of(*(figure_of(seeds, name) for seeds in models)), METRICS[name].scale)
-        for name in metrics
-        if name in known
-    }
-
-
-def _cut(found: Estimate, scale: tuple[float, float]) -> Difference:
-    """Return a difference whose interval ends where the scale of the metric makes it end."""
-    most = scale[1] - scale[0]
-    return Difference(found.value, max(found.low, -most), min(found.high, most), found.p_value)
 
 
 def comparable_metrics(seeds: Iterable[SeedPredictions]) -> list[str]:

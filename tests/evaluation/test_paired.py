@@ -1,3 +1,4 @@
+from collections.abc import Sequence
 from math import inf, isnan
 from pathlib import Path
 from typing import Any
@@ -9,16 +10,16 @@ from numpy.testing import assert_allclose
 from scipy import stats
 
 from recsys.errors import DataError
-from recsys.evaluation import Predictions, auc_difference, evaluate
+from recsys.evaluation import Difference, Predictions, auc_difference, evaluate
 from recsys.evaluation.metrics import METRICS, Metric, register_metric
 from recsys.evaluation.paired import (
     check_same_rows,
     comparable_metrics,
     difference_of,
     figure_of,
-    paired_differences,
     verdict_on_files,
 )
+from recsys.evaluation.seeds import Estimate
 
 DRAW = np.random.default_rng(1)
 LABELS = [(DRAW.random(400) < 0.4).astype(np.float32) for _ in range(2)]
@@ -29,6 +30,35 @@ GROUPS = DRAW.integers(0, 40, 400)
 def rows(model: int = 0, task: int = 0, **changes: Any) -> Predictions:
     given = {"label": LABELS[task], "score": SCORES[model][task], "weight": None, "group": GROUPS, "source": "a"}
     return Predictions(**(given | changes))
+
+
+def paired_differences(
+    a: Sequence[Predictions], b: Sequence[Predictions], metrics: Sequence[str] = ("auc", "logloss", "gauc")
+) -> dict[str, Difference]:
+    """Return how much the metrics of model a lie above those of model b, with 95 % intervals.
+
+    Args:
+        a: predictions of one model, one for each of its seeds, all for the same rows.
+        b: those of the other model for the same rows.
+        metrics: names of metrics; those within groups are left out if the rows have none.
+
+    Raises:
+        DataError: labels, weights, groups or numbers of rows differ.
+    """
+    models = [[{"": seed} for seed in seeds] for seeds in (a, b)]
+    check_same_rows([*a, *b])
+    known = comparable_metrics(models[0] + models[1])
+    return {
+        name: _cut(difference_of(*(figure_of(seeds, name) for seeds in models)), METRICS[name].scale)
+        for name in metrics
+        if name in known
+    }
+
+
+def _cut(found: Estimate, scale: tuple[float, float]) -> Difference:
+    """Return a difference whose interval ends where the scale of the metric makes it end."""
+    most = scale[1] - scale[0]
+    return Difference(found.value, max(found.low, -most), min(found.high, most), found.p_value)
 
 
 def test_one_seed_gives_delongs_test() -> None:
