@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from recsys.evaluation.arrays import Floats, check, small_sample_factor
-from recsys.evaluation.ties import SortedRuns, sorted_runs, tie_runs
+from recsys.evaluation.ties import sorted_runs, tie_runs
 
 __all__ = ["average_precision", "average_precision_influence"]
 
@@ -64,11 +64,12 @@ def average_precision_influence(
     if np.isnan(factor) or not np.any(masses[0]):
         return np.full(len(rows.score), np.nan)
     runs = sorted_runs(rows.score)
-    curve = _curve(*(np.add.reduceat(mass[runs.order], runs.start)[::-1] for mass in masses))
+    curve = _curve(*(runs.sums(mass)[::-1] for mass in masses))
     gain = _below(curve.share * (curve.total - curve.positive) / curve.total**2)
     loss = _below(curve.share * curve.positive / curve.total**2)
     own = (curve.precision - np.sum(curve.share * curve.precision)) / curve.positive[-1]
-    return factor * (masses[0] * _at_rows(own + gain, runs) - masses[1] * _at_rows(loss, runs))
+    influence: Floats = factor * (masses[0] * runs.at_rows((own + gain)[::-1]) - masses[1] * runs.at_rows(loss[::-1]))
+    return influence
 
 
 def _curve(positive_R: Floats, negative_R: Floats) -> _Curve:
@@ -81,11 +82,4 @@ def _curve(positive_R: Floats, negative_R: Floats) -> _Curve:
 def _below(values_R: Floats) -> Floats:
     """Return the sum of the values at each distinct score and below, (R,)."""
     found: Floats = np.cumsum(values_R[::-1])[::-1]
-    return found
-
-
-def _at_rows(falling_R: Floats, runs: SortedRuns) -> Floats:
-    """Return what belongs to the score of each row, (B,)."""
-    found = np.empty(len(runs.order))
-    found[runs.order] = np.repeat(falling_R[::-1], np.diff(runs.start, append=len(runs.order)))
     return found

@@ -272,6 +272,6 @@ def _below_or_half(ties: Ties) -> npt.NDArray[Any]:
 
 def _share_below(mass_B: Floats, runs: SortedRuns) -> Floats:
     """Return (B,) in the order of scores: the share of a mass that lies below each row, what is tied counting half."""
-    of_runs = np.add.reduceat(mass_B[runs.order], runs.start)
+    of_runs = runs.sums(mass_B)
     below = np.cumsum(of_runs) - 0.5 * of_runs
-    return np.repeat(below / np.sum(mass_B), np.diff(runs.start, append=len(mass_B)))
+    return runs.spread(below / np.sum(mass_B))

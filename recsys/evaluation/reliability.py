@@ -170,11 +170,8 @@ class _Bins(NamedTuple):
 def _bin_of_rows(rows: Labelled, bins: int) -> npt.NDArray[np.intp]:
     """Return the bin of each row, (B,), as `calibration_curve` has them."""
     runs = sorted_runs(rows.score)
-    positive, negative = (np.add.reduceat(mass[runs.order], runs.start) for mass in rows.masses())
-    index = np.empty(len(rows.score), np.intp)
-    sizes = np.diff(runs.start, append=len(index))
-    index[runs.order] = np.repeat(bin_of_runs(positive + negative, bins), sizes)
-    return index
+    positive, negative = map(runs.sums, rows.masses())
+    return runs.at_rows(bin_of_runs(positive + negative, bins))
 
 
 def _losses(rows: Labelled) -> Floats:

@@ -42,6 +42,21 @@ class SortedRuns(NamedTuple):
     start: npt.NDArray[np.intp]
     """(R,) place in `order` of the first row of each distinct score."""
 
+    def sums(self, mass_B: Floats) -> Floats:
+        """Return the mass of each distinct score, (R,)."""
+        found: Floats = np.add.reduceat(mass_B[self.order], self.start)
+        return found
+
+    def spread(self, values_R: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """Return for each row the value of its score, (B,) in the order of scores."""
+        return np.repeat(values_R, np.diff(self.start, append=len(self.order)))
+
+    def at_rows(self, values_R: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """Return for each row the value of its score, (B,) in the order of rows."""
+        found = np.empty(len(self.order), values_R.dtype)
+        found[self.order] = self.spread(values_R)
+        return found
+
 
 def sorted_runs(score: Floats) -> SortedRuns:
     """Sort at least one row by score."""
