@@ -89,7 +89,7 @@ def ndcg(
         >>> ndcg([0.9, 0.8, 0.1, 0.7, 0.6], [0, 1, 0, 1, 0], [1, 1, 1, 2, 2]).value.__round__(4)
         0.8155
     """
-    return _figure(_ndcg_of_groups, score, label, group, weight, k)
+    return _measure(_ndcg_of_groups, score, label, group, weight, k).figure()
 
 
 def ndcg_influence(
@@ -101,7 +101,7 @@ def ndcg_influence(
     k: int = TOP,
 ) -> Floats:
     """Return the influence values on `ndcg`, (B,), as `gauc_influence` has them; arguments and errors are the same."""
-    return _influence(_ndcg_of_groups, score, label, group, weight, k)
+    return _measure(_ndcg_of_groups, score, label, group, weight, k).influence()
 
 
 def recall(
@@ -120,7 +120,7 @@ def recall(
         >>> recall([0.9, 0.8, 0.1, 0.7], [1, 0, 1, 1], [1, 1, 1, 2], k=2)
         TopFigure(value=0.75, groups_used=2, groups_skipped=0)
     """
-    return _figure(_recall_of_groups, score, label, group, weight, k)
+    return _measure(_recall_of_groups, score, label, group, weight, k).figure()
 
 
 def recall_influence(
@@ -132,7 +132,7 @@ def recall_influence(
     k: int = TOP,
 ) -> Floats:
     """Return the influence values on `recall`, (B,), as `ndcg_influence` does for `ndcg`."""
-    return _influence(_recall_of_groups, score, label, group, weight, k)
+    return _measure(_recall_of_groups, score, label, group, weight, k).influence()
 
 
 def ndcg_figures(
@@ -159,6 +159,8 @@ _OfGroups = Callable[[Labelled, npt.NDArray[np.int64], int], Floats]
 
 
 class _Measured(NamedTuple):
+    """A figure of each group."""
+
     value: Floats
     """(G,)"""
     weight: Floats
@@ -172,6 +174,17 @@ class _Measured(NamedTuple):
     def is_used(self) -> npt.NDArray[np.bool_]:
         """(G,) whether a group has a figure."""
         return ~np.isnan(self.value)
+
+    def figure(self) -> TopFigure:
+        """Return the mean over groups."""
+        used = self.is_used
+        value = float(np.average(self.value[used], weights=self.weight[used])) if used.any() else float("nan")
+        return TopFigure(value, int(used.sum()), int(len(used) - used.sum()))
+
+    def influence(self) -> Floats:
+        """Return the influence values on the mean, (B,)."""
+        used = self.is_used
+        return group_influence(self.value[used], self.weight[used], self.first[used], self.num_rows)
 
 
 def _measure(
@@ -199,33 +212,6 @@ def _measure(
     is_dense = int(codes.max()) + 1 == len(first)  # as codes of text and of 64-bit keys are
     dense = codes if is_dense else np.unique(codes, return_inverse=True)[1]
     return _Measured(value, np.bincount(dense, rows.weight) / np.bincount(dense), place[first], len(is_listed))
-
-
-def _figure(
-    of_groups: _OfGroups,
-    score: npt.ArrayLike,
-    label: npt.ArrayLike,
-    group: npt.ArrayLike,
-    weight: npt.ArrayLike | None,
-    k: int,
-) -> TopFigure:
-    found = _measure(of_groups, score, label, group, weight, k)
-    used = found.is_used
-    value = float(np.average(found.value[used], weights=found.weight[used])) if used.any() else float("nan")
-    return TopFigure(value, int(used.sum()), int(len(used) - used.sum()))
-
-
-def _influence(
-    of_groups: _OfGroups,
-    score: npt.ArrayLike,
-    label: npt.ArrayLike,
-    group: npt.ArrayLike,
-    weight: npt.ArrayLike | None,
-    k: int,
-) -> Floats:
-    found = _measure(of_groups, score, label, group, weight, k)
-    used = found.is_used
-    return group_influence(found.value[used], found.weight[used], found.first[used], found.num_rows)
 
 
 def _ndcg_of_groups(rows: Labelled, codes: npt.NDArray[np.int64], k: int) -> Floats:
