@@ -13,13 +13,12 @@ import numpy as np
 import numpy.typing as npt
 
 from recsys.evaluation.arrays import Floats, Labelled, mean_influence
-from recsys.evaluation.intervals import Z95
+from recsys.evaluation.intervals import Z95, Interval
 from recsys.evaluation.probability import BINS, bin_of_runs, check_probability, mean_of
 from recsys.evaluation.ties import sorted_runs
 
 __all__ = [
     "Brier",
-    "Ece",
     "brier",
     "brier_figures",
     "brier_influence",
@@ -99,17 +98,9 @@ def brier_figures(
     return {"brier_score": found.score} | {f"brier_score_{part}": getattr(found, part) for part in parts}
 
 
-class Ece(NamedTuple):
-    """An expected calibration error and its 95 % interval."""
-
-    value: float
-    low: float
-    high: float
-
-
 def expected_calibration_error(
     probability: npt.ArrayLike, label: npt.ArrayLike, weight: npt.ArrayLike | None = None, *, bins: int = BINS
-) -> Ece:
+) -> Interval:
     """Return the mean distance between mean prediction and mean label of bins of equal weight, with an interval.
 
     Paper: Naeini et al., "Obtaining Well Calibrated Probabilities Using Bayesian Binning", 2015.
@@ -127,14 +118,14 @@ def expected_calibration_error(
     """
     rows = check_probability(probability, label, weight)
     if np.isnan(mean_of(rows.score, rows.weight)):
-        return Ece(float("nan"), float("nan"), float("nan"))
+        return Interval(float("nan"), float("nan"), float("nan"))
     found = _Bins.of(rows, bins)
     apart = found.share * (found.prediction - found.label)
     error = _errors(rows, found)
     value = float(np.sum(np.abs(apart)))
     if np.isnan(error).any():
-        return Ece(value, float("nan"), float("nan"))
-    return Ece(value, *_likely(apart, error))
+        return Interval(value, float("nan"), float("nan"))
+    return Interval(value, *_likely(apart, error))
 
 
 def ece_figures(
