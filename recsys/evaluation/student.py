@@ -1,5 +1,6 @@
 """Student's t distribution with any number of degrees of freedom, also a broken or an infinite one."""
 
+from functools import lru_cache
 from math import erfc, exp, inf, lgamma, log, log1p, sqrt
 
 __all__ = ["t_p_value", "t_quantile"]
@@ -21,6 +22,7 @@ def t_p_value(t: float, freedom: float) -> float:
     return _incomplete_beta(freedom / (freedom + t * t), t * t / (freedom + t * t), freedom / 2, 0.5)
 
 
+@lru_cache(maxsize=1024)
 def t_quantile(freedom: float, p_value: float = 0.05) -> float:
     """Return the t beyond which, on both sides, the share `p_value` of Student's distribution lies.
 
