@@ -17,6 +17,7 @@ __all__ = [
     "CLASS_PATH",
     "CUSTOM",
     "UNIONS",
+    "CustomSection",
     "Section",
     "SectionRegistry",
     "shape_tag",
@@ -44,6 +45,19 @@ class Section(BaseModel):
     def check(self) -> Iterator[tuple[KeyPath, str]]:
         """Yield what is wrong with values that are right by themselves: the path inside the section and the rule."""
         yield from ()
+
+
+class CustomSection(Section):
+    """Base of the sections of the user's own classes that have none themselves, for any keys.
+
+    It comes after the base of the kind of section, whose settings it overrides.
+    """
+
+    model_config = ConfigDict(extra="allow")
+
+    def parameters(self) -> dict[str, Any]:
+        """Return the keys that only the user's own class knows; lists are tuples."""
+        return dict(self.model_extra or {})
 
 
 S = TypeVar("S", bound=Section)

@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
-from pydantic import ConfigDict, Field
+from pydantic import Field
 
-from recsys.config.section import CLASS_PATH, Section
+from recsys.config.section import CLASS_PATH, CustomSection, Section
 
 __all__ = ["CalibrationSection", "CustomCalibration"]
 
@@ -22,13 +22,7 @@ class CalibrationSection(Section):
         method: str  # each section states its own Literal
 
 
-class CustomCalibration(CalibrationSection):
+class CustomCalibration(CalibrationSection, CustomSection):
     """A calibration of your own, named `package.module:Class`, that has no section; its other keys are passed on."""
 
-    model_config = ConfigDict(extra="allow")
-
     method: Annotated[str, Field(pattern=CLASS_PATH)]
-
-    def parameters(self) -> dict[str, Any]:
-        """Return the keys that only the user's own class knows; lists are tuples."""
-        return dict(self.model_extra or {})

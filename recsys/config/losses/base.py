@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
-from pydantic import ConfigDict, Field
+from pydantic import Field
 
-from recsys.config.section import CLASS_PATH, Section
+from recsys.config.section import CLASS_PATH, CustomSection, Section
 
 __all__ = ["CustomLoss", "LossSection"]
 
@@ -20,13 +20,7 @@ class LossSection(Section):
         name: str  # each section states its own Literal
 
 
-class CustomLoss(LossSection):
+class CustomLoss(LossSection, CustomSection):
     """A loss of your own, named `package.module:Class`, that has no section; its other keys are passed on."""
 
-    model_config = ConfigDict(extra="allow")
-
     name: Annotated[str, Field(pattern=CLASS_PATH)]
-
-    def parameters(self) -> dict[str, Any]:
-        """Return the keys that only the user's own class knows; lists are tuples."""
-        return dict(self.model_extra or {})

@@ -8,7 +8,7 @@ from pydantic import ConfigDict, Field, model_validator
 from recsys.config.budget import Budget
 from recsys.config.limits import Count, Dim, Share
 from recsys.config.problems import KeyPath
-from recsys.config.section import CLASS_PATH, Section
+from recsys.config.section import CLASS_PATH, CustomSection, Section
 
 __all__ = [
     "Count",
@@ -148,21 +148,15 @@ class IntegerSection(SizedTable):
         scale: float
 
 
-class CustomTable(TableSection):
+class CustomTable(TableSection, CustomSection):
     """A scheme of your own, named `package.module:Class`, that has no section; its other keys are passed on."""
 
     takes_open: ClassVar[bool] = True
-
-    model_config = ConfigDict(extra="allow")
 
     scheme: Annotated[str, Field(pattern=CLASS_PATH)]
 
     def check(self) -> Iterator[tuple[KeyPath, str]]:
         yield from (((key,), f"is now called {new}") for key in self.parameters() if (new := self.new_name(key)))
-
-    def parameters(self) -> dict[str, Any]:
-        """Return the keys that only the user's own class knows; lists are tuples."""
-        return dict(self.model_extra or {})
 
 
 def check_parts(parts: int | None, dim: int) -> Iterator[tuple[KeyPath, str]]:

@@ -4,11 +4,11 @@ from collections.abc import Iterator, Mapping
 from itertools import pairwise
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import Field
 
 from recsys.config.limits import Dim, Rate, Units, check_weights
 from recsys.config.problems import KeyPath
-from recsys.config.section import CLASS_PATH, Section
+from recsys.config.section import CLASS_PATH, CustomSection, Section
 
 __all__ = ["Activation", "CustomModel", "Hidden", "MlpSection", "TowerSection", "check_mlp"]
 
@@ -58,16 +58,10 @@ class MlpSection(TowerSection):
         yield from check_mlp(self.mlp, batch_norm=self.batch_norm, dropout=self.dropout)
 
 
-class CustomModel(TowerSection):
+class CustomModel(TowerSection, CustomSection):
     """A tower of your own, named `package.module:Class`, that has no section; its other keys are passed on."""
 
-    model_config = ConfigDict(extra="allow")
-
     tower: Annotated[str, Field(pattern=CLASS_PATH)]
-
-    def parameters(self) -> dict[str, Any]:
-        """Return the keys that only the user's own class knows; lists are tuples."""
-        return dict(self.model_extra or {})
 
 
 def check_mlp(hidden: tuple[int, ...], *, batch_norm: bool, dropout: float) -> Iterator[tuple[KeyPath, str]]:
