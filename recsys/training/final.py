@@ -42,9 +42,9 @@ def evaluate_best(
     valid, calibrator = None, None
     if config.calibration.is_fitted:
         valid = score_split(loaded, prepared.splits["valid"], on_progress=on_progress)
-        calibrator = None if valid is None else fit_calibrator(config, valid)
-    if calibrator is not None:
-        write_calibrator(run, calibrator)
+        if valid is not None:
+            calibrator = fit_calibrator(config, valid)
+            write_calibrator(run, calibrator)
     for split in evaluated:
         if split not in prepared.splits or not prepared.splits[split].num_rows:
             continue

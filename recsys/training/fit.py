@@ -10,7 +10,7 @@ from lightning.pytorch import Trainer
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import Logger
 
-from recsys.calibration import build_link, logit_shift
+from recsys.calibration import build_link
 from recsys.checkpoint.folder import find_checkpoint
 from recsys.config import Config, EarlyStopping
 from recsys.data.downsample import mean_weight_of_all
@@ -121,7 +121,7 @@ def _negatives(config: Config, train: PreparedSplit) -> Negatives | None:
     rate = config.data.negative_rate
     if rate is None:
         return None
-    return Negatives(rate, logit_shift(config), build_link(config), mean_weight_of_all(train, rate))
+    return Negatives(rate, build_link(config), mean_weight_of_all(train, rate))
 
 
 def _describe_resumed(progress: TrainProgress) -> str:

@@ -1,5 +1,6 @@
 """A model that learns: training steps, gradients on other batches, validation scores and learning rates."""
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
@@ -55,12 +56,15 @@ class Negatives(NamedTuple):
 
     rate: float
     """Share that is left."""
-    logit_shift: float
-    """Number that corrects the logits."""
     link: nn.Module
     """Link from logits to corrected probabilities."""
     mean_weight: float
     """Mean weight of the rows that are left if a negative counts for those that are not, too."""
+
+    @property
+    def logit_shift(self) -> float:
+        """Number that corrects the logits."""
+        return math.log(self.rate)
 
 
 class CtrTask:
