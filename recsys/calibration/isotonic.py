@@ -32,8 +32,9 @@ SHRINKS = 0.9
 class Isotonic(Calibration):
     """The increasing curve through the mean score and the mean label of blocks of neighbouring scores.
 
-    Blocks are those of the pool-adjacent-violators algorithm. Those at the ends, of which all labels may be equal, take
-    the mean label of Laplace's rule of succession, (P + 1) / (n + 2), so that nothing is certain.
+    Blocks are those of the pool-adjacent-violators algorithm. One at an end whose labels are all equal takes the
+    mean label of Laplace's rule of succession, (P + 1) / (n + 2), so that nothing is certain; or one half as far from 0
+    or 1 as its neighbour's, if that is less.
 
     Example:
         >>> calibration = Isotonic(IsotonicSection(method="isotonic"))

@@ -21,7 +21,8 @@ _MAX_GROUPS = 2**31  # so that a group, a float32 score and a label fit into 64 
 class Ties(NamedTuple):
     """Positives and negatives of each distinct score, ordered by group and then by rising score.
 
-    With 0/1 labels and no weights the masses are int64 counts, so that sums of them are exact; else float64.
+    With 0/1 labels, no weights, and scores that float32 holds exactly, the masses are int64 counts, so that sums of
+    them are exact; else float64.
     """
 
     score: Floats

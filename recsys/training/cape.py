@@ -95,7 +95,8 @@ class CapeSchedule(StagedSchedule):
         """Score the training rows, and write their targets on rank 0; every rank must call it."""
         context, loaded = self.context, self.context.loaded
         context.task.pipeline.end()
-        link = build_loss(self.config.loss).link()  # a correction for rows that were left out would move no rank
+        # Not corrected: targets are frequencies among the rows that are left, as these probabilities are
+        link = build_loss(self.config.loss).link()
         scores = score(loaded.model, read_split(loaded, context.splits["train"]), link=link)
         if scores is not None:
             self.folder.mkdir(parents=True, exist_ok=True)
