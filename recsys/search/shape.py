@@ -59,7 +59,6 @@ class TableShape:
         num_ids: int,
         dim: int,
         width: int,
-        kept: NDArray[np.bool_] | None = None,
         weight_bytes: int = 4,
     ) -> "TableShape":
         """Return the shape in which all ids keep the first `width` columns."""
@@ -68,7 +67,6 @@ class TableShape:
             dim=dim,
             block_sizes=(num_ids,),
             columns=(tuple(range(width)),),
-            kept=kept,
             weight_bytes=weight_bytes,
         )
 

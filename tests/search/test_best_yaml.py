@@ -16,11 +16,11 @@ from recsys.data.prepared import Prepared
 from recsys.embeddings.costs import table_costs
 from recsys.embeddings.vocabularies import feature_vocabularies
 from recsys.search.best_yaml import shape_changes, write_yaml
-from recsys.search.materialize import materialize
 from recsys.search.shape import TableShape
 from recsys.search.supernet import TableBytes, score_shapes, supernet_config, table_bytes
 from recsys.training.build import build, score_alone
 from recsys.training.strategy import table_weights
+from tests.search.materialize import materialize
 from tests.search.nets import build_model
 from tests.training.logs import write_log
 

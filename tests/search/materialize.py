@@ -17,8 +17,6 @@ from recsys.search.supernet import gated_tables, shapes_applied
 from recsys.training.build import LoadedModel
 from recsys.training.strategy import table_weights
 
-__all__ = ["materialize"]
-
 
 @torch.no_grad()
 def materialize(supernet: LoadedModel, shapes: Mapping[str, TableShape], model: LoadedModel) -> None:
@@ -63,7 +61,7 @@ def _fill(scheme: Scheme, weights: Mapping[str, Tensor], rows_RD: Tensor) -> Non
         return
     assert isinstance(scheme, Blocks), f"{scheme.name}: scheme {scheme.spec.scheme} is no result of a search"
     assert scheme.projection is None, f"{scheme.name}: projections have no counterpart in the supernet"
-    assert set(scheme.together) <= {1}, f"{scheme.name}: widths must be multiples of 4, which searches round to"
+    assert set(scheme.together) <= {1}, f"{scheme.name}: widths must be multiples of 4"
     ids = torch.arange(len(rows_RD))
     rank_R, row_KR, tables = scheme.rank_of(ids), scheme.remap(ids, 0), scheme.tables(0)
     for block, start in enumerate(scheme.starts):
@@ -74,10 +72,6 @@ def _fill(scheme: Scheme, weights: Mapping[str, Tensor], rows_RD: Tensor) -> Non
 
 
 def columns_of(runs: list[int]) -> Tensor:
-    """Return the columns that a block holds, from the numbers of columns in a row, in turn missing and held.
-
-    >>> columns_of([0, 2, 2, 1, 3]).tolist()
-    [0, 1, 4]
-    """
+    """Return the columns that a block holds, from the numbers of columns in a row, in turn missing and held."""
     is_held = torch.arange(len(runs)) % 2 == 1
     return torch.repeat_interleave(is_held, torch.tensor(runs)).nonzero().flatten()

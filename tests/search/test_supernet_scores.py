@@ -12,11 +12,11 @@ from recsys.data.prepare import prepare_split
 from recsys.data.prepared import Prepared
 from recsys.features.vocabulary import Vocabulary
 from recsys.search.cuts import whole_shapes, with_columns
-from recsys.search.materialize import materialize
 from recsys.search.shape import TableShape
 from recsys.search.supernet import gated_tables, score_shapes
 from recsys.training.build import LoadedModel, score_alone
 from recsys.training.strategy import table_weights
+from tests.search.materialize import columns_of, materialize
 from tests.search.nets import build_model, build_supernet, make_prepared, padded_blocks
 
 MODEL = {"tower": "mlp", "dim": 16, "mlp": [16], "batch_norm": True}
@@ -93,3 +93,7 @@ def test_values_whose_rows_are_not_kept_are_unknown_and_score_as_before(
     expected = score_shapes(supernet, prepared.splits["valid"], {"user": shape})
     assert_allclose(score_alone(model, valid).probabilities, expected.probabilities, atol=1e-6, rtol=0)
     assert model.layout.schemes["user/user"].serving_bytes() == shape.serving_bytes == 4 * 4 * (1 + 13)
+
+
+def test_columns_are_those_of_the_runs_that_are_held() -> None:
+    assert columns_of([0, 2, 2, 1, 3]).tolist() == [0, 1, 4]
