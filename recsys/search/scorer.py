@@ -12,7 +12,7 @@ from recsys.search.candidate import Candidate, Measured
 from recsys.search.folder import SearchFolder
 from recsys.search.front import pareto_front
 from recsys.search.shape import TableShape
-from recsys.search.supernet import gated_tables, score_shapes, table_bytes
+from recsys.search.supernet import gated_tables, prefix_shape, score_shapes, table_bytes
 from recsys.training.build import LoadedModel
 
 __all__ = ["WHOLE", "DropCost", "Scorer"]
@@ -86,9 +86,7 @@ class Scorer:
         missing = [name for name in tables if name not in costs]
         whole = self._figures({}) if missing else DropCost(0, 0)
         for name in missing:
-            scheme = tables[name]
-            gone = TableShape.prefix(name, num_ids=len(scheme.row_mask), dim=scheme.dim, width=0)
-            figures = self._figures({name: gone})
+            figures = self._figures({name: prefix_shape(tables[name], 0)})
             costs[name] = DropCost(figures.auc - whole.auc, figures.logloss - whole.logloss)
             write_json(path, with_checksum({name: list(cost) for name, cost in costs.items()}))
             on_progress("features", len(costs), len(tables))

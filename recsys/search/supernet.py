@@ -33,6 +33,7 @@ __all__ = [
     "fixed_bytes",
     "gated_tables",
     "is_searchable",
+    "prefix_shape",
     "score_shapes",
     "shapes_applied",
     "supernet_config",
@@ -139,6 +140,17 @@ def gated_tables(loaded: LoadedModel) -> dict[str, Gated]:
     return {scheme.vocabularies[0].name: scheme for scheme in schemes if isinstance(scheme, Gated)}
 
 
+def prefix_shape(scheme: Gated, width: int) -> TableShape:
+    """Return the shape of a gated table in which all ids keep the first `width` columns."""
+    return TableShape.prefix(
+        scheme.vocabularies[0].name,
+        num_ids=len(scheme.row_mask),
+        dim=scheme.dim,
+        width=width,
+        weight_bytes=scheme.weight_bytes,
+    )
+
+
 def apply_shapes(loaded: LoadedModel, shapes: Mapping[str, TableShape]) -> None:
     """Set the masks of a supernet to what some shapes leave of it; vocabularies that are not named are whole."""
     for name, scheme in gated_tables(loaded).items():
@@ -201,9 +213,7 @@ def table_bytes(loaded: LoadedModel, shapes: Mapping[str, TableShape]) -> TableB
     serving = fixed_bytes(loaded)
     training = sum(one.bytes("training", sparse=sparse, dense=dense) for one in others)
     for name, scheme in gated_tables(loaded).items():
-        shape = shapes.get(name) or TableShape.prefix(
-            name, num_ids=len(scheme.row_mask), dim=scheme.dim, width=scheme.dim, weight_bytes=scheme.weight_bytes
-        )
+        shape = shapes.get(name) or prefix_shape(scheme, scheme.dim)
         if not shape.is_dropped:
             serving += shape.serving_bytes
             training += _table_of(shape, scheme).bytes("training", sparse=sparse, dense=dense)

@@ -1,10 +1,7 @@
 """One width for all tables, which a search within a budget must beat."""
 
-from dataclasses import replace
-
 from recsys.search.candidate import Candidate
-from recsys.search.cuts import whole_shapes
-from recsys.search.supernet import table_bytes
+from recsys.search.supernet import gated_tables, prefix_shape, table_bytes
 from recsys.training.build import LoadedModel
 
 __all__ = ["YARDSTICK", "is_yardstick", "uniform_within"]
@@ -24,17 +21,10 @@ def uniform_within(loaded: LoadedModel, budget: int) -> Candidate | None:
     Returns:
         None if not even the narrowest rows keep to it. Tables that are narrower than the width stay as they are.
     """
-    whole = {name: replace(shape, kept=None) for name, shape in whole_shapes(loaded).items()}
-    widest = max(shape.dim for shape in whole.values())
+    tables = gated_tables(loaded)
+    widest = max(scheme.dim for scheme in tables.values())
     for width in range(widest, 0, -WIDTH_STEP):
-        shapes = {
-            name: replace(
-                shape,
-                block_sizes=(shape.num_ids,),
-                columns=(tuple(range(min(width, shape.dim))),),
-            )
-            for name, shape in whole.items()
-        }
+        shapes = {name: prefix_shape(scheme, min(width, scheme.dim)) for name, scheme in tables.items()}
         if table_bytes(loaded, shapes).serving <= budget:
             return Candidate(name=f"{YARDSTICK}{width}", shapes=shapes)
     return None

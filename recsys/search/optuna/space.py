@@ -263,13 +263,8 @@ class SearchSpace:
     def _shape(self, vocabulary: FeatureVocabulary, width: int) -> TableShape:
         name, num_ids = vocabulary.name, vocabulary.num_ids
         assert num_ids is not None, f"{name} is in a full table, so its vocabulary is closed"
-        return TableShape(
-            vocabulary=name,
-            dim=max(self.table_dims[name], width),
-            block_sizes=(num_ids,),
-            columns=(tuple(range(width)),),
-            weight_bytes=self.full_tables[name].weight_bytes,
-        )
+        dim, weight_bytes = max(self.table_dims[name], width), self.full_tables[name].weight_bytes
+        return TableShape.prefix(name, num_ids=num_ids, dim=dim, width=width, weight_bytes=weight_bytes)
 
     @cached_property
     def full_tables(self) -> dict[str, FullTable]:
