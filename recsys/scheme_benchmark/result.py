@@ -38,7 +38,7 @@ class Result:
     auc: float | None = None
     """AUC on the reported split, of the epoch that was best on the validation split."""
     auc_low: float | None = None
-    """Lower end of the 95 % interval by DeLong's method; None if rows have weights."""
+    """Lower end of the 95 % interval; None where the rows are too few for one."""
     auc_high: float | None = None
     logloss: float | None = None
     other_metrics: dict[str, float] = field(default_factory=dict)

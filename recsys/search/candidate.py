@@ -42,7 +42,7 @@ class Measured:
     """Bytes of all tables with the optimizer's state."""
     auc: float
     auc_low: float | None = None
-    """Lower end of the 95 % interval by DeLong's method; None if rows have weights."""
+    """Lower end of the 95 % interval; None where the rows are too few for one."""
     auc_high: float | None = None
     seconds: float = 0.0
     """Time it took to measure."""

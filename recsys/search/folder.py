@@ -2,7 +2,7 @@
 
 SEARCH/
   best.yaml        the user's file with the tables that were found best; `recsys train` takes it as it is
-  front/           NAME.yaml: one file for each point of the front
+  front/           NAME.yaml: one file for each point of the front, and for what else was trained
   kept/            the values that a YAML file keeps: NAME/FEATURE.parquet, which its `kept` keys name
   report.md        what was cut and why
   pareto.csv       every candidate
@@ -56,11 +56,11 @@ class SearchFolder:
 
     @property
     def front(self) -> Path:
-        """Folder with a configuration for each point of the front."""
+        """Folder with a configuration for each point of the front, and for what else was trained."""
         return self.path / "front"
 
     def point_yaml(self, name: str) -> Path:
-        """Return the configuration of a point of the front."""
+        """Return the configuration of a point of the front, or of what else was trained."""
         return self.front / f"{name}.yaml"
 
     @property
@@ -69,7 +69,7 @@ class SearchFolder:
         return self.path / "kept"
 
     def remove_points(self, names: Iterable[str]) -> None:
-        """Remove the files of points that have left the front, and the kept values that no configuration here names.
+        """Remove the files of some points, and the kept values that no configuration here names.
 
         Kept values may still be those of best.yaml, until another takes its place, or of a run.
         """

@@ -1,4 +1,4 @@
-"""The outputs of a search: a configuration for each point of the front, tables, a picture and the report."""
+"""The outputs of a search: configurations of the front and of what else was trained, tables, a picture, the report."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -34,7 +34,7 @@ class Findings:
     best: Measured
     """The trained model to recommend; the baseline, if nothing is better."""
     trained: Sequence[Measured]
-    """Points of the front that were trained."""
+    """Points of the front that were trained, and what else was."""
     measured: Sequence[Measured]
     """All candidates."""
     front: Sequence[Measured]
@@ -62,9 +62,9 @@ class SearchResult:
     """Candidates that no other beats in both bytes and AUC, the smallest first."""
 
 
-def write_front(session: Session, front: Sequence[Measured]) -> None:
-    """Write the configuration of each point of the front."""
-    for one in front:
+def write_front(session: Session, points: Sequence[Measured]) -> None:
+    """Write the configuration of each point of the front, and of what else is to be trained."""
+    for one in points:
         session.write_yaml(one.candidate, session.folder.point_yaml(one.name))
 
 

@@ -52,7 +52,7 @@ class ReportFacts:
     baseline: TrainedModel
     best: TrainedModel
     trained: Sequence[TrainedModel]
-    """Models of the front that were trained, the best among them."""
+    """Models that were trained from files of the search."""
     front: Sequence[Measured]
     """Candidates that no other beats, the smallest first."""
     num_candidates: int
@@ -203,13 +203,14 @@ def _front(facts: ReportFacts) -> str:
         model = by_name.get(one.name)
         name = f"**{one.name}**" if one.name == facts.best.measured.name else one.name
         rows.append(_point(name, one, one if one.source == "supernet" else None, model, full))
+    others = ", or were trained" if _has_supernet(facts) else ""
     budget = "" if facts.budget is None else f" The budget is {format_bytes(facts.budget)}."
     masked = (
         " That of the supernet under masks is to compare candidates by; what a point is worth shows when it is trained."
     )
     return (
         f"## Points to choose from\n\n{format_count(facts.num_candidates, 'candidate')} were measured on the "
-        f"validation rows (`pareto.csv`); these are not beaten in both bytes and AUC.{budget}\n\n"
+        f"validation rows (`pareto.csv`); these are not beaten in both bytes and AUC{others}.{budget}\n\n"
         f"{_table(header, rows)}\n\nAUCs are those of the validation rows, unless they say test; the difference is "
         f"that of the test rows, if there are any.{masked if _has_supernet(facts) else ''} To take another point: "
         f"`{_train_command(facts, 'front/NAME.yaml')}`; `--retrain N` trains and compares those next to the best."

@@ -87,7 +87,7 @@ class Session:
         return found
 
     def train_point(self, candidate: Candidate) -> Measured:
-        """Train a point of the front from its file."""
+        """Train a candidate from its file: a point of the front, or what it is compared with."""
         return self.train_candidate(candidate, load_config(self.folder.point_yaml(candidate.name)))
 
     def train_baseline(self) -> Measured:
