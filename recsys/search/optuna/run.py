@@ -6,8 +6,8 @@ from optuna import Study
 from optuna.trial import FrozenTrial, TrialState
 
 from recsys.config import dump
-from recsys.embeddings.costs import total_bytes
 from recsys.errors import ConfigError
+from recsys.search.budgets import serving_bytes
 from recsys.search.candidate import Measured
 from recsys.search.costs import Cost
 from recsys.search.folder import BASELINE
@@ -75,8 +75,8 @@ def run_trials(
 
 def _queue_first(study: Study, space: SearchSpace, session: Session, budget: int | None) -> None:
     """Queue the user's configuration and what is known to be worth a try, unless the study has it."""
-    by_table = total_bytes(space.prepared.resolved, space.prepared.state)
-    fixed_bytes = sum(phases["serving"] for phases in by_table.values()) - space.own_bytes()
+    by_table = serving_bytes(space.prepared.resolved, space.prepared.state)
+    fixed_bytes = sum(by_table.values()) - space.own_bytes()
     with session.folder.changing():
         trials = study.get_trials(deepcopy=False)
         if not any(trial_name(trial) == BASELINE for trial in trials):

@@ -19,11 +19,11 @@ from recsys.config import Config
 from recsys.config.changes import with_changes
 from recsys.data.prepare import prepare
 from recsys.data.prepared import Prepared
-from recsys.embeddings.costs import total_bytes
 from recsys.errors import ConfigError, RecsysError
 from recsys.progress import no_log
 from recsys.reasons import user_message
 from recsys.run_folder import RunFolder
+from recsys.search.budgets import serving_bytes
 from recsys.search.candidate import Candidate, Measured
 from recsys.search.folder import BASELINE
 from recsys.search.optuna.attributes import (
@@ -99,13 +99,12 @@ class TrialRunner:
         session, name = self.session, trial_name(trial)
         config = with_changes(self.space.config, session.changes(self.candidate(name, dict(trial.params))))
         prepared = self._prepare(config)
-        by_table = total_bytes(prepared.resolved, prepared.state)
-        serving_bytes = sum(phases["serving"] for phases in by_table.values())
-        trial.set_user_attr(BYTES, serving_bytes)
+        size = sum(serving_bytes(prepared.resolved, prepared.state).values())
+        trial.set_user_attr(BYTES, size)
         if self.budget is not None and self.space.changes_bytes:
-            trial.set_constraint("logarithm of bytes over budget", math.log(max(serving_bytes, 1) / self.budget))
+            trial.set_constraint("logarithm of bytes over budget", math.log(max(size, 1) / self.budget))
         curves = [curve for other in queue.trials() if (curve := _curve(other)) is not None]
-        own = Curve(serving_bytes, _past_aucs(session.folder.run(name)))
+        own = Curve(size, _past_aucs(session.folder.run(name)))
         return train_to_end(
             config,
             session.folder.run(name),
