@@ -16,6 +16,7 @@ __all__ = [
     "STOPPED",
     "TRAINING_BYTES",
     "WORKER",
+    "has_figures",
     "is_finished",
     "trial_name",
 ]
@@ -51,4 +52,9 @@ def trial_name(trial: FrozenTrial | Trial) -> str:
 def is_finished(trial: FrozenTrial) -> bool:
     """Say whether a trial counts as done: it has figures, or failed by itself."""
     failed = trial.state == TrialState.FAIL and REASON in trial.user_attrs
-    return failed or trial.state in (TrialState.COMPLETE, TrialState.PRUNED)
+    return failed or has_figures(trial)
+
+
+def has_figures(trial: FrozenTrial) -> bool:
+    """Say whether a trial is complete, or was stopped since it was behind others."""
+    return trial.state in (TrialState.COMPLETE, TrialState.PRUNED)

@@ -3,7 +3,7 @@
 from contextlib import ExitStack
 
 from optuna import Study
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import FrozenTrial
 
 from recsys.config import dump
 from recsys.errors import ConfigError
@@ -11,7 +11,7 @@ from recsys.search.budgets import serving_bytes
 from recsys.search.candidate import Measured
 from recsys.search.costs import Cost
 from recsys.search.folder import BASELINE
-from recsys.search.optuna.attributes import CPU_SECONDS, NAME, REASON, SECONDS, trial_name
+from recsys.search.optuna.attributes import CPU_SECONDS, NAME, REASON, SECONDS, has_figures, trial_name
 from recsys.search.optuna.leftovers import delete_checkpoints
 from recsys.search.optuna.priors import first_params
 from recsys.search.optuna.queue import TrialQueue, fixed_params
@@ -89,7 +89,7 @@ def _queue_first(study: Study, space: SearchSpace, session: Session, budget: int
 
 def _all_measured(runner: TrialRunner, trials: list[FrozenTrial]) -> list[Measured]:
     """Return the figures of all trials that have some, and count what they cost."""
-    known = [trial for trial in trials if trial.state in (TrialState.COMPLETE, TrialState.PRUNED)]
+    known = list(filter(has_figures, trials))
     known.sort(key=lambda trial: (trial_name(trial) != BASELINE, trial.number))
     if not known or trial_name(known[0]) != BASELINE:
         reasons = [trial.user_attrs[REASON] for trial in trials if REASON in trial.user_attrs]
