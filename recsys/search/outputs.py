@@ -188,5 +188,10 @@ def _figures(model: TrainedModel) -> dict[str, object]:
 
 def _difference(found: Verdict) -> dict[str, object]:
     of = found.difference
-    ends = {"value": of.value, "low": of.low, "high": of.high, "p_value": found.p_value}
-    return {"difference": of.value, **ends, "verdict": found.word}
+    return {
+        "difference": of.value,
+        "low": of.low,
+        "high": of.high,
+        "p_value": found.p_value,
+        "verdict": found.word,
+    }
