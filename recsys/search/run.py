@@ -194,8 +194,8 @@ class _Story:
         cut = [one for one in front if one.name != WHOLE]
         first = [chosen] if chosen in cut else []
         uniform = [one for one in measured if is_yardstick(one.name) and one.serving_bytes <= (self.allowed or 0)]
-        widest = sorted(uniform, key=lambda one: one.serving_bytes)[-1:]  # others are of earlier calls, for less
-        yardstick = [one for one in widest if one not in first]
+        widest = max(uniform, key=lambda one: one.serving_bytes, default=None)  # others are of earlier calls, for less
+        yardstick = [] if widest is None or widest in first else [widest]
         others = nearest([one for one in cut if one not in yardstick], chosen, retrain)
         return [*first, *yardstick, *others]
 

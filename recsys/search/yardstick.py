@@ -4,7 +4,7 @@ from recsys.search.candidate import Candidate
 from recsys.search.supernet import gated_tables, prefix_shape, table_bytes
 from recsys.training.build import LoadedModel
 
-__all__ = ["YARDSTICK", "is_yardstick", "uniform_within"]
+__all__ = ["is_yardstick", "uniform_within"]
 
 YARDSTICK = "uniform-"
 """First part of the name of the candidate; the width follows."""
