@@ -32,11 +32,4 @@ def build_supernet(prepared: Prepared, gate: str = "nested", **options: Any) -> 
 
 def padded_blocks(shape: TableShape) -> BlocksTable:
     """Return the section that a shape becomes, padded to its full width."""
-    sizes = [{"ids": block.num_ids, **columns_of(block.columns)} for block in shape.blocks]
-    last = {key: value for key, value in sizes[-1].items() if key != "ids"}
-    keys = {"features": (shape.vocabulary,), "scheme": "blocks", "dim": shape.dim, "blocks": (*sizes[:-1], last)}
-    return BlocksTable.model_validate(keys)
-
-
-def columns_of(columns: tuple[int, ...]) -> dict[str, Any]:
-    return {"columns": columns} if columns else {"dim": 0}
+    return BlocksTable.model_validate({"features": (shape.vocabulary,), **shape.section()})
