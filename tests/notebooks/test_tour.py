@@ -4,7 +4,7 @@ from typing import Any
 import nbformat
 import pytest
 
-from tests.notebooks.execute import NOTEBOOKS, execute, is_picture, outputs, pictures, with_parameters
+from tests.notebooks.execute import NOTEBOOKS, execute_short, is_picture, outputs, pictures
 
 pytestmark = pytest.mark.slow
 
@@ -15,9 +15,7 @@ NUM_PICTURES = 8
 @pytest.fixture(scope="module")
 def executed(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """The notebook after all its cells were run, on fewer rows than it asks for."""
-    folder = tmp_path_factory.mktemp("tour")
-    notebook = nbformat.read(NOTEBOOK, as_version=4)
-    return execute(with_parameters(notebook, f"FOLDER, ROWS, EPOCHS = Path({str(folder)!r}), 12_000, 2"), folder)
+    return execute_short(NOTEBOOK, tmp_path_factory.mktemp("tour"))
 
 
 def test_every_cell_runs_and_nothing_is_said_on_stderr(executed: Any) -> None:

@@ -3,7 +3,7 @@ from typing import Any
 import nbformat
 import pytest
 
-from tests.notebooks.execute import NOTEBOOKS, execute, outputs, pictures, with_parameters
+from tests.notebooks.execute import NOTEBOOKS, execute_short, outputs, pictures
 
 pytestmark = pytest.mark.slow
 
@@ -13,9 +13,7 @@ NOTEBOOK = NOTEBOOKS / "what_is_worth_its_bytes.ipynb"
 @pytest.fixture(scope="module")
 def executed(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """The notebook after all its cells were run, on fewer rows than it asks for."""
-    folder = tmp_path_factory.mktemp("search")
-    notebook = nbformat.read(NOTEBOOK, as_version=4)
-    return execute(with_parameters(notebook, f"FOLDER, ROWS, EPOCHS = Path({str(folder)!r}), 12_000, 2"), folder)
+    return execute_short(NOTEBOOK, tmp_path_factory.mktemp("search"))
 
 
 def test_every_cell_runs_and_shows_the_front_and_the_widths(executed: Any) -> None:
