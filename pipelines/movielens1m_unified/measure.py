@@ -31,7 +31,7 @@ def at(name: str, *, seed: int, **table: int) -> Config:
     changes = {"train": config.train.model_copy(update={"seed": seed})}
     if table:
         changes["tables"] = {"hashed": config.tables["hashed"].model_copy(update=table)}
-    return config.from_source(config.source, **changes)
+    return config.replaced(**changes)
 
 
 def main() -> None:

@@ -67,7 +67,7 @@ def with_data(config: Config, given: Mapping[str, Any], cache_dir: str | Path = 
         if not isinstance(value, str) and not (isinstance(value, tuple) and all(isinstance(one, str) for one in value)):
             kind = type(changes[name]).__name__
             raise ConfigError(f"data.{name}: must be a data frame, a path or a list of paths, got {kind}")
-    changed = config.from_source(config.source, data=config.data.model_copy(update=plain))
+    changed = config.replaced(data=config.data.model_copy(update=plain))
     if problems := check(changed):
         raise config.source.error(problems)
     return _without_format(changed, [name for name, value in changes.items() if is_frame(value)])

@@ -20,7 +20,7 @@ def locate_kept(config: Config) -> Config:
     has to be fitted, none is needed.
     """
     located = {name: _located(name, feature, config.source) for name, feature in config.features.items()}
-    return config.from_source(config.source, features=located)
+    return config.replaced(features=located)
 
 
 def recall_kept(config: Config, before: Config) -> Config:
@@ -37,7 +37,7 @@ def recall_kept(config: Config, before: Config) -> Config:
         same = next((kept for kept in known if gone is not None and kept is not None and kept.file == gone.file), None)
         if gone is not None and gone.checksum is None and same is not None:
             recalled[name] = feature.model_copy(update={"kept": same})
-    return config.from_source(config.source, features=recalled)
+    return config.replaced(features=recalled)
 
 
 def kept_file(feature: FeatureSection) -> KeptFile | None:

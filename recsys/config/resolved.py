@@ -97,7 +97,7 @@ class ResolvedConfig:
             for table in sorted(self.tables, key=lambda table: table.name)
         }
         train = self.config.train.model_copy(update={"communication": "fp32"})
-        return self.config.from_source(self.config.source, features=features, tables=tables, train=train, search=None)
+        return self.config.replaced(features=features, tables=tables, train=train, search=None)
 
     def input_columns(self) -> list[str]:
         """Return the columns of the data that are read, each once: of features, labels, weight, group."""

@@ -254,6 +254,10 @@ class Config(Section):
         """Return "FILE:LINE: features.price" for `where("features", "price")`, for the beginning of an error."""
         return self._source.where(path)
 
+    def replaced(self, **sections: Any) -> "Config":
+        """Return a copy with other sections, which are not checked; it remembers its source."""
+        return self.from_source(self._source, **sections)
+
     def from_source(self, source: SourceMap, **changes: Any) -> "Config":
         """Return a copy that remembers its source; `changes` replace sections and are not checked."""
         copy = self.model_copy(update=changes)

@@ -23,7 +23,7 @@ def check_space(config: Config) -> list[Problem]:
     """Return what is wrong with `search.space` of a configuration that is right but for it."""
     if config.search is None:
         return []
-    plain = config.from_source(config.source, search=None)
+    plain = config.replaced(search=None)
     paths = {text: parse_key(text, config) for text in config.search.space}
     problems: list[Problem] = []
     for text, path in paths.items():

@@ -11,9 +11,9 @@ def with_fixed_split(config: Config) -> Config:
     if config.data.valid is not None or isinstance(split, TimeSplit) or split.seed is not None:
         return config
     fixed = split.model_copy(update={"seed": config.train.seed})
-    return config.from_source(config.source, data=config.data.model_copy(update={"split": fixed}))
+    return config.replaced(data=config.data.model_copy(update={"split": fixed}))
 
 
 def with_seed(config: Config, seed: int) -> Config:
     """Return the configuration with another `train.seed`."""
-    return config.from_source(config.source, train=config.train.model_copy(update={"seed": seed}))
+    return config.replaced(train=config.train.model_copy(update={"seed": seed}))

@@ -65,7 +65,7 @@ class Cell:
         A search starts from a full table for each feature.
         """
         tables = {} if isinstance(self.spec, SearchedTables) else {TABLE: self.spec}
-        return with_seed(base.from_source(base.source, tables=tables), self.seed)
+        return with_seed(base.replaced(tables=tables), self.seed)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -186,6 +186,6 @@ def _solve_budget(base: Config, vocabularies: Sequence[FeatureVocabulary], spec:
     """Return the section with a size in the place of its budget."""
     if not spec.takes_open:
         _check_closed(vocabularies)
-    table = resolve(base.from_source(base.source, tables={TABLE: spec}), []).tables[0]  # its globs are expanded
+    table = resolve(base.replaced(tables={TABLE: spec}), []).tables[0]  # its globs are expanded
     solved = solve_budget(table, vocabularies)
     return solved.model_copy(update={"budget": None}) if hasattr(solved, "budget") else solved

@@ -161,7 +161,7 @@ def _check_same_comparison(folder: Path, config: Config, prepared: Prepared) -> 
     """Start a folder, or refuse one whose cells were trained with another configuration or on other data."""
     check_same_series(
         folder / "comparison.json",
-        {"config": dump(config.from_source(config.source, tables={}))},
+        {"config": dump(config.replaced(tables={}))},
         prepared,
         kind="a comparison",
         reason=", so new cells could not be compared with its own",

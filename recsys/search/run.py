@@ -75,7 +75,7 @@ def search(
     way = None if method == BY_TRIALS else find_method(method)()
     _check_options(method, trials=trials, storage=storage)
     if way is not None:
-        config = config.from_source(config.source, search=None)  # it speaks of the tables as they are
+        config = config.replaced(search=None)  # it speaks of the tables as they are
     prepared = prepare(config, data_dir, cache_dir, on_progress)
     check_splits(prepared.splits, prepared.resolved.config)
     supernet = None if way is None else way.supernet(prepared)

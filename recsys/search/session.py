@@ -55,7 +55,7 @@ class Session:
         """
         with self.clock.measuring(name, self.on_progress) as on_progress:
             return train_to_end(
-                config.from_source(config.source, search=None),
+                config.replaced(search=None),
                 self.folder.run(name),
                 data_dir=self.data_dir,
                 cache_dir=self.cache_dir,

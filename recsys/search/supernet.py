@@ -71,7 +71,7 @@ def supernet_config(
             tables[table.name] = table.spec.model_copy(update={"features": table.fields, "dim": table.dim})
     if not any(section.scheme == GATED for section in tables.values()):
         raise ConfigError(f"{config.where('tables')}: no table has the scheme full, so there is nothing to search")
-    return config.from_source(config.source, tables=tables, **changes)
+    return config.replaced(tables=tables, **changes)
 
 
 def is_searchable(table: ResolvedTable) -> bool:

@@ -57,7 +57,7 @@ def resolve_precision(
     else:
         chosen = choose_precision(device, cpu_flags=cpu_flags)
     chosen = broadcast(chosen)
-    return config.from_source(config.source, train=config.train.model_copy(update={"precision": chosen}))
+    return config.replaced(train=config.train.model_copy(update={"precision": chosen}))
 
 
 def slow_precision_warnings(config: Config, device: torch.device, *, cpu_flags: CpuFlags = read_cpu_flags) -> list[str]:

@@ -47,7 +47,7 @@ class Bench:
     def uniform(self, dim: int) -> Line:
         """Train every table at one width."""
         model = self.config.model.model_copy(update={"dim": dim})
-        config = self.config.from_source(self.config.source, model=model)
+        config = self.config.replaced(model=model)
         return self._line(f"uniform-{dim}", lambda: config, cost=None)
 
     def searched(self, method: str) -> Line:
@@ -80,7 +80,7 @@ class Bench:
         folder = self.options.out / name
         if not (folder / "metrics.json").exists():
             made = config()
-            seeded = made.from_source(made.source, train=made.train.model_copy(update={"seed": seed}))
+            seeded = made.replaced(train=made.train.model_copy(update={"seed": seed}))
             cache = self.options.out / "cache"
             train(seeded, data_dir=self.options.data, cache_dir=cache, folder=folder, resume=folder.exists())
         return RunFolder(folder).read_metrics()

@@ -313,4 +313,4 @@ def supernet_of(shop: User, shapes: Mapping[str, TableShape]) -> Config:
         shape = shapes.get(table.features[0])
         ends = () if shape is None else tuple(np.cumsum(shape.block_sizes)[:-1].tolist())
         tables[name] = table.model_copy(update={"blocks": ends})
-    return config.from_source(config.source, tables=tables)
+    return config.replaced(tables=tables)

@@ -78,7 +78,7 @@ def search(method_name: str, seed: int, folder: Path) -> Found:
 
 
 def with_seed(config: Config, seed: int) -> Config:
-    return config.from_source(config.source, train=config.train.model_copy(update={"seed": seed}))
+    return config.replaced(train=config.train.model_copy(update={"seed": seed}))
 
 
 def show(method: str, seed: int, found: Found) -> None:

@@ -42,7 +42,7 @@ def supernet(request: pytest.FixtureRequest, prepared: Prepared) -> LoadedModel:
 
 def model_of(shapes: dict[str, TableShape], prepared: Prepared) -> LoadedModel:
     config, tables = prepared.resolved.config, {name: padded_blocks(shape) for name, shape in shapes.items()}
-    return build_model(config.from_source(config.source, tables=tables), prepared)
+    return build_model(config.replaced(tables=tables), prepared)
 
 
 def test_blocks_of_columns_score_as_the_masked_supernet(supernet: LoadedModel, prepared: Prepared) -> None:

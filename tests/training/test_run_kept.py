@@ -52,6 +52,6 @@ def test_a_new_run_needs_the_file(log: Path, tmp_path: Path) -> None:
     config = keeping(tmp_path, SOME)
     (tmp_path / "kept" / "user.parquet").unlink()
     with pytest.raises(DataError, match="and the vocabulary is to be fitted"):
-        run(log, tmp_path / "new", config.from_source(config.source, group=None))
+        run(log, tmp_path / "new", config.replaced(group=None))
     with pytest.raises(DataError, match=r"config\.yaml:1: features\.user\.kept: no such file: /.*user\.parquet$"):
         run(log, tmp_path / "run", named(tmp_path))

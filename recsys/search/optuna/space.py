@@ -88,7 +88,7 @@ class SearchSpace:
     """
 
     def __init__(self, config: Config, prepared: Prepared) -> None:
-        self.config = config.from_source(config.source, search=None)
+        self.config = config.replaced(search=None)
         self.prepared = prepared
         resolved = prepared.resolved
         self.dims = searched_dims(resolved)

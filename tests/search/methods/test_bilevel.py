@@ -122,7 +122,7 @@ def test_gates_and_weights_take_turns_from_the_first_step_where_there_is_no_warm
     prepared: Prepared, config: Config, log: Path, tmp_path: Path
 ) -> None:
     train = config.train.model_copy(update={"epochs": 1})
-    once = config.from_source(config.source, train=train)
+    once = config.replaced(train=train)
     result = run(log, tmp_path / "run", once, schedule=AlternatingSchedule)
     assert [line["lr"] for line in epochs(result.folder)] == [0.01]
 
