@@ -36,7 +36,18 @@ class ShardingError(ConfigError):
 
 
 class DataError(RecsysError):
-    """A data file is missing, unreadable, or does not hold what the configuration promised."""
+    """A data file is missing, unreadable, or does not hold what the configuration promised.
+
+    Args:
+        message: where, the rule, and the value.
+        column: the column that it is about, if it is about one; the message names it, too.
+        row: the row of that value, counted from 1.
+    """
+
+    def __init__(self, message: str = "", *, column: str | None = None, row: int | None = None) -> None:
+        super().__init__(message)
+        self.column = column
+        self.row = row
 
 
 class ExportError(RecsysError):

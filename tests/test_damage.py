@@ -134,15 +134,18 @@ def test_damaged_files_of_a_run_are_refused_by_name(trained: Path, tmp_path: Pat
 
 
 def test_damaged_files_of_a_bundle_are_refused_by_name(bundle: Path, tmp_path: Path) -> None:
-    unread = {"README.md": "for people", "golden.parquet": "may be deleted"}
-    check(bundle, tmp_path, lambda folder: Scorer(folder).score(ROWS).tolist(), unread)
+    needless = {"README.md": "may be deleted", "golden.parquet": "may be deleted"}
+    check(bundle, tmp_path, lambda folder: Scorer(folder).score(ROWS).tolist(), needless)
 
 
-def test_damaged_golden_rows_of_a_bundle_are_noticed_where_it_scores(bundle: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["golden.parquet", "README.md"])
+def test_damaged_files_that_scoring_does_not_need_are_noticed_where_it_scores(
+    bundle: Path, tmp_path: Path, name: str
+) -> None:
     for seed, (title, damage) in enumerate(DAMAGES.items()):
         if title != "deleted":
-            copy = damaged_copy(bundle, "golden.parquet", damage, tmp_path / str(seed), seed=seed)
-            with pytest.raises(DataError, match=r"golden\.parquet: is damaged .* export the run again"):
+            copy = damaged_copy(bundle, name, damage, tmp_path / str(seed), seed=seed)
+            with pytest.raises(DataError, match=rf"{name}: is damaged .* export the run again"):
                 Scorer(copy)
 
 

@@ -326,21 +326,23 @@ class Run:
         found = evaluate_split(self.path, split=split, by=names, data_dir=raw, on_progress=on_progress)
         return write_report(Path(folder), [judged_target(self.path, found, importance=importance)])
 
-    def export(self, out: str | Path) -> "Bundle":
+    def export(self, out: str | Path, *, user: Sequence[str] = ()) -> "Bundle":
         """Write TorchScript that takes raw columns, check it in a fresh process, and return it opened.
 
         Args:
             out: folder of the bundle; a bundle that is there is replaced.
+            user: raw columns that say something of the user, for those who ask the bundle for scores; histories and the
+                column `group` do without being named.
 
         Raises:
             DataError: the run is not finished.
-            ExportError: the exported model does not score as the trained one.
+            ExportError: no feature reads one of the columns, or the exported model does not score as the trained one.
         """
         with quiet_packages():
             from recsys.api.bundle import Bundle
             from recsys.export import export_run
 
-            export_run(self.path, Path(out))
+            export_run(self.path, Path(out), user_columns=user)
             return Bundle(out)
 
     def field_attention(

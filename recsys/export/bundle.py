@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,7 @@ from recsys.config import ResolvedConfig
 from recsys.embeddings import Layout
 from recsys.errors import ExportError
 from recsys.export import verify
+from recsys.export.example import example
 from recsys.export.readme import readme
 from recsys.export.signature import signature
 from recsys.export.torchscript import export_module, save, script
@@ -46,6 +48,7 @@ def write_bundle(
     expected: np.ndarray,
     metrics: dict[str, float],
     calibrator: Calibrator | None = None,
+    user_columns: Sequence[str] = (),
 ) -> None:
     """Write a bundle, score its golden rows in a fresh process, and only then give it its name.
 
@@ -60,16 +63,21 @@ def write_bundle(
         expected: (rows, tasks) probabilities that the trained model gave them.
         metrics: figures of the training, kept in the signature.
         calibrator: what was fitted on the validation rows, if anything was.
+        user_columns: raw columns of the user, as `signature` takes them.
 
     Raises:
-        ExportError: `folder` holds something else, or the bundle scores the golden rows differently. Nothing is left.
+        ExportError: no feature reads one of `user_columns`, `folder` holds something else, or the bundle scores the
+            golden rows differently. Nothing is left.
     """
     _check_golden(golden.height, expected, len(resolved.config.labels))
     _check_target(folder)
     with atomic_folder(folder) as draft:
         files = BundleFolder(draft)
         save(script(export_module(resolved, state, layout, tower, weights, calibrator)), files.model)
-        described = signature(resolved, state, metrics=metrics, sha256=sha256_of(files.model))
+        described = signature(
+            resolved, state, metrics=metrics, sha256=sha256_of(files.model), user_columns=user_columns
+        )
+        described["example"] = example(golden, expected, described, resolved, state)
         _write_golden(files.golden_rows, canonicalize(golden, resolved, state).to_arrow(), expected, described)
         write_json(files.signature, described)
         write_atomic(files.readme, readme(folder.name, described))

@@ -36,7 +36,9 @@ A click model for plain torch: `model.pt` needs no other package. In this folder
 Outputs, in order: {outputs}; float64 probabilities.
 
 - A *text* key is the xxhash64 (seed 0) of its UTF-8 bytes, read as a signed 64-bit integer; an *int* key is the
-  integer itself. Keys that training has not seen are fine.
+  integer itself. Keys that training has not seen are fine. `hash_tests` in `signature.json` has texts with their keys.
+- `example` in `signature.json` is a request in the words of the Open Inference Protocol with its answer, and the same
+  as plain JSON rows. `recsys serve` answers both; `"user": true` marks inputs that say something of the user.
 - A missing id or time is {null}; a missing number is NaN.
 - Lists may be longer than the model uses; it cuts them itself.
 - `model.pt` is a program that torch runs: load it only if you trust who made it. `recsys predict` compares the files

@@ -1,5 +1,6 @@
 """Export the best epoch of a run."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import polars as pl
@@ -15,12 +16,17 @@ from recsys.training.strategy import pick_device, table_weights
 __all__ = ["export_run"]
 
 
-def export_run(run: Path, out: Path) -> None:
+def export_run(run: Path, out: Path, *, user_columns: Sequence[str] = ()) -> None:
     """Write the bundle of a run's best epoch; its golden rows are scored here by the trained model.
+
+    Args:
+        run: folder of the run.
+        out: folder of the bundle.
+        user_columns: raw columns that say something of the user, beside histories and the column `group`.
 
     Raises:
         DataError: the run is not finished.
-        ExportError: the exported model does not score as the trained one.
+        ExportError: no feature reads one of `user_columns`, or the exported model does not score as the trained one.
     """
     metrics = RunFolder(run).read_metrics()  # first: it raises if the run is not finished
     built = load_run(run, device=pick_device("cpu"))
@@ -39,4 +45,5 @@ def export_run(run: Path, out: Path) -> None:
         expected=expected,
         metrics=metrics,
         calibrator=built.calibrator,
+        user_columns=user_columns,
     )

@@ -1,8 +1,10 @@
 """Describe the inputs and outputs of a bundle in JSON, so that any language can feed it."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, assert_never
 
+import polars as pl
 import torch
 
 from recsys import __version__
@@ -10,14 +12,26 @@ from recsys.bundle_folder import FORMAT
 from recsys.config import Config, ResolvedConfig
 from recsys.config.feature_types import FeatureSection
 from recsys.config.kept import kept_file
-from recsys.features.fingerprint import HASH, NULL_KEY
+from recsys.errors import ExportError
+from recsys.features.fingerprint import HASH, NULL_KEY, xxhash64_keys
 from recsys.features.state import TransformState
+from recsys.features.transform import input_columns
+from recsys.registry import did_you_mean
 
 __all__ = ["signature"]
 
 
+HASHED = ("", "Rome", "Žižkov", "a string that is longer than thirty-two bytes")
+"""Texts with which a client in another language tests its hash: no bytes, a few, some beyond ASCII, a whole block."""
+
+
 def signature(
-    resolved: ResolvedConfig, state: TransformState, *, metrics: dict[str, float], sha256: str
+    resolved: ResolvedConfig,
+    state: TransformState,
+    *,
+    metrics: dict[str, float],
+    sha256: str,
+    user_columns: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Describe a model: its inputs, outputs, and how raw columns become inputs.
 
@@ -26,12 +40,20 @@ def signature(
         state: the fitted state, which knows the kind of key of each column.
         metrics: figures of the training, copied.
         sha256: checksum of the scripted model, in hexadecimal.
+        user_columns: raw columns that say something of the user, beside histories and the column `group`.
+
+    Raises:
+        ExportError: no feature reads such a column.
     """
+    of_user = _user_columns(resolved, user_columns)
     inputs = [_input(name, feature, state) for name, feature in resolved.features.items()]
     return {
         "format": FORMAT,
         "hash": HASH,
-        "inputs": [declared for declared in inputs if declared],
+        "hash_tests": [
+            {"text": text, "key": str(key)} for text, key in zip(HASHED, xxhash64_keys(pl.Series(HASHED)), strict=True)
+        ],
+        "inputs": [declared | {"user": declared["column"] in of_user} for declared in inputs if declared],
         "outputs": [{"name": f"score.{task}", "task": task, "dtype": "float64"} for task in resolved.config.labels],
         "versions": {"recsys": __version__, "torch": str(torch.__version__)},
         "metrics": metrics,
@@ -39,6 +61,17 @@ def signature(
         "key_kinds": dict(state.key_kinds),
         "config": _config(resolved.config),
     }
+
+
+def _user_columns(resolved: ResolvedConfig, named: Sequence[str]) -> set[str | None]:
+    """Return the columns whose values belong to the user: histories, the column `group`, and those that are named."""
+    columns = input_columns(resolved)
+    for column in named:
+        if column not in columns:
+            hint = did_you_mean(column, columns) or f"; they read {', '.join(columns)}"
+            raise ExportError(f"user: no feature of the model reads a column {column!r}{hint}")
+    histories = [one.column_of(name) for name, one in resolved.features.items() if one.kind == "sequence"]
+    return {*histories, resolved.config.group, *named}
 
 
 def _config(config: Config) -> dict[str, Any]:

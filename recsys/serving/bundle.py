@@ -13,7 +13,7 @@ import torch
 from pydantic import ValidationError
 
 from recsys.bundle_folder import FORMAT, BundleFolder
-from recsys.checksums import read_checksums, read_json, sha256_of, verify
+from recsys.checksums import read_checksums, read_json, sha256_of, verify_all
 from recsys.config import Config, ResolvedConfig, resolve
 from recsys.errors import DataError
 from recsys.features.fingerprint import HASH
@@ -54,8 +54,6 @@ def open_bundle(folder: Path, *, device: torch.device) -> LoadedBundle:
         raise DataError(f"{files.signature}: {rule}; if an earlier release made it, {EXPORT_AGAIN}") from error
     except (KeyError, TypeError) as error:
         raise DataError(f"{files.signature}: is damaged ({error!r}); {EXPORT_AGAIN}") from error
-    if files.golden_rows.exists():
-        verify(files.golden_rows, remedy=EXPORT_AGAIN)
     model = _model(files.model, sha256, device)
     return LoadedBundle(model, resolve(config, []), TransformState(key_kinds=key_kinds), tasks)
 
@@ -94,9 +92,10 @@ def _check_versions(path: Path, signature: dict[str, Any]) -> None:
 
 def _model(path: Path, sha256: str, device: torch.device) -> torch.jit.ScriptModule:
     try:
-        if path.name in read_checksums(path.parent):
-            verify(path, remedy=EXPORT_AGAIN)
-        elif (found := sha256_of(path)) != sha256:  # of a former version
+        path.stat()
+        verify_all(path.parent, remedy=EXPORT_AGAIN)
+        is_verified = path.name in read_checksums(path.parent)
+        if not is_verified and (found := sha256_of(path)) != sha256:  # of a former version
             raise DataError(f"{path}: is not the file that was exported: sha256 must be {sha256}, got {found}")
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror})") from error

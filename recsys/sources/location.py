@@ -22,21 +22,23 @@ class RowLocation(NamedTuple):
     other_types: Mapping[str, str] = MappingProxyType({})
     """Column -> words on its type in other files, which decides what its values must be here."""
 
-    def column(self, column: str, problem: str) -> DataError:
-        """Return the error of a whole column."""
+    def column(self, column: str, problem: str, *, row: int | None = None) -> DataError:
+        """Return the error of a whole column, or of its value in a row, counted from 1."""
         start = f"{self.source}: " if self.source else ""
-        return DataError(f"{start}column {column}: {problem}{self.other_types.get(column, '')}")
+        place = "" if row is None else f" (row {row})"
+        message = f"{start}column {column}: {problem}{place}{self.other_types.get(column, '')}"
+        return DataError(message, column=column, row=row)
 
     def value(self, column: str, problem: str, position: int) -> DataError:
         """Return the error of one value."""
-        return self.column(column, f"{problem} (row {self.first_row + position + 1})")
+        return self.column(column, problem, row=self.first_row + position + 1)
 
 
 def no_column(source: str, column: str, columns: Sequence[str]) -> DataError:
     """Return the error of a missing column, with the nearest name there is."""
     start = f"{source}: " if source else ""
     hint = separator_hint(columns) or did_you_mean(column, columns) or f"; it has {', '.join(columns)}"
-    return DataError(f"{start}no column {column!r}{hint}")
+    return DataError(f"{start}no column {column!r}{hint}", column=column)
 
 
 def separator_hint(columns: Sequence[str]) -> str:

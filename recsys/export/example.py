@@ -1,0 +1,119 @@
+"""A request and its answer, for the signature of a bundle: what a client in another language can copy and compare."""
+
+from collections.abc import Mapping
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from recsys.config import ResolvedConfig
+from recsys.config.feature_types import DatetimeFeature
+from recsys.errors import DataError
+from recsys.features.lists import key_lists
+from recsys.features.state import TransformState
+from recsys.features.transform import canonicalize, input_columns
+from recsys.sources.json_rows import json_frame
+from recsys.sources.location import RowLocation
+
+__all__ = ["example"]
+
+EXAMPLE_ROWS = 2
+DATATYPES = {"int64": "INT64", "float64": "FP64"}
+
+
+def example(
+    golden: pl.DataFrame,
+    expected: np.ndarray,
+    described: Mapping[str, Any],
+    resolved: ResolvedConfig,
+    state: TransformState,
+) -> dict[str, Any]:
+    """Return a few golden rows as the Open Inference Protocol and as plain JSON rows hold them, with their scores.
+
+    Args:
+        golden: raw rows.
+        expected: (rows, tasks) their probabilities.
+        described: the signature so far.
+        resolved: the configuration of the model.
+        state: the fitted state.
+
+    Returns:
+        `request` and `answer` with the tensors, and `rows` with the raw values; no `rows` if JSON cannot hold these.
+    """
+    chosen = _full_rows(golden.select(input_columns(resolved)))
+    canonical = canonicalize(golden[chosen], resolved, state)
+    scores = expected[chosen]
+    outputs = [
+        {"name": output["name"], "datatype": "FP64", "shape": [len(chosen)], "data": scores[:, task].tolist()}
+        for task, output in enumerate(described["outputs"])
+    ]
+    rows = _json_rows(golden[chosen], canonical, resolved, state)
+    shown = {"request": {"inputs": _tensors(canonical)}, "answer": {"outputs": outputs}}
+    return shown if rows is None else {"rows": rows, **shown}
+
+
+def _full_rows(frame: pl.DataFrame) -> list[int]:
+    """Return the places of the rows with the fewest missing values and empty lists, in order."""
+    missing = np.zeros(frame.height, dtype=np.int64)
+    for column in frame.get_columns():
+        missing += column.is_null().to_numpy()
+        if isinstance(column.dtype, pl.List):
+            missing += column.list.len().fill_null(0).eq(0).to_numpy()
+    return sorted(np.argsort(missing, kind="stable")[:EXAMPLE_ROWS].tolist())
+
+
+def _tensors(canonical: pl.DataFrame) -> list[dict[str, Any]]:
+    tensors: dict[str, np.ndarray] = {}
+    for name in canonical.columns:
+        if isinstance(canonical.schema[name], pl.List):
+            lists = key_lists(canonical[name])
+            tensors |= {f"{name}.values": lists.values, f"{name}.lengths": np.diff(lists.offsets)}
+        else:
+            tensors[name] = canonical[name].to_numpy()
+    return [
+        {"name": name, "datatype": DATATYPES[str(array.dtype)], "shape": [len(array)], "data": _without_nan(array)}
+        for name, array in tensors.items()
+    ]
+
+
+def _without_nan(array: np.ndarray) -> list[Any]:
+    return [None if value != value else value for value in array.tolist()]
+
+
+def _json_rows(
+    golden: pl.DataFrame, canonical: pl.DataFrame, resolved: ResolvedConfig, state: TransformState
+) -> list[dict[str, Any]] | None:
+    """Return raw rows as JSON holds them; None if they would be read as other values."""
+    columns = input_columns(resolved)
+    formats = {
+        feature.column_of(name): feature.format
+        for name, feature in resolved.features.items()
+        if isinstance(feature, DatetimeFeature)
+    }
+    try:
+        rows = [
+            {name: _json_value(value, formats.get(name)) for name, value in row.items()}
+            for row in golden.select(columns).to_dicts()
+        ]
+        read = canonicalize(json_frame(rows, columns, RowLocation()), resolved, state)
+    except (DataError, ValueError, TypeError):
+        return None
+    return rows if read.equals(canonical) else None
+
+
+def _json_value(value: Any, time_format: str | None) -> Any:
+    match value:
+        case list():
+            return [_json_value(entry, time_format) for entry in value]
+        case bytes():
+            return value.decode()
+        case Decimal():
+            return int(value) if value == value.to_integral_value() else float(value)
+        case float() if not np.isfinite(value):
+            return None
+        case date():  # a datetime is one, too
+            return value.isoformat() if time_format is None else value.strftime(time_format)
+        case _:
+            return value
