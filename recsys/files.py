@@ -38,6 +38,7 @@ __all__ = [
     "with_nan",
     "write_atomic",
     "write_json",
+    "write_together",
 ]
 
 DRAFT = ".recsys-draft-"
@@ -99,6 +100,21 @@ def write_atomic(path: Path, text: str) -> None:
     """Write a text file in UTF-8, whole or not at all."""
     with atomic_path(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
+
+
+def write_together(texts: Mapping[Path, str]) -> None:
+    """Write several text files in UTF-8: none of them appears under its name before all are complete.
+
+    Example:
+        >>> import tempfile
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> write_together({folder / "report.html": "<p>", folder / "slices.csv": "a,b"})
+        >>> sorted(found.name for found in folder.iterdir())
+        ['report.html', 'slices.csv']
+    """
+    with ExitStack() as drafts:
+        for path, text in texts.items():
+            drafts.enter_context(atomic_path(path)).write_text(text, encoding="utf-8")
 
 
 def write_json(path: Path, content: Any, *, indent: int = 2) -> None:

@@ -188,7 +188,11 @@ class RunFolder:
                 f"{self.path}: has no {self.metrics.name}: train it to the end first "
                 f"(recsys train CONFIG --resume {self.path})"
             )
-        return with_nan(read_json(self.metrics, remedy=_REMEDY))
+        return with_nan(_read_object(self.metrics))
+
+    def read_environment(self) -> dict[str, Any]:
+        """Return the versions of packages and the machine that it was trained with; {} if they were not written."""
+        return _read_object(self.environment) if self.environment.exists() else {}
 
     def read_epochs(self) -> list[dict[str, float]]:
         """Return the figures of the epochs so far, in order; [] before the end of the first."""
@@ -217,7 +221,14 @@ class RunFolder:
         return Path(str(self._data_facts().get("data_dir", "")))
 
     def _data_facts(self) -> dict[str, Any]:
-        facts = read_json(self.data, remedy=_REMEDY)
-        if not isinstance(facts, dict) or "prepared" not in facts:
+        facts = _read_object(self.data)
+        if "prepared" not in facts:
             raise DataError(f"{self.data}: is damaged: it does not name the prepared data; {_REMEDY}")
         return facts
+
+
+def _read_object(path: Path) -> dict[str, Any]:
+    content = read_json(path, remedy=_REMEDY)
+    if not isinstance(content, dict):
+        raise DataError(f"{path}: is damaged: it must hold an object with keys; {_REMEDY}")
+    return content

@@ -129,7 +129,7 @@ def what_a_run_says(folder: Path) -> dict[str, Any]:
 
 
 def test_damaged_files_of_a_run_are_refused_by_name(trained: Path, tmp_path: Path) -> None:
-    unread = {"environment.json": "nothing reads it"}
+    unread = {"environment.json": "no figure depends on it"}
     check(trained, tmp_path, what_a_run_says, unread)
 
 

@@ -18,7 +18,7 @@ import pytest
 
 from recsys import files
 from recsys.errors import LockedError
-from recsys.files import atomic_folder, atomic_path, locked, replace_folder, write_atomic, write_json
+from recsys.files import atomic_folder, atomic_path, locked, replace_folder, write_atomic, write_json, write_together
 
 
 def names(folder: Path) -> list[str]:
@@ -58,6 +58,16 @@ def test_a_block_that_raises_leaves_the_former_path(is_folder: bool, tmp_path: P
         interrupted()
     assert names(tmp_path) == ["a"]
     assert (tmp_path / "a").read_text() == "former"
+
+
+def test_files_of_one_report_are_written_together_or_not_at_all(tmp_path: Path) -> None:
+    pages = {tmp_path / "report.html": "<p>", tmp_path / "out" / "slices.csv": "a,b"}
+    write_together(pages)
+    assert {path: path.read_text() for path in pages} == pages
+    with pytest.raises(UnicodeEncodeError):
+        write_together({tmp_path / "report.html": "<b>", tmp_path / "out" / "slices.csv": "\ud800"})
+    assert {path: path.read_text() for path in pages} == pages
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["out", "report.html", "slices.csv"]
 
 
 def test_a_block_that_writes_nothing_leaves_nothing(tmp_path: Path) -> None:

@@ -57,6 +57,16 @@ def test_files_of_a_former_version_that_are_damaged_are_named_too(content: str, 
         RunFolder(tmp_path).read_epochs()
 
 
+@pytest.mark.parametrize("content", ["", "[]", "null", "3", '"torch"', "{"])
+@pytest.mark.parametrize("name", ["metrics", "environment"])
+def test_what_is_no_object_is_no_file_of_a_run(name: str, content: str, tmp_path: Path) -> None:
+    run = RunFolder(tmp_path)
+    run.config.touch()
+    getattr(run, name).write_text(content)
+    with pytest.raises(DataError, match=rf"{name}\.json: is damaged"):
+        getattr(run, f"read_{name}")()
+
+
 def test_a_run_knows_where_its_raw_files_lie_and_an_old_one_looks_in_the_current_folder(tmp_path: Path) -> None:
     for content, expected in [('{"prepared": "x", "data_dir": "/logs"}', "/logs"), ('{"prepared": "x"}', ".")]:
         (tmp_path / "data.json").write_text(content)

@@ -87,7 +87,7 @@ class ModelComparison:
             The path of the page.
 
         Raises:
-            DataError: matplotlib is not installed, or a file of a run is damaged.
+            DataError: matplotlib is not installed, the folder is a file, or a file of a run is damaged.
         """
         from recsys.judging.report.from_comparison import write_comparison
 

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Floats", "Labelled", "check", "mean_influence", "small_sample_factor"]
+__all__ = ["Floats", "Labelled", "WEIGHT_RULE", "are_weights", "check", "mean_influence", "small_sample_factor"]
 
 Floats = npt.NDArray[np.floating]
 
@@ -20,7 +20,7 @@ class Labelled:
     label: npt.NDArray[Any]
     """(B,) bool, or float64 between 0 and 1."""
     weight: Floats | None
-    """(B,) float64, finite and not negative; None when every row counts once."""
+    """(B,) float64, see `are_weights`; None when every row counts once."""
 
     @property
     def is_hard(self) -> bool:
@@ -38,6 +38,22 @@ class Labelled:
         return Labelled(self.score[is_taken], self.label[is_taken], weight)
 
 
+WEIGHT_RULE = "must be finite, at least 0, and not beyond float32"
+"""Products of larger or smaller weights, or sums of their squares, would not be finite, or 0."""
+
+
+def are_weights(values: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
+    """Return which values can be weights.
+
+    Example:
+        >>> are_weights(np.array([0.0, 2.5, -1.0, np.nan, 1e300, 1e-300]))
+        array([ True,  True, False, False, False, False])
+    """
+    limits = np.finfo(np.float32)
+    is_between = (values >= limits.smallest_subnormal) & (values <= limits.max)
+    return np.asarray(is_between | (values == 0))
+
+
 def check(
     score: npt.ArrayLike,
     label: npt.ArrayLike,
@@ -46,8 +62,8 @@ def check(
     """Return the arrays as `Labelled`.
 
     Raises:
-        ValueError: an array is not (B,), a score is NaN, a label lies outside [0, 1], or a weight is negative or
-            not finite. The message names the array, and how many values are wrong.
+        ValueError: an array is not (B,), a score is NaN, a label lies outside [0, 1], or a weight is none. The
+            message names the array, and how many values are wrong.
     """
     scores = _vector("score", score, rows=None)
     rows = len(scores)
@@ -58,7 +74,7 @@ def check(
     if weight is None:
         return Labelled(scores, labels, None)
     weights = _vector("weight", weight, rows=rows).astype(np.float64)
-    _refuse("weight", ~((weights >= 0) & np.isfinite(weights)), "must be finite and at least 0", weights)
+    _refuse("weight", ~are_weights(weights), WEIGHT_RULE, weights)
     return Labelled(scores, labels, weights)
 
 

@@ -142,7 +142,7 @@ def _check_equal(
         row = int(np.argmax(differs_B))
         values = "" if what == "groups" else f": {others_B[row]:g} here, {values_B[row]:g} there"
         number = f"{count:,} of {len(differs_B):,} rows differ"
-        _refuse(first, other, f"the {what} differ, first in row {row}{values}; {number}")
+        _refuse(first, other, f"the {what} differ, first in row {row + 1}{values}; {number}")
 
 
 def _first_rows(group_B: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:

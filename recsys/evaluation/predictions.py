@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from recsys.errors import DataError
-from recsys.evaluation.arrays import Floats
+from recsys.evaluation.arrays import WEIGHT_RULE, Floats, are_weights
 from recsys.evaluation.ranking import NO_GROUP
 from recsys.registry import did_you_mean
 
@@ -142,8 +142,7 @@ class _Columns:
         if self._weight == "weight" and "weight" not in self._schema:
             return None
         values = self._numbers("weight", self._weight)
-        is_wrong = ~((values >= 0) & np.isfinite(values))
-        self._refuse(self._weight, is_wrong, values, "a weight must be a finite number of at least 0")
+        self._refuse(self._weight, ~are_weights(values), values, f"a weight {WEIGHT_RULE}")
         return values
 
     @cached_property
@@ -157,7 +156,7 @@ class _Columns:
             raise DataError(f"{self._path}: {self._group}: a group must be one value, got {column.dtype} in each row")
         if column.dtype.is_float():
             column = column.fill_nan(None)
-        if not column.dtype.is_integer() or column.dtype == pl.UInt64:
+        if not column.dtype.is_integer() or column.dtype in (pl.UInt64, *_wide_integers()):
             column = column.cast(pl.String) if isinstance(column.dtype, pl.Categorical | pl.Enum) else column
             column = column.rank("dense")
         return column.cast(pl.Int64).fill_null(NO_GROUP).to_numpy()
@@ -169,9 +168,9 @@ class _Columns:
         column = self._read(role, name)
         if not (column.dtype.is_numeric() or column.dtype in (pl.Boolean, pl.Null)):
             raise DataError(f"{self._path}: {name}: a {role} must be a number, got {column.dtype}")
-        column = column.cast(pl.Float64) if column.dtype.is_decimal() else column
+        column = column.cast(pl.Float64) if column.dtype in _wide_integers() or column.dtype.is_decimal() else column
         if column.null_count():
-            row = int(column.is_null().arg_max() or 0)
+            row = int(column.is_null().arg_max() or 0) + 1
             nulls = f"{column.null_count()} of {len(column)} values are null"
             raise DataError(f"{self._path}: {name}: a {role} must not be missing, but is null in row {row}; {nulls}")
         return column.to_numpy()
@@ -195,9 +194,16 @@ class _Columns:
         return DataError(f"{self._path}: has no column {name!r} for the {role}{did_you_mean(name, known)}{names}")
 
 
+def _wide_integers() -> "tuple[type[pl.DataType], ...]":
+    """Return the types of integers that numpy has not."""
+    import polars as pl
+
+    return pl.Int128, pl.UInt128
+
+
 def _refuse(where: str, is_wrong: npt.NDArray[np.bool_], values: npt.NDArray[Any], rule: str, remedy: str = "") -> None:
     count = int(np.count_nonzero(is_wrong))
     if count:
         row = int(np.argmax(is_wrong))
         number = f"{count} of {len(values)} values are wrong"
-        raise DataError(f"{where}: {rule}; got {values[row]} in row {row} ({number}){remedy}")
+        raise DataError(f"{where}: {rule}; got {values[row]} in row {row + 1} ({number}){remedy}")

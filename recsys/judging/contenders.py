@@ -65,8 +65,10 @@ def _hint(names: Sequence[str]) -> str:
 def _find(name: str) -> list[Path]:
     """Return the runs or files of one model, in the order of their names, numbers by size."""
     path = Path(name)
-    if path.exists() or not has_magic(name):
+    if path.exists():
         return [path]
+    if not has_magic(name):
+        raise DataError(f"{name}: there is no such file")
     found = sorted(Path(path.anchor).glob(str(path.relative_to(path.anchor))), key=_by_number)
     if not found:
         raise DataError(f"{name}: no run or file has a name like this")

@@ -18,6 +18,7 @@ from math import isnan
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from recsys.errors import DataError
 from recsys.evaluation.arrays import Floats
@@ -26,7 +27,7 @@ from recsys.evaluation.seeds import Estimate
 from recsys.evaluation.ties import shared_orders
 from recsys.judging.changed_scores import ChangedScores, Scores
 
-__all__ = ["LOOKED_AT", "Comparison", "Judge"]
+__all__ = ["LOOKED_AT", "Comparison", "Judge", "variance_of_loss"]
 
 
 LOOKED_AT = ("auc", "logloss")
@@ -72,13 +73,14 @@ class Judge:
     def compare(self, changed: Sequence[Scores]) -> Comparison:
         """Compare the scores of each repeat."""
         now, worse, of_tasks = {}, {}, {}
+        sources = [self.scores.sources(repeat) for repeat in range(len(changed))]
         for name in LOOKED_AT:
             repeats = [self._figure(name, scores) for scores in changed]
             values_T = np.mean([one.values for one in repeats], axis=0)
             loss_T = (self.whole[name].values - values_T) * (1 if METRICS[name].higher_is_better else -1)
-            variance = self._variance([self.whole[name].influence - one.influence for one in repeats])
+            losses = [self.whole[name].influence - one.influence for one in repeats]
             now[name] = float(values_T.mean())
-            worse[name] = Estimate(float(loss_T.mean()), variance)
+            worse[name] = Estimate(float(loss_T.mean()), variance_of_loss(losses, sources))
             of_tasks[name] = loss_T.tolist()
         return Comparison(now, worse, of_tasks)
 
@@ -93,23 +95,28 @@ class Judge:
             influence = np.mean([metric.compute_influence(name, *of_task) for of_task in rows], axis=0)
         return _Figure(values, influence)
 
-    def _variance(self, losses: Sequence[Floats]) -> float:
-        """Return the variance of the mean of a figure's loss over repeats, from its influence values of each."""
-        total_N = np.zeros(len(self.scores.labels))
-        for repeat, loss_N in enumerate(losses):
-            total_N += loss_N
-            source_N = self.scores.sources(repeat)
-            if source_N is not None:
-                total_N[source_N] += loss_N
-        of_rows = float(total_N @ total_N) / len(losses) ** 2
-        if self.scores.method != "permute":
-            return of_rows
-        of_permutations = sum(float(loss_N @ loss_N) for loss_N in losses) / len(losses) ** 2
-        return max(of_rows - of_permutations, of_permutations)  # the difference is itself uncertain where rows are few
-
 
 class _Figure(NamedTuple):
     values: Floats
     """Values of the tasks, (T,)."""
     influence: Floats
     """Influence values of the mean over tasks, (N,)."""
+
+
+def variance_of_loss(losses: Sequence[Floats], sources: Sequence[npt.NDArray[np.int64] | None]) -> float:
+    """Return the variance of the mean of a figure's loss over repeats.
+
+    Args:
+        losses: influence values of the loss in each repeat, (N,).
+        sources: the row that each row has its value from in each repeat, (N,); None if from none in particular.
+    """
+    total_N = np.zeros_like(losses[0])
+    of_permutations = 0.0
+    for loss_N, source_N in zip(losses, sources, strict=True):
+        total_N += loss_N
+        if source_N is not None:
+            total_N[source_N] += loss_N
+            of_permutations += float(loss_N @ loss_N)
+    of_rows = float(total_N @ total_N)
+    # the difference is itself uncertain where rows are few
+    return max(of_rows - of_permutations, of_permutations) / len(losses) ** 2

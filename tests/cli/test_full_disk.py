@@ -43,6 +43,10 @@ COMMANDS = {
     "predict anew": Command("predict bundle many.parquet --out disk/scores.parquet", former="scores.parquet"),
     "evaluate": Command("evaluate runs/done many.parquet --out disk/scores.parquet"),
     "evaluate with little scratch": Command("evaluate runs/done many.parquet", env=(("TMPDIR", "disk"),)),
+    "report": Command("evaluate runs/done --by * --report disk/report"),
+    "report anew": Command("evaluate runs/done --report disk/report", former="report"),
+    "report of a comparison": Command("compare runs/done runs/done/predictions/test.parquet --report disk/report"),
+    "importance": Command("importance runs/done --cache-dir disk/cache --repeats 1"),
     "plan": Command("plan run.yaml --cache-dir cache --world 2 --out disk/plan.json"),
     "compare": Command(
         "compare-schemes run.yaml --cache-dir cache --schemes full,hash --budgets 0.5 --seeds 1 --out disk/compared"
@@ -70,6 +74,7 @@ def folder(fork: Forks, tmp_path_factory: pytest.TempPathFactory) -> Path:
         "train run.yaml --cache-dir cache --name done",
         "export runs/done --out bundle",
         "predict bundle many.parquet --out scores.parquet",
+        "evaluate runs/done --by item --report report",
     ]:
         ended = fork.run(*line.split(), folder=folder)
         assert ended.code == 0, ended.err
@@ -184,7 +189,9 @@ def results(folder: Path) -> dict[str, object]:
     found: dict[str, object] = {}
     for path in sorted((folder / "disk").rglob("*")):
         name = str(path.relative_to(folder / "disk"))
-        if path.name == "metrics.json":
+        if path.name in ("report.html", "slices.csv"):
+            found[name] = path.read_bytes()
+        elif path.name == "metrics.json":
             found[name] = steady(json.loads(path.read_text()))
         elif path.suffix in (".parquet", ".arrow") or path.name == "plan.json":
             found[name] = path.stat().st_size

@@ -43,7 +43,10 @@ def test_odd_and_damaged_files_go_through_all_commands_or_are_refused(
         commands = {
             "check": ["check", "run.yaml", "--data-dir", folder],
             "train": ["train", "run.yaml", "--data-dir", folder, "--name", "a"],
-            "evaluate": ["evaluate", "runs/a", *test],
+            "evaluate": ["evaluate", "runs/a", *test, "--by", "*"],
+            "report": ["evaluate", "runs/a", "--report", "report"],
+            "compare": ["compare", "runs/a", "runs/a/predictions/test.parquet", "--by", "*"],
+            "importance": ["importance", "runs/a", "--repeats", "1", "--rows", "100"],
             "export": ["export", "runs/a", "--out", "bundle"],
             "predict": ["predict", "bundle", *test, "--out", "scores.parquet"],
         }

@@ -38,6 +38,8 @@ def test_a_pickle_in_a_run_folder_is_refused_by_every_command_and_not_run(
     shutil.copytree(folder / "checkpoints" / "last", tmp_path / "copy")
     commands: list[list[Any]] = [
         ["evaluate", folder, log / "test.parquet"],
+        ["evaluate", folder, "--report", tmp_path / "report", "--importance"],
+        ["importance", folder],
         ["export", folder, "--out", tmp_path / "bundle"],
         ["train", config, "--data-dir", log, "--resume", folder],
         ["checkpoint", "inspect", folder],

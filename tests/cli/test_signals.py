@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from recsys.files import DRAFT
 from tests.training.logs import clicks, steady, write_config, write_log
 
 pytestmark = pytest.mark.proof
@@ -30,8 +31,11 @@ COMMANDS = {
     "export": "export runs/done --out {name}",
     "predict": "predict bundle many.parquet --out {name}.parquet",
     "evaluate": "evaluate runs/done many.parquet --out {name}.parquet",
+    "report": "evaluate runs/done --by item --report {name} --importance",
+    "compare models": "compare runs/done runs/done/predictions/test.parquet --by item --report {name}",
+    "importance": "importance runs/done --cache-dir cache-{name}",
     "check csv": "check csv.yaml",
-    "compare": "compare-schemes run.yaml --schemes full --budgets 0.5 --seeds 1 --out {name}",
+    "compare schemes": "compare-schemes run.yaml --schemes full --budgets 0.5 --seeds 1 --out {name}",
 }
 
 
@@ -89,6 +93,7 @@ def test_a_signal_at_any_moment_ends_a_command_without_a_traceback(
             assert "Traceback" not in err, where
             assert "error: " not in err, where
         codes.append(process.returncode)
+        check_report(folder / f"at-{moment}", process.returncode)
         if name.startswith("train"):
             check_run_goes_on(line, folder / "runs" / f"at-{moment}", folder)
     with capsys.disabled():
@@ -100,7 +105,7 @@ def codes_of(name: str, number: signal.Signals, after: float) -> set[int]:
     """Return how a command may end; 0: it was done. 75: what is needed to resume is saved, or nothing is begun."""
     if number == signal.SIGINT:
         return {130, 0}
-    if name.startswith(("train", "compare")) and after > INTERPRETER_SECONDS:
+    if name.startswith(("train", "compare schemes")) and after > INTERPRETER_SECONDS:
         return {75, 0}
     return {75, -number, 0}
 
@@ -108,6 +113,14 @@ def codes_of(name: str, number: signal.Signals, after: float) -> set[int]:
 def is_of_interpreter(err: str) -> bool:
     """Return whether the signal came before the first lines of ours, while Python itself was starting."""
     return "Traceback" in err and not re.search(r"/recsys/(?!__init__\.py|lazy\.py)", err)
+
+
+def check_report(path: Path, code: int) -> None:
+    """A report is there with all of its files, or not at all."""
+    names = {found.name for found in path.glob("*.*")} & {"report.html", "slices.csv"}
+    assert len(names) in (0, 2), names
+    if code:
+        assert not [found for found in path.parent.rglob("*") if DRAFT in found.name]
 
 
 def check_run_goes_on(line: str, path: Path, folder: Path) -> None:

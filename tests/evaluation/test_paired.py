@@ -166,12 +166,12 @@ FEW = {"label": np.array([0.0, 1.0, 0.0]), "score": np.array([0.1, 0.2, 0.3]), "
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"label": np.array([0.0, 1.0, 1.0])}, "labels differ, first in row 2: 1 here, 0 there; 1 of 3 rows differ"),
-        ({"label": np.array([0.0, 0.4, 0.0])}, "labels differ, first in row 1: 0.4 here, 1 there"),
-        ({"weight": np.array([1.0, 2.0, 2.0])}, "weights differ, first in row 2: 2 here, 3 there"),
+        ({"label": np.array([0.0, 1.0, 1.0])}, "labels differ, first in row 3: 1 here, 0 there; 1 of 3 rows differ"),
+        ({"label": np.array([0.0, 0.4, 0.0])}, "labels differ, first in row 2: 0.4 here, 1 there"),
+        ({"weight": np.array([1.0, 2.0, 2.0])}, "weights differ, first in row 3: 2 here, 3 there"),
         ({"weight": None}, "only one of them has weights"),
-        ({"group": np.array([1, 2, 2])}, "groups differ, first in row 1; 2 of 3 rows differ"),
-        ({"group": np.array([5, 5, -(2**63)])}, "groups differ, first in row 2"),
+        ({"group": np.array([1, 2, 2])}, "groups differ, first in row 2; 2 of 3 rows differ"),
+        ({"group": np.array([5, 5, -(2**63)])}, "groups differ, first in row 3"),
         ({name: values[:2] for name, values in FEW.items()}, "it has 2 rows, the other 3"),
     ],
 )

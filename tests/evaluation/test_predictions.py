@@ -80,16 +80,18 @@ def test_groups_of_any_type_are_told_apart(values: object, tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"label": [0, 2, 3]}, r"label: a label must be 0 or 1, or between them; got 2 in row 1 \(2 of 3 values"),
-        ({"label": [0, None, 1]}, "label: a label must not be missing, but is null in row 1; 1 of 3 values are null"),
+        ({"label": [0, 2, 3]}, r"label: a label must be 0 or 1, or between them; got 2 in row 2 \(2 of 3 values"),
+        ({"label": [0, None, 1]}, "label: a label must not be missing, but is null in row 2; 1 of 3 values are null"),
         ({"label": ["no", "yes", "yes"]}, "label: a label must be a number, got String"),
-        ({"label": [0.0, float("nan"), 1.0]}, "label: a label must be 0 or 1, or between them; got nan in row 1"),
-        ({"score": [0.1, float("nan"), 0.2]}, r"score: a score must be a finite number; got nan in row 1 \(1 of 3"),
-        ({"score": [0.1, 0.2, float("inf")]}, "score: a score must be a finite number; got inf in row 2"),
-        ({"score": [None, None, None]}, "score: a score must not be missing, but is null in row 0; 3 of 3"),
+        ({"label": [0.0, float("nan"), 1.0]}, "label: a label must be 0 or 1, or between them; got nan in row 2"),
+        ({"score": [0.1, float("nan"), 0.2]}, r"score: a score must be a finite number; got nan in row 2 \(1 of 3"),
+        ({"score": [0.1, 0.2, float("inf")]}, "score: a score must be a finite number; got inf in row 3"),
+        ({"score": [None, None, None]}, "score: a score must not be missing, but is null in row 1; 3 of 3"),
         ({"score": [[0.1], [0.2], [0.3]]}, "score: a score must be a number, got List"),
-        ({"weight": [1.0, -1.0, 1.0]}, "weight: a weight must be a finite number of at least 0; got -1.0 in row 1"),
-        ({"weight": [1.0, None, 1.0]}, "weight: a weight must not be missing, but is null in row 1"),
+        ({"weight": [1.0, -1.0, 1.0]}, "weight: a weight must be finite, at least 0, and not beyond float32; got -1.0"),
+        ({"weight": [1.0, 1.0, 1e300]}, "weight: a weight must be .*; got 1e[+]300 in row 3"),
+        ({"weight": [1e-300, 1.0, 1.0]}, "weight: a weight must be .*; got 1e-300 in row 1"),
+        ({"weight": [1.0, None, 1.0]}, "weight: a weight must not be missing, but is null in row 2"),
         ({"group": [[1], [2], [3]]}, "group: a group must be one value, got List"),
     ],
 )
@@ -116,6 +118,19 @@ def test_a_column_that_is_not_there_is_named(asked: dict[str, str], message: str
         read_predictions(write(tmp_path / "scores.parquet"), **asked)
 
 
+@pytest.mark.parametrize("dtype", [pl.Int128, pl.UInt128, pl.Decimal(30, 5), pl.Float16])
+def test_numbers_that_numpy_has_not_are_numbers_too(dtype: pl.DataType, tmp_path: Path) -> None:
+    kinds = dict.fromkeys(("label", "score", "weight", "group"), dtype)
+    columns = {"label": [0, 1], "score": [1, 0], "weight": [2, 0], "group": [7, 7]}
+    pl.DataFrame(columns, schema_overrides=kinds).write_parquet(tmp_path / "scores.parquet")
+    found = read_predictions(tmp_path / "scores.parquet")[""]
+    assert (found.label.tolist(), found.score.tolist()) == ([0, 1], [1, 0])
+    assert found.weight is not None
+    assert found.weight.tolist() == [2, 0]
+    assert found.group is not None
+    assert found.group[0] == found.group[1]
+
+
 def test_a_file_that_is_none_is_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"nowhere\.parquet: there is no such file"):
         read_predictions(tmp_path / "nowhere.parquet")
@@ -126,6 +141,6 @@ def test_a_file_that_is_none_is_named(tmp_path: Path) -> None:
 
 def test_scores_that_are_no_probabilities_are_refused_where_those_are_needed(tmp_path: Path) -> None:
     found = read_predictions(write(tmp_path / "scores.parquet", score=[-1.5, 0.5, 2.0]))[""]
-    message = r"scores\.parquet: score: must be between 0 and 1, .*; got -1\.5 in row 0 \(2 of 3 .*logits become"
+    message = r"scores\.parquet: score: must be between 0 and 1, .*; got -1\.5 in row 1 \(2 of 3 .*logits become"
     with pytest.raises(DataError, match=message):
         found.require_probabilities()

@@ -6,7 +6,7 @@ import pytest
 
 from recsys.judging import changed_scores
 from recsys.judging.changed_scores import ChangedScores
-from recsys.judging.units import chosen_units, units_of
+from recsys.judging.units import chosen_units, join_units, units_of
 from recsys.training.build import score_alone
 from tests.training.logs import clicks, write_log
 from tests.training.untrained import untrained
@@ -51,6 +51,18 @@ def test_blocks_have_equally_many_rows(log: Path, tmp_path: Path, monkeypatch: p
     list(scores.of(units_of(loaded.resolved), lambda *report: reports.append(report)))
     assert reports[-1] == ("scoring", 4 * 400, 4 * 400)
     assert len(reports) == 4 * 3
+
+
+def test_rows_with_all_values_of_their_source_have_its_score(
+    log: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(changed_scores, "EVALUATION_ROWS", 150)  # of 400 rows
+    loaded, split = untrained(log, tmp_path)
+    scores = ChangedScores(loaded, split, repeats=2, seed=3)
+    [(_, found)] = scores.of([join_units(units_of(loaded.resolved))])
+    for repeat, one in enumerate(found):
+        np.testing.assert_array_equal(one, scores.whole[scores.sources(repeat)])
+    assert ChangedScores(loaded, split, method="drop").sources(0) is None
 
 
 def test_a_feature_with_one_value_changes_nothing(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ import pytest
 from recsys.evaluation.probability import logloss
 from recsys.evaluation.ranking import auc
 from recsys.evaluation.seeds import Estimate
-from recsys.judging.worse import Judge
+from recsys.judging.worse import Judge, variance_of_loss
 
 
 class Drawn:
@@ -47,6 +47,26 @@ def test_equal_scores_are_no_worse_and_surely_so() -> None:
     scores = Drawn(500, 2, effect=1.0, exaggerated=0.0, draw=np.random.default_rng(0))
     worse = Judge(scores, ["click"]).compare(scores.changed).worse  # type: ignore[arg-type]
     assert {(one.value, one.low, one.high, one.p_value) for one in worse.values()} == {(0.0, 0.0, 0.0, 1.0)}
+
+
+LOSSES = [np.array([3.0, -1.0, -2.0]), np.array([3.0, 1.0, -4.0])]
+SQUARES = 14 + 26
+
+
+@pytest.mark.parametrize(
+    ("sources", "expected"),
+    [
+        ([[1, 2, 0], [0, 1, 2]], ((3 + 3 - 2 + 3) ** 2 + (-1 + 1 + 3 + 1) ** 2 + (-2 - 4 - 1 - 4) ** 2 - SQUARES) / 4),
+        ([[1, 0, 2], [1, 0, 2]], ((2 + 4) ** 2 + (2 + 4) ** 2 + (-4 - 8) ** 2 - SQUARES) / 4),
+        ([[2, 1, 0], [2, 1, 0]], SQUARES / 4),  # all sums are 0: the difference would be below 0
+        ([None, None], (6**2 + 0**2 + 6**2) / 4),
+    ],
+)
+def test_a_row_counts_as_what_is_scored_and_as_what_gives_its_value_without_the_noise_of_permutations(
+    sources: list[list[int] | None], expected: float
+) -> None:
+    """Influence values and rows that are few enough to be added up by hand."""
+    assert variance_of_loss(LOSSES, [None if one is None else np.array(one) for one in sources]) == expected
 
 
 def compare(

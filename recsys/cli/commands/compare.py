@@ -48,7 +48,10 @@ def compare(
     Example: `recsys compare runs/new runs/old`, or over seeds `recsys compare 'runs/new-seed-*' 'runs/old-seed-*'`
     """
     from recsys.api.compare import compare as compare_models
+    from recsys.judging.report import check_report
 
+    if report is not None:
+        check_report(report)
     with progress_reports() as on_progress:
         found = compare_models(
             *models,

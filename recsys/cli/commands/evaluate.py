@@ -66,9 +66,13 @@ def evaluate(
     from recsys.cli.evaluate import evaluate_target
     from recsys.cli.slices import json_with_slices, show_slices
     from recsys.evaluation.predictions import ScoreColumns
+    from recsys.judging.report import check_report
 
     if importance and report is None:
         raise ConfigError("--importance: is shown in a report: name its folder, --report DIR; or see recsys importance")
+    if report is not None:
+        check_report(report)
+    opened = Run(run) if importance else None
     with progress_reports() as on_progress:
         found = evaluate_target(
             run,
@@ -83,8 +87,8 @@ def evaluate(
             on_progress=on_progress,
         )
         carried = None
-        if importance:
-            carried = Run(run).importance(
+        if opened is not None:
+            carried = opened.importance(
                 data or None, split=split, data_dir=data_dir, device=device, on_progress=on_progress
             )
     slices = found.slices if by else None

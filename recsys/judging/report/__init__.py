@@ -4,11 +4,23 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from recsys.errors import DataError
-from recsys.files import write_atomic, write_json
+from recsys.files import to_json, write_together
 from recsys.judging.pareto import can_draw
 from recsys.judging.report.judged import Compared, Judged
 
-__all__ = ["Compared", "Judged", "write_report"]
+__all__ = ["Compared", "Judged", "check_report", "write_report"]
+
+
+def check_report(folder: Path) -> None:
+    """Say what stands in the way of a report, before anything is computed for it.
+
+    Raises:
+        DataError: matplotlib is not installed, or the folder is a file.
+    """
+    if not can_draw():
+        raise DataError("--report draws its pictures with matplotlib: pip install 'recsys[plots]'")
+    if folder.exists() and not folder.is_dir():
+        raise DataError(f"{folder}: must be a folder for the report, but is a file")
 
 
 def write_report(
@@ -18,7 +30,7 @@ def write_report(
     compared: Sequence[Compared] = (),
     means: Mapping[str, Mapping[str, float]] | None = None,
 ) -> Path:
-    """Write report.html, metrics.json and, if there are slices, slices.csv.
+    """Write report.html, metrics.json and, if there are slices, slices.csv: all of them, or none.
 
     Equal runs make equal files.
 
@@ -32,17 +44,18 @@ def write_report(
         The path of the page.
 
     Raises:
-        DataError: matplotlib is not installed.
+        DataError: matplotlib is not installed, or the folder is a file.
     """
     from recsys.judging.report.page import page
 
-    if not can_draw():
-        raise DataError("--report draws its pictures with matplotlib: pip install 'recsys[plots]'")
-    text = page(runs, compared, means or {})
-    write_json(folder / "metrics.json", _metrics(runs))
-    _write_slices(folder / "slices.csv", runs, compared)
-    write_atomic(folder / "report.html", text)
-    return folder / "report.html"
+    check_report(folder)
+    slices = _slices(runs, compared)
+    path = folder / "report.html"
+    texts = {path: page(runs, compared, means or {}), folder / "metrics.json": to_json(_metrics(runs), indent=2) + "\n"}
+    write_together(texts | ({folder / "slices.csv": slices} if slices else {}))
+    if not slices:
+        (folder / "slices.csv").unlink(missing_ok=True)  # of a former report
+    return path
 
 
 def _metrics(runs: Sequence[Judged]) -> dict[str, object]:
@@ -52,13 +65,11 @@ def _metrics(runs: Sequence[Judged]) -> dict[str, object]:
     return {run.name: dict(run.metrics) for run in runs}
 
 
-def _write_slices(path: Path, runs: Sequence[Judged], compared: Sequence[Compared]) -> None:
-    """Write the slices of each run, and of each difference as "A minus B"; no file if there are none."""
+def _slices(runs: Sequence[Judged], compared: Sequence[Compared]) -> str:
+    """Return the slices of each run, and of each difference as "A minus B", as CSV; "" if there are none."""
     import polars as pl
 
-    path.unlink(missing_ok=True)  # of a former report
     named = [(run.name, run.slices) for run in runs]
     named += [(f"{one.first} minus {one.second}", one.slices) for one in compared]
     frames = [frame.select(pl.lit(name).alias("run"), pl.all()) for name, frame in named if frame is not None]
-    if frames:
-        write_atomic(path, pl.concat(frames, how="diagonal_relaxed").write_csv())
+    return pl.concat(frames, how="diagonal_relaxed").write_csv() if frames else ""

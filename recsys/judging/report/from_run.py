@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from recsys.checksums import read_json
 from recsys.config import Config, load_config
 from recsys.config.dump import plain
 from recsys.evaluation.metrics import METRICS
@@ -26,7 +25,6 @@ __all__ = ["judged_run", "judged_target"]
 _PROBABILITY_METRICS = ("logloss", "ne", "calibration", "brier_score", "ece")
 _MOST_LOGIT, _POINTS = 16.0, 8001
 """Probabilities at which a calibration is undone exactly; in between, by lines."""
-_REMEDY = "restore it from a copy, or train the run again"
 
 
 def judged_target(target: Path, evaluated: "Evaluated", *, importance: "pl.DataFrame | None" = None) -> Judged:
@@ -120,9 +118,8 @@ def _figures_before(predictions: "Mapping[str, Predictions]") -> dict[str, float
 
 def _settings(folder: RunFolder, config: Config) -> dict[str, dict[str, Any]]:
     found = {"Configuration": flat(plain(config)), "Data": _data(folder)}
-    if folder.environment.exists():
-        found["Environment"] = flat(read_json(folder.environment, remedy=_REMEDY))
-    return found
+    environment = flat(folder.read_environment())
+    return found | ({"Environment": environment} if environment else {})
 
 
 def _data(folder: RunFolder) -> dict[str, Any]:

@@ -129,7 +129,7 @@ def interval_bar(value: float, low: float | None, high: float | None, *, middle:
     """Return a small picture of an interval; a line through all those of a column marks the middle.
 
     Args:
-        value: the figure, a dot.
+        value: the figure, a dot if it is defined.
         low: the lower end; no interval is drawn if it is not known.
         high: the upper end.
         middle: value in the middle of the picture, such as that of no difference.
@@ -139,7 +139,8 @@ def interval_bar(value: float, low: float | None, high: float | None, *, middle:
     parts = [element("path", d=f"M{_WIDTH / 2:g} 0v{_HEIGHT}", class_="middle")]
     if len(spots) == 3:
         parts.append(element("path", d=f"M{spots[1]:.1f} {_HEIGHT / 2:g}H{spots[2]:.1f}", class_="span"))
-    parts.append(element("circle", cx=f"{spots[0]:.1f}", cy=f"{_HEIGHT / 2:g}", r="3"))
+    if _is_known(value):
+        parts.append(element("circle", cx=f"{spots[0]:.1f}", cy=f"{_HEIGHT / 2:g}", r="3"))
     is_off = len(spots) == 3 and not (low or 0.0) <= middle <= (high or 0.0)
     look = "bar off" if is_off else "bar"
     return element("svg", parts, viewBox=f"0 0 {_WIDTH} {_HEIGHT}", class_=look, aria_hidden="true")

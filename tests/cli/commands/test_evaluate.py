@@ -1,6 +1,7 @@
 """`recsys evaluate`: a run's own rows and any model's scores, and where they are worst."""
 
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -93,7 +94,7 @@ REFUSED = {
     ),
     "labels that are none": (
         ["scores.parquet", "--label", "row", "--score", "p"],
-        "scores.parquet: row: a label must be 0 or 1, or between them; got 2 in row 2",
+        "scores.parquet: row: a label must be 0 or 1, or between them; got 2 in row 3",
     ),
     "scores that are no probabilities": (
         ["scores.parquet", "--label", "clicked", "--score", "row"],
@@ -144,6 +145,20 @@ def test_a_report_of_a_run_whose_files_are_gone_has_no_slices_and_says_why(recsy
 def test_the_scores_of_any_model_have_a_report(recsys: Recsys, scores: Path) -> None:
     recsys("evaluate", scores, "--label", "clicked", "--score", "p", "--report", "out")
     assert "<h1>scores.parquet</h1>" in Path("out/report.html").read_text()
+
+
+@pytest.mark.parametrize("command", [["evaluate", "nowhere"], ["compare", "nowhere", "neither"]])
+def test_a_report_that_cannot_be_written_is_refused_before_anything_is_read(
+    refused: Callable[..., str], command: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").touch()
+    assert "file: must be a folder for the report" in refused(*command, "--report", tmp_path / "file")
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    assert "pip install 'recsys[plots]'" in refused(*command, "--report", tmp_path / "out")
+
+
+def test_importance_of_a_file_of_scores_is_refused_before_it_is_read(refused: Callable[..., str], scores: Path) -> None:
+    assert refused("evaluate", scores, "--report", "out", "--importance").startswith("scores.parquet: not a run folder")
 
 
 def test_importance_is_shown_in_a_report_only(refused: Callable[..., str], run: RunFolder) -> None:

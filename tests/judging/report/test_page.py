@@ -172,7 +172,7 @@ def test_odd_data_make_a_page(what: str) -> None:
 
 
 def test_odd_data_stand_beside_others() -> None:
-    Reader(page([judged(what, **ODD[what]) for what in ODD], [compared()]))
+    Reader(page([judged(what, **ODD[what]) for what in ODD], [compared(), compared(NAN)]))
 
 
 def test_many_slices_are_folded_and_the_page_stays_small() -> None:
