@@ -59,6 +59,10 @@ class ResolvedConfig:
                 found.setdefault(field.behaviour, []).append(field.name)
         return found
 
+    def aligned(self) -> list[list[str]]:
+        """Return the sequences of each behaviour that has several."""
+        return [names for names in self.behaviours().values() if len(names) > 1]
+
     def vocabulary_of(self, field: Field) -> str:
         """Return the name of the field that owns the vocabulary of `field`, which is not a number."""
         assert field.vocabulary is not None, f"{field.name} is a number"

@@ -89,7 +89,7 @@ class Layout:
                 scheme, feature_index = positions[resolved.vocabulary_of(field)]
                 form = _form(field, scheme, jagged=jagged, regularized=regularized)
                 lookups[name] = FieldLookup(field, scheme.name, feature_index, form)
-        self.aligned = [names for names in resolved.behaviours().values() if len(names) > 1]
+        self.aligned = resolved.aligned()
         self.field_lookups = {field.name: lookups[field.name] for field in resolved.fields if field.name in lookups}
         self.physical_tables: dict[str, PhysicalTable] = {
             table.name: table for scheme in self.schemes.values() for table in scheme.physical_tables()

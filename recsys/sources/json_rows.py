@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from recsys.sources.location import RowLocation
 
-__all__ = ["json_frame"]
+__all__ = ["first_without_bytes", "json_frame"]
 
 _KINDS: Mapping[type, str] = {bool: "a boolean", int: "an integer", float: "a number", str: "a text", list: "a list"}
 
@@ -104,20 +104,24 @@ def _integers(values: list[int | None]) -> pl.Series:
 
 def _texts(values: list[Any]) -> pl.Series:
     texts = [str(value) if type(value) is int else value for value in values]
-    try:
-        "".join(text for text in texts if text is not None).encode()
-    except UnicodeEncodeError:
-        position = next(place for place, text in enumerate(texts) if text is not None and not _is_unicode(text))
-        raise _BadJson(f"expected Unicode text, got {texts[position]!a}", position) from None
+    position = first_without_bytes(texts)
+    if position is not None:
+        raise _BadJson(f"expected Unicode text, got {texts[position]!a}", position)
     return pl.Series(texts, dtype=pl.String)
 
 
-def _is_unicode(text: str) -> bool:
-    """Say whether a text has bytes; one half of a surrogate pair, which JSON can spell, has none."""
+def first_without_bytes(texts: Sequence[str | None]) -> int | None:
+    """Return the place of the first text that UTF-8 cannot hold: JSON can spell one half of a surrogate pair.
+
+    >>> first_without_bytes(["a", None, chr(0xD800)])
+    2
+    """
     try:
-        return text.encode() is not None
-    except UnicodeEncodeError:
-        return False
+        "".join(text for text in texts if text is not None).encode()
+    except UnicodeEncodeError as error:
+        ends = accumulate(len(text or "") for text in texts)
+        return next(place for place, end in enumerate(ends) if end > error.start)
+    return None
 
 
 def _mixed(values: list[Any]) -> _BadJson:
