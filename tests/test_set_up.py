@@ -59,6 +59,13 @@ def test_the_main_installation_has_every_dependency_and_no_extra() -> None:
     assert {"tensorboard", "matplotlib", "scipy", "pytest", "ruff"} <= pins("dev").keys()
 
 
+def test_the_lock_of_a_serving_host_has_the_releases_that_are_tested() -> None:
+    names = {re.match(r"[a-z-]+", line)[0] for line in project()["project"]["optional-dependencies"]["serve"]}  # type: ignore[index]
+    assert names <= pins("serve").keys()
+    assert pins("serve").items() <= pins("dev").items()
+    assert len(pins("serve")) <= 10
+
+
 def test_doctor_and_the_package_agree_on_the_versions_of_python() -> None:
     (major, oldest), (_, newest) = OLDEST_PYTHON, NEWEST_PYTHON
     assert project()["project"]["requires-python"] == f">={major}.{oldest},<{major}.{newest + 1}"
