@@ -54,8 +54,9 @@ class FoundChanges:
 def shape_changes(config: Config, prepared: Prepared, shapes: Mapping[str, TableShape], *, kept: Path) -> FoundChanges:
     """Return how the user's configuration says what the shapes leave of its full tables.
 
-    A vocabulary whose widths change gets a table of its own; a table that holds several keeps the others. One width is
-    the table's `dim` where the tower takes tables of several, else rows are padded; several widths are blocks.
+    A vocabulary whose rows change gets a table of its own; a table that holds several keeps the others, and is changed
+    itself if all become alike. One width is the table's `dim` where the tower takes tables of several, else rows are
+    padded; several widths are blocks.
     Rows are pruned by key in a file, in a listed vocabulary by a shorter list; buckets and parts of times keep theirs.
     What is dropped has `use: false`, and so have the histories of it. A feature that others need which stay, or the
     last one, keeps a narrow row for its unknown id instead.
@@ -160,8 +161,8 @@ class _Writer:
         self.config = config
         self.resolved = prepared.resolved
         self.state = prepared.state
-        dims = {name: table.dim for table in self.resolved.tables for name in self.resolved.vocabularies_in(table)}
-        self.shapes = {name: one for name, one in shapes.items() if not (one.is_whole and one.dim == dims[name])}
+        tables = {name: table for table in self.resolved.tables for name in self.resolved.vocabularies_in(table)}
+        self.shapes = {name: shape for name, shape in shapes.items() if _changes(shape, tables[name])}
         self.kept = kept.absolute()
         self.found = FoundChanges()
         self.off: set[str] = set()
@@ -251,12 +252,14 @@ class _Writer:
     # --- tables -------------------------------------------------------------------------------------------------------
 
     def shape_tables(self) -> None:
-        """Give each vocabulary whose widths change a table of its own."""
+        """Give each vocabulary whose rows change a table of its own, unless all of a table change alike."""
         for table in self.resolved.tables:
             owners = self.resolved.vocabularies_in(table)
             changed = [name for name in owners if name not in self.off and self._section(name, table)]
             left = [name for name in owners if name not in changed and name not in self.off]
             if changed and table.name in self.config.tables and not left:
+                if self._set_alike(changed, table):
+                    continue
                 self._set_table(table.name, changed[0], table)
                 changed = changed[1:]
             elif changed and table.name in self.config.tables:
@@ -265,18 +268,35 @@ class _Writer:
                 self._set_table(self._free_name(name), name, table)
 
     def _set_table(self, name: str, vocabulary: str, table: ResolvedTable) -> None:
-        spec = table.spec.model_dump(include={"sharding", "placement", "precision"}, exclude_defaults=True)
-        for key, value in {"features": (vocabulary,), **self._section(vocabulary, table), **spec}.items():
+        placed = table.spec.model_dump(include={"sharding", "placement"}, exclude_defaults=True)
+        for key, value in {"features": (vocabulary,), **self._section(vocabulary, table), **placed}.items():
             self.found.keys["tables", name, key] = value
 
+    def _set_alike(self, changed: Sequence[str], table: ResolvedTable) -> bool:
+        """Change the keys of a table of several vocabularies if all of them get the same; return whether they do."""
+        first, *others = (self._section(name, table) for name in changed)
+        if not others or "scheme" in first or any(section != first for section in others):
+            return False
+        for key, value in first.items():
+            self.found.keys["tables", table.name, key] = value
+        return True
+
     def _section(self, name: str, table: ResolvedTable) -> dict[str, Any]:
-        """Return the keys by which a table has the widths of a shape; none if it is as wide as before."""
+        """Return the keys by which a table has the widths and the precision of a shape; none if it has them."""
         shape = self.shapes.get(name)
-        blocks = () if shape is None else shape.blocks
-        if shape is None or all(len(block.columns) == table.dim for block in blocks):
+        if shape is None:
             return {}
-        width = len(blocks[0].columns)
-        if len(blocks) == 1 and width in DIMS and not self.config.model.needs_equal_dims:
+        widths = {} if all(len(block.columns) == table.dim for block in shape.blocks) else self._widths(shape)
+        if not widths and shape.precision == table.spec.precision:
+            return {}
+        if not widths and table.spec.dim is not None:
+            widths = {"dim": table.dim}
+        is_stated = "precision" in table.spec.model_fields_set or shape.precision != table.spec.precision
+        return {**widths, **({"precision": shape.precision} if is_stated else {})}
+
+    def _widths(self, shape: TableShape) -> dict[str, Any]:
+        width = len(shape.blocks[0].columns)
+        if len(shape.blocks) == 1 and width in DIMS and not self.config.model.needs_equal_dims:
             return {"dim": width}
         return shape.section()
 
@@ -303,9 +323,20 @@ class _Writer:
         return next(name for name in names if name.replace(".", "/") not in taken)
 
 
+def _changes(shape: TableShape, table: ResolvedTable) -> bool:
+    """Return whether a shape is something else than what a table holds of its vocabulary."""
+    return not shape.is_whole or shape.dim != table.dim or shape.precision != table.spec.precision
+
+
 def _stub(shape: TableShape) -> TableShape:
     """Return what stands for a feature that has to stay though nothing is left of it: a narrow row, of id 0."""
     width = min(DIMS[0], shape.dim)
     sizes = (1, shape.num_ids - 1) if shape.num_ids > 1 else (1,)
     columns: tuple[tuple[int, ...], ...] = (tuple(range(width)), ())
-    return TableShape(vocabulary=shape.vocabulary, dim=shape.dim, block_sizes=sizes, columns=columns[: len(sizes)])
+    return TableShape(
+        vocabulary=shape.vocabulary,
+        dim=shape.dim,
+        block_sizes=sizes,
+        columns=columns[: len(sizes)],
+        precision=shape.precision,
+    )

@@ -1,5 +1,6 @@
 """The bytes that a search may spend: what was asked, what is there, and what cannot be saved."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,7 +14,7 @@ from recsys.errors import ConfigError
 from recsys.features.state import TransformState
 from recsys.search.best_yaml import shape_changes
 from recsys.search.shape import TableShape
-from recsys.search.supernet import is_searchable
+from recsys.search.supernet import is_searchable, rows_precision
 from recsys.units import format_bytes
 
 __all__ = ["Bounds", "bounds_of", "ladder", "read_search_budget", "serving_bytes"]
@@ -27,6 +28,8 @@ class Bounds(NamedTuple):
 
     full: int
     """Bytes of the user's configuration as it is."""
+    whole: int
+    """Bytes of the same rows in the precision that the search gives them."""
     fixed: int
     """Bytes of the tables that the search leaves as they are."""
     least: int
@@ -43,7 +46,9 @@ def bounds_of(prepared: Prepared) -> Bounds:
     by_table = serving_bytes(resolved, prepared.state)
     fixed = [table.name for table in resolved.tables if not is_searchable(table)]
     least = serving_bytes(_without_tables(prepared), prepared.state)
-    return Bounds(sum(by_table.values()), sum(by_table[name] for name in fixed), sum(least.values()))
+    fixed_bytes = sum(by_table[name] for name in fixed)
+    whole = sum(shape.serving_bytes for shape in searched_shapes(prepared).values())
+    return Bounds(sum(by_table.values()), fixed_bytes + whole, fixed_bytes, sum(least.values()))
 
 
 def serving_bytes(resolved: ResolvedConfig, state: TransformState) -> dict[str, int]:
@@ -51,16 +56,24 @@ def serving_bytes(resolved: ResolvedConfig, state: TransformState) -> dict[str, 
     return {name: phases["serving"] for name, phases in total_bytes(resolved, state).items()}
 
 
-def _without_tables(prepared: Prepared) -> ResolvedConfig:
-    """Return the configuration of which a search has dropped all that it can; what others need keeps a narrow row."""
+def searched_shapes(prepared: Prepared) -> dict[str, TableShape]:
+    """Return the shape of which nothing is cut of each vocabulary that a search by a supernet shapes."""
     resolved = prepared.resolved
     known = feature_vocabularies(resolved, prepared.state)
-    shapes = {
-        name: TableShape.prefix(name, num_ids=known[name].num_ids or 1, dim=table.dim, width=0)
+    return {
+        name: TableShape.prefix(
+            name, num_ids=known[name].size, dim=table.dim, width=table.dim, precision=rows_precision(table.spec)
+        )
         for table in filter(is_searchable, resolved.tables)
         for name in resolved.vocabularies_in(table)
     }
-    found = shape_changes(resolved.config, prepared, shapes, kept=Path())
+
+
+def _without_tables(prepared: Prepared) -> ResolvedConfig:
+    """Return the configuration of which a search has dropped all that it can; what others need keeps a narrow row."""
+    resolved = prepared.resolved
+    nothing = {name: replace(shape, columns=((),)) for name, shape in searched_shapes(prepared).items()}
+    found = shape_changes(resolved.config, prepared, nothing, kept=Path())
     return resolve(with_changes(resolved.config, found.keys), resolved.input_columns())
 
 
@@ -99,9 +112,9 @@ def read_search_budget(budget: str | float | None, bounds: Bounds, *, where: str
 def ladder(bounds: Bounds, allowed: int | None) -> list[int]:
     """Return the budgets to look for candidates at, the largest first; the one that is asked for among them.
 
-    >>> ladder(Bounds(full=1000, fixed=0, least=16), 200)
+    >>> ladder(Bounds(full=2000, whole=1000, fixed=0, least=16), 200)
     [750, 500, 350, 250, 200, 175, 125, 87, 62, 30]
     """
-    free = bounds.full - bounds.fixed
+    free = bounds.whole - bounds.fixed
     wanted = {bounds.fixed + int(free * share) for share in SHARES} | ({allowed} if allowed is not None else set())
     return sorted(wanted, reverse=True)

@@ -10,7 +10,7 @@ from recsys.search.budgets import Bounds, serving_bytes
 from recsys.search.candidate import Measured
 from recsys.search.choice import choose, nearest
 from recsys.search.feature_lines import FeatureLine, changed_lines
-from recsys.search.folder import BASELINE
+from recsys.search.folder import BASELINE, OTHERS_WAIT_SECONDS
 from recsys.search.front import pareto_front
 from recsys.search.outputs import Findings, SearchResult, write_front, write_outputs
 from recsys.search.session import Session
@@ -18,8 +18,6 @@ from recsys.search.session import Session
 __all__ = ["DEFAULT_TRIALS", "search_by_trials", "trials_bounds"]
 
 DEFAULT_TRIALS = 30
-OTHERS_WAIT_SECONDS = 3600.0
-"""Time to wait for another process of the search that writes the outputs."""
 
 
 def trials_bounds(config: Config, prepared: Prepared) -> Bounds:
@@ -34,7 +32,7 @@ def trials_bounds(config: Config, prepared: Prepared) -> Bounds:
     from recsys.search.optuna.space import SearchSpace  # an extra of the package
 
     full = sum(serving_bytes(prepared.resolved, prepared.state).values())
-    return Bounds(full, fixed=0, least=SearchSpace(config, prepared).least_bytes())
+    return Bounds(full, full, fixed=0, least=SearchSpace(config, prepared).least_bytes())
 
 
 def search_by_trials(

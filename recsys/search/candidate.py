@@ -26,7 +26,7 @@ class Candidate:
     name: str
     """Unique in its search, and fit for the name of a file."""
     shapes: Mapping[str, TableShape] = field(default_factory=dict)
-    """Shapes by vocabulary; vocabularies that are not named stay as they are."""
+    """Shapes by vocabulary. Those that a method does not name keep all rows and columns."""
     changes: Mapping[KeyPath, Any] = field(default_factory=dict)
     """Other keys of the configuration that it sets, by their paths."""
 

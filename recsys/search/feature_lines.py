@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import torch
 
 from recsys.config import ResolvedConfig, ResolvedTable
+from recsys.config.schemes.base import RowPrecision
 from recsys.data.prepared import Prepared
 from recsys.embeddings.build import build_schemes
 from recsys.embeddings.scheme import FeatureVocabulary, Scheme
@@ -28,7 +29,7 @@ class FeatureLine:
     uses: int | None
     """Values in the training rows; None if they were not counted."""
     before: str
-    """Form of the embeddings: "32", or "32 (hash)"."""
+    """Form of the embeddings: "32", "32 fp16", or "32 (hash)"."""
     after: str
     rows: int | None = None
     """Ids that are left; None if none is taken away."""
@@ -65,17 +66,15 @@ def shape_lines(
             lines.append(_unchanged(table, by_table[table.name]))
             continue
         for vocabulary in by_table[table.name]:
-            dim, weight_bytes = table.dim, table.spec.weight_bytes
-            whole = TableShape.prefix(
-                vocabulary.name, num_ids=vocabulary.size, dim=dim, width=dim, weight_bytes=weight_bytes
-            )
+            dim, precision = table.dim, table.spec.precision
+            whole = TableShape.prefix(vocabulary.name, num_ids=vocabulary.size, dim=dim, width=dim, precision=precision)
             shape = shapes.get(vocabulary.name, whole)
             lines.append(
                 FeatureLine(
                     name=vocabulary.name,
                     num_ids=vocabulary.size,
                     uses=_uses(state, vocabulary.name),
-                    before=str(table.dim),
+                    before=describe_shape(whole),
                     after=describe_shape(shape),
                     rows=shape.num_kept if shape.prunes_rows and not shape.is_dropped else None,
                     bytes_before=whole.serving_bytes,
@@ -87,7 +86,7 @@ def shape_lines(
 
 
 def describe_shape(shape: TableShape) -> str:
-    """Return the widths of a shape: one, or that of each block and its ids.
+    """Return the widths of a shape: one, or that of each block and its ids; and the precision if it is not fp32.
 
     >>> describe_shape(TableShape.prefix("item", num_ids=100, dim=16, width=8))
     '8'
@@ -98,8 +97,13 @@ def describe_shape(shape: TableShape) -> str:
         return "dropped"
     blocks = shape.blocks
     if len(blocks) == 1:
-        return str(len(blocks[0].columns))
-    return ", ".join(f"{len(block.columns)} ({block.num_ids:,} ids)" for block in blocks)
+        return _form(str(len(blocks[0].columns)), shape.precision)
+    return _form(", ".join(f"{len(block.columns)} ({block.num_ids:,} ids)" for block in blocks), shape.precision)
+
+
+def _form(widths: str, precision: RowPrecision, scheme: str = "full") -> str:
+    notes = [precision] * (precision != "fp32") + [f"({scheme})"] * (scheme != "full")
+    return " ".join([widths, *notes])
 
 
 def changed_lines(
@@ -149,13 +153,13 @@ def _part(scheme: Scheme) -> _Part:
     widths = ", ".join(dict.fromkeys(str(scheme.width(i)) for i in range(len(sizes))))
     names = tuple(vocabulary.name for vocabulary in scheme.vocabularies)
     num_ids = None if None in sizes else sum(size or 0 for size in sizes)
-    kind = scheme.spec.scheme
-    return _Part(names, num_ids, widths if kind == "full" else f"{widths} ({kind})", scheme.serving_bytes())
+    form = _form(widths, scheme.spec.precision, scheme.spec.scheme)
+    return _Part(names, num_ids, form, scheme.serving_bytes())
 
 
 def _unchanged(table: ResolvedTable, vocabularies: list[FeatureVocabulary]) -> FeatureLine:
     size = sum(scheme.serving_bytes() for scheme in _schemes(table, vocabularies))
-    form = f"{table.dim} ({table.spec.scheme})"
+    form = _form(str(table.dim), table.spec.precision, table.spec.scheme)
     return FeatureLine(
         name=", ".join(vocabulary.name for vocabulary in vocabularies),
         num_ids=None,

@@ -31,12 +31,14 @@ from recsys.run_folder import RunFolder
 from recsys.search.candidate import Measured, Source, read_measured, write_measured
 from recsys.training.series import check_same_series, series_lock
 
-__all__ = ["BASELINE", "SUPERNET", "SearchFolder"]
+__all__ = ["BASELINE", "OTHERS_WAIT_SECONDS", "SUPERNET", "SearchFolder"]
 
 BASELINE = "baseline"
 """Name of the run of the user's configuration as it is."""
 SUPERNET = "supernet"
 """Name of the run of the supernet."""
+OTHERS_WAIT_SECONDS = 3600.0
+"""Time to wait for another process of a search that writes the outputs."""
 
 
 @dataclass(frozen=True, slots=True)

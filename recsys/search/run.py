@@ -2,9 +2,12 @@
 
 import gc
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from recsys.config import Config
+from recsys.config.problems import KeyPath
 from recsys.data.classes import check_splits
 from recsys.data.prepare import prepare
 from recsys.errors import ConfigError
@@ -19,9 +22,9 @@ from recsys.search.folder import BASELINE, SUPERNET, SearchFolder
 from recsys.search.methods import BY_TRIALS
 from recsys.search.methods.base import Method, Request, find_method
 from recsys.search.outputs import Findings, SearchResult, write_front, write_outputs
-from recsys.search.scorer import WHOLE, DropCost, Scorer
+from recsys.search.scorer import DropCost, Scorer
 from recsys.search.session import Session
-from recsys.search.yardstick import is_yardstick, uniform_within
+from recsys.search.yardstick import is_yardstick, uniform_within, whole
 from recsys.training.build import load_run
 from recsys.training.strategy import pick_device
 from recsys.units import format_bytes
@@ -133,7 +136,7 @@ class _Story:
         to_train = self._to_train(chosen, measured, front, retrain)
         write_front(self.session, [*front, *(one for one in to_train if one not in front)])
         trained = [self._train(one) for one in to_train]
-        known = trained if chosen.name != WHOLE else [baseline, *trained]
+        known = trained if self._is_cut(chosen) else [baseline, *trained]
         best = choose_trained(self.folder, known, self.allowed) if trained else baseline
         findings = Findings(
             method=f"{self.method.name}: {self.method.title}",
@@ -159,9 +162,11 @@ class _Story:
             request = Request(
                 loaded=loaded, prepared=session.prepared, budgets=self.budgets, state=state, log=session.log
             )
-            scorer.measure(Candidate(name=WHOLE))
+            everything = whole(loaded)
+            scorer.measure(everything)
             for number, candidate in enumerate(self._candidates(request), 1):
-                found = scorer.measure(session.sayable(candidate))
+                complete = replace(candidate, shapes={**everything.shapes, **candidate.shapes})
+                found = scorer.measure(session.sayable(complete))
                 session.log(
                     f"candidate {number}, {found.name}: validation AUC {found.auc:.4f}, "
                     f"{format_bytes(found.serving_bytes)}{self._best_so_far(scorer)}"
@@ -191,13 +196,21 @@ class _Story:
         self, chosen: Measured, measured: Sequence[Measured], front: Sequence[Measured], retrain: int
     ) -> list[Measured]:
         """Return the chosen point, what it must beat, and the points of the front that are nearest to it in bytes."""
-        cut = [one for one in front if one.name != WHOLE]
+        cut = [one for one in front if self._is_cut(one)]
         first = [chosen] if chosen in cut else []
-        uniform = [one for one in measured if is_yardstick(one.name) and one.serving_bytes <= (self.allowed or 0)]
+        small = [one for one in measured if one.serving_bytes <= (self.allowed or 0)]
+        uniform = [one for one in small if is_yardstick(one.name) and self._is_cut(one)]
         widest = max(uniform, key=lambda one: one.serving_bytes, default=None)  # others are of earlier calls, for less
-        yardstick = [] if widest is None or widest in first else [widest]
+        yardstick = [widest] if widest and all(self._changes(widest) != self._changes(one) for one in first) else []
         others = nearest([one for one in cut if one not in yardstick], chosen, retrain)
         return [*first, *yardstick, *others]
+
+    def _is_cut(self, one: Measured) -> bool:
+        """Return whether a candidate is another model than the user's."""
+        return bool(self._changes(one))
+
+    def _changes(self, one: Measured) -> dict[KeyPath, Any]:
+        return self.session.changes(one.candidate)
 
     def _train(self, one: Measured) -> Measured:
         """Train a point from its file."""

@@ -15,10 +15,8 @@ from recsys.search.shape import TableShape
 from recsys.search.supernet import gated_tables, prefix_shape, score_shapes, table_bytes
 from recsys.training.build import LoadedModel
 
-__all__ = ["WHOLE", "DropCost", "Scorer"]
+__all__ = ["DropCost", "Scorer"]
 
-WHOLE = "whole"
-"""Name of the candidate of which nothing is cut."""
 FIGURES = ("auc", "logloss")
 """Metrics that candidates are compared by; thousands are scored, so that no other is computed."""
 _REMEDY = "delete it, and it is measured again"

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from recsys.config.schemes.base import WEIGHT_BYTES, RowPrecision
 from recsys.config.schemes.blocks import BlockShape, blocks_bytes
 
 __all__ = ["TableShape"]
@@ -36,8 +37,8 @@ class TableShape:
     """(num_ids,) by id: the ids that keep a row of their own; None for all. Entry 0 is ignored: id 0 is unknown."""
     ranks: NDArray[np.int64] | None = field(default=None, repr=False)
     """(num_ids,) by id: place in the order of falling training frequency, id 0 first; None where that is the order."""
-    weight_bytes: int = 4
-    """Bytes of one weight of the rows: 2 for a table with `precision: fp16`."""
+    precision: RowPrecision = "fp32"
+    """Precision of the rows of the table that it becomes."""
 
     def __post_init__(self) -> None:
         if len(self.block_sizes) != len(self.columns) or not self.block_sizes:
@@ -59,7 +60,7 @@ class TableShape:
         num_ids: int,
         dim: int,
         width: int,
-        weight_bytes: int = 4,
+        precision: RowPrecision = "fp32",
     ) -> "TableShape":
         """Return the shape in which all ids keep the first `width` columns."""
         return cls(
@@ -67,7 +68,7 @@ class TableShape:
             dim=dim,
             block_sizes=(num_ids,),
             columns=(tuple(range(width)),),
-            weight_bytes=weight_bytes,
+            precision=precision,
         )
 
     @classmethod
@@ -145,7 +146,8 @@ class TableShape:
         """Bytes of the table as it is served: what `recsys tables` says of the section that it becomes."""
         if self.is_dropped:
             return 0
-        return blocks_bytes(self.blocks, self.dim, weight_bytes=self.weight_bytes, ranks=self.ranks is not None)
+        weight_bytes = WEIGHT_BYTES[self.precision]
+        return blocks_bytes(self.blocks, self.dim, weight_bytes=weight_bytes, ranks=self.ranks is not None)
 
     @property
     def blocks(self) -> tuple[BlockShape, ...]:
@@ -202,7 +204,7 @@ class TableShape:
             "dim": self.dim,
             "block_sizes": list(self.block_sizes),
             "columns": [list(columns) for columns in self.columns],
-            "weight_bytes": self.weight_bytes,
+            "precision": self.precision,
         }
 
     @classmethod
@@ -221,7 +223,7 @@ class TableShape:
             columns=tuple(map(tuple, data["columns"])),
             kept=kept,
             ranks=ranks,
-            weight_bytes=data["weight_bytes"],
+            precision=data["precision"],
         )
 
     @cached_property

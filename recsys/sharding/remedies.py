@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from recsys.config.schemes import SCHEMES
+from recsys.config.schemes.base import WEIGHT_BYTES
 from recsys.errors import ShardingError
 from recsys.sharding.machine import RESERVED_FRACTION, Machine
 from recsys.sharding.problem import PlanningProblem
@@ -124,7 +125,7 @@ def _takes_fp16(load: TableLoad) -> bool:
 def _changed(load: TableLoad, key: str, value: str) -> TableLoad:
     asked: Any = {key: value}
     constraints = load.constraints._replace(**asked)
-    return replace(load, constraints=constraints, weight_bytes=2 if constraints.precision == "fp16" else 4)
+    return replace(load, constraints=constraints, weight_bytes=WEIGHT_BYTES[constraints.precision])
 
 
 def _tables(problem: PlanningProblem, key: str, value: str, can: Callable[[TableLoad], object]) -> Iterator[Remedy]:

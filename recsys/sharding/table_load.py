@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from recsys.config import SparseOptimizer
+from recsys.config.schemes.base import WEIGHT_BYTES
 from recsys.embeddings.layout import Layout
 from recsys.embeddings.scheme import ROW_STATE
 from recsys.sharding.constraints import TableConstraints, table_constraints
@@ -88,7 +89,7 @@ def table_loads(layout: Layout, optimizer: SparseOptimizer, lengths: Mapping[str
                 rows=layout.physical_tables[name].rows,
                 dim=layout.physical_tables[name].dim,
                 constraints=constraints[name],
-                weight_bytes=2 if constraints[name].precision == "fp16" else 4,
+                weight_bytes=WEIGHT_BYTES[constraints[name].precision],
                 state_by_row=4 * by_row,
                 state_by_weight=4 * by_weight,
                 pooling_factors=tuple(ids) if is_pooled else (sum(ids) / most_bags,),

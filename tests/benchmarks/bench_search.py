@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from recsys.config import Config, load_config
+from recsys.config.schemes.full import FullTable
 from recsys.run_folder import RunFolder
 from recsys.training.run import train
 
@@ -44,11 +45,15 @@ class Bench:
         self.options = options
         self.config = load_config(options.config)
 
-    def uniform(self, dim: int) -> Line:
-        """Train every table at one width."""
-        model = self.config.model.model_copy(update={"dim": dim})
+    def uniform(self, form: str) -> Line:
+        """Train every table at one width, "16", or at one width and precision, "16:fp16"."""
+        dim, _, precision = form.partition(":")
+        model = self.config.model.model_copy(update={"dim": int(dim)})
         config = self.config.replaced(model=model)
-        return self._line(f"uniform-{dim}", lambda: config, cost=None)
+        if precision:
+            one = FullTable.model_validate({"features": ("*",), "precision": precision})
+            config = config.replaced(tables={"all": one})
+        return self._line("-".join(["uniform", dim, *([precision] if precision else [])]), lambda: config, cost=None)
 
     def searched(self, method: str) -> Line:
         """Search once, with the first seed, and train what was found with all seeds."""
@@ -90,12 +95,12 @@ def table(uniform: Sequence[Line], searched: Sequence[Line]) -> str:
     """Return the lines as a table; the widest uniform dim is what bytes and AUC are compared with."""
     widest = max(uniform, key=lambda line: line.serving_bytes)
     lines = [
-        f"| tables | bytes | of {widest.name} | test AUC | spread | - {widest.name} | - best uniform of its bytes "
+        f"| tables | bytes | of {widest.name} | test AUC | spread | - {widest.name} | - best uniform fp32 of its bytes "
         "| trainings |",
         "|---|---|---|---|---|---|---|---|",
     ]
     for line in [*uniform, *searched]:
-        equal = [one for one in uniform if one.serving_bytes <= line.serving_bytes]
+        equal = [one for one in uniform if one.serving_bytes <= line.serving_bytes and "fp16" not in one.name]
         best = max((one.mean for one in equal), default=None) if line in searched else None
         cells = [
             line.name,
@@ -118,12 +123,14 @@ def main() -> None:
     parser.add_argument("data", type=Path, help="folder that the paths of the configuration are relative to")
     parser.add_argument("--methods", default="nested,dnis,optembed", help='comma-separated; "" for none')
     parser.add_argument("--budget", default="0.25", help="of the tables as they are in the configuration")
-    parser.add_argument("--dims", default="32,16,8,4", help="uniform dims to compare with")
+    parser.add_argument(
+        "--dims", default="32,16,8,16:fp16", help="uniform dims to compare with; 16:fp16 has rows of 16 bits"
+    )
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--trials", type=int, default=30, help="of a search by optuna")
     parser.add_argument("--out", type=Path, default=Path("runs/bench_search"), help="folder for all that is made")
     bench = Bench(parser.parse_args())
-    dims = [int(dim) for dim in bench.options.dims.split(",")]
+    dims = bench.options.dims.split(",")
     methods = [method for method in bench.options.methods.split(",") if method]
     print(table([bench.uniform(dim) for dim in dims], [bench.searched(method) for method in methods]))
 

@@ -9,8 +9,7 @@ from recsys.search.candidate import Candidate
 from recsys.search.methods.base import Method, Request
 from recsys.search.outputs import SearchResult
 from recsys.search.run import search
-from recsys.search.shape import TableShape
-from recsys.search.supernet import gated_tables
+from recsys.search.supernet import gated_tables, prefix_shape
 from tests.training.logs import write_config, write_log
 
 __all__ = ["FEATURES", "METHOD", "Halves", "Narrow", "run", "write_search"]
@@ -29,12 +28,9 @@ class Narrow(Method):
         return {"kind": "nested"}
 
     def candidates(self, request: Request) -> Iterator[Candidate]:
-        whole = {name: (len(table.row_mask), table.dim) for name, table in gated_tables(request.loaded).items()}
+        tables = gated_tables(request.loaded)
         for name, widths in {"users": {"user": 4}, "halves": {"user": 4, "item": 4}, "no_users": {"user": 0}}.items():
-            shapes = {
-                owner: TableShape.prefix(owner, num_ids=whole[owner][0], dim=whole[owner][1], width=width)
-                for owner, width in widths.items()
-            }
+            shapes = {owner: prefix_shape(tables[owner], width) for owner, width in widths.items()}
             yield Candidate(name=name, shapes=shapes)
 
 
@@ -46,10 +42,11 @@ class Halves(Narrow):
 
 
 def write_search(folder: Path, **changes: Any) -> Path:
-    """Write a log and its configuration with two full tables of dim 8; return the configuration."""
+    """Write a log and its configuration with two full tables of dim 8 and 32 bits; return the configuration."""
     write_log(folder)
     model = {"tower": "mlp", "dim": 8, "mlp": [16]}
-    options = {"features": FEATURES, "model": model, "train": {"epochs": 2}} | changes
+    tables = {"all": {"features": ["*"], "precision": "fp32"}}
+    options = {"features": FEATURES, "model": model, "tables": tables, "train": {"epochs": 2}} | changes
     return write_config(folder / "config.yaml", **options)
 
 

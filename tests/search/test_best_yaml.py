@@ -1,6 +1,7 @@
 """What a search found is said in the user's own file, which loads, prepares and scores as the shapes do."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -77,7 +78,7 @@ class User:
             columns=columns,
             kept=None if kept is None else np.isin(np.arange(known.num_ids), kept),
             ranks=None if known.ranks is None else known.ranks.numpy(),
-            weight_bytes=table.spec.weight_bytes,
+            precision=table.spec.precision,
         )
 
     def write(self, *shapes: TableShape) -> Config:
@@ -209,6 +210,34 @@ def test_when_all_features_of_a_table_change_the_first_keeps_it(user: Callable[.
     assert shop.lines() == [
         "  shared: {features: [user], dim: 8, precision: fp16}  # two",
         "  item: {features: [item], dim: 4, precision: fp16}",
+    ]
+
+
+def test_rows_of_another_precision_are_said_too(user: Callable[..., User]) -> None:
+    shop = user()
+    shapes = [shop.shape("both", ALL), shop.shape("kind", QUARTER)]
+    prepared = shop.prepare(shop.write(*(replace(shape, precision="fp16") for shape in shapes)))
+    assert shop.lines() == [
+        "  both: {features: [both], precision: fp16}",
+        "  kind: {features: [kind], dim: 4, precision: fp16}",
+    ]
+    for shape in shapes:
+        assert bytes_of(shape.vocabulary, prepared.resolved, prepared) * 2 == shape.serving_bytes
+
+
+def test_a_precision_that_is_stated_stays_so(user: Callable[..., User]) -> None:
+    shop = user(WRITTEN.replace("fp16", "fp32"))
+    shop.write(shop.shape("user", HALF))
+    assert "  user: {features: [user], dim: 8, precision: fp32}" in shop.lines()
+
+
+def test_a_table_of_several_features_changes_itself_when_all_become_alike(user: Callable[..., User]) -> None:
+    shop = user()
+    halves = (replace(shop.shape(name, ALL), precision="fp16") for name in ("price", "both", "kind"))
+    shop.write(shop.shape("user", HALF), shop.shape("item", HALF), *halves)
+    assert shop.lines() == [
+        "  shared: {features: [user, item], dim: 8, precision: fp16}  # two",
+        "    precision: fp16",
     ]
 
 

@@ -105,5 +105,5 @@ def test_rows_that_a_gate_prunes_cost_nothing(supernet: LoadedModel, monkeypatch
     whole = whole_shapes(supernet)
     assert whole["user"].kept is not None
     assert whole["user"].kept.tolist() == even.tolist()
-    assert whole["user"].serving_bytes == 11 * 32
+    assert whole["user"].serving_bytes == 11 * 8 * 2
     assert whole["item"].kept is None

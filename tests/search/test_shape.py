@@ -26,7 +26,7 @@ def test_a_shape_counts_the_bytes_of_the_rows_and_columns_that_are_left():
     assert shape((WIDE, WIDE)).serving_bytes == 4 * 7 * 8
     assert shape((WIDE, NARROW)).serving_bytes == 4 * (3 * 8 + 4 * 3)
     assert shape((WIDE, ())).serving_bytes == 4 * 3 * 8
-    assert shape((WIDE, NARROW), weight_bytes=2).serving_bytes == 2 * (3 * 8 + 4 * 3)
+    assert shape((WIDE, NARROW), precision="fp16").serving_bytes == 2 * (3 * 8 + 4 * 3)
     # ids 1 and 5 are left, and id 0, which no vocabulary is without
     assert shape((WIDE, NARROW), kept=kept(1, 5)).serving_bytes == 4 * (2 * 8 + 4 * 3)  # 4 rows of 3 lie together
 
@@ -102,7 +102,7 @@ def test_a_prefix_is_one_block_of_the_first_columns():
 
 
 def test_a_shape_comes_back_from_json():
-    found = shape((NARROW, ()), kept=kept(1, 2), weight_bytes=2)
+    found = shape((NARROW, ()), kept=kept(1, 2), precision="fp16")
     data = json.loads(json.dumps(found.to_json()))
     assert TableShape.from_json(data, kept=found.kept) == found
     assert TableShape.from_json(data) != found

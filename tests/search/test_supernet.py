@@ -1,6 +1,8 @@
 """The supernet: which tables are gated, in which blocks, and what masks leave of it."""
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,11 +19,13 @@ from recsys.search.supernet import (
     block_ends,
     fixed_bytes,
     gated_tables,
+    prefix_shape,
     score_shapes,
     shapes_applied,
     supernet_config,
     table_bytes,
 )
+from recsys.search.yardstick import whole
 from recsys.training.build import LoadedModel, score_alone
 from tests.search.nets import build_model, build_supernet, make_prepared
 
@@ -85,7 +89,8 @@ def test_the_supernet_starts_as_the_plain_model_bit_for_bit(prepared: Prepared, 
     valid = prepared.splits["valid"]
     assert_array_equal(score_alone(plain, valid).probabilities, score_shapes(supernet, valid, {}).probabilities)
     costs, _ = table_costs(prepared.resolved, prepared.state)
-    found = table_bytes(supernet, {})
+    own = {name: replace(shape, precision="fp32") for name, shape in whole(supernet).shapes.items()}
+    found = table_bytes(supernet, own)
     assert found.serving == sum(cost.bytes["serving"] for cost in costs)
     assert found.training == sum(cost.bytes["training"] for cost in costs)
 
@@ -128,3 +133,16 @@ def test_bytes_are_those_of_what_is_left(supernet: LoadedModel) -> None:
         "item": TableShape.prefix("item", num_ids=13, dim=8, width=0),
     }
     assert table_bytes(supernet, shapes) == (4 * 21 * 4, 4 * 21 * (4 + 1))
+
+
+@pytest.mark.parametrize(
+    ("table", "training", "found"),
+    [({}, "fp32", "fp16"), ({"precision": "fp32"}, "fp32", "fp32"), ({"precision": "fp16"}, "fp32", "fp16")],
+)
+def test_found_rows_have_16_bits_unless_the_table_states_a_precision(
+    table: dict[str, Any], training: str, found: str, tmp_path: Path
+) -> None:
+    prepared = make_prepared(tmp_path, tables={"all": {"features": ["*"], **table}})
+    for scheme in gated_tables(build_supernet(prepared)).values():
+        assert scheme.spec.precision == training
+        assert prefix_shape(scheme, 4).precision == found

@@ -92,7 +92,7 @@ def test_values_whose_rows_are_not_kept_are_unknown_and_score_as_before(
     valid = prepare_split(prepared.resolved, state, [file], prepared.resolved.config.data, tmp_path / "rows")
     expected = score_shapes(supernet, prepared.splits["valid"], {"user": shape})
     assert_allclose(score_alone(model, valid).probabilities, expected.probabilities, atol=1e-6, rtol=0)
-    assert model.layout.schemes["user/user"].serving_bytes() == shape.serving_bytes == 4 * 4 * (1 + 13)
+    assert model.layout.schemes["user/user"].serving_bytes() == 2 * shape.serving_bytes == 4 * 4 * (1 + 13)
 
 
 def test_columns_are_those_of_the_runs_that_are_held() -> None:

@@ -20,6 +20,7 @@ __all__ = [
     "Sharding",
     "SizedTable",
     "TableSection",
+    "WEIGHT_BYTES",
     "check_parts",
 ]
 
@@ -29,6 +30,8 @@ several devices, by columns; table_row_wise: the devices of one host, by rows; g
 rows."""
 RowPlace = Literal["hbm", "uvm", "uvm_caching"]
 RowPrecision = Literal["fp32", "fp16"]
+WEIGHT_BYTES: Mapping[RowPrecision, int] = {"fp32": 4, "fp16": 2}
+"""Bytes of one weight of the rows."""
 
 
 class TableSection(Section):
@@ -80,7 +83,7 @@ class TableSection(Section):
     @property
     def weight_bytes(self) -> int:
         """Bytes of one weight of the rows."""
-        return 2 if self.precision == "fp16" else 4
+        return WEIGHT_BYTES[self.precision]
 
     @classmethod
     def needed_keys(cls) -> list[str]:

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from recsys.config.limits import Count
 from recsys.config.problems import KeyPath
 from recsys.config.schemes import TableSection
+from recsys.config.schemes.base import RowPrecision
 from recsys.config.schemes.full import FullTable
 from recsys.embeddings.gates.base import GATES, Gate, GateSection, GateTable
 from recsys.embeddings.scheme import CollisionCause, FeatureVocabulary, PhysicalTable, StageStep
@@ -44,6 +45,9 @@ class GatedTable(TableSection):
     vocabulary of the table is cut at the same ranks."""
     groups: Annotated[int, Field(ge=1)] | None = None
     """Number of groups of neighbouring dimensions, which divides dim; dim / 4 when not given."""
+    found_precision: RowPrecision = "fp32"
+    """Precision of the rows of the plain table that it becomes. Those behind the gate have 32 bits: fp16 would lose
+    small changes, such as the decay by which OptEmbed prunes."""
 
     @model_validator(mode="after")
     def _blocks_have_ids(self) -> Self:
@@ -83,6 +87,7 @@ class Gated(Full):
         table = GateTable(dim, spec.num_groups(dim), block_R, num_blocks, feature_R)
         kind = GATES.implementation(spec.gate, Gate, where=f"tables.{name}.gate")  # type: ignore[type-abstract]
         self.gate = kind(table, spec.gate)
+        self.found_precision = spec.found_precision
         self.register_buffer("column_mask", torch.ones(num_blocks, dim))
         self.register_buffer("row_mask", torch.ones(self.first_rows[-1]))
 

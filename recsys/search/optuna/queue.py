@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from threading import Event, Thread
 from typing import Any
 
@@ -35,6 +35,8 @@ class TrialQueue:
         total: number of finished trials at which all stop.
         size: number of different choices; None if there is no end to them.
         log: called with lines for the user.
+        claiming: a lock that all processes of this host share. SQLite locks no rows, so that two processes that ask a
+            study at once are given the same trial.
     """
 
     def __init__(
@@ -45,12 +47,14 @@ class TrialQueue:
         total: int,
         size: int | None,
         log: Callable[[str], None],
+        claiming: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> None:
         self.study = study
         self.distributions = distributions
         self.total = total
         self.size = size
         self.log = log
+        self.claiming = claiming
         self._beats: dict[int, tuple[object, float]] = {}
 
     def trials(self) -> list[FrozenTrial]:
@@ -74,7 +78,9 @@ class TrialQueue:
             if finished >= self.total:
                 return None
             if finished + len(running) < self.total and self._has_more(trials):
-                if (trial := self._claim()) is not None:
+                with self.claiming():
+                    trial = self._claim()
+                if trial is not None:
                     return trial
             elif running:
                 time.sleep(POLL_SECONDS)

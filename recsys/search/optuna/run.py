@@ -1,6 +1,7 @@
 """A search by trials from beginning to end; several processes that call it with one study each do a part of it."""
 
 from contextlib import ExitStack
+from functools import partial
 
 from optuna import Study
 from optuna.trial import FrozenTrial
@@ -10,7 +11,7 @@ from recsys.errors import ConfigError
 from recsys.search.budgets import serving_bytes
 from recsys.search.candidate import Measured
 from recsys.search.costs import Cost
-from recsys.search.folder import BASELINE
+from recsys.search.folder import BASELINE, OTHERS_WAIT_SECONDS
 from recsys.search.optuna.attributes import CPU_SECONDS, NAME, REASON, SECONDS, has_figures, trial_name
 from recsys.search.optuna.leftovers import delete_checkpoints
 from recsys.search.optuna.priors import first_params
@@ -61,7 +62,14 @@ def run_trials(
             facts={"configuration": dump(config), "data": str(prepared.origin()["content"])},
         )
         runner = TrialRunner(session=session, space=space, budget=budget)
-        queue = TrialQueue(study, space.distributions, total=trials, size=space.size, log=session.log)
+        queue = TrialQueue(
+            study,
+            space.distributions,
+            total=trials,
+            size=space.size,
+            log=session.log,
+            claiming=partial(session.folder.changing, wait_seconds=OTHERS_WAIT_SECONDS),
+        )
         _queue_first(study, space, session, budget)
         while True:
             session.on_progress(TRIALS, queue.num_finished(), trials)

@@ -20,6 +20,7 @@ from recsys.config.dump import plain
 from recsys.config.limits import DIMS
 from recsys.config.problems import KeyPath
 from recsys.config.schemes import SCHEMES
+from recsys.config.schemes.base import RowPrecision
 from recsys.config.schemes.full import FullTable
 from recsys.config.search import NumberRange
 from recsys.config.search_dims import searched_dims
@@ -33,8 +34,9 @@ from recsys.embeddings.vocabularies import feature_vocabularies, vocabularies_by
 from recsys.errors import ConfigError
 from recsys.files import to_json
 from recsys.search.shape import TableShape
+from recsys.search.supernet import rows_precision
 
-__all__ = ["DIM", "SCHEME", "Params", "SearchSpace"]
+__all__ = ["DIM", "PRECISION", "SCHEME", "Params", "SearchSpace"]
 
 Params = dict[str, Any]
 """Values of parameters by name, as the study stores them."""
@@ -43,6 +45,8 @@ SCHEME = "scheme "
 """Begins the name of the parameter that is the scheme of a vocabulary, and its share of the full table: "qr 0.1"."""
 DIM = "dim "
 """Begins the name of the parameter that is the width of a vocabulary or table: "dim item_id"."""
+PRECISION = "precision"
+"""Name of the parameter that is the precision of the rows of all vocabularies whose tables do not state one."""
 
 
 @dataclass(frozen=True)
@@ -97,6 +101,7 @@ class SearchSpace:
         self.distributions: dict[str, BaseDistribution] = {
             **{DIM + name: CategoricalDistribution(dims) for name, dims in self.dims.items()},
             **{SCHEME + name: CategoricalDistribution(tuple(options)) for name, options in self.schemes.items()},
+            **({PRECISION: CategoricalDistribution(("fp16", "fp32"))} if self.of_any_precision else {}),
             **{key: self._distribution(key, values) for key, values in self.keys.items()},
         }
         if all(distribution.single() for distribution in self.distributions.values()):
@@ -150,7 +155,8 @@ class SearchSpace:
         options = self.schemes.get(name, {"full": {}})
         for keys in options.values():
             if not keys:
-                yield self._shape(vocabulary, width).serving_bytes
+                precision: RowPrecision = "fp16" if name in self.of_any_precision else table.spec.precision
+                yield self._shape(vocabulary, width, precision).serving_bytes
             else:
                 dim = table.dim if self.config.model.needs_equal_dims else max(width, DIMS[0])
                 yield _serving_bytes(_own_table(name, keys, dim), [vocabulary])
@@ -245,7 +251,7 @@ class SearchSpace:
         return stored if isinstance(values, NumberRange) else Choices(values).value(stored)
 
     def shapes(self, params: Params, prepared: Prepared) -> dict[str, TableShape]:
-        """Return the tables of the vocabularies that a choice narrows or widens.
+        """Return the tables of the vocabularies whose width or precision a choice changes.
 
         Args:
             params: the choice.
@@ -255,16 +261,30 @@ class SearchSpace:
         found = {}
         for name in self.dims:
             if name in self.full_tables and not self.schemes.get(name, {}).get(params.get(SCHEME + name, "")):
-                width = params[DIM + name]
-                if width != self.table_dims[name]:
-                    found[name] = self._shape(known[name], width)
+                width, precision = params[DIM + name], self.precision(name, params)
+                if (width, precision) != (self.table_dims[name], self._own_precision(name)):
+                    found[name] = self._shape(known[name], width, precision)
         return found
 
-    def _shape(self, vocabulary: FeatureVocabulary, width: int) -> TableShape:
+    def precision(self, name: str, params: Params) -> RowPrecision:
+        """Return the precision of the rows of a vocabulary of a full table under a choice."""
+        own = self._own_precision(name)
+        return params.get(PRECISION, own) if name in self.of_any_precision else own
+
+    def _shape(self, vocabulary: FeatureVocabulary, width: int, precision: RowPrecision) -> TableShape:
         name, num_ids = vocabulary.name, vocabulary.num_ids
         assert num_ids is not None, f"{name} is in a full table, so its vocabulary is closed"
-        dim, weight_bytes = max(self.table_dims[name], width), self.full_tables[name].weight_bytes
-        return TableShape.prefix(name, num_ids=num_ids, dim=dim, width=width, weight_bytes=weight_bytes)
+        dim = max(self.table_dims[name], width)
+        return TableShape.prefix(name, num_ids=num_ids, dim=dim, width=width, precision=precision)
+
+    @cached_property
+    def of_any_precision(self) -> frozenset[str]:
+        """The vocabularies whose widths are chosen and whose tables state no precision, so that it is chosen too."""
+        free = {name for name, dims in self.dims.items() if name in self.full_tables and len(dims) > 1}
+        return frozenset(name for name in free if rows_precision(self.full_tables[name]) != self._own_precision(name))
+
+    def _own_precision(self, name: str) -> RowPrecision:
+        return self.full_tables[name].precision
 
     @cached_property
     def full_tables(self) -> dict[str, FullTable]:
@@ -300,6 +320,7 @@ class SearchSpace:
         """Return the choice that is the user's configuration; None if it is not in the space."""
         params: Params = {DIM + name: self.table_dims[name] for name in self.dims}
         params |= {SCHEME + name: "full" for name in self.schemes}
+        params |= {PRECISION: "fp32"} if self.of_any_precision else {}
         for key, values in self.keys.items():
             value = self.own_value(key)
             params[key] = value if isinstance(values, NumberRange) else Choices(values).stored(value)

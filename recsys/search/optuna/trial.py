@@ -4,7 +4,8 @@ import gc
 import math
 import time
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -80,11 +81,13 @@ class TrialRunner:
         Raises:
             RecsysError: what would befall any other trial as well, or the user's own configuration cannot be trained.
         """
-        with queue.working_on(trial):
+        with queue.working_on(trial), self._unless_taken_up(trial):
             try:
                 started = time.process_time()
                 metrics = self._train(queue, trial)
                 trial.set_user_attr(CPU_SECONDS, time.process_time() - started)
+            except UpdateFinishedTrialError:
+                raise
             except Exception as error:
                 if trial_name(trial) == BASELINE or not _is_of_trial(error):
                     raise
@@ -94,6 +97,16 @@ class TrialRunner:
             finally:
                 gc.collect()  # reference cycles would keep the tables of this trial beside those of the next one
             self._tell(queue, trial, metrics)
+
+    @contextmanager
+    def _unless_taken_up(self, trial: Trial) -> Iterator[None]:
+        """Leave a trial to the process that has taken it up, whenever this shows."""
+        try:
+            yield
+        except UpdateFinishedTrialError:
+            self.session.log(
+                f"{trial_name(trial)}: another process has taken it up, since this one was silent for long"
+            )
 
     def _train(self, queue: TrialQueue, trial: Trial) -> dict[str, float]:
         session, name = self.session, trial_name(trial)
@@ -139,11 +152,8 @@ class TrialRunner:
         state = TrialState.PRUNED if is_stopped else TrialState.COMPLETE
         try:
             queue.study.tell(trial, None if is_stopped else values, state=state)
-        except (UpdateFinishedTrialError, ValueError):
-            self.session.log(
-                f"{trial_name(trial)}: another process has taken it up, since this one was silent for long"
-            )
-            return
+        except ValueError as error:  # so it says that a trial has ended
+            raise UpdateFinishedTrialError from error
         stopped = f", stopped after epoch {trial.user_attrs[STOPPED]}" if is_stopped else ""
         self.session.log(
             f"trial {queue.num_finished()} of {queue.total}, {trial_name(trial)}: "

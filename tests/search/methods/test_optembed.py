@@ -110,7 +110,7 @@ def test_15_sparsity_is_the_same_by_formula_and_by_count(genes: Genes, supernet:
         )
     assert by_formula == by_count
     unknown = sum(4 * groups for name, groups in zip(kept, genes[1:], strict=True) if kept[name][1:].any())
-    assert encoding.bytes_of(genes) == 4 * (by_formula + unknown)
+    assert encoding.bytes_of(genes) == 2 * (by_formula + unknown)
 
 
 def test_16_ids_of_pruned_rows_are_the_zero_vector(supernet: LoadedModel) -> None:

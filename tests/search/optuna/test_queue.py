@@ -1,3 +1,5 @@
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import optuna
@@ -5,6 +7,7 @@ import pytest
 from optuna.distributions import BaseDistribution, CategoricalDistribution
 from optuna.trial import TrialState
 
+from recsys.progress import no_log
 from recsys.search.optuna import queue as module
 from recsys.search.optuna.attributes import NAME, REASON, WORKER, is_finished, trial_name
 from recsys.search.optuna.queue import TrialQueue
@@ -68,6 +71,26 @@ def test_trials_end_when_all_choices_are_tried(study: optuna.Study) -> None:
         complete(queue, trial)
     assert len({str(trial.params) for trial in study.trials}) == 6
     assert lines == ["all 6 choices of the space are tried"]
+
+
+def test_a_trial_is_taken_from_the_study_under_the_lock_of_all_processes(
+    study: optuna.Study, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SQLite gives one trial to two processes that ask at once."""
+    events: list[str] = []
+
+    @contextmanager
+    def claiming() -> Iterator[None]:
+        events.append("locked")
+        yield
+        events.append("free")
+
+    ask = study.ask
+    monkeypatch.setattr(study, "ask", lambda: events.append("ask") or ask())
+    trial = TrialQueue(study, SPACE, total=2, size=6, log=no_log, claiming=claiming).begin()
+    assert trial is not None
+    assert trial.user_attrs[WORKER] == this_worker()
+    assert events == ["locked", "ask", "free"]
 
 
 def test_nothing_is_begun_that_others_will_finish(study: optuna.Study, clock: Clock) -> None:

@@ -2,10 +2,14 @@ import re
 from pathlib import Path
 
 import pytest
+from optuna import Trial
+from optuna.trial import TrialState
 
 from recsys.config.changes import with_changes
 from recsys.errors import ConfigError
-from recsys.search.optuna.attributes import AUCS, STOPPED
+from recsys.search.optuna.attributes import AUCS, STOPPED, trial_name
+from recsys.search.optuna.queue import TrialQueue
+from recsys.search.optuna.trial import TrialRunner
 from tests.search.optuna.postgres import postgres_server
 from tests.search.optuna.search_workers import Worker, check_all_done_once, study_of
 from tests.search.optuna.small_search import LR, small_search
@@ -16,12 +20,12 @@ pytestmark = pytest.mark.slow
 def test_the_configuration_is_measured_first_and_then_uniform_widths(tmp_path: Path) -> None:
     search = small_search(tmp_path)
     lines: list[str] = []
-    found = search.run(2, log=lines.append)
-    assert [one.name for one in found] == ["baseline", "trial-0001"]
-    assert [one.serving_bytes for one in found] == [4 * 34 * 8, 4 * 34 * 4]
+    found = search.run(3, log=lines.append)
+    assert [one.name for one in found] == ["baseline", "trial-0001", "trial-0002"]
+    assert [one.serving_bytes for one in found] == [4 * 34 * 8, 2 * 34 * 8, 2 * 34 * 4]
     assert all(0.5 < one.auc < 1 and one.auc_low is not None and one.auc_low < one.auc for one in found)
-    assert {name: shape.widths for name, shape in found[1].candidate.shapes.items()} == {"user": (4,), "item": (4,)}
-    assert re.match(r"trial 1 of 2, baseline: valid AUC 0\.\d+, 1,088 bytes, \d+ s$", lines[0])
+    assert {name: shape.widths for name, shape in found[2].candidate.shapes.items()} == {"user": (4,), "item": (4,)}
+    assert re.match(r"trial 1 of 3, baseline: valid AUC 0\.\d+, 1,088 bytes, \d+ s$", lines[0])
     assert not list(search.folder.path.glob("runs/*/predictions/test.parquet"))
 
 
@@ -66,6 +70,26 @@ def test_a_trial_that_cannot_be_trained_is_done_and_the_search_goes_on(tmp_path:
     found = search.run(2, log=lines.append)
     assert [one.name for one in found] == ["baseline"]
     assert "trial 2 of 2, trial-0001: failed: " in lines[1]
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_a_trial_that_another_process_has_taken_up_is_left_to_it(
+    when: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train = TrialRunner._train
+
+    def taken_up(self: TrialRunner, queue: TrialQueue, trial: Trial) -> dict[str, float]:
+        if trial_name(trial) != "trial-0001":
+            return train(self, queue, trial)
+        metrics = train(self, queue, trial) if when == "after" else {}
+        queue.study.tell(trial.number, state=TrialState.FAIL)
+        return metrics or train(self, queue, trial)
+
+    monkeypatch.setattr(TrialRunner, "_train", taken_up)
+    lines: list[str] = []
+    found = small_search(tmp_path).run(2, log=lines.append)
+    assert [one.name for one in found] == ["baseline", "trial-0002"]
+    assert "trial-0001: another process has taken it up, since this one was silent for long" in lines
 
 
 def test_a_study_of_another_configuration_is_refused(tmp_path: Path) -> None:

@@ -29,9 +29,10 @@ def test_without_a_section_the_width_of_each_vocabulary_is_searched(tmp_path: Pa
     assert space.distributions == {
         "dim user": CategoricalDistribution((4, 8)),
         "dim item": CategoricalDistribution((4, 8)),
+        "precision": CategoricalDistribution(("fp16", "fp32")),
     }
-    assert (space.size, space.changes_bytes) == (4, True)
-    assert space.own_params() == {"dim user": 8, "dim item": 8}
+    assert (space.size, space.changes_bytes) == (8, True)
+    assert space.own_params() == {"dim user": 8, "dim item": 8, "precision": "fp32"}
 
 
 def test_keys_of_the_space_are_ranges_and_lists(tmp_path: Path) -> None:
@@ -84,7 +85,8 @@ def test_schemes_are_choices_of_vocabularies_with_tables_of_their_own(tmp_path: 
     }
     assert space.shapes(params, space.prepared) == {}
     assert with_changes(space.config, space.changes(params)).tables["user"].scheme == "hash"
-    assert space.own_params() == {"dim user": 8, "scheme user": "full", "scheme item": "full"}
+    own = {"dim user": 8, "scheme user": "full", "scheme item": "full", "precision": "fp32"}
+    assert space.own_params() == own
 
 
 @pytest.mark.parametrize(
