@@ -24,7 +24,7 @@ from recsys.config.feature_types import (
 )
 from recsys.config.load import load_config
 from recsys.config.problems import did_you_mean
-from recsys.config.resolve import MissingColumn, missing_columns, resolve
+from recsys.config.resolve import MissingColumn, load_resolved, missing_columns, resolve
 from recsys.config.resolved import ResolvedConfig, ResolvedTable
 from recsys.config.run import (
     Communication,
@@ -95,6 +95,7 @@ __all__ = [
     "dump",
     "json_schema",
     "load_config",
+    "load_resolved",
     "missing_columns",
     "register_feature_type",
     "resolve",

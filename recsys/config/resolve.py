@@ -2,18 +2,32 @@
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 from recsys.config.assign import assign
 from recsys.config.check import check
 from recsys.config.feature_types import FeatureSection, Field
 from recsys.config.globs import is_glob, matches
+from recsys.config.load import load_config
 from recsys.config.problems import Problem, did_you_mean
 from recsys.config.resolved import ResolvedConfig, ResolvedTable, fields_of
 from recsys.config.run import Config, TimeSplit
 from recsys.config.schemes.full import FullTable
 
-__all__ = ["MissingColumn", "missing_columns", "resolve"]
+__all__ = ["MissingColumn", "load_resolved", "missing_columns", "resolve"]
+
+
+def load_resolved(path: Path) -> ResolvedConfig:
+    """Load the configuration of a run, whose globs were expanded when it was written.
+
+    Args:
+        path: `RunFolder.config`.
+
+    Raises:
+        ConfigError: it is not valid.
+    """
+    return resolve(load_config(path), columns=[])
 
 
 def resolve(config: Config, columns: Sequence[str]) -> ResolvedConfig:

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from recsys.config import Config, DataSection, ResolvedConfig, load_config, resolve
+from recsys.config import Config, DataSection, ResolvedConfig, load_resolved
 from recsys.config.globs import is_glob, matches
 from recsys.data.raw_rows import RawRows, SplitChunk, find_raw_rows
 from recsys.data.splits import NoCut, SplitName
@@ -54,7 +54,7 @@ def columns_of_split(
     Raises:
         DataError: the files are gone, or their rows are not those that were scored; or there is no such column.
     """
-    resolved = resolve(load_config(run.config), columns=[])  # its globs were expanded when it was written
+    resolved = load_resolved(run.config)
     folder = run.read_data_dir() if data_dir is None else data_dir
     try:
         rows = find_raw_rows(resolved, folder, split, on_progress)
@@ -103,7 +103,7 @@ def require_columns(
 
 
 def _opened(run: RunFolder, paths: Sequence[str], section: DataSection | None) -> tuple[ResolvedConfig, Source]:
-    resolved = resolve(load_config(run.config), columns=[])
+    resolved = load_resolved(run.config)
     return resolved, open_source(find_files(tuple(paths), Path(), "data"), section or resolved.config.data)
 
 
@@ -129,7 +129,7 @@ def columns_beside_scores(
 
 def feature_columns(run: RunFolder) -> list[str]:
     """Return the raw columns that the features of a run read, each once: what a report slices by."""
-    return input_columns(resolve(load_config(run.config), columns=[]))
+    return input_columns(load_resolved(run.config))
 
 
 def known_columns(resolved: ResolvedConfig, state: TransformState) -> dict[str, Known]:

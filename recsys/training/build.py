@@ -10,7 +10,7 @@ from torchrec.distributed.model_parallel import DistributedModelParallel
 
 from recsys.calibration import Calibrator, build_link
 from recsys.checkpoint.load import load_checkpoint
-from recsys.config import DataSection, ResolvedConfig, load_config, resolve
+from recsys.config import DataSection, ResolvedConfig, load_resolved
 from recsys.data.prepare import prepare_split
 from recsys.data.prepared import PreparedSplit
 from recsys.data.reader import Reader
@@ -99,7 +99,7 @@ def load_run(folder: Path, *, device: torch.device) -> LoadedModel:
     """
     run = RunFolder(folder)
     run.require_run()
-    resolved = resolve(load_config(run.config), columns=[])  # its globs were expanded when it was written
+    resolved = load_resolved(run.config)
     loaded = build(resolved, TransformState.load(run.transform), device=device)
     load_checkpoint(run.best_checkpoint, loaded.model)
     return replace(loaded, calibrator=read_calibrator(run, resolved.config))

@@ -11,7 +11,7 @@ from typing import Any
 
 from recsys.calibration import build_calibration, build_link
 from recsys.checksums import recording
-from recsys.config import Config, dump, load_config, resolve
+from recsys.config import Config, dump, load_config, load_resolved
 from recsys.config.kept import kept_file, locate_kept, recall_kept
 from recsys.data.prepared import Prepared
 from recsys.embeddings.budget import scheme_class
@@ -169,7 +169,7 @@ def check_same_run(run: RunFolder, prepared: Prepared) -> None:
         DataError: The folder is not that of a run, or the data have changed since it began.
     """
     run.require_run()
-    before = resolve(load_config(run.config), columns=[])  # its globs were expanded when it was written
+    before = load_resolved(run.config)
     then, now = (dump(one.without_sharding()).splitlines() for one in (before, prepared.resolved))
     if then != now:
         changed = [line for line in ndiff(then, now) if line[0] in "+-"]

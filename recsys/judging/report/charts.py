@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from recsys.evaluation.metrics import METRICS, metric_label
-from recsys.judging.report.curves import Curve, Ranking, Reliability
+from recsys.judging.report.curves import Curve, Histogram, Ranking, Reliability
 from recsys.judging.report.markup import Markup
 from recsys.judging.report.svg import INK, LINE, inline_svg, series_colour, style
 from recsys.judging.report.tables import percent
@@ -75,16 +75,16 @@ def charts_of_task(rankings: Mapping[Line, Ranking], before: Mapping[Line, Ranki
         drawn = [_reliability(both, before, f"{prefix}reliability")]
         drawn += [draw(both, f"{prefix}{name}") for name, draw in _CHARTS.items()]
         firsts = {line: ranking for line, ranking in both.items() if line.is_first}
-        drawn += [_histogram({line: one}, firsts, f"{prefix}scores-{line.colour}") for line, one in firsts.items()]
+        drawn += _histograms(firsts, f"{prefix}scores")
     return [chart for chart in drawn if chart is not None]
 
 
 def _roc(rankings: Mapping[Line, Ranking], name: str) -> Chart:
     figure, axes = _figure("share of the negatives above the threshold", "share of the positives above it")
     axes.plot([0, 1], [0, 1], color=LINE, linewidth=1)
-    _curves(axes, {line: ranking.roc() for line, ranking in rankings.items()})
+    _curves(axes, {line: ranking.roc for line, ranking in rankings.items()})
     words = _words(
-        rankings, lambda one: f"at 10 % of the negatives, {percent(np.interp(0.1, *_xy(one.roc())))} of the positives"
+        rankings, lambda one: f"at 10 % of the negatives, {percent(np.interp(0.1, *_xy(one.roc)))} of the positives"
     )
     return _chart(figure, name, "ROC", "The further up and left, the better; the diagonal is chance.", words)
 
@@ -92,11 +92,11 @@ def _roc(rankings: Mapping[Line, Ranking], name: str) -> Chart:
 def _precision_recall(rankings: Mapping[Line, Ranking], name: str) -> Chart:
     figure, axes = _figure("recall: share of the positives that are found", "precision: positives among what is found")
     _base_rates(axes, rankings)
-    _curves(axes, {line: ranking.precision_recall() for line, ranking in rankings.items()})
+    _curves(axes, {line: ranking.precision_recall for line, ranking in rankings.items()})
     axes.set_ylim(bottom=0)
     words = _words(
         rankings,
-        lambda one: f"at a recall of 50 %, a precision of {percent(np.interp(0.5, *_xy(one.precision_recall())))}",
+        lambda one: f"at a recall of 50 %, a precision of {percent(np.interp(0.5, *_xy(one.precision_recall)))}",
     )
     return _chart(figure, name, "Precision and recall", "The thin line is the share of positives: chance.", words)
 
@@ -104,7 +104,7 @@ def _precision_recall(rankings: Mapping[Line, Ranking], name: str) -> Chart:
 def _gains(rankings: Mapping[Line, Ranking], name: str) -> Chart:
     figure, axes = _figure("share of the rows, highest scores first", "share of the positives among them")
     axes.plot([0, 1], [0, 1], color=LINE, linewidth=1)
-    _curves(axes, {line: ranking.gains() for line, ranking in rankings.items()})
+    _curves(axes, {line: ranking.gains for line, ranking in rankings.items()})
     words = _words(rankings, lambda one: f"the top 10 % of the rows hold {percent(one.caught(0.1))} of the positives")
     return _chart(figure, name, "Gains", "How many of the positives the best-scored rows hold.", words)
 
@@ -112,7 +112,7 @@ def _gains(rankings: Mapping[Line, Ranking], name: str) -> Chart:
 def _lift(rankings: Mapping[Line, Ranking], name: str) -> Chart:
     figure, axes = _figure("share of the rows, highest scores first", "positives, times the average")
     axes.axhline(1, color=LINE, linewidth=1)
-    _curves(axes, {line: ranking.lift() for line, ranking in rankings.items()})
+    _curves(axes, {line: ranking.lift for line, ranking in rankings.items()})
     axes.yaxis.set_major_formatter("{x:g}")
     axes.set_ylim(bottom=0)
     words = _words(rankings, lambda one: f"the top 10 % of the rows have {one.caught(0.1) / 0.1:.2f} times the average")
@@ -125,8 +125,8 @@ def _reliability(rankings: Mapping[Line, Ranking], before: Mapping[Line, Ranking
     if not probable:
         return None
     figure, axes = _figure("mean prediction", "share of positives")
-    found = {line: ranking.reliability() for line, ranking in probable.items()}
-    former = [before[line].reliability() for line in probable if line in before]
+    found = {line: ranking.reliability for line, ranking in probable.items()}
+    former = [before[line].reliability for line in probable if line in before]
     low, high, is_wide = _reach([*found.values(), *former])
     axes.plot([low, high], [low, high], color=LINE, linewidth=1)
     for one in former:
@@ -159,29 +159,36 @@ def _reach(found: Sequence[Reliability]) -> tuple[float, float, bool]:
 
 
 def _bins_on_diagonal(ranking: Ranking) -> tuple[int, int]:
-    found = ranking.reliability()
+    found = ranking.reliability
     return int(((found.low <= found.predicted) & (found.predicted <= found.high)).sum()), len(found.predicted)
 
 
-def _histogram(of: Mapping[Line, Ranking], all_of_page: Mapping[Line, Ranking], name: str) -> Chart:
-    """Draw the scores of one run by class; all runs of a page have the same axes."""
-    ((line, ranking),) = of.items()
-    edges, is_wide = _edges(list(all_of_page.values()))
-    figure, axes = _figure("score", "share of the class")
-    found = ranking.histogram(edges)
-    axes.stairs(found.negative, edges, fill=True, color=INK, alpha=0.35)
-    axes.stairs(found.positive, edges, color=series_colour(line.colour), linewidth=1.6)
-    all_found = [one.histogram(edges) for one in all_of_page.values()]
-    axes.set_ylim(0, 1.05 * max(float(np.maximum(one.positive, one.negative).max()) for one in all_found))
+def _histograms(rankings: Mapping[Line, Ranking], name: str) -> list[Chart]:
+    """Draw the scores of each run by class, on the same axes."""
+    edges, is_wide = _edges(list(rankings.values()))
+    found = {line: ranking.histogram(edges) for line, ranking in rankings.items()}
+    top = 1.05 * max(float(np.maximum(one.positive, one.negative).max()) for one in found.values())
+    charts = []
+    for line, ranking in rankings.items():
+        figure, axes = _figure("score", "share of the class")
+        axes.set_ylim(0, top)
+        title = f"Scores by class{f': {line.name}' * (len(rankings) > 1)}"
+        words = _draw_histogram(axes, line, ranking, found[line], is_wide=is_wide)
+        charts.append(_chart(figure, f"{name}-{line.colour}", title, "Line: positives. Grey: negatives.", [words]))
+    return charts
+
+
+def _draw_histogram(axes: "Axes", line: Line, ranking: Ranking, found: Histogram, *, is_wide: bool) -> str:
+    """Draw the scores of one run, and return the words on them."""
+    axes.stairs(found.negative, found.edges, fill=True, color=INK, alpha=0.35)
+    axes.stairs(found.positive, found.edges, color=series_colour(line.colour), linewidth=1.6)
     if is_wide:
         axes.set_xscale("log")
     _rates(axes, "y")
     if ranking.is_probability:
         _rates(axes, "x")
     means = [_mean(ranking, mass) for mass in (ranking.positive, ranking.negative)]
-    words = "{}: mean score of the positives {}, of the negatives {}".format(line.name, *means)
-    several = f": {line.name}" if len(all_of_page) > 1 else ""
-    return _chart(figure, name, f"Scores by class{several}", "Line: positives. Grey: negatives.", [words])
+    return "{}: mean score of the positives {}, of the negatives {}".format(line.name, *means)
 
 
 def _mean(ranking: Ranking, mass: "Floats") -> str:

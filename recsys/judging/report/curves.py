@@ -18,6 +18,8 @@ from recsys.judging.report.thin import thin
 
 __all__ = ["Curve", "Histogram", "Ranking", "Reliability"]
 
+_BINS = 15
+"""Bins of the reliability diagram."""
 _FIRST_SHARE = 0.005
 """The lift curve begins at this share of the rows: of fewer, it is noise."""
 
@@ -103,25 +105,29 @@ class Ranking:
         """Shares of the positives and of the negatives at or above each score, (R + 1,), beginning with none."""
         return _shares(self.positive, self.positives), _shares(self.negative, self.negatives)
 
+    @cached_property
     def roc(self) -> Curve:
-        """Return the true positive rate over the false positive rate."""
+        """The true positive rate over the false positive rate."""
         positive, negative = self._above
         return Curve.thinned(negative, positive)
 
+    @cached_property
     def precision_recall(self) -> Curve:
-        """Return the precision over the recall; it begins at the highest score."""
+        """The precision over the recall; it begins at the highest score."""
         positive, negative = (share[1:] for share in self._above)
         true = positive * self.positives
         weight = true + negative * self.negatives
         is_any = weight > 0
         return Curve.thinned(positive[is_any], true[is_any] / weight[is_any])
 
+    @cached_property
     def gains(self) -> Curve:
-        """Return the share of the positives among the rows with the highest scores, over their share of all rows."""
+        """The share of the positives among the rows with the highest scores, over their share of all rows."""
         return Curve.thinned(self._share_of_rows, self._above[0])
 
+    @cached_property
     def lift(self) -> Curve:
-        """Return how many times as many positives are among the rows with the highest scores as among all rows."""
+        """The share of the positives among the rows with the highest scores, divided by the share of the rows."""
         share, positive = self._share_of_rows, self._above[0]
         is_shown = share >= min(_FIRST_SHARE, float(share[-1]))
         return Curve.thinned(share[is_shown], positive[is_shown] / share[is_shown])
@@ -135,10 +141,11 @@ class Ranking:
         positive, negative = self._above
         return positive * self.base_rate + negative * (1.0 - self.base_rate)
 
-    def reliability(self, bins: int = 15) -> Reliability:
-        """Return bins of about equal weight; equal scores share one."""
+    @cached_property
+    def reliability(self) -> Reliability:
+        """Bins of about equal weight; equal scores share one."""
         weight = (self.positive + self.negative).astype(np.float64)
-        index = bin_of_runs(weight, bins)
+        index = bin_of_runs(weight, _BINS)
         mass = np.bincount(index, weight)
         used = mass > 0
         mass = mass[used]
