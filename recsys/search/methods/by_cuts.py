@@ -31,10 +31,15 @@ def cut_candidates(
     sample = Sample(request.loaded, request.prepared.splits["valid"])
     cuts = measure_cuts(sample, orders, context or whole, state=request.state / "cuts.json")
     fixed = fixed_bytes(request.loaded)
+    found: dict[int, Mapping[str, TableShape]] = {}
     for budget in sorted(set(request.budgets), reverse=True):
         try:
-            yield Candidate(name=f"{budget}-bytes", shapes=shapes_within(cuts, whole, budget - fixed))
+            shapes = shapes_within(cuts, whole, budget - fixed)
         except UnreachableBytesError:
             request.log(
                 f"{format_bytes(budget)} cannot be reached: tables that are not searched take {format_bytes(fixed)}"
             )
+        else:
+            found[fixed + sum(shape.serving_bytes for shape in shapes.values())] = shapes
+    for size, shapes in found.items():
+        yield Candidate(name=f"{size}-bytes", shapes=shapes)

@@ -6,6 +6,8 @@ DIFF: the paper has no budget. Here parents are the best within each of several 
 the rows that passed their thresholds stay; a width may be 0; the first generation holds what a knapsack over single
 cuts proposes, so that fewer generations do. The paper takes the fittest, whose widths are left to chance where the AUC
 is flat; here the smallest of those that are as fit is proposed.
+DIFF: the paper trains what was found again from the initial rows of the supernet; here rows are drawn anew, as in any
+run, so that best.yaml needs nothing of the search.
 
 Dimension key: S groups of columns of a vocabulary.
 """
