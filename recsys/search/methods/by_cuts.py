@@ -31,7 +31,7 @@ def cut_candidates(
     sample = Sample(request.loaded, request.prepared.splits["valid"])
     cuts = measure_cuts(sample, orders, context or whole, state=request.state / "cuts.json")
     fixed = fixed_bytes(request.loaded)
-    found: dict[int, Mapping[str, TableShape]] = {}
+    found: dict[int, dict[str, TableShape]] = {}
     for budget in sorted(set(request.budgets), reverse=True):
         try:
             shapes = shapes_within(cuts, whole, budget - fixed)
@@ -41,5 +41,5 @@ def cut_candidates(
             )
         else:
             found[fixed + sum(shape.serving_bytes for shape in shapes.values())] = shapes
-    for size, shapes in found.items():
-        yield Candidate(name=f"{size}-bytes", shapes=shapes)
+    for size, kept in found.items():
+        yield Candidate(name=f"{size}-bytes", shapes=kept)
