@@ -21,7 +21,7 @@ ROOT = Path(__file__).parent.parent
 _BLOCK = re.compile(r"(?:^<!-- ?(?P<note>[^\n]*?) ?-->\n)?^```(?P<language>\w*)\n(?P<text>.*?)^```$", re.M | re.S)
 _LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 _CODE = re.compile(r"`([^`\n]+)`")
-_PROGRAMS = ("recsys", "make", "python", "torchrun", "pip")
+_PROGRAMS = ("recsys", "make", "python", "torchrun", "pip", "curl")
 
 
 class Block(NamedTuple):

@@ -2,12 +2,14 @@
 
 import importlib
 import importlib.util
+import json
 import os
 import re
 import shlex
 import subprocess
 import sys
 import tomllib
+import urllib.request
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +55,8 @@ def test_every_command_is_one_that_its_program_takes(page: Page, command: str) -
     words = shlex.split(command.split(" > ")[0])
     if words[0] == "torchrun":
         words = words[words.index("-m") + 1 :]
-    check = {"recsys": check_recsys, "make": check_make, "python": check_python, "pip": check_pip}[words[0]]
+    checks = {"recsys": check_recsys, "make": check_make, "python": check_python, "pip": check_pip, "curl": check_curl}
+    check = checks[words[0]]
     check(words[1:])
 
 
@@ -74,6 +77,12 @@ def check_make(words: list[str]) -> None:
         name, _, value = word.partition("=")
         pattern = rf"^{name} \?=" if value else rf"^{name}:"
         assert re.search(pattern, makefile, re.M), f"make knows no {name}"
+
+
+def check_curl(words: list[str]) -> None:
+    url, option, body = words
+    assert (url, option) == ("localhost:8080/score", "--data")
+    assert list(json.loads(body)) == ["rows"]
 
 
 def check_python(words: list[str]) -> None:
@@ -176,7 +185,7 @@ def test_the_quick_start_prints_what_the_page_shows_and_the_python_example_runs(
         (tmp_path / name).write_text(text)
     printed = []
     for command in README.commands:
-        if re.match(r"recsys .*\b(log|shop|bundle)\b", command):
+        if re.match(r"recsys (?!serve).*\b(log|shop|bundle)\b", command):
             printed += run_lines([sys.executable, "-m", *shlex.split(command)], tmp_path)
     shown = next(block.text for block in README.blocks if block.note == "output").splitlines()
     assert [skeleton(line) for line in printed][: len(shown)] == [skeleton(line) for line in shown]
@@ -184,6 +193,24 @@ def test_the_quick_start_prints_what_the_page_shows_and_the_python_example_runs(
         assert now == pytest.approx(was, abs=0.01)
     script = "\n".join(block.text for block in README.blocks if block.language == "python")
     run_lines([sys.executable, "-c", script], tmp_path)
+    check_served(tmp_path)
+
+
+def check_served(folder: Path) -> None:
+    """Run the command that serves, and ask what the page asks, on any port that is free."""
+    [serving] = [command for command in README.commands if command.startswith("recsys serve bundle")][:1]
+    [asking] = [command for command in README.commands if command.startswith("curl")]
+    command = [sys.executable, "-m", *shlex.split(serving), "--port", "0"]
+    with subprocess.Popen(command, cwd=folder, stderr=subprocess.PIPE, text=True) as server:
+        assert server.stderr is not None
+        address = re.search(r"http://(\S+)", server.stderr.readline())
+        assert address, "the server does not say its address"
+        body = shlex.split(asking)[-1].encode()
+        with urllib.request.urlopen(f"{address[0]}/score", body, timeout=20) as reply:
+            [score] = json.loads(reply.read())["scores"]["score.clicked"]
+        server.terminate()
+        assert server.wait(20) == 0
+    assert 0 < score < 1
 
 
 @pytest.mark.slow

@@ -34,6 +34,8 @@ class LoadedBundle:
     state: TransformState
     """Only `key_kinds`: everything else that was fitted is inside the model."""
     tasks: list[str]
+    signature: dict[str, Any]
+    golden_rows: Path
 
 
 def open_bundle(folder: Path, *, device: torch.device) -> LoadedBundle:
@@ -55,7 +57,9 @@ def open_bundle(folder: Path, *, device: torch.device) -> LoadedBundle:
     except (KeyError, TypeError) as error:
         raise DataError(f"{files.signature}: is damaged ({error!r}); {EXPORT_AGAIN}") from error
     model = _model(files.model, sha256, device)
-    return LoadedBundle(model, resolve(config, []), TransformState(key_kinds=key_kinds), tasks)
+    return LoadedBundle(
+        model, resolve(config, []), TransformState(key_kinds=key_kinds), tasks, signature, files.golden_rows
+    )
 
 
 def _signature(path: Path) -> dict[str, Any]:

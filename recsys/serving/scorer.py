@@ -5,6 +5,7 @@ Dimension key: B rows, T tasks.
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -66,6 +67,43 @@ class Scorer:
     def coverage_counter(self) -> CoverageCounter:
         """Return a counter of unknown and missing values; a bundle of a former release tells none that are unknown."""
         return CoverageCounter(self._bundle.resolved, self._known, self._bundle.state.key_kinds)
+
+    @property
+    def signature(self) -> Mapping[str, Any]:
+        """Content of `signature.json`."""
+        return self._bundle.signature
+
+    @property
+    def aligned(self) -> list[list[str]]:
+        """Sequences of which each row must have equally many entries."""
+        return self._bundle.resolved.aligned()
+
+    def inputs(self, frame: pl.DataFrame, location: RowLocation | None = None) -> dict[str, np.ndarray]:
+        """Return raw rows as the model takes them: int64 or float64, lists as NAME.values and NAME.lengths.
+
+        Raises:
+            DataError: as `score`.
+        """
+        canonical = canonicalize(frame, self._bundle.resolved, self._bundle.state, location)
+        return canonical_inputs(canonical)
+
+    def score_inputs(self, inputs: Mapping[str, np.ndarray], num_rows: int) -> np.ndarray:
+        """Return the probabilities of rows as the model takes them: (B, T) float64.
+
+        Raises:
+            DataError: they do not fit together.
+        """
+        scores_BT, _ = self._run(self._tensors(inputs), RowLocation(), num_rows)
+        return scores_BT.cpu().numpy()
+
+    def golden_rows(self) -> tuple[dict[str, np.ndarray], np.ndarray] | None:
+        """Return the golden rows as the model takes them, and their scores in training; None if they were deleted."""
+        path = self._bundle.golden_rows
+        if not path.exists():
+            return None
+        golden = pl.read_parquet(path)
+        names = [output["name"] for output in self.signature["outputs"]]
+        return canonical_inputs(golden.drop(names)), golden.select(names).to_numpy()
 
     def score(
         self, frame: pl.DataFrame, location: RowLocation | None = None, *, counter: CoverageCounter | None = None
@@ -199,7 +237,7 @@ class Scorer:
         self, frame: pl.DataFrame, location: RowLocation, counter: CoverageCounter | None = None
     ) -> np.ndarray:
         canonical = canonicalize(frame, self._bundle.resolved, self._bundle.state, location)
-        scores_BT, ids = self._run(self._tensors(canonical), location, frame.height)
+        scores_BT, ids = self._run(self._tensors(canonical_inputs(canonical)), location, frame.height)
         if counter is not None:
             self._count(counter, frame, canonical, ids)
         return scores_BT.cpu().numpy()
@@ -228,20 +266,21 @@ class Scorer:
             rows = f"rows {location.first_row + 1} to {location.first_row + num_rows}"
             raise DataError(f"{location.source or 'input'}: {rows}: {problem}") from error
 
-    def _tensors(self, frame: pl.DataFrame) -> dict[str, Tensor]:
-        """Return the canonical columns as the model takes them."""
-        tensors: dict[str, Tensor] = {}
-        for name in frame.columns:
-            if self._bundle.resolved.features[name].input == "lists":
-                lists = key_lists(frame[name])
-                tensors[f"{name}.values"] = self._tensor(lists.values)
-                tensors[f"{name}.lengths"] = self._tensor(np.diff(lists.offsets))
-            else:
-                tensors[name] = self._tensor(frame[name].to_numpy())
-        return tensors
+    def _tensors(self, inputs: Mapping[str, np.ndarray]) -> dict[str, Tensor]:
+        """Copy inputs to where the model runs, for the memory of others may be read-only."""
+        return {name: torch.tensor(array, device=self._device) for name, array in inputs.items()}
 
-    def _tensor(self, array: np.ndarray) -> Tensor:
-        return torch.tensor(array, device=self._device)  # copies: polars' memory is read-only
+
+def canonical_inputs(frame: pl.DataFrame) -> dict[str, np.ndarray]:
+    """Return canonical columns as the model takes them."""
+    inputs: dict[str, np.ndarray] = {}
+    for name, dtype in frame.schema.items():
+        if isinstance(dtype, pl.List):
+            lists = key_lists(frame[name])
+            inputs |= {f"{name}.values": lists.values, f"{name}.lengths": np.diff(lists.offsets)}
+        else:
+            inputs[name] = frame[name].to_numpy()
+    return inputs
 
 
 def _common_schema(source: Source, columns: Sequence[str]) -> pl.Schema:

@@ -24,6 +24,7 @@ COMMANDS = [
     "evaluate . log.csv",
     "export . --out bundle",
     "predict . log.csv --out scores.parquet",
+    "serve .",
     "tables run.yaml",
     "check hashed.yaml",
     "plan run.yaml",

@@ -117,6 +117,7 @@ def test_an_unknown_run_folder_is_named(own: Path, refused: Refused) -> None:
 
 def test_a_bundle_that_is_none_is_named(own: Path, refused: Refused) -> None:
     assert refused("predict", "bundle", "test.parquet", "--out", "scores.parquet").startswith("bundle: is not a bundle")
+    assert refused("serve", "bundle").startswith("bundle: is not a bundle")
 
 
 def test_a_name_in_use_is_refused(own: Path, refused: Refused) -> None:

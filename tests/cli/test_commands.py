@@ -30,6 +30,7 @@ COMMANDS = [
     "importance",
     "plan",
     "predict",
+    "serve",
     "demo-data",
     "doctor",
     "schema",

@@ -17,6 +17,7 @@ from recsys.cli.commands.plan import plan
 from recsys.cli.commands.predict import predict
 from recsys.cli.commands.schema import schema
 from recsys.cli.commands.search import search
+from recsys.cli.commands.serve import serve
 from recsys.cli.commands.tables import tables
 from recsys.cli.commands.train import train
 
@@ -35,6 +36,7 @@ __all__ = [
     "predict",
     "schema",
     "search",
+    "serve",
     "tables",
     "train",
 ]
