@@ -5,6 +5,7 @@ from rich.text import Text
 
 from recsys.console import log, print_table
 from recsys.environment import check_environment
+from recsys.kernels.findings import check_kernels
 
 __all__ = ["show_findings"]
 
@@ -13,7 +14,7 @@ _STYLE = {"ok": "green", "warning": "yellow", "error": "red"}
 
 def show_findings() -> bool:
     """Print every finding and its remedy; return whether nothing is broken."""
-    findings = check_environment()
+    findings = [*check_environment(), check_kernels()]
     table = Table("", "what", "found", box=None)
     for finding in findings:
         table.add_row(Text(finding.level, style=_STYLE[finding.level]), finding.what, finding.detail)

@@ -6,9 +6,13 @@ W width of a head, T tasks.
 
 import torch
 from torch import Tensor, nn
+from torch.jit import is_scripting  # type: ignore[attr-defined]
+from torch.nn import functional
 
 from recsys.config.towers.autoint import AutoIntModel
 from recsys.errors import ConfigError
+from recsys.kernels.attention import attend
+from recsys.kernels.tensors import takes
 from recsys.towers.base import Behaviour, Tower, TowerInputs
 from recsys.towers.layers import FieldMatrix, init_linear, mlp_of
 
@@ -72,8 +76,8 @@ class InteractingLayer(nn.Module):
 
     Paper: AutoInt, section 4.4, equations 5-8. `layer_norm` (after the ReLU), `scale` and dropout of the attention
     weights are from its public code.
-    Plain matrix products are used, not `scaled_dot_product_attention`: the attention map is what the layer really used,
-    and on a CPU neither is faster once the allocator keeps its memory (4096 rows, M = 39: 381 and 389 ms a layer).
+    On a CPU a kernel of `recsys.kernels` does it. Its plain form has matrix products, not
+    `scaled_dot_product_attention`, which is no faster (4096 rows, M = 39: 381 and 389 ms a layer).
 
     Shape:
         rows: (B, M, width of the rows).
@@ -103,25 +107,63 @@ class InteractingLayer(nn.Module):
                 nn.init.xavier_uniform_(parameter)
 
     def forward(self, rows_BMD: Tensor, kept_BM: Tensor | None = None) -> Tensor:
-        attention_BHMM = self.dropout(self.attention(rows_BMD, kept_BM))
-        mixed_BHMW = attention_BHMM @ self.heads(self.value(rows_BMD))
-        result_BMD: Tensor = mixed_BHMW.transpose(1, 2).flatten(2)
-        if self.residual is not None:
-            result_BMD = result_BMD + self.residual(rows_BMD)
-        result_BMD = torch.relu(result_BMD)
+        result_BMD = _interact(
+            rows_BMD,
+            kept_BM,
+            self.query.weight,
+            self.key.weight,
+            self.value.weight,
+            self.residual.weight if self.residual is not None else None,
+            self.num_heads,
+            self.scale,
+            self.dropout.p if self.training else 0.0,
+        )
         if self.norm is not None:
             result_BMD = self.norm(result_BMD)
         return result_BMD
 
     def attention(self, rows_BMD: Tensor, kept_BM: Tensor | None = None) -> Tensor:
         """Return the attention weights, (B, H, M, M); they are not negative and add up to 1 in the last dimension."""
-        query_BHMW = self.heads(self.query(rows_BMD)) * self.scale
-        scores_BHMM = query_BHMW @ self.heads(self.key(rows_BMD)).transpose(2, 3)
-        if kept_BM is not None:
-            # Not -inf, which would make NaN of a row of a batch that keeps nothing.
-            scores_BHMM = scores_BHMM.masked_fill(~kept_BM[:, None, None, :], -1e30)
-        return torch.softmax(scores_BHMM, dim=-1)
+        return _attention(self.query(rows_BMD), self.key(rows_BMD), kept_BM, self.num_heads, self.scale)
 
-    def heads(self, rows_BMD: Tensor) -> Tensor:
-        """Cut each row into the parts of the heads, (B, H, M, W)."""
-        return rows_BMD.view(rows_BMD.shape[0], rows_BMD.shape[1], self.num_heads, self.head_dim).transpose(1, 2)
+
+@torch.fx.wrap
+def _interact(
+    rows_BMD: Tensor,
+    kept_BM: Tensor | None,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    residual: Tensor | None,
+    num_heads: int,
+    scale: float,
+    dropout: float,
+) -> Tensor:
+    """Return relu(dropout(attention) v + r), (B, M, H * W)."""
+    if not is_scripting():  # noqa: SIM102  # TorchScript leaves out a branch by this form alone
+        if takes(rows_BMD):
+            weights = [query, key, value] if residual is None else [query, key, value, residual]
+            return attend(rows_BMD, weights, kept_BM=kept_BM, num_heads=num_heads, scale=scale, dropout=dropout)
+    attention_BHMM = _attention(
+        functional.linear(rows_BMD, query), functional.linear(rows_BMD, key), kept_BM, num_heads, scale
+    )
+    attention_BHMM = functional.dropout(attention_BHMM, dropout)
+    mixed_BHMW = attention_BHMM @ _heads(functional.linear(rows_BMD, value), num_heads)
+    result_BMD = mixed_BHMW.transpose(1, 2).flatten(2)
+    if residual is not None:
+        result_BMD = result_BMD + functional.linear(rows_BMD, residual)
+    return torch.relu(result_BMD)
+
+
+def _attention(query_BMD: Tensor, key_BMD: Tensor, kept_BM: Tensor | None, num_heads: int, scale: float) -> Tensor:
+    scores_BHMM = (_heads(query_BMD, num_heads) * scale) @ _heads(key_BMD, num_heads).transpose(2, 3)
+    if kept_BM is not None:
+        # Not -inf, which would make NaN of a row of a batch that keeps nothing.
+        scores_BHMM = scores_BHMM.masked_fill(~kept_BM[:, None, None, :], -1e30)
+    return torch.softmax(scores_BHMM, dim=-1)
+
+
+def _heads(rows_BMD: Tensor, num_heads: int) -> Tensor:
+    """Cut each row into the parts of the heads, (B, H, M, W)."""
+    num_examples, num_rows, width = rows_BMD.shape
+    return rows_BMD.view(num_examples, num_rows, num_heads, width // num_heads).transpose(1, 2)

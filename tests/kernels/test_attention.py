@@ -1,0 +1,166 @@
+"""The kernel beside its plain form: values and gradients of whole layers."""
+
+from collections.abc import Callable, Iterator
+
+import pytest
+import torch
+from torch import Tensor
+from torch.library import opcheck
+
+from recsys.config.towers.autoint import AutoIntModel
+from recsys.kernels import attention
+from recsys.kernels.tensors import takes
+from recsys.towers.autoint import InteractingLayer
+from tests.kernels.plain import INSTRUCTION_SETS, needs_kernels, with_kernels, without_kernels
+
+pytestmark = [needs_kernels, pytest.mark.usefixtures("kernels")]
+
+SHAPES = [  # examples, rows, width of a row, heads, width of a head
+    (1, 1, 1, 1, 1),
+    (3, 1, 5, 2, 3),
+    (2, 2, 4, 1, 16),
+    (7, 10, 8, 2, 32),
+    (5, 16, 3, 3, 8),
+    (4, 17, 6, 2, 15),
+    (3, 33, 5, 1, 40),
+    (2, 70, 4, 2, 17),
+    (130, 5, 4, 2, 4),
+]
+
+
+@pytest.fixture(params=INSTRUCTION_SETS, ids=lambda chosen: chosen.name, scope="module")
+def kernels(request: pytest.FixtureRequest) -> Iterator[None]:
+    with with_kernels(request.param):
+        yield
+
+
+def layer(shape: tuple[int, ...], **keys: object) -> tuple[InteractingLayer, Tensor]:
+    """Return a layer and what it is given."""
+    torch.manual_seed(sum(shape))
+    examples, rows, dim, heads, width = shape
+    content = {"tower": "autoint", "heads": heads, "attention_dim": heads * width, **keys}
+    built = InteractingLayer(dim, AutoIntModel.model_validate(content))
+    return built, torch.randn(examples, rows, dim, requires_grad=True)
+
+
+def results(built: InteractingLayer, rows: Tensor, kept: Tensor | None = None) -> list[Tensor]:
+    """Return output and gradients of the layer; what it drops is drawn from the same seed each time."""
+    torch.manual_seed(7)
+    output = built(rows, kept)
+    factors = torch.linspace(-1, 1, output.numel()).view_as(output)
+    return [output, *torch.autograd.grad((output * factors).sum(), [rows, *built.parameters()])]
+
+
+def assert_alike(compute: Callable[[], list[Tensor]], *, tolerance: float = 1e-5) -> None:
+    with without_kernels():
+        expected = compute()
+    for got, wanted in zip(compute(), expected, strict=True):
+        torch.testing.assert_close(
+            got, wanted, rtol=tolerance, atol=tolerance * max(1.0, float(wanted.detach().abs().max()))
+        )
+
+
+@pytest.mark.parametrize("keys", [{}, {"residual": False, "scale": True}, {"layer_norm": True}], ids=str)
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_values_and_gradients_are_those_of_the_plain_form(shape: tuple[int, ...], keys: dict[str, object]) -> None:
+    built, rows = layer(shape, **keys)
+    assert_alike(lambda: results(built, rows))
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_masked_rows_are_not_attended_to_and_an_example_that_keeps_none_attends_to_all(shape: tuple[int, ...]) -> None:
+    built, rows = layer(shape)
+    kept = torch.rand(rows.shape[:2]) > 0.4
+    kept[0] = False
+    assert_alike(lambda: results(built, rows, kept))
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_the_same_weights_drop_out_as_in_the_plain_form(shape: tuple[int, ...]) -> None:
+    built, rows = layer(shape, attention_dropout=0.4)
+    assert_alike(lambda: results(built, rows))
+
+
+def test_what_drops_out_follows_the_seed_to_the_last_bit() -> None:
+    built, rows = layer(SHAPES[3], attention_dropout=0.4)
+    first, second = results(built, rows), results(built, rows)
+    assert all(torch.equal(one, other) for one, other in zip(first, second, strict=True))
+    torch.manual_seed(8)
+    assert not torch.equal(built(rows), first[0])
+
+
+def test_rows_may_lie_in_memory_in_any_order() -> None:
+    built, rows = layer((6, 4, 5, 2, 3))
+    turned = rows.detach().transpose(0, 1).contiguous().transpose(0, 1).requires_grad_()
+    kept = (torch.rand(4, 6) > 0.4).t()
+    assert not turned.is_contiguous()
+    assert_alike(lambda: results(built, turned, kept))
+
+
+def test_large_scores_do_not_overflow() -> None:
+    built, rows = layer(SHAPES[3])
+    with torch.no_grad():
+        built.query.weight *= 1e5
+    assert all(found.isfinite().all() for found in results(built, rows))
+    assert_alike(lambda: [built(rows)])
+
+
+def test_the_number_of_threads_does_not_change_a_bit() -> None:
+    built, rows = layer((300, 7, 5, 2, 9))
+    found = []
+    before = torch.get_num_threads()
+    try:
+        for threads in (1, 2, 3):
+            torch.set_num_threads(threads)
+            found.append(results(built, rows)[0])
+    finally:
+        torch.set_num_threads(before)
+    assert torch.equal(found[0], found[1])
+    assert torch.equal(found[0], found[2])
+
+
+def test_without_gradients_the_output_is_the_same() -> None:
+    built, rows = layer(SHAPES[3])
+    expected = built(rows)
+    with torch.no_grad():
+        assert torch.equal(built(rows), expected)
+
+
+def test_bfloat16_of_autocast_is_as_near_to_float32_as_the_plain_form() -> None:
+    built, rows = layer(SHAPES[3])
+    exact = results(built, rows)
+    with torch.autocast("cpu", torch.bfloat16):
+        native = results(built, rows)
+        with without_kernels():
+            plain = results(built, rows)
+    assert native[0].dtype == plain[0].dtype == torch.bfloat16
+    for wanted, got, other in zip(exact, native, plain, strict=True):
+        assert (got - wanted).norm() < 1.2 * (other - wanted).norm() + 1e-3
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        torch.randn(2, 3, 4, dtype=torch.float64),
+        torch.empty(2, 3, 4, device="meta"),
+        torch.empty(0, 3, 4),
+        torch.randn(2, 3, 4, dtype=torch.float16),
+    ],
+    ids=["double precision", "another device", "no examples", "float16"],
+)
+def test_the_plain_form_is_left_what_the_kernel_does_not_take(rows: Tensor) -> None:
+    assert not takes(rows)
+
+
+def test_float16_of_autocast_has_the_plain_form() -> None:
+    assert takes(torch.randn(2, 3, 4))
+    with torch.autocast("cpu", torch.float16):
+        assert not takes(torch.randn(2, 3, 4))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("keep", [True, False])
+def test_the_operators_keep_the_rules_of_torch(keep: bool) -> None:
+    projected = torch.randn(3, 5, 24, requires_grad=keep)
+    kept, dropout = torch.rand(3, 5) > 0.3, torch.rand(3, 2, 5, 5)
+    opcheck(attention._attention, (projected, kept, dropout, 2, 4, 0.5, keep))
