@@ -139,7 +139,7 @@ def _cuts(lines: Sequence[FeatureLine]) -> list[str]:
     narrower = [line for line in changed if line not in (*dropped, *fewer)]
     return [
         f"- {what}: {_names(found)} (saves {format_bytes(sum(line.saved for line in found))})"
-        for what, found in (("dropped", dropped), ("fewer ids", fewer), ("other widths", narrower))
+        for what, found in (("dropped", dropped), ("fewer ids", fewer), ("other widths or precision", narrower))
         if found
     ]
 

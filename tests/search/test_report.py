@@ -76,7 +76,7 @@ def test_the_first_lines_say_what_is_saved_what_it_costs_and_what_can_be_dropped
     assert lines[4:9] == [
         "- dropped: `useless` (saves 128.0 kB)",
         "- fewer ids: `noisy` (saves 123.2 kB)",
-        "- other widths: `rich` (saves 107.2 kB)",
+        "- other widths or precision: `rich` (saves 107.2 kB)",
         "- kept, but dropping one of them costs no validation AUC: `idle|bar` (128.0 kB)",
         "- `train.dense_optimizer.lr`: 0.01",
     ]
