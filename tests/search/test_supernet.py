@@ -146,3 +146,4 @@ def test_found_rows_have_16_bits_unless_the_table_states_a_precision(
     for scheme in gated_tables(build_supernet(prepared)).values():
         assert scheme.spec.precision == training
         assert prefix_shape(scheme, 4).precision == found
+        assert prefix_shape(scheme, 4, precision="fp32").precision == "fp32"

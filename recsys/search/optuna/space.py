@@ -34,7 +34,7 @@ from recsys.embeddings.vocabularies import feature_vocabularies, vocabularies_by
 from recsys.errors import ConfigError
 from recsys.files import to_json
 from recsys.search.shape import TableShape
-from recsys.search.supernet import rows_precision
+from recsys.search.supernet import row_precisions
 
 __all__ = ["DIM", "PRECISION", "SCHEME", "Params", "SearchSpace"]
 
@@ -281,7 +281,7 @@ class SearchSpace:
     def of_any_precision(self) -> frozenset[str]:
         """The vocabularies whose widths are chosen and whose tables state no precision, so that it is chosen too."""
         free = {name for name, dims in self.dims.items() if name in self.full_tables and len(dims) > 1}
-        return frozenset(name for name in free if rows_precision(self.full_tables[name]) != self._own_precision(name))
+        return frozenset(name for name in free if len(row_precisions(self.full_tables[name])) > 1)
 
     def _own_precision(self, name: str) -> RowPrecision:
         return self.full_tables[name].precision
