@@ -103,7 +103,7 @@ def write_atomic(path: Path, text: str) -> None:
 
 
 def write_together(texts: Mapping[Path, str]) -> None:
-    """Write several text files in UTF-8: none of them appears under its name before all are complete.
+    """Write several text files in UTF-8: none appears under its name before all are complete, and the first one last.
 
     Example:
         >>> import tempfile

@@ -19,6 +19,7 @@ __all__ = [
     "calibration_curve",
     "calibration_influence",
     "check_probability",
+    "curve_of_runs",
     "log_losses",
     "logloss",
     "logloss_influence",
@@ -147,13 +148,19 @@ def calibration_curve(
     rows = check_probability(probability, label, weight)
     if len(rows.score) == 0:
         return CalibrationCurve(np.empty(0), np.empty(0), np.empty(0))
-    ties = tie_runs(rows)
-    mass = (ties.positive + ties.negative).astype(np.float64)
+    return curve_of_runs(*tie_runs(rows)[:3], bins)
+
+
+def curve_of_runs(
+    score_R: Floats, positive_R: npt.NDArray[Any], negative_R: npt.NDArray[Any], bins: int
+) -> CalibrationCurve:
+    """Return the `calibration_curve` of distinct predictions, by rising prediction, with the mass of each class."""
+    mass = (positive_R + negative_R).astype(np.float64)
     index = bin_of_runs(mass, bins)
     weights = np.bincount(index, mass).astype(np.float64)
     used = weights > 0
-    prediction = np.bincount(index, mass * ties.score)[used] / weights[used]
-    return CalibrationCurve(prediction, np.bincount(index, ties.positive)[used] / weights[used], weights[used])
+    prediction = np.bincount(index, mass * score_R)[used] / weights[used]
+    return CalibrationCurve(prediction, np.bincount(index, positive_R)[used] / weights[used], weights[used])
 
 
 def bin_of_runs(mass_R: Floats, bins: int) -> npt.NDArray[np.int64]:

@@ -11,7 +11,7 @@ from recsys.evaluation.predictions import ScoreColumns
 from recsys.judging.compare_runs import Comparison
 from recsys.judging.contenders import Contender
 from recsys.judging.groupings import Grouping
-from recsys.judging.paired_slices import PAIRED_METRICS, paired_on
+from recsys.judging.paired_slices import PAIRED_METRICS, paired_slices
 from recsys.judging.raw_columns import columns_beside_scores, columns_of_split
 from recsys.judging.slices import groupings_of
 from recsys.progress import OnProgress, no_progress
@@ -78,7 +78,7 @@ def _columns(
 def _of_tasks(first: Contender, second: Contender, groupings: Sequence[Grouping]) -> pl.DataFrame:
     tasks = list(first.seeds[0])
     tables = [
-        paired_on([seed[task] for seed in first.seeds], [seed[task] for seed in second.seeds], groupings).select(
+        paired_slices([seed[task] for seed in first.seeds], [seed[task] for seed in second.seeds], groupings).select(
             pl.lit(task).alias("task"), pl.all()
         )
         for task in tasks

@@ -6,17 +6,15 @@ from glob import has_magic
 from pathlib import Path
 from typing import Literal
 
-from recsys.checksums import verify
 from recsys.config import dump, load_config
 from recsys.config.seeds import with_seed
 from recsys.errors import DataError
 from recsys.evaluation.paired import SeedPredictions, check_same_rows
 from recsys.evaluation.predictions import ScoreColumns, read_predictions
+from recsys.judging.run_predictions import predictions_of_run
 from recsys.run_folder import RunFolder
 
 __all__ = ["Contender", "read_contenders"]
-
-SPLITS = ("test", "valid")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -115,22 +113,8 @@ def _check_one_model(name: str, runs: Sequence[Path]) -> None:
             )
 
 
-def _read(path: Path, split: str, columns: ScoreColumns) -> SeedPredictions:
-    if not path.is_dir():
-        return read_predictions(path, **columns._asdict())
-    run = RunFolder(path)
-    run.require_run()
-    if not run.predictions(split).exists():
-        raise DataError(f"{path}: has no predictions of the {split} split{_why_none(run, split)}")
-    remedy = "train the run again, or score its data anew with `recsys evaluate --out`"
-    return read_predictions(verify(run.predictions(split), remedy=remedy))
-
-
-def _why_none(run: RunFolder, split: str) -> str:
-    if not run.metrics.exists():
-        return f": its training has not come to its end; recsys train CONFIG --resume {run.path}"
-    others = [other for other in SPLITS if other != split and run.predictions(other).exists()]
-    return f", but of the {others[0]} split: --split {others[0]}" if others else "; train the run again"
+def _read(path: Path, split: Literal["test", "valid"], columns: ScoreColumns) -> SeedPredictions:
+    return predictions_of_run(path, split) if path.is_dir() else read_predictions(path, **columns._asdict())
 
 
 def _check_same_rows(contenders: Sequence[Contender]) -> None:

@@ -3,15 +3,13 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
-from recsys.checksums import verify
-from recsys.data.splits import SplitName
-from recsys.errors import DataError
 from recsys.evaluation.predictions import Predictions, ScoreColumns, read_predictions
 from recsys.evaluation.summary import evaluate_tasks
 from recsys.files import scratch_folder
 from recsys.judging.raw_columns import columns_beside_scores, columns_of_files, columns_of_split, require_columns
+from recsys.judging.run_predictions import predictions_of_run
 from recsys.judging.slices import slices_of_tasks
 from recsys.progress import OnProgress, no_log, no_progress
 from recsys.run_folder import RunFolder
@@ -23,8 +21,6 @@ if TYPE_CHECKING:
     from recsys.judging.groupings import RawColumn
 
 __all__ = ["Evaluated", "evaluate_run_files", "evaluate_scores", "evaluate_split"]
-
-_REMEDY = "train the run again, or name files to evaluate it on"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -43,7 +39,7 @@ class Evaluated:
 def evaluate_split(
     folder: Path,
     *,
-    split: SplitName = "test",
+    split: Literal["test", "valid"] = "test",
     by: Sequence[str] = (),
     data_dir: Path | None = None,
     on_progress: OnProgress = no_progress,
@@ -60,13 +56,11 @@ def evaluate_split(
     Raises:
         DataError: the run has no predictions, its raw files are gone or have changed, or there is no such column.
     """
-    run = RunFolder(folder)
-    run.require_run()
-    path = run.predictions(split)
-    if not path.exists():
-        raise DataError(f"{path}: is not there: the run is not finished, or had no {split} rows; {_REMEDY}")
-    predictions = read_predictions(verify(path, remedy=_REMEDY))
-    columns = columns_of_split(run, split, by, predictions, data_dir=data_dir, on_progress=on_progress) if by else None
+    predictions = predictions_of_run(folder, split)
+    columns = None
+    if by:
+        run = RunFolder(folder)
+        columns = columns_of_split(run, split, by, predictions, data_dir=data_dir, on_progress=on_progress)
     return _evaluated(predictions, columns, f"{split} split")
 
 

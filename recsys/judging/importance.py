@@ -1,7 +1,7 @@
 """Importance: how much worse the figures are where a feature tells the model nothing, and what is worth nothing.
 
 Paper: Breiman, "Random Forests", 2001, section 10 (permutation importance).
-DIFF: it has an interval (`worse.py`), and features that cannot change without one another are looked at as one.
+DIFF: it has an interval (`changed_figures.py`), and features that cannot change alone are looked at as one.
 
 A feature may be worth nothing because another one says the same. Those that are named to be left out are therefore also
 changed all at once.
@@ -18,12 +18,13 @@ from recsys.data.prepare import prepare_split
 from recsys.data.prepared import PreparedSplit
 from recsys.data.sample import sample_split
 from recsys.errors import ConfigError
+from recsys.evaluation.seeds import ALPHA
 from recsys.evaluation.verdict import holm
 from recsys.files import scratch_folder
+from recsys.judging.changed_figures import LOOKED_AT, Baseline, ChangedFigures
 from recsys.judging.changed_scores import ChangedScores, Method
 from recsys.judging.run_rows import split_of_run
 from recsys.judging.units import Unit, chosen_units, join_units
-from recsys.judging.worse import LOOKED_AT, Comparison, Judge
 from recsys.progress import OnProgress, no_progress
 from recsys.ranks.seeds import derive_seed
 from recsys.sources.find_files import find_files
@@ -36,8 +37,6 @@ ROWS = 100_000
 """Rows that are looked at, unless more are asked for."""
 REPEATS = 5
 """Permutations of each feature, unless others are asked for."""
-ALPHA = 0.05
-"""Probability that features which tell nothing are not all taken for such."""
 LEAST = 0.001
 """AUC, or logloss, that counts: where both intervals end below it, a feature is worth nothing."""
 COLUMNS = {"auc": "auc_loss", "logloss": "logloss_gain"}
@@ -126,11 +125,11 @@ def importance_of(
     """
     scores = ChangedScores(loaded, split, method=method, repeats=repeats, seed=derive_seed(seed, "importance"))
     tasks = list(loaded.resolved.config.labels)
-    judge = Judge(scores, tasks)
-    found = {unit: judge.compare(changed) for unit, changed in scores.of(units, on_progress)}
+    baseline = Baseline(scores, tasks)
+    found = {unit: baseline.compare(changed) for unit, changed in scores.of(units, on_progress)}
     verdicts = dict(zip(found, _verdicts(list(found.values())), strict=True))
     nothing = {unit: found[unit] for unit in found if verdicts[unit] == "nothing"}
-    left_out = _left_out_together(judge, nothing, on_progress)
+    left_out = _left_out_together(baseline, nothing, on_progress)
     rows = [
         {
             "feature": unit.name,
@@ -147,7 +146,7 @@ def importance_of(
     return pl.DataFrame(rows).sort("auc_loss", "logloss_gain", descending=True, maintain_order=True)
 
 
-def _figures(found: Comparison, tasks: Sequence[str]) -> dict[str, float]:
+def _figures(found: ChangedFigures, tasks: Sequence[str]) -> dict[str, float]:
     """Return the figures of a unit by the columns of the table."""
     figures: dict[str, float] = {}
     for metric, column in COLUMNS.items():
@@ -158,7 +157,7 @@ def _figures(found: Comparison, tasks: Sequence[str]) -> dict[str, float]:
     return figures | found.changed
 
 
-def _verdicts(found: Sequence[Comparison]) -> list[Verdict]:
+def _verdicts(found: Sequence[ChangedFigures]) -> list[Verdict]:
     """Say which units are worth something; p values are corrected for the number of units and metrics."""
     losses = [worse for one in found for worse in one.worse.values()]
     is_surely = [
@@ -173,18 +172,20 @@ def _verdicts(found: Sequence[Comparison]) -> list[Verdict]:
     return verdicts
 
 
-def _left_out_together(judge: Judge, nothing: Mapping[Unit, Comparison], on_progress: OnProgress) -> set[Unit]:
+def _left_out_together(
+    baseline: Baseline, nothing: Mapping[Unit, ChangedFigures], on_progress: OnProgress
+) -> set[Unit]:
     """Return those units that are worth nothing together, of those that can be left out at all.
 
     Where all of them together are worth something, as many as possible are taken, beginning with the least.
     """
-    needed = judge.scores.loaded.resolved.still_needed({name for unit in nothing for name in unit.all})
+    needed = baseline.scores.loaded.resolved.still_needed({name for unit in nothing for name in unit.all})
     able = sorted((unit for unit in nothing if needed.isdisjoint(unit.all)), key=lambda unit: nothing[unit].most)
     good, bad = min(len(able), 1), len(able) + 1  # so many can be left out, so many cannot
     number = len(able)
     while bad - good > 1:
-        [(_, changed)] = judge.scores.of([join_units(able[:number])], on_progress)
-        if _verdicts([judge.compare(changed)]) == ["nothing"]:
+        [(_, changed)] = baseline.scores.of([join_units(able[:number])], on_progress)
+        if _verdicts([baseline.compare(changed)]) == ["nothing"]:
             good = number
         else:
             bad = number

@@ -3,13 +3,12 @@
 Dimension key: B rows, G slices of one grouping.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
 
-from recsys.errors import DataError
 from recsys.evaluation.arrays import Floats, Labelled, check
 from recsys.evaluation.grouped import GroupedFigure, Groups, Ranking, grouped_auc, grouped_mean
 from recsys.evaluation.metrics import METRICS
@@ -17,10 +16,10 @@ from recsys.evaluation.predictions import Predictions
 from recsys.evaluation.probability import log_losses
 from recsys.evaluation.seeds import ALPHA, Estimate, estimate_difference
 from recsys.evaluation.verdict import holm
-from recsys.judging.groupings import Grouping, RawColumn
-from recsys.judging.slices import everything, groupings_of
+from recsys.judging.groupings import Grouping
+from recsys.judging.slices import everything
 
-__all__ = ["PAIRED_METRICS", "paired_on", "paired_slices"]
+__all__ = ["PAIRED_METRICS", "paired_slices"]
 
 PAIRED_METRICS = ("auc", "logloss")
 """Metrics by which models are compared on slices."""
@@ -31,33 +30,21 @@ FEW = 30
 
 
 def paired_slices(
-    first: Sequence[Predictions], second: Sequence[Predictions], columns: Mapping[str, pl.Series | RawColumn]
+    first: Sequence[Predictions], second: Sequence[Predictions], groupings: Sequence[Grouping]
 ) -> pl.DataFrame:
-    """Return how much better or worse one model is than another on the slices that some columns make.
+    """Return how much better or worse one model is than another on slices.
 
     Args:
         first: predictions of one model, one for each seed.
         second: those of the other, for the same rows in the same order.
-        columns: name -> values of these rows.
+        groupings: slices of these rows.
 
     Returns:
         A row for each slice: column, by, slice, rows, positives; and for each metric of `PAIRED_METRICS` METRIC (first
         minus second), METRIC_low, METRIC_high, METRIC_p_value, corrected by Holm's method for all slices of the table,
         and METRIC_verdict ("better", "worse", "undecided": the first model). In order of the least p value; null where
         a figure is not defined.
-
-    Raises:
-        DataError: the predictions are not for the same rows.
-        ValueError: a column has another number of rows.
     """
-    _check_same_rows([*first, *second])
-    return paired_on(first, second, groupings_of(columns, len(first[0])))
-
-
-def paired_on(
-    first: Sequence[Predictions], second: Sequence[Predictions], groupings: Sequence[Grouping]
-) -> pl.DataFrame:
-    """Return what `paired_slices` does, for predictions that are known to be for the same rows, on known slices."""
     models = [[_Scored.of(one) for one in seeds] for seeds in (first, second)]
     rows = models[0][0].rows
     frames = [_differences(models, grouping, rows) for grouping in groupings]
@@ -141,12 +128,3 @@ def _judged(table: pl.DataFrame, metric: str) -> pl.DataFrame:
     word = pl.when(pl.col(metric) * sign > 0).then(pl.lit("better")).otherwise(pl.lit("worse"))
     told = pl.when(pl.col(name) < ALPHA).then(word).otherwise(pl.lit("undecided"))
     return table.with_columns(corrected).with_columns(told.alias(f"{metric}_verdict"))
-
-
-def _check_same_rows(predictions: Sequence[Predictions]) -> None:
-    first = predictions[0]
-    for other in predictions[1:]:
-        if not np.array_equal(first.label, other.label):
-            raise DataError(
-                f"{other.source}: has other rows than {first.source}: only predictions for the same compare"
-            )

@@ -7,11 +7,15 @@ import polars as pl
 import pytest
 from numpy.testing import assert_allclose
 
-from recsys.errors import DataError
 from recsys.evaluation import auc_difference, logloss
 from recsys.evaluation.predictions import Predictions
 from recsys.evaluation.verdict import holm
 from recsys.judging.paired_slices import paired_slices
+from recsys.judging.slices import groupings_of
+
+
+def paired(first: list[Predictions], second: list[Predictions], columns: dict[str, pl.Series]) -> pl.DataFrame:
+    return paired_slices(first, second, groupings_of(columns, len(first[0])))
 
 
 def scored(label: Any, noise: Any) -> Predictions:
@@ -32,7 +36,7 @@ def example(rows: int = 4000, *, gain: float = 1.5, seed: int = 0) -> tuple[Pred
 
 def test_a_difference_is_that_of_the_rows_of_the_slice() -> None:
     first, second, x = example()
-    table = paired_slices([first], [second], {"x": x})
+    table = paired([first], [second], {"x": x})
     p_values = {}
     for row in table.iter_rows(named=True):
         inside = (x == row["slice"]).to_numpy()
@@ -47,18 +51,18 @@ def test_a_difference_is_that_of_the_rows_of_the_slice() -> None:
 
 def test_the_slice_on_which_models_differ_comes_first_with_a_verdict_on_the_first_model() -> None:
     first, second, x = example(20_000)
-    table = paired_slices([first], [second], {"x": x})
+    table = paired([first], [second], {"x": x})
     assert table["slice"][0] == "a"
     assert table["auc_verdict"].to_list() == ["better", "undecided", "undecided"]
     assert table["logloss_verdict"][0] == "better"
-    assert paired_slices([second], [first], {"x": x})["auc_verdict"][0] == "worse"
+    assert paired([second], [first], {"x": x})["auc_verdict"][0] == "worse"
 
 
 def test_seeds_are_averaged_and_add_their_own_variance() -> None:
     seeds = [example(seed=7, gain=0.0)[:2], example(seed=7, gain=0.3)[:2], example(seed=7, gain=0.6)[:2]]
     x = example(seed=7)[2]
-    together = paired_slices([one[0] for one in seeds], [one[1] for one in seeds], {"x": x})
-    alone = [paired_slices([one[0]], [one[1]], {"x": x}) for one in seeds]
+    together = paired([one[0] for one in seeds], [one[1] for one in seeds], {"x": x})
+    alone = [paired([one[0]], [one[1]], {"x": x}) for one in seeds]
     for row in together.iter_rows(named=True):
         of_seeds = [one.row(by_predicate=pl.col("slice") == row["slice"], named=True)["auc"] for one in alone]
         assert row["auc"] == pytest.approx(np.mean(of_seeds), abs=1e-12)
@@ -69,26 +73,19 @@ def test_equal_models_are_rarely_called_different_on_any_of_many_slices() -> Non
     for seed in range(100):
         first, second, _ = example(1500, gain=0.0, seed=seed)
         x = pl.Series([f"s{i % 15}" for i in range(1500)])
-        table = paired_slices([first], [second], {"x": x})
+        table = paired([first], [second], {"x": x})
         called += bool((table["logloss_verdict"] != "undecided").any())
     assert called <= 12
-
-
-def test_predictions_of_other_rows_are_refused() -> None:
-    first, second, x = example()
-    other = Predictions(1 - second.label, second.score, None, None, "other.parquet")
-    with pytest.raises(DataError, match=r"other.parquet: has other rows than scores"):
-        paired_slices([first], [other], {"x": x})
 
 
 def test_a_slice_of_one_class_has_no_auc_but_a_logloss() -> None:
     first, second = (
         Predictions(np.array([0.0, 0, 1]), np.array(s), None, None, "s") for s in ([0.1, 0.2, 0.9], [0.3] * 3)
     )
-    row = paired_slices([first], [second], {"x": pl.Series(["a", "a", "b"])}).row(0, named=True)
+    row = paired([first], [second], {"x": pl.Series(["a", "a", "b"])}).row(0, named=True)
     assert (row["slice"], row["auc"], row["auc_verdict"]) == ("a", None, "undecided")
     assert row["logloss"] < 0
-    assert paired_slices([first], [second], {}).is_empty()
+    assert paired([first], [second], {}).is_empty()
 
 
 def test_two_rows_on_which_models_differ_by_the_same_settle_nothing() -> None:
@@ -96,7 +93,7 @@ def test_two_rows_on_which_models_differ_by_the_same_settle_nothing() -> None:
     score = second.score.copy()
     score[:2] = first.score[:2] - [0.02, 0.021]
     few = pl.Series(np.where(np.arange(400) < 2, "two", "others"))
-    table = paired_slices([first], [Predictions(second.label, score, None, None, "scores")], {"x": few})
+    table = paired([first], [Predictions(second.label, score, None, None, "scores")], {"x": few})
     two = table.filter(pl.col("slice") == "two")
     assert two["logloss_verdict"].to_list() == ["undecided"]
     assert two["logloss_p_value"][0] > 0.01

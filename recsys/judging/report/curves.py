@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from recsys.evaluation.arrays import Floats, check
 from recsys.evaluation.intervals import Z95
-from recsys.evaluation.probability import bin_of_runs
+from recsys.evaluation.probability import curve_of_runs
 from recsys.evaluation.ties import tie_runs
 from recsys.judging.report.thin import thin
 
@@ -144,15 +144,9 @@ class Ranking:
     @cached_property
     def reliability(self) -> Reliability:
         """Bins of about equal weight; equal scores share one."""
-        weight = (self.positive + self.negative).astype(np.float64)
-        index = bin_of_runs(weight, _BINS)
-        mass = np.bincount(index, weight)
-        used = mass > 0
-        mass = mass[used]
-        actual = np.bincount(index, self.positive)[used] / mass
-        rows = mass * self._rows_per_weight
-        low, high = _wilson(actual, rows)
-        return Reliability(np.bincount(index, weight * self.score)[used] / mass, actual, low, high, rows)
+        found = curve_of_runs(self.score, self.positive, self.negative, _BINS)
+        rows = found.weight * self._rows_per_weight
+        return Reliability(found.prediction, found.label, *_wilson(found.label, rows), rows)
 
     def histogram(self, edges: Floats) -> Histogram:
         """Return the share of each class between edges; scores beyond the first and last belong to the end bins."""

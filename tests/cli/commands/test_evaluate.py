@@ -82,7 +82,10 @@ REFUSED = {
         ["runs/a", "scores.parquet", "--by", "prise"],
         "scores.parquet: no column 'prise'; did you mean 'price'?",
     ),
-    "a run without predictions": (["runs/a", "--split", "valid"], "valid.parquet: is not there: the run is not finis"),
+    "a run without predictions": (
+        ["runs/a", "--split", "valid"],
+        "runs/a: has no predictions of the valid split: its training has not come to its end",
+    ),
     "no file": (["nowhere.parquet"], "nowhere.parquet: there is no such file"),
     "no run": (["nowhere"], "nowhere: not a run folder"),
     "columns of scores for a run": (["runs/a", "--label", "x"], "--label: only for a file of scores, but runs/a is"),

@@ -27,7 +27,7 @@ from recsys.evaluation.seeds import Estimate
 from recsys.evaluation.ties import shared_orders
 from recsys.judging.changed_scores import ChangedScores, Scores
 
-__all__ = ["LOOKED_AT", "Comparison", "Judge", "variance_of_loss"]
+__all__ = ["LOOKED_AT", "Baseline", "ChangedFigures", "variance_of_loss"]
 
 
 LOOKED_AT = ("auc", "logloss")
@@ -35,7 +35,7 @@ LOOKED_AT = ("auc", "logloss")
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
+class ChangedFigures:
     """Figures of changed rows, by the name of the metric; means over tasks and repeats."""
 
     changed: dict[str, float]
@@ -51,8 +51,8 @@ class Comparison:
         return max(found.high for found in self.worse.values())
 
 
-class Judge:
-    """Compares changed scores with those where nothing is changed.
+class Baseline:
+    """Figures of the rows as they are, with which those of changed rows are compared.
 
     Args:
         scores: the rows.
@@ -70,7 +70,7 @@ class Judge:
                 rows = f"the {scores.split.num_rows:,} rows that are looked at are all of one"
                 raise DataError(f"label of task {task!r}: AUC needs rows of both classes, but {rows}")
 
-    def compare(self, changed: Sequence[Scores]) -> Comparison:
+    def compare(self, changed: Sequence[Scores]) -> ChangedFigures:
         """Compare the scores of each repeat."""
         now, worse, of_tasks = {}, {}, {}
         sources = [self.scores.sources(repeat) for repeat in range(len(changed))]
@@ -82,7 +82,7 @@ class Judge:
             now[name] = float(values_T.mean())
             worse[name] = Estimate(float(loss_T.mean()), variance_of_loss(losses, sources))
             of_tasks[name] = loss_T.tolist()
-        return Comparison(now, worse, of_tasks)
+        return ChangedFigures(now, worse, of_tasks)
 
     def _figure(self, name: str, scores: Scores) -> "_Figure":
         metric = METRICS[name]

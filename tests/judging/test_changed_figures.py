@@ -5,7 +5,7 @@ from scipy.stats import binom
 from recsys.evaluation.probability import logloss
 from recsys.evaluation.ranking import auc
 from recsys.evaluation.seeds import Estimate
-from recsys.judging.worse import Judge, variance_of_loss
+from recsys.judging.changed_figures import Baseline, variance_of_loss
 
 
 class Drawn:
@@ -33,7 +33,7 @@ def probability(*logits: np.ndarray) -> np.ndarray:
 
 def test_figures_are_means_over_repeats_and_higher_losses_mean_worse() -> None:
     scores = Drawn(500, 3, effect=1.0, exaggerated=1.0, draw=np.random.default_rng(0))
-    found = Judge(scores, ["click"]).compare(scores.changed)  # type: ignore[arg-type]
+    found = Baseline(scores, ["click"]).compare(scores.changed)  # type: ignore[arg-type]
     label = scores.labels[:, 0]
     aucs = [auc(one[:, 0], label) for one in scores.changed]
     loglosses = [logloss(one[:, 0], label) for one in scores.changed]
@@ -46,7 +46,7 @@ def test_figures_are_means_over_repeats_and_higher_losses_mean_worse() -> None:
 
 def test_equal_scores_are_no_worse_and_surely_so() -> None:
     scores = Drawn(500, 2, effect=1.0, exaggerated=0.0, draw=np.random.default_rng(0))
-    worse = Judge(scores, ["click"]).compare(scores.changed).worse  # type: ignore[arg-type]
+    worse = Baseline(scores, ["click"]).compare(scores.changed).worse  # type: ignore[arg-type]
     assert {(one.value, one.low, one.high, one.p_value) for one in worse.values()} == {(0.0, 0.0, 0.0, 1.0)}
 
 
@@ -74,7 +74,7 @@ def compare(
     draw: np.random.Generator, rows: int, repeats: int, *, effect: float, exaggerated: float
 ) -> dict[str, Estimate]:
     scores = Drawn(rows, repeats, effect=effect, exaggerated=exaggerated, draw=draw)
-    return Judge(scores, ["click"]).compare(scores.changed).worse  # type: ignore[arg-type]
+    return Baseline(scores, ["click"]).compare(scores.changed).worse  # type: ignore[arg-type]
 
 
 @pytest.mark.slow
