@@ -24,7 +24,7 @@ __all__ = ["SWITCH", "InstructionSet", "Kernels", "find_kernels", "instruction_s
 SWITCH = "RECSYS_KERNELS"
 """Environment variable that does without native kernels if it is 0."""
 COMPILERS = ("cc", "gcc", "clang")
-FLAGS = ("-std=gnu11", "-O3", "-ffp-contract=fast", "-fPIC", "-shared", "-pthread")
+FLAGS = ("-std=gnu11", "-O3", "-ffp-contract=fast", "-fno-math-errno", "-fPIC", "-shared", "-pthread")
 
 _SOURCE = Path(__file__).parent / "source"
 _CHECKSUM_BYTES = len(checksum(b""))

@@ -18,7 +18,10 @@ from torch.nn import functional
 from recsys.ranks.collectives import sum_over_ranks
 from recsys.ranks.world import current_world
 
-__all__ = ["BatchNorm"]
+__all__ = ["MOMENTUM", "BatchNorm", "batch_norm", "is_distributed"]
+
+MOMENTUM = 0.1
+"""Weight of a batch in the moving averages."""
 
 
 class BatchNorm(nn.Module):
@@ -45,13 +48,13 @@ class BatchNorm(nn.Module):
         self.register_buffer("running_var", torch.ones(num_channels))
 
     def forward(self, rows: Tensor, shares: Tensor | None = None) -> Tensor:
-        return _batch_norm(
+        return batch_norm(
             rows, shares, self.running_mean, self.running_var, self.weight, self.bias, self.training, self.eps
         )
 
 
 @torch.fx.wrap
-def _batch_norm(
+def batch_norm(
     rows: Tensor,
     shares: Tensor | None,
     mean: Tensor,
@@ -60,16 +63,18 @@ def _batch_norm(
     bias: Tensor | None,
     training: bool,
     eps: float,
-    momentum: float = 0.1,
+    momentum: float = MOMENTUM,
 ) -> Tensor:
-    if training and _is_distributed():
+    """Normalize as `BatchNorm` does, with moving averages of whoever calls."""
+    if training and is_distributed():
         return _over_ranks(rows, shares, mean, var, weight, bias, eps, momentum)
     training = training and rows.shape[0] > 1
     return functional.batch_norm(rows, mean, var, weight, bias, training, momentum=momentum, eps=eps)
 
 
 @torch.jit.unused  # models are scripted to be served
-def _is_distributed() -> bool:
+def is_distributed() -> bool:
+    """Return whether other ranks hold rows of the same batch."""
     return current_world().size > 1
 
 

@@ -6,10 +6,13 @@ M = F + N embeddings of a row, D width of an embedding.
 
 import torch
 from torch import Tensor, nn
+from torch.jit import is_scripting  # type: ignore[attr-defined]
 
 from recsys.config.towers import Activation, MlpSection
 from recsys.config.towers.autoint import AutoIntModel
-from recsys.ranks.batch_norm import BatchNorm
+from recsys.kernels.dice import bend, moments
+from recsys.kernels.tensors import takes
+from recsys.ranks.batch_norm import MOMENTUM, BatchNorm, batch_norm, is_distributed
 
 __all__ = [
     "BatchNorm",
@@ -82,8 +85,28 @@ class Dice(nn.Module):
         self.norm = BatchNorm(num_channels, affine=False, eps=eps)
 
     def forward(self, rows: Tensor) -> Tensor:
-        gate = torch.sigmoid(self.norm(rows))
-        return rows * (self.alpha + (1 - self.alpha) * gate)
+        norm = self.norm
+        return _dice(rows, self.alpha, norm.running_mean, norm.running_var, self.training, norm.eps)
+
+
+@torch.fx.wrap
+def _dice(rows: Tensor, alpha: Tensor, mean: Tensor, var: Tensor, training: bool, eps: float) -> Tensor:
+    if not is_scripting():  # noqa: SIM102  # TorchScript leaves out a branch by this form alone
+        if takes(rows) and not (training and is_distributed()):
+            if not training or len(rows) < 2:
+                return bend(rows, alpha, mean, var, of_rows=False, eps=eps)
+            return bend(rows, alpha, *_batch_moments(rows, mean, var), of_rows=True, eps=eps)
+    gate = torch.sigmoid(batch_norm(rows, None, mean, var, None, None, training, eps))
+    return rows * (alpha + (1 - alpha) * gate)
+
+
+@torch.no_grad()
+def _batch_moments(rows: Tensor, moving_mean: Tensor, moving_var: Tensor) -> tuple[Tensor, Tensor]:
+    """Return mean and variance of the rows, of which there are two at least, and take them into moving averages."""
+    mean, var = moments(rows)
+    moving_mean.lerp_(mean, MOMENTUM)
+    moving_var.lerp_(var * (len(rows) / (len(rows) - 1)), MOMENTUM)
+    return mean, var
 
 
 def activation_layer(name: Activation, width: int) -> nn.Module:

@@ -1,7 +1,5 @@
 """The kernel beside its plain form: values and gradients of whole layers."""
 
-from collections.abc import Callable, Iterator
-
 import pytest
 import torch
 from torch import Tensor
@@ -11,7 +9,7 @@ from recsys.config.towers.autoint import AutoIntModel
 from recsys.kernels import attention
 from recsys.kernels.tensors import takes
 from recsys.towers.autoint import InteractingLayer
-from tests.kernels.plain import INSTRUCTION_SETS, needs_kernels, with_kernels, without_kernels
+from tests.kernels.plain import assert_alike, needs_kernels, without_kernels
 
 pytestmark = [needs_kernels, pytest.mark.usefixtures("kernels")]
 
@@ -26,12 +24,6 @@ SHAPES = [  # examples, rows, width of a row, heads, width of a head
     (2, 70, 4, 2, 17),
     (130, 5, 4, 2, 4),
 ]
-
-
-@pytest.fixture(params=INSTRUCTION_SETS, ids=lambda chosen: chosen.name, scope="module")
-def kernels(request: pytest.FixtureRequest) -> Iterator[None]:
-    with with_kernels(request.param):
-        yield
 
 
 def layer(shape: tuple[int, ...], **keys: object) -> tuple[InteractingLayer, Tensor]:
@@ -49,15 +41,6 @@ def results(built: InteractingLayer, rows: Tensor, kept: Tensor | None = None) -
     output = built(rows, kept)
     factors = torch.linspace(-1, 1, output.numel()).view_as(output)
     return [output, *torch.autograd.grad((output * factors).sum(), [rows, *built.parameters()])]
-
-
-def assert_alike(compute: Callable[[], list[Tensor]], *, tolerance: float = 1e-5) -> None:
-    with without_kernels():
-        expected = compute()
-    for got, wanted in zip(compute(), expected, strict=True):
-        torch.testing.assert_close(
-            got, wanted, rtol=tolerance, atol=tolerance * max(1.0, float(wanted.detach().abs().max()))
-        )
 
 
 @pytest.mark.parametrize("keys", [{}, {"residual": False, "scale": True}, {"layer_norm": True}], ids=str)
@@ -164,3 +147,13 @@ def test_the_operators_keep_the_rules_of_torch(keep: bool) -> None:
     projected = torch.randn(3, 5, 24, requires_grad=keep)
     kept, dropout = torch.rand(3, 5) > 0.3, torch.rand(3, 2, 5, 5)
     opcheck(attention._attention, (projected, kept, dropout, 2, 4, 0.5, keep))
+
+
+def test_nan_stays_nan_as_the_loop_that_finds_divergence_needs() -> None:
+    built, rows = layer(SHAPES[3])
+    with torch.no_grad():
+        rows[2, 3, 4] = torch.nan
+    found = results(built, rows)
+    assert all(gradient.isnan().any() for gradient in found[1:])
+    assert found[0][2].isnan().all()
+    assert found[0][[0, 1, 3, 4, 5, 6]].isfinite().all()

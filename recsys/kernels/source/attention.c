@@ -154,8 +154,8 @@ static int backward(const void *given, long first, long end) {
                 read_floats(output + m * Wp, at->output, (b * M + m) * A + h * W, W, at->is_bf16);
                 read_floats(of_mixed + m * Wp, at->grad_output, (b * M + m) * A + h * W, W, at->is_bf16);
                 for (long w = 0; w < Wp; w += LANES) {
-                    Ints positive = load(output + m * Wp + w) > all(0);
-                    store(of_mixed + m * Wp + w, either(positive, load(of_mixed + m * Wp + w), all(0)));
+                    Ints closed = load(output + m * Wp + w) <= all(0);
+                    store(of_mixed + m * Wp + w, either(closed, all(0), load(of_mixed + m * Wp + w)));
                 }
             }
             if (dropout) times_dropout(dropped, weights, dropout, M), used = dropped;

@@ -26,7 +26,9 @@ INLINE Floats all(float value) { return value - (Floats){0}; }
 INLINE Floats either(Ints condition, Floats yes, Floats no) {
     return (Floats)(((Ints)yes & condition) | ((Ints)no & ~condition));
 }
-INLINE Floats larger(Floats a, Floats b) { return either(a > b, a, b); }
+/* NaN, which a diverged training shows itself by, stays where `a` has it. */
+INLINE Floats larger(Floats a, Floats b) { return either(a < b, b, a); }
+INLINE Floats smaller(Floats a, Floats b) { return either(a > b, b, a); }
 
 INLINE long padded(long count) { return (count + LANES - 1) / LANES * LANES; }
 
