@@ -207,7 +207,7 @@ def check_served(folder: Path) -> None:
         assert address, "the server does not say its address"
         body = shlex.split(asking)[-1].encode()
         with urllib.request.urlopen(f"{address[0]}/score", body, timeout=20) as reply:
-            [score] = json.loads(reply.read())["scores"]["score.clicked"]
+            [score] = json.loads(reply.read())["scores"]["score.label"]
         server.terminate()
         assert server.wait(20) == 0
     assert 0 < score < 1

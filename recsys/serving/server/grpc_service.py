@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, TypeAlias
 
 import grpc
+from google.protobuf.message import DecodeError
 
 from recsys.console import log
 from recsys.errors import DataError
@@ -24,7 +25,6 @@ def grpc_server(service: Service) -> Any:
     handlers = {
         name: grpc.unary_unary_rpc_method_handler(
             _answering(service, name, getattr(methods, name)),
-            request_deserializer=message_class(f"{name}Request").FromString,
             response_serializer=message_class(f"{name}Response").SerializeToString,
         )
         for name in METHODS
@@ -71,14 +71,17 @@ class _Methods:
 def _answering(service: Service, name: str, method: Method) -> Callable[[Any, Any], Awaitable[Any]]:
     """Return a method that answers errors with their codes, too, and counts requests for scores."""
 
-    async def answer(request: Any, context: Any) -> Any:
+    async def answer(request: bytes, context: Any) -> Any:
         code, message = "OK", ""
         try:
-            return await method(request)
+            with service.metrics.in_flight.track_inprogress():
+                return await method(message_class(f"{name}Request").FromString(request))
         except Refusal as error:
             code, message = error.code, str(error)
         except DataError as error:
             code, message = "INVALID_ARGUMENT", str(error)
+        except DecodeError:
+            code, message = "INVALID_ARGUMENT", f"the message is no {name}Request"
         except Exception:
             code, incident = "INTERNAL", new_id()
             message = f"the server failed; its log says more under {incident}"

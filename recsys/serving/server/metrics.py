@@ -53,9 +53,13 @@ class Metrics:
     def timed(self, transport: str) -> Iterator[None]:
         """Time a request."""
         start = time.perf_counter()
-        with self.in_flight.track_inprogress():
-            yield
+        yield
         self.seconds.labels(transport).observe(time.perf_counter() - start)
+
+    def answered(self) -> int:
+        """Return the number of requests for scores that were answered, with scores or otherwise."""
+        samples = [sample for metric in self.requests.collect() for sample in metric.samples]
+        return int(sum(sample.value for sample in samples if sample.name.endswith("_total")))
 
     def page(self) -> bytes:
         """Return all figures in the text format of Prometheus."""

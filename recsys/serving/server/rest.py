@@ -122,7 +122,8 @@ def _answering(service: Service, handler: Handler) -> Handler:
     """Return a handler that answers errors, too, and counts requests for scores."""
 
     async def answer(request: Request) -> Response:
-        response = await _answer(handler, request)
+        with service.metrics.in_flight.track_inprogress():
+            response = await _answer(handler, request)
         if service.is_draining:
             response.headers["Connection"] = "close"
         if request.method == "POST":

@@ -1,6 +1,7 @@
 """The server from start to end: open the bundle, listen, answer until a signal, and then what was asked before it."""
 
 import asyncio
+import os
 import signal
 from pathlib import Path
 from typing import Any, Final
@@ -38,16 +39,15 @@ def serve(folder: Path, options: ServeOptions) -> None:
 
 
 async def _until_signalled(server: "Server") -> signal.Signals:
-    """Serve until a signal comes, drain, and return it; a second one ends at once."""
+    """Serve until a signal comes, drain, and return it; a second one ends the process at once."""
     signals: asyncio.Queue[signal.Signals] = asyncio.Queue()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, signals.put_nowait, number)
     await server.start()
     first = await signals.get()
-    draining, hurried = asyncio.create_task(server.stop()), asyncio.create_task(signals.get())
-    await asyncio.wait({draining, hurried}, return_when=asyncio.FIRST_COMPLETED)
-    draining.cancel()
-    hurried.cancel()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, os._exit, 128 + number)
+    await server.stop()
     return first
 
 
@@ -110,6 +110,7 @@ class Server:
             await self._grpc.stop(limits.answer_seconds)
         await self._serving
         self.service.batcher.close()
+        log(f"{self.service.name}: ended, {self.service.metrics.answered():,} requests for scores were answered")
 
 
 def _host(host: str) -> str:

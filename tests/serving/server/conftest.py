@@ -1,5 +1,5 @@
 """Registers the fixtures of running.py."""
 
-from tests.serving.server.running import served, shop
+from tests.serving.server.running import made, other_shop, served, shop
 
-__all__ = ["served", "shop"]
+__all__ = ["made", "other_shop", "served", "shop"]

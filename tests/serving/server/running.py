@@ -7,6 +7,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,7 +20,7 @@ import tritonclient.http as triton_http
 from recsys.serving import Scorer
 from recsys.serving.server.options import Limits, ServeOptions
 from recsys.serving.server.run import Server
-from tests.export.models import make
+from tests.export.models import Made, make
 from tests.export.rows import clicks, yaml
 from tests.serving.bundles import export
 
@@ -51,19 +52,29 @@ def running(folder: Path, *, watch_seconds: float = 3600.0, **limits: Any) -> It
     try:
         asyncio.run_coroutine_threadsafe(server.start(), loop).result(20)
         yield Running(server, folder)
-        asyncio.run_coroutine_threadsafe(server.stop(), loop).result(20)
     finally:
+        asyncio.run_coroutine_threadsafe(server.stop(), loop).result(20)
         loop.call_soon_threadsafe(loop.stop)
         thread.join(20)
         loop.close()
 
 
 @pytest.fixture(scope="package")
-def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
+    return make(yaml("din", label="{click: clicked, buy: bought}"), clicks(100), tmp_path_factory.mktemp("model"))
+
+
+@pytest.fixture(scope="package")
+def shop(made: Made, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A bundle with two tasks and every type of feature."""
-    folder = tmp_path_factory.mktemp("served")
-    made = make(yaml("din", label="{click: clicked, buy: bought}"), clicks(100), folder)
-    return export(made, folder / "shop", ROWS)
+    return export(made, tmp_path_factory.mktemp("served") / "shop", ROWS)
+
+
+@pytest.fixture(scope="package")
+def other_shop(made: Made, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A bundle of the same columns with other weights."""
+    other = replace(made, weights={name: 1.5 * weight for name, weight in made.weights.items()})
+    return export(other, tmp_path_factory.mktemp("other") / "shop", ROWS)
 
 
 @pytest.fixture(scope="package")
