@@ -8,15 +8,26 @@ from pathlib import Path
 import pytest
 
 from tests.cli.small_log import write_log_and_config
+from tests.judging.judged_models import write_scores
 
 RECSYS = f"{sys.executable} -m recsys"
-COMMANDS = ["schema", "--help", "--version", "check run.yaml", "init log.csv --label click", "train --help", "nothing"]
+PRINT = [
+    "schema",
+    "--version",
+    "check run.yaml",
+    "init log.csv --label click",
+    "evaluate a.parquet --by group",
+    "compare a.parquet b.parquet",
+]
+COMMANDS = [*PRINT, "--help", "train --help", "nothing"]
 
 
 @pytest.fixture(autouse=True)
 def _log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     write_log_and_config()
+    for seed, name in enumerate(["a.parquet", "b.parquet"]):
+        write_scores(Path(name), noise=1, seed=seed, rows=200)
 
 
 def shell(line: str) -> "subprocess.CompletedProcess[str]":
@@ -34,7 +45,7 @@ def test_a_pipe_that_is_closed_is_no_error(command: str, pipe: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("command", ["schema", "--version", "check run.yaml", "init log.csv --label click"])
+@pytest.mark.parametrize("command", PRINT)
 def test_results_that_find_no_room_are_an_error_that_names_the_file(command: str) -> None:
     ended = shell(f"{RECSYS} {command} > /dev/full")
     assert ended.returncode == 2
