@@ -34,12 +34,26 @@ _STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
 
 
 def dense_optimizer(model: nn.Module, config: DenseOptimizer) -> torch.optim.Optimizer:
-    """Return the optimizer of all parameters that no fused kernel updates."""
+    """Return the optimizer of all parameters that no fused kernel updates.
+
+    On a CPU its steps are fused, too: one pass over parameters, gradients and state. A run that began without goes on
+    without, for its checkpoint says so; a run that began on a CPU goes on without on CUDA.
+    """
     parameters = [parameter for _, parameter in in_backward_optimizer_filter(model.named_parameters())]
     if not parameters:
         parameters = [nn.Parameter(torch.zeros(()))]
     arguments: dict[str, Any] = {"lr": config.lr, "weight_decay": config.weight_decay}
-    return _DENSE[config.name](parameters, **arguments)
+    if all(parameter.device.type == "cpu" for parameter in parameters):
+        arguments["fused"] = True
+        return _DENSE[config.name](parameters, **arguments)
+    optimizer = _DENSE[config.name](parameters, **arguments)
+    optimizer.register_load_state_dict_post_hook(_unfuse)
+    return optimizer
+
+
+def _unfuse(optimizer: torch.optim.Optimizer) -> None:
+    for group in optimizer.param_groups:
+        group["fused"] = None
 
 
 @contextmanager

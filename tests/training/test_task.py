@@ -1,3 +1,4 @@
+import copy
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -6,12 +7,13 @@ import polars as pl
 import pytest
 import torch
 
+from recsys.config import DenseOptimizer
 from recsys.data.prepare import prepare
 from recsys.data.reader import Reader
 from recsys.embeddings import Batch
 from recsys.training.build import build, read_split, score_split
 from recsys.training.strategy import table_weights
-from recsys.training.task import CtrTask
+from recsys.training.task import _DENSE, CtrTask, dense_optimizer
 from tests.training.logs import clicks, make_config
 
 
@@ -98,3 +100,49 @@ def test_gradients_on_another_batch_change_nothing(log: Path, tmp_path: Path) ->
         assert torch.equal(after[name], value), name
     for name, gradient in gradients.items():
         assert torch.equal(model.get_parameter(name).grad, gradient), name
+
+
+def trained_layer(optimizer: torch.optim.Optimizer, layer: torch.nn.Module, *, steps: int) -> list[torch.Tensor]:
+    """Train a layer on random gradients and return copies of its parameters."""
+    draw = torch.Generator().manual_seed(steps)
+    for _ in range(steps):
+        for parameter in layer.parameters():
+            parameter.grad = torch.randn(parameter.shape, generator=draw)
+        optimizer.step()
+    return [parameter.detach().clone() for parameter in layer.parameters()]
+
+
+def layer_and_optimizer(name: str, *, device: str = "cpu", is_fused: bool = True) -> tuple[Any, Any]:
+    torch.manual_seed(0)
+    layer = torch.nn.Linear(30, 20, device=device)
+    config = DenseOptimizer.model_validate({"name": name, "lr": 0.01, "weight_decay": 1e-4})
+    if is_fused:
+        return layer, dense_optimizer(layer, config)
+    return layer, _DENSE[name](layer.parameters(), lr=config.lr, weight_decay=config.weight_decay)
+
+
+@pytest.mark.parametrize("name", _DENSE)
+def test_fused_steps_of_a_cpu_are_those_of_torch(name: str) -> None:
+    (fused, of_fused), (plain, of_plain) = (layer_and_optimizer(name, is_fused=is_fused) for is_fused in (True, False))
+    assert of_fused.param_groups[0]["fused"] is True
+    torch.testing.assert_close(trained_layer(of_fused, fused, steps=20), trained_layer(of_plain, plain, steps=20))
+
+
+@pytest.mark.parametrize("name", _DENSE)
+def test_a_run_that_began_without_fused_steps_goes_on_to_the_last_bit(name: str) -> None:
+    plain, of_plain = layer_and_optimizer(name, is_fused=False)
+    trained_layer(of_plain, plain, steps=3)
+    resumed, of_resumed = layer_and_optimizer(name)
+    resumed.load_state_dict(plain.state_dict())
+    of_resumed.load_state_dict(copy.deepcopy(of_plain.state_dict()))
+    expected = trained_layer(of_plain, plain, steps=5)
+    assert all(map(torch.equal, trained_layer(of_resumed, resumed, steps=5), expected))
+
+
+@pytest.mark.parametrize("name", _DENSE)
+def test_on_another_device_steps_are_not_fused_even_if_the_run_began_on_a_cpu(name: str) -> None:
+    _, of_cpu = layer_and_optimizer(name)
+    _, of_other = layer_and_optimizer(name, device="meta")
+    assert not of_other.param_groups[0]["fused"]
+    of_other.load_state_dict(of_cpu.state_dict())
+    assert not of_other.param_groups[0]["fused"]
