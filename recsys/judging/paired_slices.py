@@ -17,7 +17,7 @@ from recsys.evaluation.probability import log_losses
 from recsys.evaluation.seeds import ALPHA, Estimate, estimate_difference
 from recsys.evaluation.verdict import holm
 from recsys.judging.groupings import Grouping
-from recsys.judging.slices import everything
+from recsys.judging.slices import everything, what_slices
 
 __all__ = ["PAIRED_METRICS", "paired_slices"]
 
@@ -76,17 +76,9 @@ class _Scored:
 
 def _differences(models: Sequence[Sequence[_Scored]], grouping: Grouping, rows: Labelled) -> pl.DataFrame:
     """Return the differences on each slice of one grouping."""
-    groups = grouping.groups
-    positives = groups.sums(rows.label.astype(np.float64))
-    table = {
-        "column": [grouping.column] * groups.size,
-        "by": [grouping.by] * groups.size,
-        "slice": grouping.names,
-        "rows": groups.sums().astype(np.int64),
-        "positives": positives.astype(np.int64) if rows.is_hard else positives,
-    }
+    table = what_slices(grouping, rows)
     for metric in PAIRED_METRICS:
-        found = _estimates(models, metric, groups)
+        found = _estimates(models, metric, grouping.groups)
         table[metric] = [one.value for one in found]
         table[f"{metric}_low"] = [one.low for one in found]
         table[f"{metric}_high"] = [one.high for one in found]

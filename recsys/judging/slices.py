@@ -19,7 +19,7 @@ from recsys.evaluation.predictions import Predictions
 from recsys.evaluation.probability import log_losses
 from recsys.judging.groupings import Grouping, RawColumn, groupings
 
-__all__ = ["FIGURES", "everything", "groupings_of", "simultaneous_z", "slices", "slices_of_tasks"]
+__all__ = ["FIGURES", "everything", "groupings_of", "simultaneous_z", "slices", "slices_of_tasks", "what_slices"]
 
 FIGURES = (
     *("rows", "positives", "auc", "auc_low", "auc_high", "auc_difference", "auc_difference_low", "auc_difference_high"),
@@ -128,7 +128,6 @@ class _Scored:
 def _figures(scored: _Scored, grouping: Grouping) -> pl.DataFrame:
     """Return the figures of each slice of one grouping, and the standard errors that the order needs."""
     groups, rows = grouping.groups, scored.rows
-    count = groups.sums()
     auc = grouped_auc(scored.ranking, groups)
     variance = groups.sums(auc.influence**2)
     error = np.sqrt(variance)
@@ -137,11 +136,7 @@ def _figures(scored: _Scored, grouping: Grouping) -> pl.DataFrame:
     error_to_all = np.sqrt(np.maximum(variance - 2 * shared + np.dot(scored.auc.influence, scored.auc.influence), 0))
     difference = auc.value - scored.auc.value
     table = {
-        "column": [grouping.column] * groups.size,
-        "by": [grouping.by] * groups.size,
-        "slice": grouping.names,
-        "rows": count.astype(np.int64),
-        "positives": _positives(rows, groups),
+        **what_slices(grouping, rows),
         "auc": auc.value,
         "auc_low": np.maximum(auc.value - Z95 * error, 0),
         "auc_high": np.minimum(auc.value + Z95 * error, 1),
@@ -155,9 +150,17 @@ def _figures(scored: _Scored, grouping: Grouping) -> pl.DataFrame:
     return pl.DataFrame(table).filter(pl.col("rows") > 0)
 
 
-def _positives(rows: Labelled, groups: Groups) -> Any:
-    found = groups.sums(rows.label.astype(np.float64))
-    return found.astype(np.int64) if rows.is_hard else found
+def what_slices(grouping: Grouping, rows: Labelled) -> dict[str, Any]:
+    """Return the columns that say which slices they are, and how large."""
+    groups = grouping.groups
+    positives = groups.sums(rows.label.astype(np.float64))
+    return {
+        "column": [grouping.column] * groups.size,
+        "by": [grouping.by] * groups.size,
+        "slice": grouping.names,
+        "rows": groups.sums().astype(np.int64),
+        "positives": positives.astype(np.int64) if rows.is_hard else positives,
+    }
 
 
 @dataclass(frozen=True, slots=True, eq=False)
