@@ -26,6 +26,7 @@ TORCH = DATA | {"torch", "torchgen", "functorch", "tqdm"}
 TRAIN = TORCH | {"fbgemm_gpu", "lightning", "lightning_utilities", "tensordict", "torchmetrics", "torchrec"}
 TRAIN |= {"fsspec", "mpmath", "mypy_extensions", "packaging", "pyre_extensions", "pyvers", "sympy", "typing_inspect"}
 TRAIN |= {"yaml"}  # Lightning
+SERVE = {"starlette", "uvicorn", "grpc", "google", "prometheus_client", "anyio", "h11", "click", "idna"}
 IF_INSTALLED = {
     "tensorboard": {"tensorboard", "absl", "google", "grpc", "protobuf"},
     "scipy and matplotlib, which torchmetrics looks for": {
@@ -59,6 +60,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("check hashed.yaml", TORCH),
         ("tables run.yaml", TORCH),
         ("checkpoint inspect nowhere", TORCH | {"sympy", "mpmath"}),  # torch.distributed.tensor
+        ("serve nowhere", TORCH | SERVE),
     ],
 )
 def test_a_command_imports_what_it_uses(argv: str, allowed: set[str], folder: Path) -> None:

@@ -61,6 +61,16 @@ def test_half_a_second_request_on_a_connection_ends_in_time_too(shop: Path) -> N
         assert time.monotonic() - start < 5
 
 
+def test_answers_are_sent_without_waiting_for_more(served: Running) -> None:
+    """A head and a body in two packets take 40 ms where Nagle's algorithm meets delayed acknowledgements."""
+    with connection(served, HEAD % len(BODY) + BODY) as one:
+        assert one.recv(65536).startswith(b"HTTP/1.1 200")
+        [*opened] = served.server._http.server_state.connections
+        sockets = [found.transport.get_extra_info("socket") for found in opened]
+        assert sockets
+        assert all(found.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) for found in sockets)
+
+
 def test_many_connections_that_say_nothing_leave_room_for_others(served: Running) -> None:
     with ExitStack() as opened:
         for _ in range(200):
