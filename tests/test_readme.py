@@ -206,9 +206,11 @@ def check_served(folder: Path) -> None:
         address = re.search(r"http://(\S+)", server.stderr.readline())
         assert address, "the server does not say its address"
         body = shlex.split(asking)[-1].encode()
-        with urllib.request.urlopen(f"{address[0]}/score", body, timeout=20) as reply:
-            [score] = json.loads(reply.read())["scores"]["score.label"]
-        server.terminate()
+        try:
+            with urllib.request.urlopen(f"{address[0]}/score", body, timeout=20) as reply:
+                [score] = json.loads(reply.read())["scores"]["score.label"]
+        finally:
+            server.terminate()
         assert server.wait(20) == 0
     assert 0 < score < 1
 
