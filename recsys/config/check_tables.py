@@ -111,6 +111,12 @@ def _sharding(path: KeyPath, table: TableSection, optimizer: str) -> Iterator[Pr
             "take sparse_optimizer adagrad, or sharding row_wise"
         )
         yield Problem((*path, "sharding"), text)
+    if table.serving_weight_bytes > table.weight_bytes:
+        text = f"rows of {table.precision} have no more to serve, got {table.served_precision}"
+        yield Problem((*path, "serving_precision"), text)
+    if table.serving_weight_bytes < table.weight_bytes and table.placement == "uvm_caching":
+        text = "rows are rounded before validation, when a cache would hold others; take uvm or hbm"
+        yield Problem((*path, "placement"), text)
     if table.precision == "fp16" and not table.takes_fp16:
         text = f"scheme {table.scheme} trains on the bits of 32-bit floats, so it must be fp32, got fp16"
         yield Problem((*path, "precision"), text)

@@ -250,7 +250,12 @@ class Scheme(nn.Module, ABC):
             weights: Trained rows of the physical tables, name -> (rows, dim); shared, not copied.
         """
         features = range(len(self.vocabularies))
-        return RowReader(self, [[table.name for table in self.tables(i)] for i in features], weights)
+        own = {table.name: self.served(weights[table.name]) for table in self.physical_tables()}
+        return RowReader(self, [[table.name for table in self.tables(i)] for i in features], own)
+
+    def served(self, weight: Tensor) -> Tensor:
+        """Return rows in the precision in which they are served."""
+        return weight.half() if self.spec.serving_weight_bytes < weight.element_size() else weight
 
     # --- bytes ----------------------------------------------------------------------------------------------------
 
@@ -269,7 +274,8 @@ class Scheme(nn.Module, ABC):
 
     def serving_bytes(self) -> int:
         """Return the bytes of the tensors of the exported form, maps and indices included."""
-        return self.weight_bytes * sum(table.rows * table.dim for table in self.physical_tables()) + tensor_bytes(self)
+        num_weights = sum(table.rows * table.dim for table in self.physical_tables())
+        return self.spec.serving_weight_bytes * num_weights + tensor_bytes(self)
 
     def bytes(self, phase: Phase, *, sparse: str, dense: str) -> int:
         """Return the bytes of weights, codes and maps, with the optimizers' state in training and in checkpoints.

@@ -268,8 +268,8 @@ class _Writer:
                 self._set_table(self._free_name(name), name, table)
 
     def _set_table(self, name: str, vocabulary: str, table: ResolvedTable) -> None:
-        placed = table.spec.model_dump(include={"sharding", "placement"}, exclude_defaults=True)
-        for key, value in {"features": (vocabulary,), **self._section(vocabulary, table), **placed}.items():
+        kept = table.spec.model_dump(include={"sharding", "placement", "precision"}, exclude_defaults=True)
+        for key, value in {"features": (vocabulary,), **self._section(vocabulary, table), **kept}.items():
             self.found.keys["tables", name, key] = value
 
     def _set_alike(self, changed: Sequence[str], table: ResolvedTable) -> bool:
@@ -287,12 +287,12 @@ class _Writer:
         if shape is None:
             return {}
         widths = {} if all(len(block.columns) == table.dim for block in shape.blocks) else self._widths(shape)
-        if not widths and shape.precision == table.spec.precision:
+        if not widths and shape.precision == table.spec.served_precision:
             return {}
         if not widths and table.spec.dim is not None:
             widths = {"dim": table.dim}
-        is_stated = "precision" in table.spec.model_fields_set or shape.precision != table.spec.precision
-        return {**widths, **({"precision": shape.precision} if is_stated else {})}
+        is_said = shape.precision == table.spec.precision
+        return widths if is_said else {**widths, "serving_precision": shape.precision}
 
     def _widths(self, shape: TableShape) -> dict[str, Any]:
         width = len(shape.blocks[0].columns)
@@ -325,7 +325,7 @@ class _Writer:
 
 def _changes(shape: TableShape, table: ResolvedTable) -> bool:
     """Return whether a shape is something else than what a table holds of its vocabulary."""
-    return not shape.is_whole or shape.dim != table.dim or shape.precision != table.spec.precision
+    return not shape.is_whole or shape.dim != table.dim or shape.precision != table.spec.served_precision
 
 
 def _stub(shape: TableShape) -> TableShape:

@@ -14,7 +14,7 @@ from recsys.errors import ConfigError
 from recsys.features.state import TransformState
 from recsys.search.best_yaml import shape_changes
 from recsys.search.shape import TableShape
-from recsys.search.supernet import is_searchable, row_precisions
+from recsys.search.supernet import is_searchable, rows_precision
 from recsys.units import format_bytes
 
 __all__ = ["Bounds", "bounds_of", "ladder", "read_search_budget", "serving_bytes"]
@@ -62,7 +62,7 @@ def searched_shapes(prepared: Prepared) -> dict[str, TableShape]:
     known = feature_vocabularies(resolved, prepared.state)
     return {
         name: TableShape.prefix(
-            name, num_ids=known[name].size, dim=table.dim, width=table.dim, precision=row_precisions(table.spec)[0]
+            name, num_ids=known[name].size, dim=table.dim, width=table.dim, precision=rows_precision(table.spec)
         )
         for table in filter(is_searchable, resolved.tables)
         for name in resolved.vocabularies_in(table)

@@ -70,7 +70,7 @@ def _whole(name: str, scheme: Gated, kept_R: Tensor | None) -> TableShape:
         columns=(tuple(range(scheme.dim)),) * len(sizes),
         kept=None if kept_R is None else kept_R.cpu().numpy(),
         ranks=None if ranks is None else ranks.numpy(),
-        precision=scheme.found_precisions[0],
+        precision=scheme.found_precision,
     )
 
 

@@ -66,7 +66,7 @@ def shape_lines(
             lines.append(_unchanged(table, by_table[table.name]))
             continue
         for vocabulary in by_table[table.name]:
-            dim, precision = table.dim, table.spec.precision
+            dim, precision = table.dim, table.spec.served_precision
             whole = TableShape.prefix(vocabulary.name, num_ids=vocabulary.size, dim=dim, width=dim, precision=precision)
             shape = shapes.get(vocabulary.name, whole)
             lines.append(
@@ -153,13 +153,13 @@ def _part(scheme: Scheme) -> _Part:
     widths = ", ".join(dict.fromkeys(str(scheme.width(i)) for i in range(len(sizes))))
     names = tuple(vocabulary.name for vocabulary in scheme.vocabularies)
     num_ids = None if None in sizes else sum(size or 0 for size in sizes)
-    form = _form(widths, scheme.spec.precision, scheme.spec.scheme)
+    form = _form(widths, scheme.spec.served_precision, scheme.spec.scheme)
     return _Part(names, num_ids, form, scheme.serving_bytes())
 
 
 def _unchanged(table: ResolvedTable, vocabularies: list[FeatureVocabulary]) -> FeatureLine:
     size = sum(scheme.serving_bytes() for scheme in _schemes(table, vocabularies))
-    form = _form(str(table.dim), table.spec.precision, table.spec.scheme)
+    form = _form(str(table.dim), table.spec.served_precision, table.spec.scheme)
     return FeatureLine(
         name=", ".join(vocabulary.name for vocabulary in vocabularies),
         num_ids=None,

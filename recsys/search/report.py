@@ -117,8 +117,7 @@ def _verdict(best: TrainedModel, baseline: TrainedModel) -> str:
 
 def _against_uniform(facts: ReportFacts) -> str:
     """Return what one width for all tables reaches within the budget, if it was trained."""
-    uniforms = [one for one in facts.trained if is_yardstick(one.measured.name)]
-    uniform = max(uniforms, key=lambda one: one.measured.auc, default=None)
+    uniform = next((one for one in facts.trained if is_yardstick(one.measured.name)), None)
     if uniform is None:
         return ""
     if uniform.measured.name == facts.best.measured.name:

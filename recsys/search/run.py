@@ -24,7 +24,7 @@ from recsys.search.methods.base import Method, Request, find_method
 from recsys.search.outputs import Findings, SearchResult, write_front, write_outputs
 from recsys.search.scorer import DropCost, Scorer
 from recsys.search.session import Session
-from recsys.search.yardstick import uniforms_within, whole
+from recsys.search.yardstick import is_yardstick, uniform_within, whole
 from recsys.training.build import load_run
 from recsys.training.strategy import pick_device
 from recsys.units import format_bytes
@@ -122,8 +122,6 @@ class _Story:
         self.allowed = allowed
         self.budgets = budgets
         self.folder = session.folder
-        self.to_beat: list[str] = []
-        """Names of the candidates of one width that are trained beside the chosen one."""
 
     def tell(self, retrain: int) -> SearchResult:
         """Go through all parts; what an earlier call has done is not done again."""
@@ -186,10 +184,9 @@ class _Story:
     def _candidates(self, request: Request) -> Iterator[Candidate]:
         """Yield what the method proposes, and within a budget what that must beat."""
         yield from self.method.candidates(request)
-        if self.allowed is not None:
-            for uniform in uniforms_within(request.loaded, self.allowed):
-                self.to_beat.append(uniform.name)
-                yield uniform
+        uniform = None if self.allowed is None else uniform_within(request.loaded, self.allowed)
+        if uniform is not None:
+            yield uniform
 
     def _best_so_far(self, scorer: Scorer) -> str:
         small = [one for one in scorer.front() if self.allowed is not None and one.serving_bytes <= self.allowed]
@@ -201,11 +198,12 @@ class _Story:
         """Return the chosen point, what it must beat, and the points of the front that are nearest to it in bytes."""
         cut = [one for one in front if self._is_cut(one)]
         first = [chosen] if chosen in cut else []
-        for one in measured:
-            is_new = all(self._changes(one) != self._changes(other) for other in first)
-            if one.name in self.to_beat and self._is_cut(one) and is_new:
-                first.append(one)
-        return [*first, *nearest([one for one in cut if one not in first], chosen, retrain)]
+        small = [one for one in measured if one.serving_bytes <= (self.allowed or 0)]
+        uniform = [one for one in small if is_yardstick(one.name) and self._is_cut(one)]
+        widest = max(uniform, key=lambda one: one.serving_bytes, default=None)  # others are of earlier calls, for less
+        yardstick = [widest] if widest and all(self._changes(widest) != self._changes(one) for one in first) else []
+        others = nearest([one for one in cut if one not in yardstick], chosen, retrain)
+        return [*first, *yardstick, *others]
 
     def _is_cut(self, one: Measured) -> bool:
         """Return whether a candidate is another model than the user's."""

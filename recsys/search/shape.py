@@ -38,7 +38,7 @@ class TableShape:
     ranks: NDArray[np.int64] | None = field(default=None, repr=False)
     """(num_ids,) by id: place in the order of falling training frequency, id 0 first; None where that is the order."""
     precision: RowPrecision = "fp32"
-    """Precision of the rows of the table that it becomes."""
+    """Precision in which the rows of the table that it becomes are served."""
 
     def __post_init__(self) -> None:
         if len(self.block_sizes) != len(self.columns) or not self.block_sizes:

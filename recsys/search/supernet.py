@@ -14,7 +14,7 @@ from torch import Tensor
 
 from recsys.config import Config, ResolvedTable
 from recsys.config.schemes import SCHEMES, TableSection
-from recsys.config.schemes.base import RowPrecision
+from recsys.config.schemes.base import PlainRows, RowPrecision
 from recsys.config.schemes.blocks import BlocksTable
 from recsys.data.prepared import Prepared, PreparedSplit
 from recsys.embeddings.gates.gated import GATED, Gated
@@ -35,7 +35,7 @@ __all__ = [
     "gated_tables",
     "is_searchable",
     "prefix_shape",
-    "row_precisions",
+    "rows_precision",
     "score_shapes",
     "shapes_applied",
     "supernet_config",
@@ -81,12 +81,14 @@ def is_searchable(table: ResolvedTable) -> bool:
     return table.spec.scheme == "full"
 
 
-def row_precisions(spec: TableSection) -> tuple[RowPrecision, ...]:
-    """Return the precisions that the rows of what a search makes of a table may have, the preferred one first.
+def rows_precision(spec: TableSection) -> RowPrecision:
+    """Return the precision in which rows of what a search makes of a table are served: what is stated, else fp16.
 
-    It is what the table states. Else rows of 16 bits come first: they have twice as many columns in the same bytes.
+    Rounding rows that were trained in 32 bits changes scores by some thousandths at most, and the same bytes hold twice
+    as many columns.
     """
-    return (spec.precision,) if "precision" in spec.model_fields_set else ("fp16", "fp32")
+    stated = spec.serving_precision if isinstance(spec, PlainRows) else None
+    return stated or "fp16"
 
 
 def _gated(
@@ -102,8 +104,8 @@ def _gated(
         counts = _counts_by_rank(owner, prepared.state, vocabulary.ranks)
         ends = [] if counts is None else block_ends(counts, num_blocks)
         keys = {"scheme": GATED, "features": (owner,), "dim": table.dim, "gate": dict(gate), "blocks": tuple(ends)}
-        keys["found_precisions"] = row_precisions(table.spec)
-        placed = table.spec.model_dump(include={"sharding", "placement"})
+        keys["found_precision"] = rows_precision(table.spec)
+        placed = table.spec.model_dump(include={"sharding", "placement", "precision"})
         yield table.name if len(owners) == 1 else f"{table.name}/{owner}", section.model_validate(keys | placed)
 
 
@@ -151,20 +153,14 @@ def gated_tables(loaded: LoadedModel) -> dict[str, Gated]:
     return {scheme.vocabularies[0].name: scheme for scheme in schemes if isinstance(scheme, Gated)}
 
 
-def prefix_shape(scheme: Gated, width: int, *, precision: RowPrecision | None = None) -> TableShape:
-    """Return the shape of a gated table in which all ids keep the first `width` columns.
-
-    Args:
-        scheme: the gated table.
-        width: number of columns.
-        precision: of the rows. Default: the one that the search prefers.
-    """
+def prefix_shape(scheme: Gated, width: int) -> TableShape:
+    """Return the shape of a gated table in which all ids keep the first `width` columns."""
     return TableShape.prefix(
         scheme.vocabularies[0].name,
         num_ids=len(scheme.row_mask),
         dim=scheme.dim,
         width=width,
-        precision=precision or scheme.found_precisions[0],
+        precision=scheme.found_precision,
     )
 
 
@@ -233,13 +229,14 @@ def table_bytes(loaded: LoadedModel, shapes: Mapping[str, TableShape]) -> TableB
         shape = shapes.get(name) or prefix_shape(scheme, scheme.dim)
         if not shape.is_dropped:
             serving += shape.serving_bytes
-            training += _table_of(shape).bytes("training", sparse=sparse, dense=dense)
+            training += _table_of(shape, scheme).bytes("training", sparse=sparse, dense=dense)
     return TableBytes(serving, training)
 
 
-def _table_of(shape: TableShape) -> Scheme:
+def _table_of(shape: TableShape, gated: Gated) -> Scheme:
     """Return the table that a shape becomes, without memory."""
-    keys = {"features": (shape.vocabulary,), "precision": shape.precision, **shape.section()}
+    precisions = {"precision": gated.spec.precision, "serving_precision": shape.precision}
+    keys = {"features": (shape.vocabulary,), **precisions, **shape.section()}
     with torch.device("meta"):
         ranks = None if shape.ranks is None else torch.arange(shape.num_kept)
         vocabulary = FeatureVocabulary(shape.vocabulary, shape.num_kept, ranks)

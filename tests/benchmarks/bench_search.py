@@ -46,12 +46,12 @@ class Bench:
         self.config = load_config(options.config)
 
     def uniform(self, form: str) -> Line:
-        """Train every table at one width, "16", or at one width and precision, "16:fp16"."""
+        """Train every table at one width, "16", or "16:fp16" if they are served in another precision."""
         dim, _, precision = form.partition(":")
         model = self.config.model.model_copy(update={"dim": int(dim)})
         config = self.config.replaced(model=model)
         if precision:
-            one = FullTable.model_validate({"features": ("*",), "precision": precision})
+            one = FullTable.model_validate({"features": ("*",), "serving_precision": precision})
             config = config.replaced(tables={"all": one})
         return self._line("-".join(["uniform", dim, *([precision] if precision else [])]), lambda: config, cost=None)
 
@@ -124,7 +124,7 @@ def main() -> None:
     parser.add_argument("--methods", default="nested,dnis,optembed", help='comma-separated; "" for none')
     parser.add_argument("--budget", default="0.25", help="of the tables as they are in the configuration")
     parser.add_argument(
-        "--dims", default="32,16,8,16:fp16", help="uniform dims to compare with; 16:fp16 has rows of 16 bits"
+        "--dims", default="32,16,8,16:fp16", help="uniform dims to compare with; 16:fp16 is served in 16 bits"
     )
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--trials", type=int, default=30, help="of a search by optuna")

@@ -247,6 +247,13 @@ SPECS = {
             "grid",
             "scheme deeplight trains on the whole table, so it must be table_wise, got grid",
         ),
+        ("full", "serving_precision", "fp32, precision: fp16", "rows of fp16 have no more to serve, got fp32"),
+        (
+            "full",
+            "placement",
+            "uvm_caching, serving_precision: fp16",
+            "rows are rounded before validation, when a cache",
+        ),
         ("deeplight", "precision", "fp16", "scheme deeplight trains on the bits of 32-bit floats, so it must be fp32"),
     ],
 )

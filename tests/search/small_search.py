@@ -42,10 +42,10 @@ class Halves(Narrow):
 
 
 def write_search(folder: Path, **changes: Any) -> Path:
-    """Write a log and its configuration with two full tables of dim 8 and 32 bits; return the configuration."""
+    """Write a log and its configuration with two full tables of dim 8, served in 32 bits; return the configuration."""
     write_log(folder)
     model = {"tower": "mlp", "dim": 8, "mlp": [16]}
-    tables = {"all": {"features": ["*"], "precision": "fp32"}}
+    tables = {"all": {"features": ["*"], "serving_precision": "fp32"}}
     options = {"features": FEATURES, "model": model, "tables": tables, "train": {"epochs": 2}} | changes
     return write_config(folder / "config.yaml", **options)
 

@@ -78,7 +78,7 @@ class User:
             columns=columns,
             kept=None if kept is None else np.isin(np.arange(known.num_ids), kept),
             ranks=None if known.ranks is None else known.ranks.numpy(),
-            precision=table.spec.precision,
+            precision=table.spec.served_precision,
         )
 
     def write(self, *shapes: TableShape) -> Config:
@@ -218,17 +218,17 @@ def test_rows_of_another_precision_are_said_too(user: Callable[..., User]) -> No
     shapes = [shop.shape("both", ALL), shop.shape("kind", QUARTER)]
     prepared = shop.prepare(shop.write(*(replace(shape, precision="fp16") for shape in shapes)))
     assert shop.lines() == [
-        "  both: {features: [both], precision: fp16}",
-        "  kind: {features: [kind], dim: 4, precision: fp16}",
+        "  both: {features: [both], serving_precision: fp16}",
+        "  kind: {features: [kind], dim: 4, serving_precision: fp16}",
     ]
     for shape in shapes:
         assert bytes_of(shape.vocabulary, prepared.resolved, prepared) * 2 == shape.serving_bytes
 
 
 def test_a_precision_that_is_stated_stays_so(user: Callable[..., User]) -> None:
-    shop = user(WRITTEN.replace("fp16", "fp32"))
+    shop = user(WRITTEN.replace("precision: fp16", "serving_precision: fp16"))
     shop.write(shop.shape("user", HALF))
-    assert "  user: {features: [user], dim: 8, precision: fp32}" in shop.lines()
+    assert "  user: {features: [user], dim: 8, serving_precision: fp16}" in shop.lines()
 
 
 def test_a_table_of_several_features_changes_itself_when_all_become_alike(user: Callable[..., User]) -> None:
@@ -237,7 +237,7 @@ def test_a_table_of_several_features_changes_itself_when_all_become_alike(user: 
     shop.write(shop.shape("user", HALF), shop.shape("item", HALF), *halves)
     assert shop.lines() == [
         "  shared: {features: [user, item], dim: 8, precision: fp16}  # two",
-        "    precision: fp16",
+        "    serving_precision: fp16",
     ]
 
 

@@ -43,22 +43,22 @@ def test_a_search_leaves_what_it_promises(done: SearchResult) -> None:
         ("no_users", "supernet"),
         ("no_users", "trained"),
         ("halves", "supernet"),
-        ("uniform-4-fp32", "supernet"),
-        ("uniform-4-fp32", "trained"),
+        ("uniform-4", "supernet"),
+        ("uniform-4", "trained"),
         ("users", "supernet"),
         ("users", "trained"),
         ("whole", "supernet"),
     }
     on_front = {row["name"] for row in rows if row["on_front"] == "1"}
     assert on_front == {one.name for one in done.front}
-    assert {path.stem for path in (done.folder / "front").iterdir()} == on_front | {"uniform-4-fp32"}
+    assert {path.stem for path in (done.folder / "front").iterdir()} == on_front | {"uniform-4"}
 
 
 def test_one_width_for_all_tables_is_trained_beside_what_was_found(done: SearchResult) -> None:
     result = json.loads((done.folder / "result.json").read_text())
     aucs = {one["name"]: one["auc"]["valid"] for one in result["trained"]}
     assert max(aucs, key=aucs.__getitem__) == done.best.name
-    uniform = load_config(done.folder / "front" / "uniform-4-fp32.yaml")
+    uniform = load_config(done.folder / "front" / "uniform-4.yaml")
     assert {table.dim or uniform.model.dim for table in uniform.tables.values()} == {4}
 
 

@@ -54,9 +54,9 @@ def test_the_model_that_was_trained_has_the_bytes_that_were_promised(found: Sear
     assert found.best.serving_bytes <= 0.25 * found.baseline.serving_bytes
 
 
-def test_what_was_found_has_rows_of_16_bits(found: SearchResult) -> None:
+def test_what_was_found_is_served_in_16_bits(found: SearchResult) -> None:
     tables = load_config(found.best_yaml).tables.values()
-    assert {table.precision for table in tables} == {"fp16"}
+    assert {(table.precision, table.served_precision) for table in tables} == {("fp32", "fp16")}
 
 
 def test_every_point_of_the_front_is_a_configuration(found: SearchResult) -> None:

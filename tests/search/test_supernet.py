@@ -137,13 +137,12 @@ def test_bytes_are_those_of_what_is_left(supernet: LoadedModel) -> None:
 
 @pytest.mark.parametrize(
     ("table", "training", "found"),
-    [({}, "fp32", "fp16"), ({"precision": "fp32"}, "fp32", "fp32"), ({"precision": "fp16"}, "fp32", "fp16")],
+    [({}, "fp32", "fp16"), ({"serving_precision": "fp32"}, "fp32", "fp32"), ({"precision": "fp16"}, "fp16", "fp16")],
 )
-def test_found_rows_have_16_bits_unless_the_table_states_a_precision(
+def test_found_rows_are_served_in_16_bits_unless_the_table_states_a_precision(
     table: dict[str, Any], training: str, found: str, tmp_path: Path
 ) -> None:
     prepared = make_prepared(tmp_path, tables={"all": {"features": ["*"], **table}})
     for scheme in gated_tables(build_supernet(prepared)).values():
         assert scheme.spec.precision == training
         assert prefix_shape(scheme, 4).precision == found
-        assert prefix_shape(scheme, 4, precision="fp32").precision == "fp32"

@@ -37,6 +37,7 @@ CASES: dict[str, dict[str, Any]] = {
     "din, row_wise": sharded("row_wise") | {"model": DIN},
     "weights": PLAIN | {"weight": "weight"},
     "regularized": PLAIN | {"train": TRAIN | {"regularization": {"rows": 0.1}}},
+    "served in 16 bits": sharded("row_wise") | {"tables": {"t": EVERYTHING | {"serving_precision": "fp16"}}},
     "no tables": PLAIN | {"tables": {"t": EVERYTHING | {"scheme": "int8"}}},
     "clipped": PLAIN | {"train": TRAIN | {"gradient_clip": 0.01}},
 }

@@ -16,6 +16,7 @@ from recsys.ranks.process_group import reader_group
 from recsys.sharding import ShardingPlan, plan_for_run
 from recsys.training.build import LoadedModel, build, score_split
 from recsys.training.pipeline import TrainPipeline
+from recsys.training.served_rows import round_served_rows
 from recsys.training.strategy import table_shards
 from recsys.training.task import CtrTask
 from tests.training.logs import make_config
@@ -71,6 +72,7 @@ def _train(log: Path, changes: dict[str, Any], scratch: Path, num_steps: int, *,
         if overlap:
             assert len(task.pipeline._pipeline._pipelined_modules) == len(list(built.model.module.lookup.children()))
         task.pipeline.end()
+    round_served_rows(built.model)
     scores = score_split(built, prepared.splits["test"])
     held = [tuple(shard.tensor.shape) for shards in table_shards(built.model).values() for shard in shards]
     return Course(losses, broadcast(scores and scores.metrics(["label"])["auc"]), parts, held)

@@ -14,6 +14,7 @@ __all__ = [
     "Count",
     "CustomTable",
     "IntegerSection",
+    "PlainRows",
     "RowPlace",
     "RowPrecision",
     "Share",
@@ -85,6 +86,16 @@ class TableSection(Section):
         """Bytes of one weight of the rows."""
         return WEIGHT_BYTES[self.precision]
 
+    @property
+    def served_precision(self) -> RowPrecision:
+        """Precision of the rows when they are served."""
+        return self.precision
+
+    @property
+    def serving_weight_bytes(self) -> int:
+        """Bytes of one weight of the rows when they are served."""
+        return WEIGHT_BYTES[self.served_precision]
+
     @classmethod
     def needed_keys(cls) -> list[str]:
         """Return the keys that a table of the scheme must state and that no budget stands for."""
@@ -117,6 +128,18 @@ def _either_size(schema: dict[str, Any], section: type["SizedTable"]) -> None:
     """Tell editors what `_one_size` demands."""
     if section.size_param is not None:
         schema["oneOf"] = [{"required": [section.size_param]}, {"required": ["budget"]}]
+
+
+class PlainRows(TableSection):
+    """Base of the sections of schemes that serve rows as they were trained, which may have another precision then."""
+
+    serving_precision: RowPrecision | None = None
+    """Precision of the rows when they are served, that of training when not given. They are rounded to it before each
+    validation, so that all figures are those of the served model."""
+
+    @property
+    def served_precision(self) -> RowPrecision:
+        return self.serving_precision or self.precision
 
 
 class SizedTable(TableSection):

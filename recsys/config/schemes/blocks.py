@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 
 from recsys.config.limits import DIMS, rows_together
 from recsys.config.problems import KeyPath
-from recsys.config.schemes.base import Count, TableSection
+from recsys.config.schemes.base import Count, PlainRows
 from recsys.config.section import BY_SHAPE, Section, shape_tag
 
 __all__ = ["Block", "BlockShape", "BlocksTable", "Join", "blocks_bytes"]
@@ -74,7 +74,7 @@ class Block(Section):
                 yield ("columns", i), f"must be below the dim of the table ({dim}), got {entry}"
 
 
-class BlocksTable(TableSection):
+class BlocksTable(PlainRows):
     """Blocks of training frequency with rows of their own widths, padded or projected to one."""
 
     implementation: ClassVar[str | type] = "recsys.embeddings.schemes.blocks:Blocks"
@@ -132,7 +132,7 @@ class BlocksTable(TableSection):
         shapes = [self.shapes(size) for size in num_ids if size is not None]
         if len(shapes) < len(num_ids) or any(len(one) > 1 or not one[0].columns for one in shapes):
             return None
-        return sum(blocks_bytes(one, dim, join=self.join, weight_bytes=self.weight_bytes) for one in shapes)
+        return sum(blocks_bytes(one, dim, join=self.join, weight_bytes=self.serving_weight_bytes) for one in shapes)
 
 
 def blocks_bytes(

@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from typing import ClassVar, Literal
 
-from recsys.config.schemes.base import TableSection
+from recsys.config.schemes.base import PlainRows
 
 __all__ = ["FullTable"]
 
 
-class FullTable(TableSection):
+class FullTable(PlainRows):
     """One row for each id of the vocabulary: no collisions, no compression."""
 
     implementation: ClassVar[str | type] = "recsys.embeddings.schemes.full:Full"
@@ -16,4 +16,4 @@ class FullTable(TableSection):
     scheme: Literal["full"] = "full"
 
     def known_bytes(self, num_ids: Sequence[int | None], dim: int) -> int | None:
-        return None if None in num_ids else self.weight_bytes * dim * sum(ids or 0 for ids in num_ids)
+        return None if None in num_ids else self.serving_weight_bytes * dim * sum(ids or 0 for ids in num_ids)

@@ -45,9 +45,8 @@ class GatedTable(TableSection):
     vocabulary of the table is cut at the same ranks."""
     groups: Annotated[int, Field(ge=1)] | None = None
     """Number of groups of neighbouring dimensions, which divides dim; dim / 4 when not given."""
-    found_precisions: Annotated[tuple[RowPrecision, ...], Field(min_length=1)] = ("fp32",)
-    """Precisions that the rows of the plain table that it becomes may have, the preferred one first. Those behind the
-    gate have 32 bits: fp16 would lose small changes, such as the decay by which OptEmbed prunes."""
+    found_precision: RowPrecision = "fp32"
+    """Precision in which the rows of the plain table that it becomes are served."""
 
     @model_validator(mode="after")
     def _blocks_have_ids(self) -> Self:
@@ -87,7 +86,7 @@ class Gated(Full):
         table = GateTable(dim, spec.num_groups(dim), block_R, num_blocks, feature_R)
         kind = GATES.implementation(spec.gate, Gate, where=f"tables.{name}.gate")  # type: ignore[type-abstract]
         self.gate = kind(table, spec.gate)
-        self.found_precisions = spec.found_precisions
+        self.found_precision = spec.found_precision
         self.register_buffer("column_mask", torch.ones(num_blocks, dim))
         self.register_buffer("row_mask", torch.ones(self.first_rows[-1]))
 

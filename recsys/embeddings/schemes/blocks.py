@@ -146,14 +146,14 @@ class Blocks(Scheme):
     def serving(self, weights: Mapping[str, Tensor]) -> nn.Module:
         """Return the exported form, without the spare rows: ids read the first row in place of one."""
         tables = [(table.name, group) for group in range(len(self.widths)) for table in self._tables_of(group)]
-        owned = {name: weights[name][: self.spare_rows[group]] for name, group in tables}
+        owned = {name: self.served(weights[name][: self.spare_rows[group]]) for name, group in tables}
         served = copy.copy(self)
         served.spare_rows = [0 for _ in self.spare_rows]
         return RowReader(served, [[name for name, _ in tables]], owned)
 
     def serving_bytes(self) -> int:
         floats = sum(rows * self.together[i] * self.widths[i] for i, rows in enumerate(self.spare_rows))
-        return self.weight_bytes * floats + tensor_bytes(self)
+        return self.spec.serving_weight_bytes * floats + tensor_bytes(self)
 
     def combine(self, rows: list[Tensor], id_V: Tensor, feature_index: int) -> Tensor:  # noqa: ARG002
         if self.is_one:

@@ -34,7 +34,7 @@ from recsys.embeddings.vocabularies import feature_vocabularies, vocabularies_by
 from recsys.errors import ConfigError
 from recsys.files import to_json
 from recsys.search.shape import TableShape
-from recsys.search.supernet import row_precisions
+from recsys.search.supernet import rows_precision
 
 __all__ = ["DIM", "PRECISION", "SCHEME", "Params", "SearchSpace"]
 
@@ -155,7 +155,7 @@ class SearchSpace:
         options = self.schemes.get(name, {"full": {}})
         for keys in options.values():
             if not keys:
-                precision: RowPrecision = "fp16" if name in self.of_any_precision else table.spec.precision
+                precision: RowPrecision = "fp16" if name in self.of_any_precision else table.spec.served_precision
                 yield self._shape(vocabulary, width, precision).serving_bytes
             else:
                 dim = table.dim if self.config.model.needs_equal_dims else max(width, DIMS[0])
@@ -281,10 +281,10 @@ class SearchSpace:
     def of_any_precision(self) -> frozenset[str]:
         """The vocabularies whose widths are chosen and whose tables state no precision, so that it is chosen too."""
         free = {name for name, dims in self.dims.items() if name in self.full_tables and len(dims) > 1}
-        return frozenset(name for name in free if len(row_precisions(self.full_tables[name])) > 1)
+        return frozenset(name for name in free if rows_precision(self.full_tables[name]) != self._own_precision(name))
 
     def _own_precision(self, name: str) -> RowPrecision:
-        return self.full_tables[name].precision
+        return self.full_tables[name].served_precision
 
     @cached_property
     def full_tables(self) -> dict[str, FullTable]:
@@ -311,7 +311,7 @@ class SearchSpace:
         """Return the bytes of the rows whose width may change, as the user's configuration has them."""
         known = feature_vocabularies(self.prepared.resolved, self.prepared.state)
         return sum(
-            (known[name].num_ids or 0) * self.table_dims[name] * self.full_tables[name].weight_bytes
+            (known[name].num_ids or 0) * self.table_dims[name] * self.full_tables[name].serving_weight_bytes
             for name in self.dims
             if name in self.full_tables
         )

@@ -22,7 +22,9 @@ def test_first_trials_have_rows_of_16_bits_unless_the_tables_state_a_precision(t
     search = {"dims": [4, 8]}
     free = first_params(small_search(tmp_path, search=search).space, None, 0)
     assert {one["precision"] for one in free} == {"fp16"}
-    stated = small_search(tmp_path, search=search, tables={"all": {"features": ["*"], "precision": "fp32"}}).space
+    stated = small_search(
+        tmp_path, search=search, tables={"all": {"features": ["*"], "serving_precision": "fp32"}}
+    ).space
     assert all("precision" not in one for one in first_params(stated, None, 0))
     assert {shape.precision for shape in stated.shapes({"dim user": 4, "dim item": 4}, stated.prepared).values()} == {
         "fp32"
