@@ -16,11 +16,13 @@ _TYPES = (torch.float32, torch.bfloat16)
 def takes(*tensors: Tensor) -> bool:
     """Return whether the kernels are used for what is computed from these tensors.
 
-    They are on a CPU, for float32, and for bfloat16 where autocast asks for it, on machines where `recsys doctor` says
-    so. Export, CUDA and double precision have the plain form.
+    They are in training on a CPU, for float32, and for bfloat16 where autocast asks for it, on machines where `recsys
+    doctor` says so. Export, CUDA and double precision have the plain form; so has all that is computed without
+    gradients, for scores shall be those of the exported model (a difference of 1e-7 in each layer may be one of 1e-5 in
+    the probability of a confident model).
     """
     is_half = torch.is_autocast_enabled("cpu") and torch.get_autocast_dtype("cpu") not in _TYPES
-    if is_half or any(not _is_fit(tensor) for tensor in tensors):
+    if not torch.is_grad_enabled() or is_half or any(not _is_fit(tensor) for tensor in tensors):
         return False
     return find_kernels().library is not None
 
