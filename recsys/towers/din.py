@@ -11,6 +11,7 @@ from torch.nn import functional
 from recsys.config.towers import Activation
 from recsys.config.towers.din import DinModel
 from recsys.towers.base import Behaviour, Tower, TowerInputs
+from recsys.towers.inputs import pool
 from recsys.towers.layers import (
     Mlp,
     activation_layer,
@@ -30,6 +31,8 @@ class Din(Tower):
     Paper: Zhou et al., "Deep Interest Network for Click-Through Rate Prediction", KDD 2018, sections 4.3 and 5.3.
     DIFF: as in the public code, the MLP also sees interest * candidate; its batch norm and dense layer after the
     pooling are left out.
+    DIFF: with `pooled_history` the MLP also sees the mean of each history, which the paper's does not: what a user
+    likes whatever the candidate, at one scale however long the history.
     """
 
     section = DinModel
@@ -45,7 +48,10 @@ class Din(Tower):
             )
             for behaviour in inputs.behaviours
         )
-        num_inputs = sum(inputs.dims) + inputs.num_numbers + 2 * sum(behaviour.dim for behaviour in inputs.behaviours)
+        self.has_means = config.pooled_history == "mean"
+        num_vectors = 3 if self.has_means else 2
+        histories = sum(behaviour.dim for behaviour in inputs.behaviours)
+        num_inputs = sum(inputs.dims) + inputs.num_numbers + num_vectors * histories
         self.mlp = mlp_of(config, num_inputs=num_inputs, num_outputs=inputs.num_tasks)
 
     def forward(self, fields: Tensor, numbers: Tensor, behaviours: list[Behaviour]) -> Tensor:
@@ -54,6 +60,8 @@ class Din(Tower):
             interest_BE = interest(behaviours[i])
             parts.append(interest_BE)
             parts.append(interest_BE * behaviours[i].target)
+            if self.has_means:
+                parts.append(pool(behaviours[i].history, behaviours[i].lengths, "mean", False))
         logits_BT: Tensor = self.mlp(torch.cat(parts, dim=1))
         return logits_BT
 

@@ -227,3 +227,22 @@ def test_entries_of_the_candidates_category_weigh_more(softmax: bool) -> None:
     weights = model.tower.interests[0].weights(entries).abs().detach()
     same = (log.history == log.ids)[log.history > 0]
     assert weights[same].mean() > 2 * weights[~same].mean()
+
+
+def test_a_pooled_history_reaches_the_mlp_as_its_mean_and_gives_the_entries_gradients() -> None:
+    torch.manual_seed(0)
+    inputs = TowerInputs([2], 0, [BehaviourInputs([0], 3)], 1)
+    config = DinModel.model_validate({"tower": "din", "mlp": (), "attention": (), "pooled_history": "mean"})
+    tower = build_tower(inputs, config)
+    assert isinstance(tower, Din)
+    set_to_zero = [tower.interests[0].first.weight, tower.interests[0].first.bias]
+    for parameter in set_to_zero:  # the attended history is zeros
+        torch.nn.init.zeros_(parameter)
+    rows = behaviour(history(4), history(0), history(2, seed=1))
+    entries = rows.history.requires_grad_()
+    logits = tower(torch.zeros(3, 2), torch.zeros(3, 0), [rows])
+    last = tower.mlp.layers[-1]
+    means = torch.stack([history(4).mean(0), torch.zeros(3), history(2, seed=1).mean(0)])
+    torch.testing.assert_close(logits, means @ last.weight[:, -3:].T + last.bias)
+    (gradient,) = torch.autograd.grad(logits.sum(), entries)
+    torch.testing.assert_close(gradient[:4], last.weight[:, -3:].expand(4, 3) / 4)

@@ -18,6 +18,7 @@ class DinModel(MlpSection):
         "": {"mlp": (12, 6), "attention": (10, 5)},
         "softmax": {"mlp": (12,), "attention": (10,), "attention_softmax": True},
         "dice": {"mlp": (12,), "attention": (10,), "attention_activation": "dice"},
+        "pooled": {"mlp": (12,), "attention": (10,), "attention_softmax": True, "pooled_history": "mean"},
         "linear": {"mlp": (12,), "attention": ()},
     }
 
@@ -32,3 +33,5 @@ class DinModel(MlpSection):
     """Activation after each hidden layer of the activation unit."""
     attention_softmax: bool = False
     """Normalize the weights over the history; the paper does not, its published code does."""
+    pooled_history: Literal["mean"] | None = None
+    """Feed each history to the MLP pooled without attention, too."""
