@@ -22,7 +22,6 @@ from recsys.training.checkpoints import RunCheckpoints
 from recsys.training.epoch_log import EpochLog, describe_epoch, epoch_figures
 from recsys.training.progress import TrainProgress
 from recsys.training.schedule import Schedule
-from recsys.training.served_rows import round_served_rows
 from recsys.training.task import CtrTask
 
 __all__ = ["TrainLoop"]
@@ -133,7 +132,6 @@ class TrainLoop(LightningModule):
 
     def on_validation_start(self) -> None:
         self.schedule.before_validation()
-        round_served_rows(self.task.model)
         self.task.start_validation()
 
     def validation_step(self, batch: Batch, _batch_index: int) -> None:

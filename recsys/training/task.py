@@ -19,6 +19,7 @@ from recsys.losses import build_loss, weighted_mean
 from recsys.ranks import SINGLE_PROCESS, StepSignals, World, broadcast, sum_over_ranks
 from recsys.training.pipeline import TrainPipeline
 from recsys.training.scoring import ScoreCollector
+from recsys.training.served_rows import round_served_rows
 
 __all__ = ["CtrTask", "Negatives"]
 
@@ -254,8 +255,12 @@ class CtrTask:
     # --- validation -----------------------------------------------------------------------------------------------
 
     def start_validation(self) -> None:
-        """Stop the training pipeline, so that the model can be called with any batch, and forget former scores."""
+        """Stop the training pipeline, so that the model can be called with any batch, and forget former scores.
+
+        Rows of tables are rounded to the precision in which they are served.
+        """
         self.pipeline.end()
+        round_served_rows(self.model)
         self._collector = ScoreCollector(self.link)
 
     def validate_batch(self, batch: Batch) -> None:

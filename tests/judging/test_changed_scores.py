@@ -61,7 +61,7 @@ def test_rows_with_all_values_of_their_source_have_its_score(
     scores = ChangedScores(loaded, split, repeats=2, seed=3)
     [(_, found)] = scores.of([join_units(units_of(loaded.resolved))])
     for repeat, one in enumerate(found):
-        np.testing.assert_array_equal(one, scores.whole[scores.sources(repeat)])
+        np.testing.assert_allclose(one, scores.whole[scores.sources(repeat)], rtol=0, atol=1e-6)
     assert ChangedScores(loaded, split, method="drop").sources(0) is None
 
 
