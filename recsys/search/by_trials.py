@@ -32,7 +32,7 @@ def trials_bounds(config: Config, prepared: Prepared) -> Bounds:
     from recsys.search.optuna.space import SearchSpace  # an extra of the package
 
     full = sum(serving_bytes(prepared.resolved, prepared.state).values())
-    return Bounds(full, full, fixed=0, least=SearchSpace(config, prepared).least_bytes())
+    return Bounds(full, whole=full, fixed=0, least=SearchSpace(config, prepared).least_bytes())
 
 
 def search_by_trials(

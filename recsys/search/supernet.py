@@ -84,7 +84,7 @@ def is_searchable(table: ResolvedTable) -> bool:
 def rows_precision(spec: TableSection) -> RowPrecision:
     """Return the precision in which rows of what a search makes of a table are served: what is stated, else fp16.
 
-    Rounding rows that were trained in 32 bits changes scores by some thousandths at most, and the same bytes hold twice
+    Rounding rows that were trained in 32 bits moves a weight by 1/2048 of itself at most, and the same bytes hold twice
     as many columns.
     """
     stated = spec.serving_precision if isinstance(spec, PlainRows) else None

@@ -11,7 +11,7 @@ from recsys.config import Config
 from recsys.training.checkpoints import RunCheckpoints
 from recsys.training.loop import TrainLoop
 from recsys.training.run import TrainResult
-from tests.training.logs import epochs, make_config, predictions, run
+from tests.training.logs import epochs, make_config, predictions, run, steady
 
 STEPS = 13
 """Batches of an epoch of the log."""
@@ -107,6 +107,24 @@ def raise_at_line(start: str) -> Any:
             raise Stop
 
     return log
+
+
+def check_resumed(step: int, config: Config, whole: TrainResult, log: Path, folder: Path, **options: Any) -> None:
+    """Stop a run in a batch, resume it, and compare it with one that nobody stopped.
+
+    Args:
+        step: number of the batch.
+        config: configuration of both runs.
+        whole: the run that nobody stopped.
+        log: data of both runs.
+        folder: of the run that is stopped.
+        options: others of `interrupted_in_batch`.
+    """
+    with interrupted_in_batch(step, **options):
+        run(log, folder, config)
+    resumed = run(log, folder, config, resume=True)
+    assert steady(resumed.metrics) == steady(whole.metrics)
+    check_same(folder, whole.folder)
 
 
 def check_same(resumed: Path, whole: Path) -> None:

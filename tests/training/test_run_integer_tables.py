@@ -15,8 +15,8 @@ from recsys.export import export_run
 from recsys.serving import Scorer
 from recsys.training.build import load_run
 from recsys.training.run import TrainResult
-from tests.training.interruptions import STEPS, check_same, interrupted_in_batch
-from tests.training.logs import epochs, make_config, predictions, run, steady
+from tests.training.interruptions import STEPS, check_resumed
+from tests.training.logs import epochs, make_config, predictions, run
 
 pytestmark = pytest.mark.slow
 
@@ -67,11 +67,7 @@ def test_a_run_stopped_right_after_a_checkpoint_ends_as_if_it_had_not_been(
     step: int, config: Config, whole: TrainResult, log: Path, tmp_path: Path
 ) -> None:
     folder = tmp_path / "run"
-    with interrupted_in_batch(step, is_saved=True):
-        run(log, folder, config)
-    resumed = run(log, folder, config, resume=True)
-    assert steady(resumed.metrics) == steady(whole.metrics)
-    check_same(folder, whole.folder)
+    check_resumed(step, config, whole, log, folder, is_saved=True)
     states = []
     for path in (folder, whole.folder):
         built = load_run(path, device=torch.device("cpu"))

@@ -14,8 +14,8 @@ from recsys.serving import Scorer
 from recsys.training.build import load_run
 from recsys.training.run import TrainResult
 from recsys.training.strategy import table_weights
-from tests.training.interruptions import STEPS, check_same, interrupted_in_batch
-from tests.training.logs import make_config, predictions, run, steady
+from tests.training.interruptions import STEPS, check_resumed
+from tests.training.logs import make_config, predictions, run
 
 pytestmark = pytest.mark.slow
 
@@ -71,12 +71,7 @@ def test_the_bundle_scores_as_the_run_did_and_has_half_of_the_bytes(
 def test_a_run_that_was_stopped_ends_as_if_it_had_not_been(
     step: int, config: Config, whole: TrainResult, log: Path, tmp_path: Path
 ) -> None:
-    folder = tmp_path / "run"
-    with interrupted_in_batch(step):
-        run(log, folder, config)
-    resumed = run(log, folder, config, resume=True)
-    assert steady(resumed.metrics) == steady(whole.metrics)
-    check_same(folder, whole.folder)
+    check_resumed(step, config, whole, log, tmp_path / "run")
 
 
 def test_training_loses_nothing_unlike_that_of_rows_of_16_bits(log: Path, tmp_path: Path) -> None:

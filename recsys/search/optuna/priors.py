@@ -1,6 +1,6 @@
 """The first trials of a search: what is known before anything is trained.
 
-They are the user's configuration, uniform widths in rows of 16 bits, and widths that follow from the sizes of
+They are the user's configuration, uniform widths served in 16 bits, and widths that follow from the sizes of
 vocabularies, by two rules that contradict each other, as large as they may be and as the budget allows:
 
 - wider where there are more values: width ~ ids^0.25, the rule of thumb of Google's "Introducing TensorFlow feature
@@ -15,14 +15,12 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 
 from recsys.config.schemes.base import WEIGHT_BYTES
 from recsys.embeddings.vocabularies import feature_vocabularies
-from recsys.search.optuna.space import DIM, PRECISION, SCHEME, Params, SearchSpace
+from recsys.search.optuna.space import DIM, SCHEME, Params, SearchSpace
 
 __all__ = ["first_params", "nearest_params"]
 
 POWERS = (0.25, -0.3)
 """Exponents of the number of ids to which widths are proportional."""
-HALF: Params = {PRECISION: "fp16"}
-"""The precision of the first trials, where it is chosen."""
 SCALES: list[float] = [2.0 ** (-step / 4) for step in range(49)]
 """Factors by which widths are made smaller until they fit a budget."""
 
@@ -35,7 +33,7 @@ def first_params(space: SearchSpace, budget: int | None, fixed_bytes: int) -> li
         budget: most bytes of all tables when served; None if there is no limit.
         fixed_bytes: bytes of the tables that are not shaped.
     """
-    rest = nearest_params(space) | (HALF if space.of_any_precision else {})
+    rest = nearest_params(space) | space.at_precision("fp16")
     found = [rest | widths for widths in _widths(space, budget, fixed_bytes)]
     unique = {tuple(params.items()): params for params in found}
     own = space.own_params()
@@ -51,7 +49,7 @@ def nearest_params(space: SearchSpace) -> Params:
     dims |= {
         SCHEME + name: "full" if "full" in options else next(iter(options)) for name, options in space.schemes.items()
     }
-    dims |= {PRECISION: "fp32"} if space.of_any_precision else {}
+    dims |= space.at_precision("fp32")
     return dims | {key: _nearest_value(space.distributions[key], space.own_value(key)) for key in space.keys}
 
 
@@ -87,9 +85,11 @@ def _scale_within(
     """Return the largest factor by which widths fit the budget; None if there is none."""
     if budget is None:
         return None
+    narrow = space.at_precision("fp16")
+    weight_bytes = {name: WEIGHT_BYTES[space.precision(name, narrow)] for name in wanted}
     for scale in SCALES:
         dims = {name: _nearest(space.dims[name], wanted[name] * scale) for name in wanted}
-        bytes_ = sum(dims[name] * num_ids[name] * WEIGHT_BYTES[space.precision(name, HALF)] for name in dims)
+        bytes_ = sum(dims[name] * num_ids[name] * weight_bytes[name] for name in dims)
         if fixed_bytes + bytes_ <= budget:
             return scale
     return None

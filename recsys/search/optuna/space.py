@@ -46,7 +46,7 @@ SCHEME = "scheme "
 DIM = "dim "
 """Begins the name of the parameter that is the width of a vocabulary or table: "dim item_id"."""
 PRECISION = "precision"
-"""Name of the parameter that is the precision of the rows of all vocabularies whose tables do not state one."""
+"""Name of the parameter that is the precision in which all vocabularies are served whose tables do not state one."""
 
 
 @dataclass(frozen=True)
@@ -155,7 +155,7 @@ class SearchSpace:
         options = self.schemes.get(name, {"full": {}})
         for keys in options.values():
             if not keys:
-                precision: RowPrecision = "fp16" if name in self.of_any_precision else table.spec.served_precision
+                precision = self.precision(name, self.at_precision("fp16"))
                 yield self._shape(vocabulary, width, precision).serving_bytes
             else:
                 dim = table.dim if self.config.model.needs_equal_dims else max(width, DIMS[0])
@@ -266,8 +266,12 @@ class SearchSpace:
                     found[name] = self._shape(known[name], width, precision)
         return found
 
+    def at_precision(self, precision: RowPrecision) -> Params:
+        """Return the parameter that is a precision; none if it is not chosen."""
+        return {PRECISION: precision} if self.of_any_precision else {}
+
     def precision(self, name: str, params: Params) -> RowPrecision:
-        """Return the precision of the rows of a vocabulary of a full table under a choice."""
+        """Return the precision in which a vocabulary of a full table is served under a choice."""
         own = self._own_precision(name)
         return params.get(PRECISION, own) if name in self.of_any_precision else own
 
@@ -320,7 +324,7 @@ class SearchSpace:
         """Return the choice that is the user's configuration; None if it is not in the space."""
         params: Params = {DIM + name: self.table_dims[name] for name in self.dims}
         params |= {SCHEME + name: "full" for name in self.schemes}
-        params |= {PRECISION: "fp32"} if self.of_any_precision else {}
+        params |= self.at_precision("fp32")
         for key, values in self.keys.items():
             value = self.own_value(key)
             params[key] = value if isinstance(values, NumberRange) else Choices(values).stored(value)

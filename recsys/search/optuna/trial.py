@@ -86,8 +86,6 @@ class TrialRunner:
                 started = time.process_time()
                 metrics = self._train(queue, trial)
                 trial.set_user_attr(CPU_SECONDS, time.process_time() - started)
-            except UpdateFinishedTrialError:
-                raise
             except Exception as error:
                 if trial_name(trial) == BASELINE or not _is_of_trial(error):
                     raise
@@ -227,7 +225,8 @@ def _is_of_trial(error: Exception) -> bool:
     """Say whether another choice may be trained although this one cannot."""
     if isinstance(error, ConfigError):
         return True  # such as a training that diverged, or a table that no memory has room for
-    return not isinstance(error, RecsysError | SQLAlchemyError | StorageInternalError) and user_message(error) is None
+    others = (RecsysError, SQLAlchemyError, StorageInternalError, UpdateFinishedTrialError)
+    return not isinstance(error, others) and user_message(error) is None
 
 
 def describe_error(error: Exception) -> str:

@@ -12,6 +12,7 @@ from recsys.errors import DataError
 from recsys.features.fingerprint import KeyKind
 from recsys.features.values import BadValue, to_keys, to_numbers
 from recsys.registry import did_you_mean
+from recsys.serving.protocol.request import check_num_rows
 from recsys.serving.protocol.tensors import NUMPY_TYPES, REQUEST, WireTensor
 
 __all__ = ["Batch", "RequestLayout", "TensorSpec", "concatenate"]
@@ -118,8 +119,7 @@ class RequestLayout:
         """Return the number of rows that most tensors agree on; one that differs is refused later."""
         of_rows = [len(given[name].values) for name in self._names if not name.endswith(".values")]
         num_rows = max(set(of_rows), key=of_rows.count)
-        if num_rows > self.max_rows:
-            raise DataError(f"a request may have {self.max_rows} rows, got {num_rows}; send several requests")
+        check_num_rows(num_rows, self.max_rows)
         return num_rows
 
     def _check_alignment(self, inputs: Mapping[str, np.ndarray]) -> None:

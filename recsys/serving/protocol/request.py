@@ -11,7 +11,7 @@ from recsys.errors import DataError
 from recsys.registry import did_you_mean
 from recsys.serving.protocol.tensors import WireTensor
 
-__all__ = ["Answer", "InferRequest", "WantedOutput", "new_id", "wanted_outputs"]
+__all__ = ["Answer", "InferRequest", "WantedOutput", "check_num_rows", "new_id", "wanted_outputs"]
 
 
 class WantedOutput(NamedTuple):
@@ -48,6 +48,16 @@ class Answer:
 def new_id() -> str:
     """Return the id of a request that has none."""
     return uuid.uuid4().hex
+
+
+def check_num_rows(num_rows: int, max_rows: int) -> None:
+    """Refuse a request with too many rows.
+
+    Raises:
+        DataError: it has.
+    """
+    if num_rows > max_rows:
+        raise DataError(f"a request may have {max_rows} rows, got {num_rows}; send several requests")
 
 
 def wanted_outputs(request: InferRequest, known: Sequence[str]) -> list[WantedOutput]:

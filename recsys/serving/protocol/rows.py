@@ -6,7 +6,7 @@ from typing import Any
 import polars as pl
 
 from recsys.errors import DataError
-from recsys.serving.protocol.request import Answer, new_id
+from recsys.serving.protocol.request import Answer, check_num_rows, new_id
 from recsys.serving.protocol.tensors import REQUEST
 from recsys.sources.json_rows import json_frame
 
@@ -29,8 +29,7 @@ def read_rows(content: dict[str, Any], columns: Sequence[str], *, max_rows: int)
         raise DataError("id: must be a text")
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
         raise DataError('rows: must be a list of objects with a value for each column, {"rows": [{...}, ...]}')
-    if len(rows) > max_rows:
-        raise DataError(f"a request may have {max_rows} rows, got {len(rows)}; send several requests")
+    check_num_rows(len(rows), max_rows)
     return request_id or new_id(), json_frame(rows, columns, REQUEST)
 
 

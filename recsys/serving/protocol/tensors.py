@@ -52,9 +52,7 @@ def from_json(name: str, datatype: str, shape: Sequence[int], data: list[Any]) -
     >>> from_json("user", "INT64", [3], [7, None, "-9007199254740993"]).values.tolist()
     [7, -9223372036854775808, -9007199254740993]
     """
-    length = _length(name, datatype, shape)
-    if len(data) != length:
-        raise REQUEST.column(name, f"shape {list(shape)} promises {length} values, data has {len(data)}")
+    _check_length(name, datatype, shape, data, "data has")
     if datatype == "BYTES":
         return WireTensor(name, datatype, _json_texts(name, data))
     dtype = NUMPY_TYPES[datatype]
@@ -80,15 +78,19 @@ def from_raw(name: str, datatype: str, shape: Sequence[int], content: bytes | me
 
 def from_contents(name: str, datatype: str, shape: Sequence[int], values: Sequence[Any]) -> WireTensor:
     """Read a tensor from the repeated field of a gRPC message that belongs to its datatype."""
-    length = _length(name, datatype, shape)
-    if len(values) != length:
-        raise REQUEST.column(name, f"shape {list(shape)} promises {length} values, contents have {len(values)}")
+    _check_length(name, datatype, shape, values, "contents have")
     if datatype == "BYTES":
         return WireTensor(name, datatype, _texts(name, values))
     dtype = NUMPY_TYPES[datatype]
     if dtype.kind in "iu":  # narrow integers come in fields of 32 bits
         return WireTensor(name, datatype, _json_integers(name, values, dtype))
-    return WireTensor(name, datatype, np.fromiter(values, dtype, length))
+    return WireTensor(name, datatype, np.fromiter(values, dtype, len(values)))
+
+
+def _check_length(name: str, datatype: str, shape: Sequence[int], values: Sequence[Any], given: str) -> None:
+    length = _length(name, datatype, shape)
+    if len(values) != length:
+        raise REQUEST.column(name, f"shape {list(shape)} promises {length} values, {given} {len(values)}")
 
 
 def _length(name: str, datatype: str, shape: Sequence[int]) -> int:

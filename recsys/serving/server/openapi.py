@@ -9,6 +9,9 @@ from recsys.serving.server.service import Service
 
 __all__ = ["openapi", "page"]
 
+_DESCRIPTION = (
+    "The Open Inference Protocol (V2) and plain JSON rows. `signature.json` says what the columns and tensors are."
+)
 _TYPES: Mapping[str, list[str]] = {"text": ["string"], "int": ["integer", "string"], "number": ["number"]}
 _TENSOR = {
     "type": "object",
@@ -26,12 +29,12 @@ _ERROR = {
     "required": ["error"],
     "properties": {"error": {"type": "string"}, "column": {"type": "string"}, "row": {"type": "integer"}},
 }
+_ANSWERED = {"id": {"type": "string"}, "model_name": {"type": "string"}, "model_version": {"type": "string"}}
+"""What every answer with scores says of itself."""
 _SCORES = {
     "type": "object",
     "properties": {
-        "id": {"type": "string"},
-        "model_name": {"type": "string"},
-        "model_version": {"type": "string"},
+        **_ANSWERED,
         "scores": {"type": "object", "additionalProperties": {"type": "array", "items": {"type": "number"}}},
     },
 }
@@ -45,15 +48,7 @@ _TENSORS = {
         "parameters": {"type": "object"},
     },
 }
-_ANSWER = {
-    "type": "object",
-    "properties": {
-        "id": {"type": "string"},
-        "model_name": {"type": "string"},
-        "model_version": {"type": "string"},
-        "outputs": {"type": "array", "items": _TENSOR},
-    },
-}
+_ANSWER = {"type": "object", "properties": {**_ANSWERED, "outputs": {"type": "array", "items": _TENSOR}}}
 
 
 def openapi(service: Service) -> dict[str, Any]:
@@ -61,7 +56,7 @@ def openapi(service: Service) -> dict[str, Any]:
     signature = service.bundle.scorer.signature
     example = signature.get("example", {})
     model = f"/v2/models/{service.name}"
-    version = {"name": service.name, "version": service.bundle.version}
+    info = {"title": f"Scores of {service.name}", "version": service.bundle.version, "description": _DESCRIPTION}
     rows = {"rows": example["rows"]} if "rows" in example else None
     paths = {
         "/score": {"post": _post("Score plain rows", _rows_schema(signature), _SCORES, rows)},
@@ -74,7 +69,7 @@ def openapi(service: Service) -> dict[str, Any]:
         "/signature.json": {"get": _get("All that a client needs to know of the bundle")},
         "/metrics": {"get": {"summary": "Figures for Prometheus", "responses": {"200": {"description": "OK"}}}},
     }
-    return {"openapi": "3.1.0", "info": {"title": f"Scores of {version['name']}", **_info(version)}, "paths": paths}
+    return {"openapi": "3.1.0", "info": info, "paths": paths}
 
 
 def page(service: Service, url: str) -> str:
@@ -96,13 +91,6 @@ def page(service: Service, url: str) -> str:
         f"<pre>{html.escape(command)}</pre><table>{''.join(paths)}</table>"
         '<p><a href="openapi.json">OpenAPI</a>, <a href="signature.json">signature.json</a></p></html>'
     )
-
-
-def _info(version: Mapping[str, str]) -> dict[str, str]:
-    text = (
-        "The Open Inference Protocol (V2) and plain JSON rows. `signature.json` says what the columns and tensors are."
-    )
-    return {"version": version["version"], "description": text}
 
 
 def _rows_schema(signature: Mapping[str, Any]) -> dict[str, Any]:
