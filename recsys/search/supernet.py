@@ -85,10 +85,10 @@ def rows_precision(spec: TableSection) -> RowPrecision:
     """Return the precision in which rows of what a search makes of a table are served: what is stated, else fp16.
 
     Rounding rows that were trained in 32 bits moves a weight by 1/2048 of itself at most, and the same bytes hold twice
-    as many columns.
+    as many columns. Rows in a cache cannot be rounded, so they are served as they are trained.
     """
     stated = spec.serving_precision if isinstance(spec, PlainRows) else None
-    return stated or "fp16"
+    return stated or (spec.precision if spec.placement == "uvm_caching" else "fp16")
 
 
 def _gated(

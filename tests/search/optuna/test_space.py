@@ -35,6 +35,11 @@ def test_without_a_section_the_width_of_each_vocabulary_is_searched(tmp_path: Pa
     assert space.own_params() == {"dim user": 8, "dim item": 8, "precision": "fp32"}
 
 
+def test_rows_in_a_cache_keep_their_precision_since_they_cannot_be_rounded(tmp_path: Path) -> None:
+    space = space_of(tmp_path, tables={"all": {"features": ["*"], "placement": "uvm_caching"}})
+    assert space.distributions.keys() == {"dim user", "dim item"}
+
+
 def test_keys_of_the_space_are_ranges_and_lists(tmp_path: Path) -> None:
     space = space_of(tmp_path, search={"dims": {}, "space": SPACE})
     assert space.distributions == {
