@@ -106,6 +106,8 @@ def _gated(
         keys = {"scheme": GATED, "features": (owner,), "dim": table.dim, "gate": dict(gate), "blocks": tuple(ends)}
         keys["found_precision"] = rows_precision(table.spec)
         placed = table.spec.model_dump(include={"sharding", "placement", "precision"})
+        if table.spec.placement == "uvm_caching":  # of which the gates could not change the rows between steps
+            placed["placement"] = "uvm"
         yield table.name if len(owners) == 1 else f"{table.name}/{owner}", section.model_validate(keys | placed)
 
 

@@ -2,17 +2,19 @@
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
 import torch
 from numpy.testing import assert_array_equal
 
+from recsys.config.schemes.base import RowPlace
 from recsys.data.prepared import Prepared
 from recsys.embeddings.costs import table_costs
 from recsys.embeddings.gates.gated import GATED
 from recsys.errors import ConfigError
+from recsys.search.best_yaml import shape_changes
 from recsys.search.shape import TableShape
 from recsys.search.supernet import (
     apply_shapes,
@@ -76,6 +78,18 @@ def test_each_vocabulary_of_a_full_table_has_a_gated_table(tmp_path: Path) -> No
     loaded = build_supernet(prepared)
     assert list(gated_tables(loaded)) == ["user", "item", "again"]
     assert fixed_bytes(loaded) == 4 * 7 * 8
+
+
+@pytest.mark.parametrize("placement", get_args(RowPlace))
+def test_a_table_of_any_placement_is_searched_and_its_rows_lie_where_a_gate_can_change_them(
+    placement: RowPlace, tmp_path: Path
+) -> None:
+    prepared = make_prepared(tmp_path, tables={"all": {"features": ["*"], "placement": placement}})
+    placed = {one.placement for one in supernet_config(prepared, {"kind": "nested"}).tables.values()}
+    assert placed == {"uvm" if placement == "uvm_caching" else placement}
+    shape = prefix_shape(gated_tables(build_supernet(prepared))["user"], 4)
+    found = shape_changes(prepared.resolved.config, prepared, {"user": shape}, kept=tmp_path)
+    assert [value for key, value in found.keys.items() if key[-1] == "placement"] == [placement]
 
 
 def test_a_configuration_without_full_tables_has_nothing_to_search(tmp_path: Path) -> None:
