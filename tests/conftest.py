@@ -1,5 +1,7 @@
 """Fixtures of several packages' tests."""
 
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,3 +17,13 @@ settings.load_profile("recsys")
 def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with train, valid and test.parquet; not to be written to, but for its `cache`."""
     return write_log(tmp_path_factory.mktemp("log"))
+
+
+@pytest.fixture(autouse=True)
+def no_reader_goes_on() -> Iterator[None]:
+    """However a test ended what it trained: no thread prepares batches afterwards, with a window of rows in memory."""
+    yield
+    left = [thread for thread in threading.enumerate() if thread.name == "prefetch"]
+    for thread in left:
+        thread.name = "prefetch, left by an earlier test"
+    assert not left, f"{len(left)} readers are still at work"

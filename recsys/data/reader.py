@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
 from typing import Any, Generic, TypeVar
+from weakref import WeakSet
 
 import numpy as np
 
@@ -92,6 +93,7 @@ class Reader(Generic[T]):
         self.prefetch = prefetch
         self.window_rows = window_rows
         self.world = world
+        self._iterations: WeakSet[Generator[T, None, None]] = WeakSet()  # one that nobody holds ends by itself
         self._columns = Columns.of(resolved)
         self._chunks = list_chunks(split.files, self._columns)
         self.num_rows = sum(chunk.num_rows for chunk in self._chunks)
@@ -106,6 +108,16 @@ class Reader(Generic[T]):
         return -(-self.num_rows // self.batch_size)
 
     def __iter__(self) -> Generator[T, None, None]:
+        iteration = self._iterate()
+        self._iterations.add(iteration)
+        return iteration
+
+    def close(self) -> None:
+        """End the iterations that are going on: their threads, and the windows in their memory."""
+        for iteration in list(self._iterations):
+            iteration.close()
+
+    def _iterate(self) -> Generator[T, None, None]:
         start = self.position
         made = (self.collate(rows) for rows in self._rows(start))
         with closing(prefetched(made, size=self.prefetch)) as batches:

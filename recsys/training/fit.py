@@ -152,6 +152,12 @@ def _run(
             if isinstance(error, SystemExit):  # what Lightning makes of Ctrl-C
                 raise KeyboardInterrupt from error
             raise
+        finally:
+            # The trainer holds batches until garbage is collected. Of several ranks, the thread may wait for one that
+            # is gone, so it ends with the process.
+            if loop.task.world.size == 1:
+                train_batches.reader.close()
+                valid_batches.reader.close()
     if loop.is_preempted:
         raise Preempted
 

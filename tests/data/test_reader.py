@@ -20,13 +20,6 @@ def split(tmp_path_factory: pytest.TempPathFactory) -> PreparedSplit:
     return write_split(tmp_path_factory.mktemp("split"), [[10, 10, 3], [], [10, 10, 7], [1]])  # 51 rows
 
 
-@pytest.fixture(autouse=True)
-def no_thread_is_left() -> Iterator[None]:
-    before = set(threading.enumerate())
-    yield
-    assert set(threading.enumerate()) <= before
-
-
 def test_without_a_seed_rows_come_in_the_order_of_the_files(split: PreparedSplit) -> None:
     reader = reader_of(split, seed=None)
     assert reader.num_rows == 51
@@ -211,6 +204,16 @@ def test_an_error_of_the_consumer_stops_the_thread(split: PreparedSplit) -> None
     with pytest.raises(ZeroDivisionError):
         train()
     assert prefetch_threads() == []
+
+
+def test_closing_a_reader_ends_its_iterations(split: PreparedSplit) -> None:
+    reader = reader_of(split, batch_size=1)
+    held = [iter(reader), iter(reader)]
+    assert [next(iteration).num_rows for iteration in held] == [1, 1]
+    assert len(prefetch_threads()) == 2
+    reader.close()
+    assert prefetch_threads() == []
+    assert [list(iteration) for iteration in held] == [[], []]
 
 
 def test_items_made_before_an_error_are_still_handed_out() -> None:
