@@ -13,10 +13,12 @@ from pathlib import Path
 
 from recsys.checksums import CHECKSUMS
 
-__all__ = ["FORMAT", "BundleFolder"]
+__all__ = ["CANDIDATES", "FORMAT", "BundleFolder"]
 
 FORMAT = 1
 """Version of a bundle's files; others are refused."""
+CANDIDATES = "candidates"
+"""CANDIDATES.lengths is the tensor that says how many candidates each user of a ranking request has."""
 
 
 @dataclass(frozen=True, slots=True)

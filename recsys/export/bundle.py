@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 from pyarrow import parquet
-from torch import Tensor, nn
+from torch import Tensor
 
 from recsys.bundle_folder import BundleFolder
 from recsys.calibration import Calibrator
@@ -26,6 +26,7 @@ from recsys.export.torchscript import export_module, save, script
 from recsys.features.state import TransformState
 from recsys.features.transform import canonicalize
 from recsys.files import atomic_folder, write_atomic, write_json
+from recsys.towers import Tower
 
 if TYPE_CHECKING:
     import polars as pl
@@ -42,7 +43,7 @@ def write_bundle(
     resolved: ResolvedConfig,
     state: TransformState,
     layout: Layout,
-    tower: nn.Module,
+    tower: Tower,
     weights: dict[str, Tensor],
     golden: "pl.DataFrame",
     expected: np.ndarray,
@@ -73,7 +74,7 @@ def write_bundle(
     _check_target(folder)
     with atomic_folder(folder) as draft:
         files = BundleFolder(draft)
-        save(script(export_module(resolved, state, layout, tower, weights, calibrator)), files.model)
+        save(script(export_module(resolved, state, layout, tower, weights, calibrator, user_columns)), files.model)
         described = signature(
             resolved, state, metrics=metrics, sha256=sha256_of(files.model), user_columns=user_columns
         )

@@ -5,14 +5,15 @@
 The same steps as training takes, by the same tower and the schemes' serving forms. Vocabularies and tables are held
 once, by the module that encodes or reads all their fields.
 
-Dimension key: B rows, C width of all fields, D width of one, T tasks, V ids of one field.
+Dimension key: B rows or candidates, G users, C width of all fields, D width of one, T tasks, V ids of one field.
 """
 
 import torch
 from torch import Tensor, nn
 
 from recsys.export.inputs import Inputs
-from recsys.towers import Behaviour
+from recsys.export.sides import Sides
+from recsys.towers import Behaviour, Ranking, SplitColumns, Tower
 from recsys.towers.inputs import make_behaviours, pool
 
 __all__ = ["Fields", "Graph", "Histories", "Numbers", "TableReader"]
@@ -47,17 +48,37 @@ class Numbers(nn.Module):
     Args:
         encoders: each gives some of the numbers, (B, n).
         order: index of each number of the graph among those that the encoders give.
+        num_of_users: encoders that give numbers of users, which come first, and the numbers that they give.
     """
 
     order: Tensor
+    columns: Tensor
     nothing: Tensor
 
-    def __init__(self, encoders: list[nn.Module], order: list[int]) -> None:
+    def __init__(self, encoders: list[nn.Module], order: list[int], num_of_users: tuple[int, int] = (0, 0)) -> None:
         super().__init__()
         self.encoders = nn.ModuleList(encoders)
+        self.num_user_encoders, self.num_user_numbers = num_of_users
         self.is_in_order = order == sorted(order)
         self.register_buffer("order", torch.tensor(order, dtype=torch.int64))
+        self.register_buffer("columns", torch.argsort(self.order))
         self.register_buffer("nothing", torch.zeros(1, 0))
+
+    def split(self, raw: dict[str, Tensor], num_users: int, num_candidates: int) -> SplitColumns:
+        """Encode the numbers of users, and those of candidates."""
+        of_users = [self.nothing.expand(num_users, 0)]
+        of_candidates = [self.nothing.expand(num_candidates, 0)]
+        for i, encoder in enumerate(self.encoders):
+            if i < self.num_user_encoders:
+                of_users.append(encoder(raw))
+            else:
+                of_candidates.append(encoder(raw))
+        return SplitColumns(
+            torch.cat(of_users, dim=1),
+            torch.cat(of_candidates, dim=1),
+            self.columns[: self.num_user_numbers],
+            self.columns[self.num_user_numbers :],
+        )
 
     def forward(self, raw: dict[str, Tensor], num_rows: int) -> Tensor:
         """Encode the numbers and put them side by side."""
@@ -129,7 +150,8 @@ class Graph(nn.Module):
         tables: list[TableReader],
         fields: Fields,
         histories: Histories,
-        tower: nn.Module,
+        sides: Sides,
+        tower: Tower,
         link: nn.Module,
     ) -> None:
         super().__init__()
@@ -140,10 +162,13 @@ class Graph(nn.Module):
         self.tables = nn.ModuleList(tables)
         self.fields = fields
         self.histories = histories
+        self.sides = sides
         self.tower = tower
         self.link = link
 
     def forward(self, inputs: dict[str, Tensor]) -> Tensor:
+        if self.sides.lengths in inputs:
+            return self.rank(inputs)
         return self.score_with_ids(inputs)[0]
 
     @torch.jit.export
@@ -169,3 +194,27 @@ class Graph(nn.Module):
         for name in self.known:
             known[name] = ids[name]
         return probability_BT, known
+
+    @torch.jit.export
+    def rank(self, inputs: dict[str, Tensor]) -> Tensor:
+        """Return the probabilities (B, T) of the candidates of users, whose inputs stand once.
+
+        Args:
+            inputs: those of users, those of candidates, one user after another, and the number of candidates of each.
+        """
+        candidates_G, user_B = self.sides.users(inputs)
+        num_users, num_candidates = candidates_G.numel(), user_B.numel()
+        raw, lengths = self.sides.read(inputs, num_users, num_candidates)
+        ids: dict[str, Tensor] = {}
+        for i, encoder in enumerate(self.encoders):
+            encoder(self.sides.repeat(raw, i, user_B), ids)
+        vectors: dict[str, Tensor] = {}
+        for table in self.tables:
+            table(ids, vectors)
+        numbers = self.numbers.split(raw, num_users, num_candidates)
+        fields = self.sides.split(self.fields(vectors, lengths), numbers)
+        self.sides.repeat_targets(vectors, user_B)
+        behaviours = self.histories(vectors, lengths)
+        logit_BT = self.tower.rank(Ranking(fields, numbers, behaviours, candidates_G, user_B))
+        probability_BT: Tensor = self.link(logit_BT)
+        return probability_BT

@@ -30,6 +30,7 @@ class Inputs(nn.Module):
     max_lens: list[int]
     keeps_last: list[bool]
     aligned: list[list[str]]
+    first: list[str]
 
     def __init__(self, features: dict[str, FeatureSection], aligned: list[list[str]]) -> None:
         super().__init__()
@@ -51,8 +52,7 @@ class Inputs(nn.Module):
                     pass
                 case _:
                     assert_never(feature.input)
-        singles = self.integers + self.floats
-        self.first = singles[0] if singles else f"{self.lists[0]}.lengths"
+        self.first = [*self.integers, *self.floats, *(f"{name}.lengths" for name in self.lists)][:1]
 
     def _add_list(self, name: str, limit: ListLimit | None) -> None:
         assert limit is not None, f"{name}: a type whose input is lists must have a limit"
@@ -61,9 +61,15 @@ class Inputs(nn.Module):
         self.keeps_last.append(limit.keeps_last)
 
     def forward(self, inputs: dict[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, Tensor], int]:
-        if self.first not in inputs:
-            raise RuntimeError(f"input {self.first} is missing")
-        num_rows = inputs[self.first].numel()
+        first = self.first[0]
+        if first not in inputs:
+            raise RuntimeError(f"input {first} is missing")
+        num_rows = inputs[first].numel()
+        raw, lengths = self.read(inputs, num_rows)
+        return raw, lengths, num_rows
+
+    def read(self, inputs: dict[str, Tensor], num_rows: int) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """Return the values and list lengths of inputs of so many rows."""
         raw: dict[str, Tensor] = {}
         lengths: dict[str, Tensor] = {}
         for name in self.integers:
@@ -76,7 +82,7 @@ class Inputs(nn.Module):
         problem = find_misalignment(self.aligned, lengths)
         if problem != "":
             raise RuntimeError("inputs " + problem)
-        return raw, lengths, num_rows
+        return raw, lengths
 
 
 def take(inputs: dict[str, Tensor], name: str, is_integer: bool, num_rows: int) -> Tensor:

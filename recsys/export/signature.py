@@ -12,11 +12,9 @@ from recsys.bundle_folder import FORMAT
 from recsys.config import Config, ResolvedConfig
 from recsys.config.feature_types import FeatureSection
 from recsys.config.kept import kept_file
-from recsys.errors import ExportError
+from recsys.export.sides import user_inputs
 from recsys.features.fingerprint import HASH, NULL_KEY, xxhash64_keys
 from recsys.features.state import TransformState
-from recsys.features.transform import input_columns
-from recsys.registry import did_you_mean
 
 __all__ = ["signature"]
 
@@ -45,7 +43,7 @@ def signature(
     Raises:
         ExportError: no feature reads such a column.
     """
-    of_user = _user_columns(resolved, user_columns)
+    of_user = user_inputs(resolved, user_columns)
     inputs = [_input(name, feature, state) for name, feature in resolved.features.items()]
     return {
         "format": FORMAT,
@@ -53,7 +51,7 @@ def signature(
         "hash_tests": [
             {"text": text, "key": str(key)} for text, key in zip(HASHED, xxhash64_keys(pl.Series(HASHED)), strict=True)
         ],
-        "inputs": [declared | {"user": declared["column"] in of_user} for declared in inputs if declared],
+        "inputs": [declared | {"user": declared["name"] in of_user} for declared in inputs if declared],
         "outputs": [{"name": f"score.{task}", "task": task, "dtype": "float64"} for task in resolved.config.labels],
         "versions": {"recsys": __version__, "torch": str(torch.__version__)},
         "metrics": metrics,
@@ -61,17 +59,6 @@ def signature(
         "key_kinds": dict(state.key_kinds),
         "config": _config(resolved.config),
     }
-
-
-def _user_columns(resolved: ResolvedConfig, named: Sequence[str]) -> set[str | None]:
-    """Return the columns whose values belong to the user: histories, the column `group`, and those that are named."""
-    columns = input_columns(resolved)
-    for column in named:
-        if column not in columns:
-            hint = did_you_mean(column, columns) or f"; they read {', '.join(columns)}"
-            raise ExportError(f"user: no feature of the model reads a column {column!r}{hint}")
-    histories = [one.column_of(name) for name, one in resolved.features.items() if one.kind == "sequence"]
-    return {*histories, resolved.config.group, *named}
 
 
 def _config(config: Config) -> dict[str, Any]:

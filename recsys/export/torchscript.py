@@ -4,7 +4,7 @@ import copy
 import os
 import shutil
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -19,11 +19,13 @@ from recsys.embeddings import Layout
 from recsys.errors import ExportError
 from recsys.export.graph import Fields, Graph, Histories, Numbers, TableReader
 from recsys.export.inputs import Inputs
+from recsys.export.sides import Sides, is_of_user, user_inputs
 from recsys.export.types import ExportedFeature, exported_of
 from recsys.features.coverage import fields_with_vocabulary
 from recsys.features.state import TransformState
 from recsys.files import naming_errors, scratch_folder
 from recsys.model import TowerInputMap
+from recsys.towers import Tower
 
 __all__ = ["export_module", "save", "script", "table_readers", "with_own_storage"]
 
@@ -39,9 +41,10 @@ def export_module(
     resolved: ResolvedConfig,
     state: TransformState,
     layout: Layout,
-    tower: nn.Module,
+    tower: Tower,
     weights: dict[str, Tensor],
     calibrator: Calibrator | None = None,
+    user_columns: Sequence[str] = (),
 ) -> Graph:
     """Return the module that scores raw canonical inputs.
 
@@ -52,21 +55,25 @@ def export_module(
         tower: the trained tower; a copy is exported, in evaluation mode.
         weights: physical table -> (rows, dim) float32; not copied.
         calibrator: what was fitted on the validation rows, if anything was.
+        user_columns: raw columns that say something of the user, beside histories and the column `group`.
 
     Raises:
-        ExportError: the weights of a table are missing or have another shape than the layout's.
+        ExportError: the weights of a table are missing or have another shape than the layout's, or no feature reads one
+            of `user_columns`.
     """
     _check_weights(layout, weights)
     input_map = TowerInputMap.of(resolved)
     sequences = list(input_map.behaviours.values())
+    of_user = user_inputs(resolved, user_columns)
     graph = Graph(
         known=fields_with_vocabulary(resolved, state),
         inputs=Inputs(resolved.features, layout.aligned),
         encoders=_encoders(resolved, state),
-        numbers=_numbers(resolved, state),
+        numbers=_numbers(resolved, state, of_user),
         tables=table_readers(layout, weights),
         fields=Fields({name: _pooling(resolved, name) for name in input_map.fields}),
         histories=Histories(sequences, [resolved.targets_of(names) for names in sequences]),
+        sides=_sides(resolved, layout, input_map, of_user),
         tower=copy.deepcopy(tower),
         link=build_link(resolved.config, calibrator),
     )
@@ -154,25 +161,53 @@ def _check_weights(layout: Layout, weights: dict[str, Tensor]) -> None:
 def _encoders(resolved: ResolvedConfig, state: TransformState) -> list[nn.Module]:
     """Return one encoder for each vocabulary, with all the fields that share it."""
     exported = exported_of(resolved.features)
-    sharing: dict[str, list[Field]] = {}
-    for field in resolved.fields:
-        if field.has_ids:
-            sharing.setdefault(resolved.vocabulary_of(field), []).append(field)
+    sharing = _sharing(resolved)
     owners = {name: resolved.field(name) for name in sharing}
     return [exported[owner.feature].ids_encoder(owner, sharing[name], state) for name, owner in owners.items()]
 
 
-def _numbers(resolved: ResolvedConfig, state: TransformState) -> Numbers:
-    """Return one encoder for each type of numbers, and the order of the fields among what they give."""
+def _sharing(resolved: ResolvedConfig) -> dict[str, list[Field]]:
+    """Return the fields of each vocabulary, by the field that owns it."""
+    sharing: dict[str, list[Field]] = {}
+    for field in resolved.fields:
+        if field.has_ids:
+            sharing.setdefault(resolved.vocabulary_of(field), []).append(field)
+    return sharing
+
+
+def _sides(resolved: ResolvedConfig, layout: Layout, input_map: TowerInputMap, of_user: set[str]) -> Sides:
+    fields = [resolved.field(name) for name in input_map.fields]
+    widths = [layout.scheme_of(field.name).width(layout.field_lookups[field.name].feature_index) for field in fields]
+    targets = {name for names in input_map.behaviours.values() for name in resolved.targets_of(names)}
+    return Sides(
+        resolved.features,
+        layout.aligned,
+        of_user,
+        fields=[(is_of_user(resolved, field, of_user), width) for field, width in zip(fields, widths, strict=True)],
+        repeated=[_repeated(resolved, fields, of_user) for fields in _sharing(resolved).values()],
+        targets=[name for name in sorted(targets) if is_of_user(resolved, resolved.field(name), of_user)],
+    )
+
+
+def _repeated(resolved: ResolvedConfig, fields: list[Field], of_user: set[str]) -> list[str]:
+    """Return the users' inputs of those fields that are made of inputs of candidates, too."""
+    mixed = [field for field in fields if not is_of_user(resolved, field, of_user)]
+    inputs = {name for field in mixed for name in resolved.features[field.feature].inputs(field.feature)}
+    return sorted(inputs & of_user)
+
+
+def _numbers(resolved: ResolvedConfig, state: TransformState, of_user: set[str]) -> Numbers:
+    """Return one encoder for each type of numbers of each side, and the order of the fields among what they give."""
     exported = exported_of(resolved.features)
     fields = resolved.fields_of_kind("number")
-    by_type: dict[type[ExportedFeature[Any]], dict[str, ExportedFeature[Any]]] = {}
-    for field in fields:
+    groups: dict[tuple[bool, type[ExportedFeature[Any]]], dict[str, ExportedFeature[Any]]] = {}
+    for field in sorted(fields, key=lambda field: not is_of_user(resolved, field, of_user)):
         feature = exported[field.feature]
-        by_type.setdefault(type(feature), {})[field.name] = feature
-    given = [name for features in by_type.values() for name in features]
-    encoders = [kind.numbers_encoder(features, state) for kind, features in by_type.items()]
-    return Numbers(encoders, [given.index(field.name) for field in fields])
+        groups.setdefault((is_of_user(resolved, field, of_user), type(feature)), {})[field.name] = feature
+    given = [name for features in groups.values() for name in features]
+    encoders = [kind.numbers_encoder(features, state) for (_, kind), features in groups.items()]
+    counts = [len(features) for (of_user, _), features in groups.items() if of_user]
+    return Numbers(encoders, [given.index(field.name) for field in fields], (len(counts), sum(counts)))
 
 
 def table_readers(layout: Layout, weights: Mapping[str, Tensor]) -> list[TableReader]:

@@ -8,15 +8,16 @@ Dimension key: B rows of a batch.
 
 import io
 from collections.abc import Collection, Mapping
+from itertools import accumulate, product
 from typing import ClassVar
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from recsys.config.towers import TOWERS, TowerSection
 from recsys.testing.cases import example_cases
-from recsys.towers import Behaviour, BehaviourInputs, Tower, TowerInputs, build_tower
+from recsys.towers import Behaviour, BehaviourInputs, Ranking, SplitColumns, Tower, TowerInputs, build_tower
 
 __all__ = ["INPUTS", "TowerContract", "draw_batch", "row_of", "tower_cases"]
 
@@ -47,6 +48,56 @@ def draw_batch(inputs: TowerInputs, num_rows: int, *, seed: int = 0, lengths: li
             for behaviour in inputs.behaviours
         ],
     )
+
+
+def draw_ranking(
+    inputs: TowerInputs, candidates: list[int], *, user_fields: list[int], user_numbers: list[int]
+) -> tuple[Ranking, Batch]:
+    """Draw users with so many candidates each, and return them in both forms: for `Tower.rank`, and as plain rows.
+
+    Args:
+        inputs: what the tower is built for.
+        candidates: number of candidates of each user.
+        user_fields: fields that are the users'; all others are the candidates'.
+        user_numbers: the same of numbers.
+    """
+    num_users, num_candidates = len(candidates), sum(candidates)
+    user_B = [user for user, number in enumerate(candidates) for _ in range(number)]
+    of_users, of_candidates = draw_batch(inputs, num_users), draw_batch(inputs, num_candidates, seed=1)
+    ends = list(accumulate(inputs.dims))
+    field_columns = [column for field in user_fields for column in range(ends[field] - inputs.dims[field], ends[field])]
+    behaviours, plain = [], []
+    for of_user, of_candidate in zip(of_users[2], of_candidates[2], strict=True):
+        behaviours.append(of_user._replace(target=of_candidate.target))
+        histories = torch.split(of_user.history, of_user.lengths.tolist())
+        history = torch.cat([histories[user] for user in user_B] or [of_user.history[:0]])
+        plain.append(Behaviour(of_candidate.target, history, of_user.lengths[user_B]))
+    fields = _split(of_users[0], of_candidates[0], field_columns)
+    numbers = _split(of_users[1], of_candidates[1], user_numbers)
+    rows = [matrix.clone() for matrix in of_candidates[:2]]
+    rows[0][:, field_columns] = of_users[0][user_B][:, field_columns]
+    rows[1][:, user_numbers] = of_users[1][user_B][:, user_numbers]
+    ranking = Ranking(
+        fields, numbers, behaviours, torch.tensor(candidates, dtype=torch.int64), torch.tensor(user_B).long()
+    )
+    return ranking, (rows[0], rows[1], plain)
+
+
+def _split(of_users: Tensor, of_candidates: Tensor, user_columns: list[int]) -> SplitColumns:
+    others = [column for column in range(of_users.shape[1]) if column not in user_columns]
+    columns = torch.tensor(user_columns, dtype=torch.int64), torch.tensor(others, dtype=torch.int64)
+    return SplitColumns(of_users[:, user_columns], of_candidates[:, others], *columns)
+
+
+class _Ranker(nn.Module):
+    """The part of an exported model that calls `Tower.rank`, so that it is compiled."""
+
+    def __init__(self, tower: Tower) -> None:
+        super().__init__()
+        self.tower = tower
+
+    def forward(self, ranking: Ranking) -> Tensor:
+        return self.tower.rank(ranking)
 
 
 def row_of(arguments: Batch, index: int) -> Batch:
@@ -163,6 +214,19 @@ class TowerContract:
         for num_rows in (5, 1):
             arguments = draw_batch(INPUTS, num_rows, seed=7)
             torch.testing.assert_close(script(*arguments), tower(*arguments), rtol=0, atol=1e-6)
+
+    def test_candidates_of_users_have_the_logits_of_plain_rows(self, model: TowerSection) -> None:
+        tower = trained(model).eval()
+        script = torch.jit.script(_Ranker(tower))
+        user_columns: list[tuple[list[int], list[int]]] = [([], []), ([0], [1]), ([2, 0], [0, 1]), ([0, 1, 2], [])]
+        numbers_of_candidates: list[list[int]] = [[5], [0, 7, 3], [1, 1, 0], [40, 1, 0], [0], []]
+        for (fields, numbers), candidates in product(user_columns, numbers_of_candidates):
+            ranking, rows = draw_ranking(INPUTS, candidates, user_fields=fields, user_numbers=numbers)
+            with torch.no_grad():
+                expected = tower(*rows)
+                assert expected.shape == (sum(candidates), 1)
+                torch.testing.assert_close(tower.rank(ranking), expected, rtol=1e-5, atol=1e-5)
+                torch.testing.assert_close(script(ranking), expected, rtol=1e-5, atol=1e-5)
 
     def test_a_symbolic_trace_gives_the_same_logits(self, model: TowerSection) -> None:
         tower = trained(model).eval()

@@ -5,10 +5,13 @@ from typing import Any
 from recsys.config.towers import TOWERS, TowerSection
 from recsys.errors import ConfigError
 from recsys.towers.base import Behaviour, BehaviourInputs, Tower, TowerInputs
+from recsys.towers.ranking import Ranking, SplitColumns
 
 __all__ = [
     "Behaviour",
     "BehaviourInputs",
+    "Ranking",
+    "SplitColumns",
     "Tower",
     "TowerInputs",
     "build_tower",

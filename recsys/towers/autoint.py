@@ -15,6 +15,7 @@ from recsys.kernels.attention import attend
 from recsys.kernels.tensors import takes
 from recsys.towers.base import Behaviour, Tower, TowerInputs
 from recsys.towers.layers import FieldMatrix, init_linear, mlp_of
+from recsys.towers.ranking import Ranking, split_linear
 
 __all__ = ["AutoInt", "InteractingLayer"]
 
@@ -57,6 +58,29 @@ class AutoInt(Tower):
         logits_BT: Tensor = self.output(rows_BMD.flatten(1))
         if self.mlp is not None:
             logits_BT = logits_BT + self.mlp(embedded_BMD.flatten(1))
+        return logits_BT
+
+    def rank(self, ranking: Ranking) -> Tensor:
+        """Return the logits; the users' part of the first projections and products is worked out once a user."""
+        embedded = self.rows.split(ranking.fields, ranking.numbers)
+        columns = torch.cat([embedded.user_columns, embedded.candidate_columns])
+        rows_BMD = embedded.of_candidate[:, :0]
+        for i, layer in enumerate(self.layers):
+            if i > 0:
+                rows_BMD = layer(rows_BMD)
+            else:
+                of_user, of_candidate = self.rows.matrix(embedded.of_user), self.rows.matrix(embedded.of_candidate)
+                rows_BMD = layer.rank(of_user, of_candidate, ranking.users)  # type: ignore[operator]
+        if len(self.layers) == 0:
+            logits_BT = split_linear(embedded, ranking.users, self.output.weight, self.output.bias)
+        else:
+            # The users' rows come first, for attention does not ask for their order.
+            order_M = torch.div(columns[:: self.rows.dim], self.rows.dim, rounding_mode="floor")
+            weight_TMD = self.output.weight.view(self.output.weight.shape[0], order_M.numel(), rows_BMD.shape[2])
+            weight = weight_TMD.index_select(1, order_M).flatten(1)
+            logits_BT = functional.linear(rows_BMD.flatten(1), weight, self.output.bias)
+        if self.mlp is not None:
+            logits_BT = logits_BT + self.mlp.rank(embedded, ranking.users)
         return logits_BT
 
     @torch.jit.unused
@@ -122,6 +146,21 @@ class InteractingLayer(nn.Module):
             result_BMD = self.norm(result_BMD)
         return result_BMD
 
+    def rank(self, of_user_GAD: Tensor, of_candidate_BCD: Tensor, user_B: Tensor) -> Tensor:
+        """Return the output for rows of which the users' stand once, those first, (B, A + C, H * W)."""
+        weights = [self.query.weight, self.key.weight, self.value.weight]
+        if self.residual is not None:
+            weights.append(self.residual.weight)
+        weight = torch.cat(weights)
+        of_user_BAD = functional.linear(of_user_GAD, weight).index_select(0, user_B)
+        projected = torch.cat([of_user_BAD, functional.linear(of_candidate_BCD, weight)], dim=1)
+        parts = projected.chunk(len(weights), dim=2)
+        attention_BHMM = _attention(parts[0], parts[1], None, self.num_heads, self.scale)
+        result_BMD = _mix(attention_BHMM, parts[2], parts[3] if len(parts) > 3 else None)
+        if self.norm is not None:
+            result_BMD = self.norm(result_BMD)
+        return result_BMD
+
     def attention(self, rows_BMD: Tensor, kept_BM: Tensor | None = None) -> Tensor:
         """Return the attention weights, (B, H, M, M); they are not negative and add up to 1 in the last dimension."""
         return _attention(self.query(rows_BMD), self.key(rows_BMD), kept_BM, self.num_heads, self.scale)
@@ -147,11 +186,15 @@ def _interact(
     attention_BHMM = _attention(
         functional.linear(rows_BMD, query), functional.linear(rows_BMD, key), kept_BM, num_heads, scale
     )
-    attention_BHMM = functional.dropout(attention_BHMM, dropout)
-    mixed_BHMW = attention_BHMM @ _heads(functional.linear(rows_BMD, value), num_heads)
-    result_BMD = mixed_BHMW.transpose(1, 2).flatten(2)
-    if residual is not None:
-        result_BMD = result_BMD + functional.linear(rows_BMD, residual)
+    of_residual = functional.linear(rows_BMD, residual) if residual is not None else None
+    return _mix(functional.dropout(attention_BHMM, dropout), functional.linear(rows_BMD, value), of_residual)
+
+
+def _mix(attention_BHMM: Tensor, value_BMD: Tensor, residual_BMD: Tensor | None) -> Tensor:
+    """Return relu(attention v + r), (B, M, H * W)."""
+    result_BMD = (attention_BHMM @ _heads(value_BMD, attention_BHMM.shape[1])).transpose(1, 2).flatten(2)
+    if residual_BMD is not None:
+        result_BMD = result_BMD + residual_BMD
     return torch.relu(result_BMD)
 
 

@@ -10,6 +10,8 @@ from typing import ClassVar, NamedTuple
 from torch import Tensor, nn
 
 from recsys.config.towers import CustomModel, TowerSection
+from recsys.towers.behaviour import Behaviour
+from recsys.towers.ranking import Ranking, expand
 
 __all__ = ["Behaviour", "BehaviourInputs", "Tower", "TowerInputs"]
 
@@ -34,17 +36,6 @@ class TowerInputs(NamedTuple):
     num_tasks: int
 
 
-class Behaviour(NamedTuple):
-    """One kind of history of every row of a batch; jagged, without padding."""
-
-    target: Tensor
-    """The candidate, (B, E)."""
-    history: Tensor
-    """Embeddings of the history, (V, E); the entries of a row follow each other."""
-    lengths: Tensor
-    """Number of entries of each row, (B,); 0 is allowed."""
-
-
 class Tower(nn.Module, ABC):
     """Turns the embeddings of a row into one logit for each task.
 
@@ -66,3 +57,16 @@ class Tower(nn.Module, ABC):
             behaviours: one for each of `TowerInputs.behaviours`.
             output: (B, T).
         """
+
+    def rank(self, ranking: Ranking) -> Tensor:
+        """Return the logits of users with several candidates each, which are those of `forward` for all the rows.
+
+        By default the users' part is repeated for each candidate. A tower overrides it to work out once a user what
+        does not depend on the candidate. It is called in eval mode only.
+
+        Shape:
+            output: (B, T), B candidates.
+        """
+        fields, numbers, behaviours = expand(ranking)
+        logits_BT: Tensor = self.forward(fields, numbers, behaviours)
+        return logits_BT

@@ -21,8 +21,14 @@ from recsys.towers.layers import (
     segment_softmax,
     segment_sum,
 )
+from recsys.towers.ranking import Ranking, expand, of_candidates, of_users, side_by_side
 
 __all__ = ["Din", "Interest"]
+
+FEW_CANDIDATES = 2
+"""Candidates a user up to which the histories are repeated for each: a step of `Interest.rank` costs as much."""
+PAIRS = 1024
+"""Pairs of a candidate and an entry that are worked on at once, so that they stay in the processor's cache."""
 
 
 class Din(Tower):
@@ -48,6 +54,7 @@ class Din(Tower):
             )
             for behaviour in inputs.behaviours
         )
+        self.few_candidates = FEW_CANDIDATES  # TorchScript knows no globals
         self.has_means = config.pooled_history == "mean"
         num_vectors = 3 if self.has_means else 2
         histories = sum(behaviour.dim for behaviour in inputs.behaviours)
@@ -65,6 +72,24 @@ class Din(Tower):
         logits_BT: Tensor = self.mlp(torch.cat(parts, dim=1))
         return logits_BT
 
+    def rank(self, ranking: Ranking) -> Tensor:
+        """Return the logits; a history's part of its activation unit and of the MLP is worked out once a user."""
+        num_users, num_candidates = ranking.candidates.shape[0], ranking.users.shape[0]
+        if num_candidates <= self.few_candidates * num_users:
+            fields, numbers, behaviours = expand(ranking)
+            expanded_BT: Tensor = self.forward(fields, numbers, behaviours)
+            return expanded_BT
+        parts = [ranking.fields, ranking.numbers]
+        for i, interest in enumerate(self.interests):
+            behaviour = ranking.behaviours[i]
+            interest_BE = interest.rank(behaviour, ranking.candidates)  # type: ignore[operator]
+            parts.append(of_candidates(interest_BE, num_users))
+            parts.append(of_candidates(interest_BE * behaviour.target, num_users))
+            if self.has_means:
+                parts.append(of_users(pool(behaviour.history, behaviour.lengths, "mean", False), num_candidates))
+        logits_BT: Tensor = self.mlp.rank(side_by_side(parts), ranking.users)
+        return logits_BT
+
 
 class Interest(nn.Module):
     """Local activation: sum_j a(e_j, q) e_j over the entries e_j of a history, for the candidate q.
@@ -80,6 +105,7 @@ class Interest(nn.Module):
     def __init__(self, dim: int, hidden: tuple[int, ...], *, activation: Activation, softmax: bool) -> None:
         super().__init__()
         self.softmax = softmax
+        self.num_pairs = PAIRS
         width = hidden[0] if hidden else 1
         self.first = nn.Linear(4 * dim, width)
         init_linear(self.first, before=activation if hidden else None)
@@ -113,3 +139,34 @@ class Interest(nn.Module):
             torch.cat([of_entry - of_difference, of_product], dim=1),
         )
         return entry_VU + segment_expand(target_BU, behaviour.lengths, num_entries)
+
+    def rank(self, behaviour: Behaviour, candidates_G: Tensor) -> Tensor:
+        """Return the interests of candidates of whom several share a history, (B, E).
+
+        Args:
+            behaviour: Targets (B, E) of the candidates; history and lengths (G,) of the users.
+            candidates_G: Number of candidates of each user.
+        """
+        of_target, of_entry, of_difference, of_product = self.first.weight.chunk(4, dim=1)
+        target_BU = functional.linear(behaviour.target, of_target + of_difference, self.first.bias)
+        entry_VU = functional.linear(behaviour.history, of_entry - of_difference)
+        of_product_EU = of_product.t()
+        num_entries: list[int] = behaviour.lengths.long().tolist()
+        num_candidates: list[int] = candidates_G.tolist()
+        interests = [behaviour.target[:0]]
+        entry, candidate = 0, 0
+        for length, count in zip(num_entries, num_candidates):  # noqa: B905  # TorchScript knows no strict=
+            history_LE, entry_LU = behaviour.history[entry : entry + length], entry_VU[entry : entry + length]
+            end, step = candidate + count, max(1, self.num_pairs // max(1, length))
+            while candidate < end:
+                stop = min(candidate + step, end)
+                product_BLE = behaviour.target[candidate:stop].unsqueeze(1) * history_LE
+                hidden_BLU = target_BU[candidate:stop].unsqueeze(1) + entry_LU
+                hidden_PU = hidden_BLU.flatten(0, 1).addmm_(product_BLE.flatten(0, 1), of_product_EU)
+                scores_BL = self.rest(hidden_PU).view(stop - candidate, length)
+                if self.softmax:
+                    scores_BL = torch.softmax(scores_BL, dim=1)
+                interests.append(scores_BL @ history_LE)
+                candidate = stop
+            entry += length
+        return torch.cat(interests)

@@ -10,6 +10,7 @@ from recsys.config.towers.fm import FmModel
 from recsys.errors import ConfigError
 from recsys.towers.base import Behaviour, Tower, TowerInputs
 from recsys.towers.layers import FieldMatrix
+from recsys.towers.ranking import Ranking
 
 __all__ = ["Fm"]
 
@@ -43,6 +44,18 @@ class Fm(Tower):
         logits = [machine(rows_BMD[:, :, task :: self.num_tasks]) for task in range(self.num_tasks)]
         return self.bias + torch.stack(logits, dim=1)
 
+    def rank(self, ranking: Ranking) -> Tensor:
+        """Return the logits; the sums over the users' embeddings are worked out once a user."""
+        rows = self.rows.split(ranking.fields, ranking.numbers)
+        of_user_GMD, of_candidate_BMD = self.rows.matrix(rows.of_user), self.rows.matrix(rows.of_candidate)
+        logits: list[Tensor] = []
+        for task in range(self.num_tasks):
+            of_user = sums(of_user_GMD[:, :, task :: self.num_tasks])
+            of_candidate = sums(of_candidate_BMD[:, :, task :: self.num_tasks])
+            both = [a.index_select(0, ranking.users) + b for a, b in zip(of_user, of_candidate)]  # noqa: B905
+            logits.append(total(both))
+        return self.bias + torch.stack(logits, dim=1)
+
 
 def machine(rows_BMD: Tensor) -> Tensor:
     """Sum the weights of the rows [w | v] and the inner products of the factors of all pairs, (B,).
@@ -51,6 +64,16 @@ def machine(rows_BMD: Tensor) -> Tensor:
         >>> machine(torch.tensor([[[10.0, 1.0, 2.0], [20.0, 3.0, 4.0]]])).tolist()  # 10 + 20 + 1 * 3 + 2 * 4
         [41.0]
     """
+    return total(sums(rows_BMD))
+
+
+def sums(rows_BMD: Tensor) -> list[Tensor]:
+    """Return the sums over the rows of a matrix: of their weights (B,), factors (B, D - 1) and squares (B, D - 1)."""
     factors_BMD = rows_BMD[:, :, 1:]
-    twice_pairs_BD = factors_BMD.sum(1).square() - factors_BMD.square().sum(1)
-    return rows_BMD[:, :, 0].sum(1) + 0.5 * twice_pairs_BD.sum(1)
+    return [rows_BMD[:, :, 0].sum(1), factors_BMD.sum(1), factors_BMD.square().sum(1)]
+
+
+def total(sums: list[Tensor]) -> Tensor:
+    """Return the weights and the inner products of all pairs of factors, (B,), from the sums over them."""
+    twice_pairs_BD = sums[1].square() - sums[2]
+    return sums[0] + 0.5 * twice_pairs_BD.sum(1)

@@ -13,6 +13,7 @@ from recsys.config.towers.autoint import AutoIntModel
 from recsys.kernels.dice import bend, moments
 from recsys.kernels.tensors import takes
 from recsys.ranks.batch_norm import MOMENTUM, BatchNorm, batch_norm, is_distributed
+from recsys.towers.ranking import SplitColumns, side_by_side, split_linear
 
 __all__ = [
     "BatchNorm",
@@ -166,6 +167,15 @@ class Mlp(nn.Module):
         result: Tensor = self.layers(rows)
         return result
 
+    def rank(self, rows: SplitColumns, user_B: Tensor) -> Tensor:
+        """Return the output for rows of which the users' part stands once: (B, num_outputs)."""
+        first = self.layers[0]
+        result = split_linear(rows, user_B, first.weight, first.bias)  # type: ignore[arg-type]
+        for i, layer in enumerate(self.layers):
+            if i > 0:
+                result = layer(result)
+        return result
+
 
 def mlp_of(config: AutoIntModel | MlpSection, *, num_inputs: int, num_outputs: int) -> Mlp:
     """Build the network that `mlp`, `activation`, `dropout` and `batch_norm` of a model section describe."""
@@ -197,6 +207,20 @@ class NumberEmbedding(nn.Module):
     def forward(self, numbers: Tensor) -> Tensor:
         return numbers.unsqueeze(2) * self.weight
 
+    def split(self, numbers: SplitColumns) -> SplitColumns:
+        """Return the vectors end to end, (B, N * D), for numbers of which the users' stand once."""
+        return SplitColumns(
+            (numbers.of_user.unsqueeze(2) * self.weight.index_select(0, numbers.user_columns)).flatten(1),
+            (numbers.of_candidate.unsqueeze(2) * self.weight.index_select(0, numbers.candidate_columns)).flatten(1),
+            self._components(numbers.user_columns),
+            self._components(numbers.candidate_columns),
+        )
+
+    def _components(self, columns: Tensor) -> Tensor:
+        """Return the places of the components of the vectors of some numbers."""
+        dim = self.weight.shape[1]
+        return (columns.unsqueeze(1) * dim + torch.arange(dim, device=columns.device)).flatten()
+
 
 class FieldMatrix(nn.Module):
     """The embeddings of a row as a matrix: fields of one width first, then the numbers' embeddings.
@@ -218,3 +242,13 @@ class FieldMatrix(nn.Module):
         if self.of_numbers is not None:
             rows_BMD = torch.cat([rows_BMD, self.of_numbers(numbers)], dim=1)
         return rows_BMD
+
+    def split(self, fields: SplitColumns, numbers: SplitColumns) -> SplitColumns:
+        """Return the same matrix, its rows end to end, (B, M * D), for rows of which the users' part stands once."""
+        if self.of_numbers is None:
+            return fields
+        return side_by_side([fields, self.of_numbers.split(numbers)])
+
+    def matrix(self, flat: Tensor) -> Tensor:
+        """Cut some of the rows that lie end to end, (B, A), into a matrix (B, A / D, D)."""
+        return flat.view(flat.shape[0], flat.shape[1] // self.dim, self.dim)

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from recsys.config.towers.lr import LrModel
 from recsys.errors import ConfigError
 from recsys.towers.base import Behaviour, Tower, TowerInputs
+from recsys.towers.ranking import Ranking, split_linear
 
 __all__ = ["Lr"]
 
@@ -44,4 +45,11 @@ class Lr(Tower):
         logits_BT = self.bias + (fields.unsqueeze(1) * self.owned).sum(2)
         if self.weight is not None:
             logits_BT = logits_BT + (numbers.unsqueeze(1) * self.weight).sum(2)
+        return logits_BT
+
+    def rank(self, ranking: Ranking) -> Tensor:
+        """Return the logits; the users' weights are added up once a user."""
+        logits_BT = split_linear(ranking.fields, ranking.users, self.owned, self.bias)
+        if self.weight is not None:
+            logits_BT = logits_BT + split_linear(ranking.numbers, ranking.users, self.weight, None)
         return logits_BT

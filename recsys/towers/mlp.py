@@ -6,6 +6,7 @@ from torch import Tensor
 from recsys.config.towers.mlp import MlpModel
 from recsys.towers.base import Behaviour, Tower, TowerInputs
 from recsys.towers.layers import mlp_of
+from recsys.towers.ranking import Ranking, side_by_side
 
 __all__ = ["Mlp"]
 
@@ -23,4 +24,9 @@ class Mlp(Tower):
     def forward(self, fields: Tensor, numbers: Tensor, behaviours: list[Behaviour]) -> Tensor:
         del behaviours
         logits_BT: Tensor = self.mlp(torch.cat([fields, numbers], dim=1))
+        return logits_BT
+
+    def rank(self, ranking: Ranking) -> Tensor:
+        """Return the logits; the users' part of the first product is worked out once a user."""
+        logits_BT: Tensor = self.mlp.rank(side_by_side([ranking.fields, ranking.numbers]), ranking.users)
         return logits_BT

@@ -1,0 +1,21 @@
+"""One kind of history of every row of a batch.
+
+Dimension key: B rows of a batch, E width of an entry, V entries of all histories of a batch, laid end to end.
+"""
+
+from typing import NamedTuple
+
+from torch import Tensor
+
+__all__ = ["Behaviour"]
+
+
+class Behaviour(NamedTuple):
+    """One kind of history of every row of a batch; jagged, without padding."""
+
+    target: Tensor
+    """The candidate, (B, E)."""
+    history: Tensor
+    """Embeddings of the history, (V, E); the entries of a row follow each other."""
+    lengths: Tensor
+    """Number of entries of each row, (B,); 0 is allowed."""
