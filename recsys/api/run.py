@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from recsys.api.bundle import Bundle
     from recsys.api.frames import ArrowTable
     from recsys.config import Config
+    from recsys.config.schemes.base import ServedPrecision
     from recsys.data.prepared import PreparedSplit
     from recsys.training.build import LoadedModel
     from recsys.training.inspect import FieldAttention, HistoryWeights
@@ -326,23 +327,53 @@ class Run:
         found = evaluate_split(self.path, split=split, by=names, data_dir=raw, on_progress=on_progress)
         return write_report(Path(folder), [judged_target(self.path, found, importance=importance)])
 
-    def export(self, out: str | Path, *, user: Sequence[str] = ()) -> "Bundle":
+    def export(
+        self,
+        out: str | Path,
+        *,
+        user: Sequence[str] = (),
+        tables: "ServedPrecision | Mapping[str, ServedPrecision] | None" = None,
+        max_auc_loss: float | None = None,
+        data_dir: str | Path | None = None,
+        cache_dir: str | Path = DEFAULT_CACHE,
+        on_progress: OnProgress = no_progress,
+        log: Callable[[str], None] = no_log,
+    ) -> "Bundle":
         """Write TorchScript that takes raw columns, check it in a fresh process, and return it opened.
 
         Args:
             out: folder of the bundle; a bundle that is there is replaced.
             user: raw columns that say something of the user, for those who ask the bundle for scores; histories and the
                 column `group` do without being named.
+            tables: precision of the rows of all tables ("fp32", "fp16" or "int8"), or by the name of a table, where "*"
+                stands for all that are not named; by default as they are configured.
+            max_auc_loss: the most that the AUC on the validation rows may lose; tables get more bits until it is kept.
+                `tables` says with which bits to begin, by default int8.
+            data_dir: folder that relative paths of the run's section `data` start at; by default that of the training.
+            cache_dir: folder of prepared data, for the AUC of tables with fewer bits.
+            on_progress: called with (stage, rows done, rows in all if known).
+            log: called with lines about the bytes and the AUC of tables with fewer bits.
 
         Raises:
-            DataError: the run is not finished.
-            ExportError: no feature reads one of the columns, or the exported model does not score as the trained one.
+            DataError: the run is not finished, or the validation rows that `max_auc_loss` needs are gone.
+            ExportError: no feature reads one of the columns, there is no such table, or the exported model does not
+                score as the trained one.
         """
         with quiet_packages():
             from recsys.api.bundle import Bundle
             from recsys.export import export_run
 
-            export_run(self.path, Path(out), user_columns=user)
+            export_run(
+                self.path,
+                Path(out),
+                user_columns=user,
+                tables={"*": tables} if isinstance(tables, str) else tables,
+                max_auc_loss=max_auc_loss,
+                data_dir=None if data_dir is None else Path(data_dir),
+                cache_dir=Path(cache_dir),
+                on_progress=on_progress,
+                log=log,
+            )
             return Bundle(out)
 
     def field_attention(

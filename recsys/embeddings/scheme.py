@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from recsys.config import SparseOptimizer, TrainSection
 from recsys.config.schemes import CustomTable, TableSection
 from recsys.embeddings.hashing import expected_collisions
+from recsys.embeddings.rows import make_rows
 from recsys.embeddings.serving import RowReader
 
 __all__ = [
@@ -246,6 +247,8 @@ class Scheme(nn.Module, ABC):
     def serving(self, weights: Mapping[str, Tensor]) -> nn.Module:
         """Return the exported form: a module that can be scripted, (id_V (V,) int64, feature_index) -> (V, D).
 
+        Rows are kept as `served` returns them, so that an export may store them in fewer bits.
+
         Args:
             weights: Trained rows of the physical tables, name -> (rows, dim); shared, not copied.
         """
@@ -253,9 +256,9 @@ class Scheme(nn.Module, ABC):
         own = {table.name: self.served(weights[table.name]) for table in self.physical_tables()}
         return RowReader(self, [[table.name for table in self.tables(i)] for i in features], own)
 
-    def served(self, weight: Tensor) -> Tensor:
-        """Return rows in the precision in which they are served."""
-        return weight.half() if self.spec.serving_weight_bytes < weight.element_size() else weight
+    def served(self, weight: Tensor) -> nn.Module:
+        """Return the module that stores rows (rows, dim) in the precision in which they are served."""
+        return make_rows(weight, self.spec.served_precision)
 
     # --- bytes ----------------------------------------------------------------------------------------------------
 

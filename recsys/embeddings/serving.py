@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from torch import Tensor, nn
-from torch.nn import functional
 
 __all__ = ["RowReader"]
 
@@ -28,15 +27,15 @@ class PhysicalRows(nn.Module):
 
     lookups: list[list[int]]
 
-    def __init__(self, weight: Tensor, lookups: list[list[int]]) -> None:
+    def __init__(self, rows: nn.Module, lookups: list[list[int]]) -> None:
         super().__init__()
-        self.weight = nn.Parameter(weight, requires_grad=False)
+        self.rows = rows
         self.lookups = lookups
 
     def forward(self, row_KV: Tensor, feature_index: int, found: list[Tensor]) -> None:
         """Write the rows (V, dim_k) of this table's lookups into `found`, a list of K."""
         for k in self.lookups[feature_index]:
-            found[k] = functional.embedding(row_KV[k], self.weight).float()
+            found[k] = self.rows(row_KV[k])
 
 
 class RowReader(nn.Module):
@@ -45,19 +44,17 @@ class RowReader(nn.Module):
     Args:
         scheme: The scheme, which is copied.
         table_names: For each feature, the name of the physical table that each of its K lookups reads.
-        weights: Rows of the physical tables, name -> (rows, dim); shared, not copied.
+        rows: Rows of the physical tables by name, as `recsys.embeddings.rows` stores them.
     """
 
     num_lookups: list[int]
 
-    def __init__(self, scheme: Remapper, table_names: Sequence[Sequence[str]], weights: Mapping[str, Tensor]) -> None:
+    def __init__(self, scheme: Remapper, table_names: Sequence[Sequence[str]], rows: Mapping[str, nn.Module]) -> None:
         super().__init__()
         self.scheme = copy.deepcopy(scheme)
         self.num_lookups = [len(names) for names in table_names]
         self.physical = nn.ModuleList(
-            PhysicalRows(
-                weights[table], [[k for k, name in enumerate(names) if name == table] for names in table_names]
-            )
+            PhysicalRows(rows[table], [[k for k, name in enumerate(names) if name == table] for names in table_names])
             for table in dict.fromkeys(name for names in table_names for name in names)
         )
 

@@ -3,19 +3,22 @@
 import json
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import polars as pl
 import pyarrow as pa
+import torch
 from pyarrow import parquet
-from torch import Tensor
+from torch import Tensor, nn
 
 from recsys.bundle_folder import BundleFolder
 from recsys.calibration import Calibrator
 from recsys.checksums import sha256_of, write_checksums
 from recsys.config import ResolvedConfig
+from recsys.config.schemes.base import ServedPrecision
 from recsys.embeddings import Layout
 from recsys.errors import ExportError
 from recsys.export import verify
@@ -24,12 +27,9 @@ from recsys.export.readme import readme
 from recsys.export.signature import signature
 from recsys.export.torchscript import export_module, save, script
 from recsys.features.state import TransformState
-from recsys.features.transform import canonicalize
+from recsys.features.transform import canonical_inputs, canonicalize
 from recsys.files import atomic_folder, write_atomic, write_json
 from recsys.towers import Tower
-
-if TYPE_CHECKING:
-    import polars as pl
 
 __all__ = ["TOLERANCE", "write_bundle"]
 
@@ -45,12 +45,14 @@ def write_bundle(
     layout: Layout,
     tower: Tower,
     weights: dict[str, Tensor],
-    golden: "pl.DataFrame",
+    golden: pl.DataFrame,
     expected: np.ndarray,
     metrics: dict[str, float],
     calibrator: Calibrator | None = None,
     user_columns: Sequence[str] = (),
-) -> None:
+    precisions: Mapping[str, ServedPrecision] | None = None,
+    tables: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
     """Write a bundle, score its golden rows in a fresh process, and only then give it its name.
 
     Args:
@@ -65,6 +67,12 @@ def write_bundle(
         metrics: figures of the training, kept in the signature.
         calibrator: what was fitted on the validation rows, if anything was.
         user_columns: raw columns of the user, as `signature` takes them.
+        precisions: table -> precision of its rows. Where one has fewer bits than it is configured with, the golden rows
+            are given the scores of the exported model, once it has scored as trained without that.
+        tables: what the signature says of the tables.
+
+    Returns:
+        The signature.
 
     Raises:
         ExportError: no feature reads one of `user_columns`, `folder` holds something else, or the bundle scores the
@@ -72,18 +80,55 @@ def write_bundle(
     """
     _check_golden(golden.height, expected, len(resolved.config.labels))
     _check_target(folder)
+    canonical = canonicalize(golden, resolved, state)
+    graph = export_module(resolved, state, layout, tower, weights, calibrator, user_columns)
+    difference: float | None = None
+    if any(precision != "fp32" for precision in (precisions or {}).values()):
+        as_trained = _score(graph, canonical)
+        _check_scores(as_trained, expected, list(resolved.config.labels))
+        graph = export_module(resolved, state, layout, tower, weights, calibrator, user_columns, precisions)
+        expected = _score(graph, canonical)
+        difference = float(np.abs(expected - as_trained).max())
     with atomic_folder(folder) as draft:
         files = BundleFolder(draft)
-        save(script(export_module(resolved, state, layout, tower, weights, calibrator, user_columns)), files.model)
+        save(script(graph), files.model)
         described = signature(
             resolved, state, metrics=metrics, sha256=sha256_of(files.model), user_columns=user_columns
         )
+        if tables is not None:
+            described["tables"] = {**tables, "golden_difference": difference}
         described["example"] = example(golden, expected, described, resolved, state)
-        _write_golden(files.golden_rows, canonicalize(golden, resolved, state).to_arrow(), expected, described)
+        _write_golden(files.golden_rows, canonical.to_arrow(), expected, described)
         write_json(files.signature, described)
         write_atomic(files.readme, readme(folder.name, described))
         write_checksums(draft, [path.name for path in (files.model, files.signature, files.golden_rows, files.readme)])
         _verify(draft)
+    return described
+
+
+def _score(graph: nn.Module, canonical: pl.DataFrame) -> np.ndarray:
+    """Return the probabilities of canonical rows, (rows, tasks) float64."""
+    inputs = {name: torch.tensor(array) for name, array in canonical_inputs(canonical).items()}
+    with torch.inference_mode():
+        return np.asarray(graph(inputs))
+
+
+def _check_scores(got: np.ndarray, expected: np.ndarray, tasks: list[str]) -> None:
+    difference = np.nan_to_num(np.abs(got - expected), nan=np.inf)
+    row, task = np.unravel_index(int(difference.argmax()), difference.shape)
+    largest = float(difference[row, task])
+    if largest > TOLERANCE:
+        found = {"difference": largest, "row": int(row), "output": f"score.{tasks[task]}"}
+        raise _other_scores({**found, "got": got[row, task], "expected": expected[row, task]})
+
+
+def _other_scores(found: Mapping[str, Any]) -> ExportError:
+    """Return the error to raise for scores that differ, of which `verify.compare` tells the worst."""
+    return ExportError(
+        f"{found['output']}: the exported model must score as the trained one to within {TOLERANCE:g}, got a "
+        f"difference of {found['difference']:.3g}; worst is golden row {found['row']}: "
+        f"{found['got']:.7f} instead of {found['expected']:.7f}"
+    )
 
 
 def _check_golden(num_rows: int, expected: np.ndarray, num_tasks: int) -> None:
@@ -120,8 +165,4 @@ def _verify(folder: Path) -> None:
         raise ExportError(f"{folder}: the exported model fails in a fresh process: {reason[0]}")
     found = json.loads(process.stdout)
     if not found["difference"] <= TOLERANCE:
-        raise ExportError(
-            f"{found['output']}: the exported model must score as the trained one to within {TOLERANCE:g}, got a "
-            f"difference of {found['difference']:.3g}; worst is golden row {found['row']}: "
-            f"{found['got']:.7f} instead of {found['expected']:.7f}"
-        )
+        raise _other_scores(found)

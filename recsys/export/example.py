@@ -11,9 +11,8 @@ import polars as pl
 from recsys.config import ResolvedConfig
 from recsys.config.feature_types import DatetimeFeature
 from recsys.errors import DataError
-from recsys.features.lists import key_lists
 from recsys.features.state import TransformState
-from recsys.features.transform import canonicalize, input_columns
+from recsys.features.transform import canonical_inputs, canonicalize, input_columns
 from recsys.sources.json_rows import json_frame
 from recsys.sources.location import RowLocation
 
@@ -65,16 +64,9 @@ def _full_rows(frame: pl.DataFrame) -> list[int]:
 
 
 def _tensors(canonical: pl.DataFrame) -> list[dict[str, Any]]:
-    tensors: dict[str, np.ndarray] = {}
-    for name in canonical.columns:
-        if isinstance(canonical.schema[name], pl.List):
-            lists = key_lists(canonical[name])
-            tensors |= {f"{name}.values": lists.values, f"{name}.lengths": np.diff(lists.offsets)}
-        else:
-            tensors[name] = canonical[name].to_numpy()
     return [
         {"name": name, "datatype": DATATYPES[str(array.dtype)], "shape": [len(array)], "data": _without_nan(array)}
-        for name, array in tensors.items()
+        for name, array in canonical_inputs(canonical).items()
     ]
 
 

@@ -182,18 +182,27 @@ class Graph(nn.Module):
         ids: dict[str, Tensor] = {}
         for encoder in self.encoders:
             encoder(raw, ids)
+        known: dict[str, Tensor] = {}
+        for name in self.known:
+            known[name] = ids[name]
+        return self.score_ids(ids, lengths, self.numbers(raw, num_rows)), known
+
+    def score_ids(self, ids: dict[str, Tensor], lengths: dict[str, Tensor], number_BN: Tensor) -> Tensor:
+        """Return the probabilities (B, T) of rows that are encoded already.
+
+        Args:
+            ids: those of each field, (B,), or (V,) of the entries of lists.
+            lengths: entries of each row's list, (B,), by field.
+            number_BN: the numbers.
+        """
         vectors: dict[str, Tensor] = {}
         for table in self.tables:
             table(ids, vectors)
-        number_BN = self.numbers(raw, num_rows)
         fields = self.fields(vectors, lengths)
         flat_BC = torch.cat(fields, dim=1) if len(fields) > 0 else number_BN[:, :0]
         logit_BT = self.tower(flat_BC, number_BN, self.histories(vectors, lengths))
         probability_BT: Tensor = self.link(logit_BT)
-        known: dict[str, Tensor] = {}
-        for name in self.known:
-            known[name] = ids[name]
-        return probability_BT, known
+        return probability_BT
 
     @torch.jit.export
     def rank(self, inputs: dict[str, Tensor]) -> Tensor:

@@ -43,12 +43,13 @@ Outputs, in order: {outputs}; float64 probabilities.
 - Lists may be longer than the model uses; it cuts them itself.
 - `model.pt` is a program that torch runs: load it only if you trust who made it. `recsys predict` compares the files
   with `checksums.json` before it loads them.
-- `golden.parquet` holds rows with the scores training gave them: a correct host gets the same to within 1e-6.
+- `golden.parquet` holds rows with the scores {golden}: a correct host gets the same to within 1e-6.
 """
 
 
 def readme(name: str, signature: dict[str, Any]) -> str:
     """Return the page of a bundle called `name`."""
+    is_rounded = signature.get("tables", {}).get("golden_difference") is not None
     rows = []
     for i in signature["inputs"]:
         kind = f"{i['kind']}, {i['key']} keys" if "key" in i else i["kind"]
@@ -60,4 +61,5 @@ def readme(name: str, signature: dict[str, Any]) -> str:
         inputs="\n".join(rows),
         outputs=", ".join(f"`{output['name']}`" for output in signature["outputs"]),
         null=-(2**63),
+        golden="of this model, whose tables have fewer bits than in training" if is_rounded else "training gave them",
     )

@@ -15,7 +15,9 @@ from torch import Tensor, nn
 
 from recsys.calibration import Calibrator, build_link
 from recsys.config import Field, ResolvedConfig
+from recsys.config.schemes.base import ServedPrecision
 from recsys.embeddings import Layout
+from recsys.embeddings.rows import store_rows
 from recsys.errors import ExportError
 from recsys.export.graph import Fields, Graph, Histories, Numbers, TableReader
 from recsys.export.inputs import Inputs
@@ -45,6 +47,7 @@ def export_module(
     weights: dict[str, Tensor],
     calibrator: Calibrator | None = None,
     user_columns: Sequence[str] = (),
+    precisions: Mapping[str, ServedPrecision] | None = None,
 ) -> Graph:
     """Return the module that scores raw canonical inputs.
 
@@ -56,6 +59,7 @@ def export_module(
         weights: physical table -> (rows, dim) float32; not copied.
         calibrator: what was fitted on the validation rows, if anything was.
         user_columns: raw columns that say something of the user, beside histories and the column `group`.
+        precisions: table of the configuration -> precision of its rows; as configured where none is given.
 
     Raises:
         ExportError: the weights of a table are missing or have another shape than the layout's, or no feature reads one
@@ -70,7 +74,7 @@ def export_module(
         inputs=Inputs(resolved.features, layout.aligned),
         encoders=_encoders(resolved, state),
         numbers=_numbers(resolved, state, of_user),
-        tables=table_readers(layout, weights),
+        tables=table_readers(layout, weights, precisions),
         fields=Fields({name: _pooling(resolved, name) for name in input_map.fields}),
         histories=Histories(sequences, [resolved.targets_of(names) for names in sequences]),
         sides=_sides(resolved, layout, input_map, of_user),
@@ -210,14 +214,25 @@ def _numbers(resolved: ResolvedConfig, state: TransformState, of_user: set[str])
     return Numbers(encoders, [given.index(field.name) for field in fields], (len(counts), sum(counts)))
 
 
-def table_readers(layout: Layout, weights: Mapping[str, Tensor]) -> list[TableReader]:
-    """Return the serving form of each scheme with the fields it serves."""
+def table_readers(
+    layout: Layout, weights: Mapping[str, Tensor], precisions: Mapping[str, ServedPrecision] | None = None
+) -> list[TableReader]:
+    """Return the serving form of each scheme with the fields it serves.
+
+    Args:
+        layout: the embedding layer.
+        weights: physical table -> (rows, dim); rows that keep their precision are not copied.
+        precisions: table of the configuration -> precision of its rows; as configured where none is given.
+    """
     readers = []
+    table_of = {scheme.name: table for table, schemes in layout.schemes_by_table.items() for scheme in schemes}
     for name, scheme in layout.schemes.items():
+        form = scheme.serving(weights)
+        store_rows(form, (precisions or {}).get(table_of[name], "fp32"))
         feature_indices = {
             field: one.feature_index for field, one in layout.field_lookups.items() if one.scheme == name
         }
-        readers.append(TableReader(scheme.serving(weights), feature_indices))
+        readers.append(TableReader(form, feature_indices))
     return readers
 
 

@@ -6,18 +6,20 @@ number, bucket: Float64. datetime: Int64 Unix seconds. A cross is made of the ke
 
 from typing import assert_never
 
+import numpy as np
 import polars as pl
 import pyarrow as pa
 
 from recsys.config.feature_types import Field
 from recsys.config.resolved import ResolvedConfig
 from recsys.features.coverage import ChunkCounter, flat_ids
+from recsys.features.lists import key_lists
 from recsys.features.state import TransformState
 from recsys.features.types import handlers_of
 from recsys.features.values import BadColumn, BadValue
 from recsys.sources.location import RowLocation, no_column
 
-__all__ = ["arrow_type", "canonicalize", "encode", "input_columns"]
+__all__ = ["arrow_type", "canonical_inputs", "canonicalize", "encode", "input_columns"]
 
 
 def input_columns(resolved: ResolvedConfig) -> list[str]:
@@ -73,6 +75,18 @@ def arrow_type(field: Field) -> pa.DataType:
             return pa.list_(item)
         case _:
             assert_never(field.kind)
+
+
+def canonical_inputs(frame: pl.DataFrame) -> dict[str, np.ndarray]:
+    """Return canonical columns as an exported model takes them: NAME, or NAME.values and NAME.lengths of lists."""
+    inputs: dict[str, np.ndarray] = {}
+    for name, dtype in frame.schema.items():
+        if isinstance(dtype, pl.List):
+            lists = key_lists(frame[name])
+            inputs |= {f"{name}.values": lists.values, f"{name}.lengths": np.diff(lists.offsets)}
+        else:
+            inputs[name] = frame[name].to_numpy()
+    return inputs
 
 
 def encode(

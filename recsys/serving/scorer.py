@@ -16,8 +16,7 @@ from recsys.config import DataSection
 from recsys.errors import DataError
 from recsys.features.coverage import Coverage, CoverageCounter
 from recsys.features.coverage_report import coverage_report, name_files
-from recsys.features.lists import key_lists
-from recsys.features.transform import canonicalize, input_columns
+from recsys.features.transform import canonical_inputs, canonicalize, input_columns
 from recsys.progress import OnProgress, no_log, no_progress
 from recsys.serving.bundle import open_bundle
 from recsys.serving.output import ParquetFile, check_output
@@ -269,18 +268,6 @@ class Scorer:
     def _tensors(self, inputs: Mapping[str, np.ndarray]) -> dict[str, Tensor]:
         """Copy inputs to where the model runs, for the memory of others may be read-only."""
         return {name: torch.tensor(array, device=self._device) for name, array in inputs.items()}
-
-
-def canonical_inputs(frame: pl.DataFrame) -> dict[str, np.ndarray]:
-    """Return canonical columns as the model takes them."""
-    inputs: dict[str, np.ndarray] = {}
-    for name, dtype in frame.schema.items():
-        if isinstance(dtype, pl.List):
-            lists = key_lists(frame[name])
-            inputs |= {f"{name}.values": lists.values, f"{name}.lengths": np.diff(lists.offsets)}
-        else:
-            inputs[name] = frame[name].to_numpy()
-    return inputs
 
 
 def _common_schema(source: Source, columns: Sequence[str]) -> pl.Schema:

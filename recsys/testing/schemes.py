@@ -17,7 +17,9 @@ from torchrec.distributed.model_parallel import DistributedModelParallel
 
 from recsys.config import SparseOptimizer
 from recsys.config.schemes import SCHEMES, TableSection
+from recsys.config.schemes.base import ServedPrecision
 from recsys.embeddings import Layout
+from recsys.embeddings.rows import has_rows, store_rows
 from recsys.embeddings.scheme import tensor_bytes
 from recsys.export import script
 from recsys.testing.cases import example_cases
@@ -104,6 +106,24 @@ class SchemeContract:
                 vectors = serving(ids, feature_index)
                 assert vectors.shape == (4, scheme.width(feature_index))
                 torch.testing.assert_close(scripted(ids, feature_index), vectors, rtol=0, atol=0)
+
+    @pytest.mark.parametrize("precision", ["fp16", "int8"])
+    def test_rows_that_are_served_in_fewer_bits_script_and_give_nearly_the_same(
+        self, one_table: MakeLayout, precision: ServedPrecision
+    ) -> None:
+        layout = one_table()
+        weights = final_weights(sharded(layout), layout)
+        ids = torch.tensor([0, 4, 4, 1])
+        for scheme in layout.schemes.values():
+            before, form = scheme.serving(weights).eval(), scheme.serving(weights).eval()
+            store_rows(form, precision)
+            scripted = script(form)
+            for feature_index in range(len(scheme.vocabularies)):
+                vectors, expected = form(ids, feature_index), before(ids, feature_index)
+                torch.testing.assert_close(scripted(ids, feature_index), vectors, rtol=0, atol=0)
+                largest = float(expected.detach().abs().max())
+                torch.testing.assert_close(vectors, expected, rtol=0, atol=0.05 * largest)
+            assert (tensor_bytes(form) < tensor_bytes(before)) == has_rows(before)
 
     @pytest.mark.parametrize("form", sorted(FORMS))
     def test_lookup_equals_the_serving_form(self, one_table: MakeLayout, form: str) -> None:

@@ -1,12 +1,17 @@
 """`recsys export`."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from recsys.cli.options import RunFolder
+from recsys.api.defaults import DEFAULT_CACHE
+from recsys.cli.options import CacheDir, RunFolder
+from recsys.cli.progress import progress_reports
 from recsys.console import log
+
+if TYPE_CHECKING:
+    from recsys.config.schemes.base import ServedPrecision
 
 __all__ = ["export"]
 
@@ -21,12 +26,52 @@ def export(
             "column `group` need not be named."
         ),
     ] = None,
+    tables: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Precision of the rows of all tables (fp32, fp16 or int8), or TABLE=PRECISION of one; may be "
+            "repeated. By default as they are configured."
+        ),
+    ] = None,
+    max_auc_loss: Annotated[
+        float | None,
+        typer.Option(
+            help="The most that the AUC on the validation rows may lose: tables get more bits, beginning with those "
+            "that --tables names (by default int8), until it is kept.",
+            min=0,
+        ),
+    ] = None,
+    data_dir: Annotated[
+        Path | None,
+        typer.Option(help="Folder that the paths in the section `data` are relative to; by default as in training."),
+    ] = None,
+    cache_dir: CacheDir = DEFAULT_CACHE,
 ) -> None:
     """Write TorchScript that takes raw columns, and check it in a fresh process.
 
-    Example: `recsys export runs/NAME --out bundle/`
+    Example: `recsys export runs/NAME --out bundle/`, or in a quarter of the bytes
+    `recsys export runs/NAME --out bundle/ --tables int8 --max-auc-loss 0.0005`
     """
     from recsys.api.run import Run
 
-    Run(run).export(out, user=user or ())
+    with progress_reports() as on_progress:
+        Run(run).export(
+            out,
+            user=user or (),
+            tables=_by_table(tables) if tables else None,
+            max_auc_loss=max_auc_loss,
+            data_dir=data_dir,
+            cache_dir=cache_dir,
+            on_progress=on_progress,
+            log=log,
+        )
     log(f"{out}: model.pt scores its golden rows as training did")
+
+
+def _by_table(texts: list[str]) -> "dict[str, ServedPrecision]":
+    """Return what `Run.export` takes, which says what is wrong with it."""
+    found: dict[str, Any] = {}
+    for text in texts:
+        name, _, precision = text.rpartition("=")
+        found[name or "*"] = precision
+    return found

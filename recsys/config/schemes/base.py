@@ -17,6 +17,7 @@ __all__ = [
     "PlainRows",
     "RowPlace",
     "RowPrecision",
+    "ServedPrecision",
     "Share",
     "Sharding",
     "SizedTable",
@@ -33,6 +34,8 @@ RowPlace = Literal["hbm", "uvm", "uvm_caching"]
 RowPrecision = Literal["fp32", "fp16"]
 WEIGHT_BYTES: Mapping[RowPrecision, int] = {"fp32": 4, "fp16": 2}
 """Bytes of one weight of the rows."""
+ServedPrecision = Literal["fp32", "fp16", "int8"]
+"""Precision of the rows in an exported model; int8: codes of 8 bits, with a scale and an offset for each row."""
 
 
 class TableSection(Section):

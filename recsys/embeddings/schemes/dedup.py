@@ -11,7 +11,6 @@ from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from recsys.config.schemes import TableSection
 from recsys.config.schemes.dedup import DedupTable
@@ -117,13 +116,14 @@ class BlockReader(nn.Module):
         self.block_rows = scheme.block_rows
         kept, place_B = torch.unique(scheme.block_map.to(weight.device), return_inverse=True)
         blocks = weight.view(len(place_B), self.block_rows, scheme.dim)
-        self.weight = nn.Parameter(blocks[kept.long()].flatten(0, 1), requires_grad=False)
+        self.rows = scheme.served(blocks[kept.long()].flatten(0, 1))
         self.register_buffer("block_map", place_B.int())
 
     def forward(self, id_V: Tensor, feature_index: int) -> Tensor:
         row_V = id_V + self.first_rows[feature_index]
         block_V = self.block_map[row_V // self.block_rows].long()
-        return functional.embedding(block_V * self.block_rows + row_V % self.block_rows, self.weight).float()
+        found: Tensor = self.rows(block_V * self.block_rows + row_V % self.block_rows)
+        return found
 
 
 def rows_of_block(num_rows: int, spec: DedupTable) -> int:
