@@ -79,5 +79,7 @@ def test_training_imports_no_more_than_its_frameworks_do(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("option", ["--help", "--version"])
-def test_help_and_version_take_a_fraction_of_a_second(option: str, folder: Path) -> None:
-    assert min(start([option], folder).cpu_seconds for _ in range(3)) < 0.4
+def test_help_and_version_import_few_modules_of_ours(option: str, folder: Path) -> None:
+    """A tenth of all that there are; their seconds follow from that and from the packages above."""
+    ours = [name for name in start([option], folder).modules if name.startswith("recsys")]
+    assert len(ours) < 60
