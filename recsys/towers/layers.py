@@ -87,7 +87,7 @@ class Dice(nn.Module):
 
     def forward(self, rows: Tensor) -> Tensor:
         norm = self.norm
-        return _dice(rows, self.alpha, norm.running_mean, norm.running_var, self.training, norm.eps)
+        return _dice(rows, self.alpha, norm.running_mean, norm.running_var, norm.training, norm.eps)
 
 
 @torch.fx.wrap

@@ -21,7 +21,7 @@ from recsys.training.pipeline import TrainPipeline
 from recsys.training.scoring import ScoreCollector
 from recsys.training.served_rows import round_served_rows
 
-__all__ = ["CtrTask", "Negatives"]
+__all__ = ["CtrTask", "Negatives", "frozen_batch_norm"]
 
 _DENSE: dict[str, type[torch.optim.Optimizer]] = {
     "adam": torch.optim.Adam,
@@ -64,6 +64,19 @@ def keeping_batch_norm_statistics(model: nn.Module) -> Iterator[None]:
     yield
     for statistic, before in kept:
         statistic.copy_(before)
+
+
+@contextmanager
+def frozen_batch_norm(model: nn.Module) -> Iterator[None]:
+    """Let batch normalization use its moving averages and leave them as they are, as in evaluation."""
+    layers = [layer for layer in model.modules() if hasattr(layer, "running_mean") and layer.training]
+    for layer in layers:
+        layer.eval()
+    try:
+        yield
+    finally:
+        for layer in layers:
+            layer.train()
 
 
 class Negatives(NamedTuple):

@@ -17,7 +17,7 @@ from recsys.errors import ConfigError
 from recsys.training.build import read_split
 from recsys.training.schedule import ScheduleContext
 from recsys.training.stages import StagedSchedule
-from recsys.training.task import keeping_batch_norm_statistics
+from recsys.training.task import frozen_batch_norm
 
 __all__ = ["AlternatingSchedule", "WarmStartSchedule"]
 
@@ -88,9 +88,10 @@ class WarmStartSchedule(AlternatingSchedule):
         if self.context.progress.stage == 0:
             StagedSchedule.train_step(self)
             return
-        with keeping_batch_norm_statistics(self.context.task.model.module):
+        # Closing gates shift what reaches batch normalization; batch averages would hide it from gates and tables.
+        with frozen_batch_norm(self.context.task.model.module):
             StagedSchedule.train_step(self)
-        self.learn_gates()
+            self.learn_gates()
 
     def start_next_stage(self) -> None:
         self.search_epochs = max(1, math.ceil(self.SEARCH_SHARE * self.context.progress.best_epoch))

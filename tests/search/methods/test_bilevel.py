@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from recsys.config import Config
 from recsys.data.prepared import Prepared
@@ -20,8 +20,10 @@ from recsys.ranks import World
 from recsys.run_folder import RunFolder
 from recsys.search.methods.bilevel import AlternatingSchedule, WarmStartSchedule
 from recsys.search.methods.dnis import Dnis
+from recsys.towers.layers import Dice
 from recsys.training.run import TrainResult
 from recsys.training.schedule import ScheduleContext
+from recsys.training.task import frozen_batch_norm
 from tests.search.nets import build_supernet, make_prepared
 from tests.training.interruptions import check_same, interrupted_in_batch
 from tests.training.logs import epochs, run
@@ -50,12 +52,16 @@ class Watched(WarmStartSchedule):
     """Notes what moved in each half of a step of the search."""
 
     moved: ClassVar[list[dict[str, set[str]]]] = []
+    averaging: ClassVar[set[bool]] = set()
+    """Whether batch normalization took the averages of a batch when the gates learnt."""
 
     def train_step(self) -> None:
         with self.noting("train"):
             super().train_step()
 
     def learn_gates(self) -> None:
+        layers = self.context.loaded.model.module.dense_arch.tower.modules()
+        self.averaging |= {layer.training for layer in layers if hasattr(layer, "running_mean")}
         with self.noting("gates"):
             super().learn_gates()
 
@@ -82,6 +88,7 @@ class Watched(WarmStartSchedule):
 @pytest.fixture(scope="module")
 def searched(config: Config, log: Path, tmp_path_factory: pytest.TempPathFactory) -> TrainResult:
     Watched.moved.clear()
+    Watched.averaging.clear()
     return run(log, tmp_path_factory.mktemp("runs") / "searched", config, schedule=Watched)
 
 
@@ -94,6 +101,27 @@ def test_10_a_validation_batch_moves_gates_alone_and_a_training_batch_tables_alo
     assert all(moved == {"gates"} for moved in halves["gates"])
     assert halves["gates"]
     assert all(moved == {"tables", "gates"} for moved in halves["train"])  # of which the gates moved in their half
+
+
+def test_gates_and_tables_learn_for_the_batch_norm_that_is_scored(searched: TrainResult) -> None:
+    assert searched
+    assert Watched.averaging == {False}
+
+
+@pytest.mark.parametrize("layer", [nn.BatchNorm1d(3), Dice(3)], ids=["batch norm", "Dice"])
+def test_frozen_batch_norm_is_that_of_evaluation(layer: nn.Module) -> None:
+    model = nn.Sequential(nn.Linear(2, 3), layer)
+    rows = torch.randn(9, 2) + 3
+    model(rows)
+    before = [one.clone() for one in model.buffers()]
+    with frozen_batch_norm(model):
+        frozen = model(rows)
+    assert all(map(torch.equal, model.buffers(), before))
+    assert all(one.training for one in model.modules())
+    assert not torch.equal(frozen, model(rows))
+    for buffer, kept in zip(model.buffers(), before, strict=True):
+        buffer.copy_(kept)
+    torch.testing.assert_close(frozen, model.eval()(rows))
 
 
 def test_the_search_is_half_as_long_as_the_warm_start_up_to_its_best_epoch(searched: TrainResult) -> None:
