@@ -2,23 +2,30 @@
 
 BUNDLE/
   model.pt         TorchScript, canonical inputs -> probabilities; torch alone runs it
+  model.pt2        or the same as a program of torch.export
   signature.json   inputs, outputs, versions, training metrics, the configuration
   golden.parquet   some rows as canonical inputs, with the scores that training gave them
   README.md        how to load and score in plain torch
   checksums.json   checksums of the other files
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from recsys.checksums import CHECKSUMS
 
-__all__ = ["CANDIDATES", "FORMAT", "BundleFolder"]
+__all__ = ["BundleFolder", "CANDIDATES", "FORMAT", "MODEL_FILES", "ModelFormat"]
 
 FORMAT = 1
 """Version of a bundle's files; others are refused."""
 CANDIDATES = "candidates"
 """CANDIDATES.lengths is the tensor that says how many candidates each user of a ranking request has."""
+
+ModelFormat = Literal["torchscript", "pt2"]
+MODEL_FILES: Mapping[ModelFormat, str] = {"torchscript": "model.pt", "pt2": "model.pt2"}
+"""Name of the file of a model in each format; pt2 is a program of torch.export."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,10 +38,9 @@ class BundleFolder:
 
     path: Path
 
-    @property
-    def model(self) -> Path:
-        """The scripted model."""
-        return self.path / "model.pt"
+    def model(self, model_format: ModelFormat) -> Path:
+        """Return the path of the model, which is in one format."""
+        return self.path / MODEL_FILES[model_format]
 
     @property
     def signature(self) -> Path:
@@ -53,5 +59,5 @@ class BundleFolder:
 
     def other_files(self) -> list[str]:
         """Return the names of what lies in the folder and belongs to no bundle, in order."""
-        own = {self.model.name, self.signature.name, self.golden_rows.name, self.readme.name, CHECKSUMS}
+        own = {*MODEL_FILES.values(), self.signature.name, self.golden_rows.name, self.readme.name, CHECKSUMS}
         return sorted({path.name for path in self.path.iterdir()} - own)

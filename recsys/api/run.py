@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from recsys.api.bundle import Bundle
     from recsys.api.frames import ArrowTable
+    from recsys.bundle_folder import ModelFormat
     from recsys.config import Config
     from recsys.config.schemes.base import ServedPrecision
     from recsys.data.prepared import PreparedSplit
@@ -334,6 +335,7 @@ class Run:
         user: Sequence[str] = (),
         tables: "ServedPrecision | Mapping[str, ServedPrecision] | None" = None,
         max_auc_loss: float | None = None,
+        model_format: "ModelFormat" = "torchscript",
         data_dir: str | Path | None = None,
         cache_dir: str | Path = DEFAULT_CACHE,
         on_progress: OnProgress = no_progress,
@@ -349,6 +351,7 @@ class Run:
                 stands for all that are not named; by default as they are configured.
             max_auc_loss: the most that the AUC on the validation rows may lose; tables get more bits until it is kept.
                 `tables` says with which bits to begin, by default int8.
+            model_format: "torchscript", or "pt2" for a program of torch.export.
             data_dir: folder that relative paths of the run's section `data` start at; by default that of the training.
             cache_dir: folder of prepared data, for the AUC of tables with fewer bits.
             on_progress: called with (stage, rows done, rows in all if known).
@@ -369,6 +372,7 @@ class Run:
                 user_columns=user,
                 tables={"*": tables} if isinstance(tables, str) else tables,
                 max_auc_loss=max_auc_loss,
+                model_format=model_format,
                 data_dir=None if data_dir is None else Path(data_dir),
                 cache_dir=Path(cache_dir),
                 on_progress=on_progress,

@@ -14,7 +14,7 @@ import torch
 from pyarrow import parquet
 from torch import Tensor, nn
 
-from recsys.bundle_folder import BundleFolder
+from recsys.bundle_folder import BundleFolder, ModelFormat
 from recsys.calibration import Calibrator
 from recsys.checksums import sha256_of, write_checksums
 from recsys.config import ResolvedConfig
@@ -23,6 +23,7 @@ from recsys.embeddings import Layout
 from recsys.errors import ExportError
 from recsys.export import verify
 from recsys.export.example import example
+from recsys.export.program import export_program, save_program
 from recsys.export.readme import readme
 from recsys.export.signature import signature
 from recsys.export.torchscript import export_module, save, script
@@ -52,6 +53,7 @@ def write_bundle(
     user_columns: Sequence[str] = (),
     precisions: Mapping[str, ServedPrecision] | None = None,
     tables: Mapping[str, Any] | None = None,
+    model_format: ModelFormat = "torchscript",
 ) -> dict[str, Any]:
     """Write a bundle, score its golden rows in a fresh process, and only then give it its name.
 
@@ -70,6 +72,7 @@ def write_bundle(
         precisions: table -> precision of its rows. Where one has fewer bits than it is configured with, the golden rows
             are given the scores of the exported model, once it has scored as trained without that.
         tables: what the signature says of the tables.
+        model_format: the form of the model.
 
     Returns:
         The signature.
@@ -91,9 +94,18 @@ def write_bundle(
         difference = float(np.abs(expected - as_trained).max())
     with atomic_folder(folder) as draft:
         files = BundleFolder(draft)
-        save(script(graph), files.model)
+        model = files.model(model_format)
+        if model_format == "pt2":
+            save_program(export_program(graph, list(canonical_inputs(canonical))), model)
+        else:
+            save(script(graph), model)
         described = signature(
-            resolved, state, metrics=metrics, sha256=sha256_of(files.model), user_columns=user_columns
+            resolved,
+            state,
+            metrics=metrics,
+            model_file=model.name,
+            sha256=sha256_of(model),
+            user_columns=user_columns,
         )
         if tables is not None:
             described["tables"] = {**tables, "golden_difference": difference}
@@ -101,7 +113,7 @@ def write_bundle(
         _write_golden(files.golden_rows, canonical.to_arrow(), expected, described)
         write_json(files.signature, described)
         write_atomic(files.readme, readme(folder.name, described))
-        write_checksums(draft, [path.name for path in (files.model, files.signature, files.golden_rows, files.readme)])
+        write_checksums(draft, [path.name for path in (model, files.signature, files.golden_rows, files.readme)])
         _verify(draft)
     return described
 

@@ -11,7 +11,7 @@ Dimension key: B rows or candidates, G users, C width of all fields, D width of 
 import torch
 from torch import Tensor, nn
 
-from recsys.export.inputs import Inputs
+from recsys.data.model_inputs import Inputs
 from recsys.export.sides import Sides
 from recsys.towers import Behaviour, Ranking, SplitColumns, Tower
 from recsys.towers.inputs import make_behaviours, pool

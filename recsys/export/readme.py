@@ -8,7 +8,7 @@ _SNIPPET = """\
 import json, torch
 from pyarrow import parquet
 
-model = torch.jit.load("model.pt")
+model = {load}
 golden = parquet.read_table("golden.parquet")
 inputs = {}
 for declared in json.load(open("signature.json"))["inputs"]:
@@ -21,10 +21,15 @@ for declared in json.load(open("signature.json"))["inputs"]:
 print(model(inputs))  # (rows, tasks) probabilities
 """
 
+_LOAD = {
+    "model.pt": 'torch.jit.load("model.pt")',
+    "model.pt2": 'torch.export.load("model.pt2").module()  # takes the inputs in the order of the signature, unchecked',
+}
+
 _PAGE = """\
 # {name}
 
-A click model for plain torch: `model.pt` needs no other package. In this folder, run:
+A click model for plain torch: `{model}` needs no other package. In this folder, run:
 
 ```python
 {snippet}```
@@ -41,7 +46,7 @@ Outputs, in order: {outputs}; float64 probabilities.
   as plain JSON rows. `recsys serve` answers both; `"user": true` marks inputs that say something of the user.
 - A missing id or time is {null}; a missing number is NaN.
 - Lists may be longer than the model uses; it cuts them itself.
-- `model.pt` is a program that torch runs: load it only if you trust who made it. `recsys predict` compares the files
+- `{model}` is a program that torch runs: load it only if you trust who made it. `recsys predict` compares the files
   with `checksums.json` before it loads them.
 - `golden.parquet` holds rows with the scores {golden}: a correct host gets the same to within 1e-6.
 """
@@ -49,6 +54,7 @@ Outputs, in order: {outputs}; float64 probabilities.
 
 def readme(name: str, signature: dict[str, Any]) -> str:
     """Return the page of a bundle called `name`."""
+    (model,) = signature["sha256"]
     is_rounded = signature.get("tables", {}).get("golden_difference") is not None
     rows = []
     for i in signature["inputs"]:
@@ -57,7 +63,8 @@ def readme(name: str, signature: dict[str, Any]) -> str:
         rows.append(f"| `{i['name']}` | {kind} | {tensors} | {i['dtype']} | `{i['column']}` | {i['null']} |")
     return _PAGE.format(
         name=name,
-        snippet=_SNIPPET,
+        model=model,
+        snippet=_SNIPPET.replace("{load}", _LOAD[model]),
         inputs="\n".join(rows),
         outputs=", ".join(f"`{output['name']}`" for output in signature["outputs"]),
         null=-(2**63),

@@ -7,6 +7,7 @@ from typing import Any
 
 import polars as pl
 
+from recsys.bundle_folder import ModelFormat
 from recsys.config import DataSection
 from recsys.config.schemes.base import ServedPrecision
 from recsys.data.prepare import prepare_split
@@ -31,6 +32,7 @@ def export_run(
     user_columns: Sequence[str] = (),
     tables: Mapping[str, ServedPrecision] | None = None,
     max_auc_loss: float | None = None,
+    model_format: ModelFormat = "torchscript",
     data_dir: Path | None = None,
     cache_dir: Path | None = None,
     on_progress: OnProgress = no_progress,
@@ -46,6 +48,7 @@ def export_run(
             are configured, or int8 with a tolerance.
         max_auc_loss: the most that the AUC on the validation rows may lose; tables get more bits until it is kept.
             Default: no limit.
+        model_format: TorchScript, or "pt2" for a program of torch.export.
         data_dir: folder that the paths in the run's section `data` are relative to. Default: the one of the training.
         cache_dir: folder of prepared data. Default: a temporary one.
         on_progress: called as validation rows are prepared.
@@ -53,8 +56,8 @@ def export_run(
 
     Raises:
         DataError: the run is not finished, or there is a tolerance and the validation rows are gone.
-        ExportError: no feature reads one of `user_columns`, there is no such table, the validation rows have no AUC, or
-            the exported model does not score as the trained one.
+        ExportError: no feature reads one of `user_columns`, there is no such table, the validation rows have no AUC,
+            the model cannot have this format, or it does not score as the trained one.
     """
     metrics = RunFolder(run).read_metrics()  # first: it raises if the run is not finished
     built = load_run(run, device=pick_device("cpu"))
@@ -85,6 +88,7 @@ def export_run(
         user_columns=user_columns,
         precisions=precisions,
         tables=described,
+        model_format=model_format,
     )
     if described is not None and (difference := signature["tables"]["golden_difference"]) is not None:
         log(f"scores of golden rows differ from those of training by up to {difference:.2g}")

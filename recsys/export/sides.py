@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from recsys.bundle_folder import CANDIDATES
 from recsys.config import Field, ResolvedConfig
 from recsys.config.feature_types import FeatureSection
+from recsys.data.model_inputs import Inputs, take
 from recsys.errors import ExportError
-from recsys.export.inputs import Inputs, take
 from recsys.features.transform import input_columns
 from recsys.registry import did_you_mean
 from recsys.towers import SplitColumns

@@ -28,6 +28,7 @@ def signature(
     state: TransformState,
     *,
     metrics: dict[str, float],
+    model_file: str,
     sha256: str,
     user_columns: Sequence[str] = (),
 ) -> dict[str, Any]:
@@ -37,7 +38,8 @@ def signature(
         resolved: the configuration of the model.
         state: the fitted state, which knows the kind of key of each column.
         metrics: figures of the training, copied.
-        sha256: checksum of the scripted model, in hexadecimal.
+        model_file: name of the file of the model.
+        sha256: checksum of that file, in hexadecimal.
         user_columns: raw columns that say something of the user, beside histories and the column `group`.
 
     Raises:
@@ -55,7 +57,7 @@ def signature(
         "outputs": [{"name": f"score.{task}", "task": task, "dtype": "float64"} for task in resolved.config.labels],
         "versions": {"recsys": __version__, "torch": str(torch.__version__)},
         "metrics": metrics,
-        "sha256": {"model.pt": sha256},
+        "sha256": {model_file: sha256},
         "key_kinds": dict(state.key_kinds),
         "config": _config(resolved.config),
     }

@@ -16,11 +16,11 @@ from torch import Tensor, nn
 from recsys.calibration import Calibrator, build_link
 from recsys.config import Field, ResolvedConfig
 from recsys.config.schemes.base import ServedPrecision
+from recsys.data.model_inputs import Inputs
 from recsys.embeddings import Layout
 from recsys.embeddings.rows import store_rows
 from recsys.errors import ExportError
 from recsys.export.graph import Fields, Graph, Histories, Numbers, TableReader
-from recsys.export.inputs import Inputs
 from recsys.export.sides import Sides, is_of_user, user_inputs
 from recsys.export.types import ExportedFeature, exported_of
 from recsys.features.coverage import fields_with_vocabulary

@@ -32,7 +32,7 @@ def golden_inputs(table: Any, inputs: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def compare(folder: Path) -> dict[str, Any]:
-    """Load model.pt, score golden.parquet and return the largest difference; NaN anywhere counts as infinite."""
+    """Load the model, score golden.parquet and return the largest difference; NaN anywhere counts as infinite."""
     import torch
     from pyarrow import parquet
 
@@ -40,7 +40,10 @@ def compare(folder: Path) -> dict[str, Any]:
     table = parquet.read_table(folder / "golden.parquet")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
-        model = torch.jit.load(folder / "model.pt")  # type: ignore[no-untyped-call]
+        if (folder / "model.pt2").exists():
+            model = torch.export.load(folder / "model.pt2").module()
+        else:
+            model = torch.jit.load(folder / "model.pt")  # type: ignore[no-untyped-call]
     scores = [output["name"] for output in signature["outputs"]]
     expected = torch.stack([torch.tensor(table[name].to_numpy()) for name in scores], dim=1)
     with torch.inference_mode():

@@ -1,6 +1,6 @@
 """Open a bundle: its description is read and checked before its model is loaded.
 
-A bundle is a program: `model.pt` is TorchScript, which torch runs. Whoever made it decides what it does.
+A bundle is a program, TorchScript or one of torch.export, which torch runs. Whoever made it decides what it does.
 """
 
 import json
@@ -12,15 +12,19 @@ from typing import Any
 import torch
 from pydantic import ValidationError
 
-from recsys.bundle_folder import FORMAT, BundleFolder
+from recsys.bundle_folder import FORMAT, MODEL_FILES, BundleFolder, ModelFormat
 from recsys.checksums import read_checksums, read_json, sha256_of, verify_all
 from recsys.config import Config, ResolvedConfig, resolve
+from recsys.data.model_inputs import Inputs
 from recsys.errors import DataError
 from recsys.features.fingerprint import HASH
 from recsys.features.state import TransformState
 from recsys.run_folder import RunFolder
+from recsys.serving.program import Program
 
 __all__ = ["LoadedBundle", "open_bundle"]
+
+_FORMATS = {name: model_format for model_format, name in MODEL_FILES.items()}
 
 EXPORT_AGAIN = "export the run again with this release"
 
@@ -29,7 +33,7 @@ EXPORT_AGAIN = "export the run again with this release"
 class LoadedBundle:
     """A bundle that is ready to score."""
 
-    model: torch.jit.ScriptModule
+    model: torch.jit.ScriptModule | Program
     resolved: ResolvedConfig
     state: TransformState
     """Only `key_kinds`: everything else that was fitted is inside the model."""
@@ -49,17 +53,25 @@ def open_bundle(folder: Path, *, device: torch.device) -> LoadedBundle:
     _check_versions(files.signature, signature)
     try:
         config = Config.model_validate_json(json.dumps(_without_plugins(signature["config"])))
-        key_kinds, sha256 = signature["key_kinds"], signature["sha256"]["model.pt"]
+        key_kinds, ((name, sha256),) = signature["key_kinds"], signature["sha256"].items()
+        model_format: ModelFormat = _FORMATS[name]
         tasks = [output["task"] for output in signature["outputs"]]
     except ValidationError as error:
         rule = f"config: {'.'.join(map(str, error.errors()[0]['loc']))}: {error.errors()[0]['msg']}"
         raise DataError(f"{files.signature}: {rule}; if an earlier release made it, {EXPORT_AGAIN}") from error
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise DataError(f"{files.signature}: is damaged ({error!r}); {EXPORT_AGAIN}") from error
-    model = _model(files.model, sha256, device)
-    return LoadedBundle(
-        model, resolve(config, []), TransformState(key_kinds=key_kinds), tasks, signature, files.golden_rows
-    )
+    resolved = resolve(config, [])
+    path = files.model(model_format)
+    _verify_files(path, sha256)
+    model: torch.jit.ScriptModule | Program
+    if model_format == "pt2":
+        if device.type != "cpu":
+            raise DataError(f"{path}: is a program for the CPU; export TorchScript for {device}")
+        model = Program(path, Inputs(resolved.features, resolved.aligned()), signature["inputs"])
+    else:
+        model = _scripted(path, device)
+    return LoadedBundle(model, resolved, TransformState(key_kinds=key_kinds), tasks, signature, files.golden_rows)
 
 
 def _signature(path: Path) -> dict[str, Any]:
@@ -94,7 +106,8 @@ def _check_versions(path: Path, signature: dict[str, Any]) -> None:
             raise DataError(f"{path}: {name} must be {expected}, got {signature.get(name)}: {EXPORT_AGAIN}")
 
 
-def _model(path: Path, sha256: str, device: torch.device) -> torch.jit.ScriptModule:
+def _verify_files(path: Path, sha256: str) -> None:
+    """Compare the model, and what lies beside it, with what was written."""
     try:
         path.stat()
         verify_all(path.parent, remedy=EXPORT_AGAIN)
@@ -103,6 +116,9 @@ def _model(path: Path, sha256: str, device: torch.device) -> torch.jit.ScriptMod
             raise DataError(f"{path}: is not the file that was exported: sha256 must be {sha256}, got {found}")
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror})") from error
+
+
+def _scripted(path: Path, device: torch.device) -> torch.jit.ScriptModule:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="`torch.jit", category=DeprecationWarning)
         model: torch.jit.ScriptModule = torch.jit.load(path, map_location=device)  # type: ignore[no-untyped-call]

@@ -20,6 +20,7 @@ from recsys.features.transform import canonical_inputs, canonicalize, input_colu
 from recsys.progress import OnProgress, no_log, no_progress
 from recsys.serving.bundle import open_bundle
 from recsys.serving.output import ParquetFile, check_output
+from recsys.serving.program import InputError, Program
 from recsys.sources.csv_file import CsvFile
 from recsys.sources.location import RowLocation, no_column
 from recsys.sources.source import Source, open_source
@@ -45,8 +46,9 @@ class Scorer:
     def __init__(self, bundle: Path, *, device: str = "cpu") -> None:
         self._device = torch.device(device)
         self._bundle = open_bundle(bundle, device=self._device)
-        is_counting = hasattr(self._bundle.model, "score_with_ids")  # since 0.2
-        self._known: list[str] = list(self._bundle.model.known) if is_counting else []
+        model = self._bundle.model
+        is_counting = not isinstance(model, Program) and hasattr(model, "score_with_ids")  # since 0.2
+        self._known: list[str] = list(model.known) if is_counting else []  # type: ignore[union-attr]
 
     @property
     def tasks(self) -> list[str]:
@@ -256,11 +258,11 @@ class Scorer:
         model = self._bundle.model
         try:
             with torch.inference_mode():
-                if self._known:
+                if self._known and not isinstance(model, Program):
                     found: tuple[Tensor, dict[str, Tensor]] = model.score_with_ids(inputs)
                     return found
                 return model(inputs), {}
-        except torch.jit.Error as error:
+        except (torch.jit.Error, InputError) as error:
             problem = str(error).strip().splitlines()[-1].removeprefix("builtins.RuntimeError: ")
             rows = f"rows {location.first_row + 1} to {location.first_row + num_rows}"
             raise DataError(f"{location.source or 'input'}: {rows}: {problem}") from error

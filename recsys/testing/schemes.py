@@ -107,6 +107,17 @@ class SchemeContract:
                 assert vectors.shape == (4, scheme.width(feature_index))
                 torch.testing.assert_close(scripted(ids, feature_index), vectors, rtol=0, atol=0)
 
+    def test_the_serving_form_is_a_program_of_torch_export_for_any_number_of_ids(self, one_table: MakeLayout) -> None:
+        layout = one_table()
+        weights = final_weights(sharded(layout), layout)
+        for scheme in layout.schemes.values():
+            form = _OneFeature(scheme.serving(weights).eval())
+            traced, shapes = torch.tensor([0, 4, 4, 1, 2]), ({0: torch.export.Dim.DYNAMIC},)
+            with torch.no_grad():
+                program = torch.export.export(form, (traced,), dynamic_shapes=shapes, strict=False).module()
+            for ids in (torch.tensor([0, 1, 2, 3, 4, 0, 0]), torch.tensor([1]), torch.tensor([], dtype=torch.int64)):
+                torch.testing.assert_close(program(ids), form(ids), rtol=0, atol=0)
+
     @pytest.mark.parametrize("precision", ["fp16", "int8"])
     def test_rows_that_are_served_in_fewer_bits_script_and_give_nearly_the_same(
         self, one_table: MakeLayout, precision: ServedPrecision
@@ -299,6 +310,18 @@ class SchemeContract:
         """Some steps of the whole model on planted labels: the loss falls."""
         losses = train_steps(make_layout, {"all": {"features": FIELDS, **spec}}, steps=120)
         assert sum(losses[-10:]) < 0.9 * sum(losses[:10])
+
+
+class _OneFeature(torch.nn.Module):
+    """The serving form of a scheme for its first feature."""
+
+    def __init__(self, form: torch.nn.Module) -> None:
+        super().__init__()
+        self.form = form
+
+    def forward(self, id_V: Tensor) -> Tensor:
+        vectors: Tensor = self.form(id_V, 0)
+        return vectors
 
 
 def pool(row_Vd: Tensor, lengths_B: Tensor) -> Tensor:

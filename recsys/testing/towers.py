@@ -89,6 +89,25 @@ def _split(of_users: Tensor, of_candidates: Tensor, user_columns: list[int]) -> 
     return SplitColumns(of_users[:, user_columns], of_candidates[:, others], *columns)
 
 
+class _Flat(nn.Module):
+    """A tower whose inputs are a dictionary, as those of exported models are."""
+
+    def __init__(self, tower: Tower) -> None:
+        super().__init__()
+        self.tower = tower
+
+    def forward(self, inputs: dict[str, Tensor]) -> Tensor:
+        number = (len(inputs) - 2) // 3
+        behaviours = [Behaviour(*(inputs[f"{part}{i}"] for part in Behaviour._fields)) for i in range(number)]
+        logits: Tensor = self.tower(inputs["fields"], inputs["numbers"], behaviours)
+        return logits
+
+
+def _flat(fields: Tensor, numbers: Tensor, behaviours: list[Behaviour]) -> dict[str, Tensor]:
+    parts = {f"{part}{i}": tensor for i, one in enumerate(behaviours) for part, tensor in one._asdict().items()}
+    return {"fields": fields, "numbers": numbers, **parts}
+
+
 class _Ranker(nn.Module):
     """The part of an exported model that calls `Tower.rank`, so that it is compiled."""
 
@@ -214,6 +233,17 @@ class TowerContract:
         for num_rows in (5, 1):
             arguments = draw_batch(INPUTS, num_rows, seed=7)
             torch.testing.assert_close(script(*arguments), tower(*arguments), rtol=0, atol=1e-6)
+
+    def test_a_program_of_torch_export_gives_the_same_logits_of_any_number_of_rows(self, model: TowerSection) -> None:
+        tower = trained(model).eval()
+        traced = _flat(*draw_batch(INPUTS, 3))
+        with torch.no_grad():
+            shapes = {name: {0: torch.export.Dim.DYNAMIC} for name in traced}
+            program = torch.export.export(_Flat(tower), (traced,), dynamic_shapes=(shapes,), strict=False)
+            for num_rows in (5, 1, 0):
+                arguments = draw_batch(INPUTS, num_rows, seed=7)
+                found = program.module()(_flat(*arguments))
+                torch.testing.assert_close(found, tower(*arguments), rtol=0, atol=1e-6)
 
     def test_candidates_of_users_have_the_logits_of_plain_rows(self, model: TowerSection) -> None:
         tower = trained(model).eval()

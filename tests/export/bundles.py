@@ -6,6 +6,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from recsys.bundle_folder import ModelFormat
 from recsys.export import write_bundle
 from tests.export.models import Made, make, slow_scores
 from tests.export.rows import clicks, yaml
@@ -13,7 +14,14 @@ from tests.export.rows import clicks, yaml
 GOLDEN = clicks(40, seed=2)
 
 
-def write(made: Made, folder: Path, *, golden: pl.DataFrame = GOLDEN, expected: np.ndarray | None = None) -> None:
+def write(
+    made: Made,
+    folder: Path,
+    *,
+    golden: pl.DataFrame = GOLDEN,
+    expected: np.ndarray | None = None,
+    model_format: ModelFormat = "torchscript",
+) -> None:
     write_bundle(
         folder,
         resolved=made.resolved,
@@ -24,6 +32,7 @@ def write(made: Made, folder: Path, *, golden: pl.DataFrame = GOLDEN, expected: 
         golden=golden,
         expected=slow_scores(made, golden) if expected is None else expected,
         metrics={"test.auc": 0.75},
+        model_format=model_format,
     )
 
 

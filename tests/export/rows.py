@@ -33,6 +33,17 @@ MODELS = {
 }
 """Tables have two widths where the tower can take them."""
 
+SMALL = """
+label: clicked
+features:
+  user: {type: id}
+  items: {type: sequence, of: item, max_len: 2}
+  item: {type: id, vocabulary: open}
+tables: {things: {features: [item], scheme: hash, rows: 5}}
+model: {tower: mlp, dim: 4, mlp: [4]}
+"""
+"""A model of few parts, whose history is pooled."""
+
 
 def yaml(model: str, *, label: str = "clicked") -> str:
     return HEAD.format(label=label, dim=8) + f"model: {MODELS[model]}\n"

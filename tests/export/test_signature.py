@@ -46,7 +46,7 @@ def test_the_signature_has_texts_with_their_keys_to_test_a_hash_in_another_langu
 
 
 def users_in(made: Made, *named: str) -> set[str]:
-    described = signature(made.resolved, made.state, metrics={}, sha256="", user_columns=named)
+    described = signature(made.resolved, made.state, metrics={}, model_file="model.pt", sha256="", user_columns=named)
     return {declared["name"] for declared in described["inputs"] if declared["user"]}
 
 

@@ -1,11 +1,12 @@
 """`recsys export`."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from recsys.api.defaults import DEFAULT_CACHE
+from recsys.bundle_folder import MODEL_FILES
 from recsys.cli.options import CacheDir, RunFolder
 from recsys.cli.progress import progress_reports
 from recsys.console import log
@@ -41,13 +42,17 @@ def export(
             min=0,
         ),
     ] = None,
+    model_format: Annotated[
+        Literal["torchscript", "pt2"],
+        typer.Option("--format", help="Form of the model: TorchScript, or a program of torch.export."),
+    ] = "torchscript",
     data_dir: Annotated[
         Path | None,
         typer.Option(help="Folder that the paths in the section `data` are relative to; by default as in training."),
     ] = None,
     cache_dir: CacheDir = DEFAULT_CACHE,
 ) -> None:
-    """Write TorchScript that takes raw columns, and check it in a fresh process.
+    """Write a model that takes raw columns and needs nothing but torch, and check it in a fresh process.
 
     Example: `recsys export runs/NAME --out bundle/`, or in a quarter of the bytes
     `recsys export runs/NAME --out bundle/ --tables int8 --max-auc-loss 0.0005`
@@ -60,12 +65,13 @@ def export(
             user=user or (),
             tables=_by_table(tables) if tables else None,
             max_auc_loss=max_auc_loss,
+            model_format=model_format,
             data_dir=data_dir,
             cache_dir=cache_dir,
             on_progress=on_progress,
             log=log,
         )
-    log(f"{out}: model.pt scores its golden rows as training did")
+    log(f"{out}: {MODEL_FILES[model_format]} scores its golden rows in a fresh process as here")
 
 
 def _by_table(texts: list[str]) -> "dict[str, ServedPrecision]":

@@ -158,10 +158,11 @@ class SparseRows(nn.Module):
     def fill(self, first_V: Tensor, end_V: Tensor) -> Tensor:
         """Lay the entries first_V[i] .. end_V[i] - 1 into vector i: (V, D)."""
         count_V = end_V - first_V
-        vector_E = torch.repeat_interleave(torch.arange(len(first_V), device=first_V.device), count_V)
-        nth_E = torch.arange(len(vector_E), device=first_V.device)
+        num_vectors = first_V.size(0)  # not len, which torch.export takes for a constant
+        vector_E = torch.repeat_interleave(torch.arange(num_vectors, device=first_V.device), count_V)
+        nth_E = torch.arange(vector_E.size(0), device=first_V.device)
         place_E = nth_E + (first_V - count_V.cumsum(0) + count_V)[vector_E]
-        filled_VD = torch.zeros(len(first_V), self.dim, dtype=self.value.dtype, device=first_V.device)
+        filled_VD = torch.zeros(num_vectors, self.dim, dtype=self.value.dtype, device=first_V.device)
         return filled_VD.index_put_((vector_E, self.column[place_E].long()), self.value[place_E])
 
 

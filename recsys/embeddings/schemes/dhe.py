@@ -20,6 +20,7 @@ from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
+from torch.jit import is_scripting  # type: ignore[attr-defined]
 from torch.nn import functional
 
 from recsys.config.schemes import TableSection
@@ -53,6 +54,11 @@ def encode(id_U: Tensor, salt: int, num_hashes: int) -> Tensor:
     num_mixes = (num_hashes + 3) // 4
     seed_U = salted(id_U, salt)
     step_M = torch.arange(num_mixes, device=id_U.device) * -7046029254386353131  # 0x9E3779B97F4A7C15
+    if not is_scripting():  # noqa: SIM102  # TorchScript leaves out a branch by this form alone
+        if torch.compiler.is_exporting():  # which knows no loop over as many blocks as there are
+            mix_UM = mix64(seed_U.unsqueeze(1) + step_M)
+            parts = [(mix_UM >> (16 * i)).to(torch.int16) for i in range(4)]
+            return torch.stack(parts, dim=1).flatten(1)[:, :num_hashes] * (1 / 32768)
     hash_U4M = torch.empty(len(id_U), 4, num_mixes, device=id_U.device)
     block = max(1, len(id_U)) if id_U.is_cuda else 128  # of mixes that stay in a CPU's cache: 3 times as fast
     for first in range(0, len(id_U), block):
@@ -165,6 +171,9 @@ class FoldedMlp(nn.Module):
 
     def forward(self, id_V: Tensor, feature_index: int) -> Tensor:  # noqa: ARG002
         id_U, use_V = torch.unique(id_V, return_inverse=True)
+        if not is_scripting():  # noqa: SIM102  # TorchScript leaves out a branch by this form alone
+            if torch.compiler.is_exporting():  # which knows no loop over as many chunks as there are
+                return self.embed(id_U)[use_V]
         found = [self.embed(chunk) for chunk in id_U.split(self.chunk)]
         return torch.cat(found)[use_V]
 

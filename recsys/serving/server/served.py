@@ -32,7 +32,7 @@ class ServedBundle:
         self.folder = folder
         self.scorer = Scorer(folder)
         signature = self.scorer.signature
-        self.version: str = signature["sha256"]["model.pt"][:VERSION_LENGTH]
+        self.version: str = next(iter(signature["sha256"].values()))[:VERSION_LENGTH]
         self.outputs: list[str] = [output["name"] for output in signature["outputs"]]
         self.layout = RequestLayout(signature["inputs"], self.scorer.aligned, max_rows=max_rows)
         self._warm_up()

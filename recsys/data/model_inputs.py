@@ -1,5 +1,8 @@
 """The entrance of the exported graph: names, types and lengths are checked, long lists are cut.
 
+TorchScript checks in the graph itself. A program of torch.export keeps no check of values, so that its host checks with
+the same module (`check`), and the graph begins with `read_unchecked`.
+
 Dimension key: B rows, V entries of all lists of one feature.
 """
 
@@ -7,6 +10,7 @@ from typing import assert_never
 
 import torch
 from torch import Tensor, nn
+from torch.jit import is_scripting  # type: ignore[attr-defined]
 
 from recsys.config.feature_types import FeatureSection, ListLimit
 from recsys.data.alignment import find_misalignment
@@ -31,6 +35,7 @@ class Inputs(nn.Module):
     keeps_last: list[bool]
     aligned: list[list[str]]
     first: list[str]
+    is_checking: bool
 
     def __init__(self, features: dict[str, FeatureSection], aligned: list[list[str]]) -> None:
         super().__init__()
@@ -40,6 +45,7 @@ class Inputs(nn.Module):
         self.max_lens = []
         self.keeps_last = []
         self.aligned = aligned
+        self.is_checking = True
         for name, feature in features.items():
             match feature.input:
                 case "int64":
@@ -69,19 +75,44 @@ class Inputs(nn.Module):
         return raw, lengths, num_rows
 
     def read(self, inputs: dict[str, Tensor], num_rows: int) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        """Return the values and list lengths of inputs of so many rows."""
+        """Return the values and list lengths of inputs of so many rows, long lists cut."""
+        if not self.is_checking:
+            return self.read_unchecked(inputs)
+        raw, lengths = self.check(inputs, num_rows)
+        for i, name in enumerate(self.lists):
+            raw[name], lengths[name] = truncate(raw[name], lengths[name], self.max_lens[i], self.keeps_last[i])
+        return raw, lengths
+
+    def check(self, inputs: dict[str, Tensor], num_rows: int) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """Return the values and list lengths of inputs of so many rows, lists as long as they are given."""
         raw: dict[str, Tensor] = {}
         lengths: dict[str, Tensor] = {}
         for name in self.integers:
             raw[name] = take(inputs, name, True, num_rows)
         for name in self.floats:
             raw[name] = take(inputs, name, False, num_rows)
-        for i, name in enumerate(self.lists):
+        for name in self.lists:
             raw[name], lengths[name] = take_list(inputs, name, num_rows)
-            raw[name], lengths[name] = truncate(raw[name], lengths[name], self.max_lens[i], self.keeps_last[i])
         problem = find_misalignment(self.aligned, lengths)
         if problem != "":
             raise RuntimeError("inputs " + problem)
+        return raw, lengths
+
+    def read_unchecked(self, inputs: dict[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """Return the values and the list lengths of inputs that were checked, lists cut."""
+        raw: dict[str, Tensor] = {}
+        lengths: dict[str, Tensor] = {}
+        for name in self.integers + self.floats:
+            raw[name] = inputs[name]
+        for i, name in enumerate(self.lists):
+            length_B = inputs[name + ".lengths"]
+            raw[name], lengths[name] = cut(inputs[name + ".values"], length_B, self.max_lens[i], self.keeps_last[i])
+        if not is_scripting():
+            for names in self.aligned:
+                for name in names[1:]:
+                    torch._check(  # type: ignore[no-untyped-call]
+                        raw[name].size(0) == raw[names[0]].size(0)
+                    )
         return raw, lengths
 
 
@@ -133,6 +164,11 @@ def truncate(value_V: Tensor, length_B: Tensor, max_len: int, keep_last: bool) -
     """
     if not bool((length_B > max_len).any()):
         return value_V, length_B
+    return cut(value_V, length_B, max_len, keep_last)
+
+
+def cut(value_V: Tensor, length_B: Tensor, max_len: int, keep_last: bool) -> tuple[Tensor, Tensor]:
+    """Do what `truncate` does without looking whether it changes anything."""
     first_B = torch.cumsum(length_B, 0) - length_B
     row_V = torch.repeat_interleave(length_B, output_size=value_V.numel())
     place_V = torch.arange(value_V.numel(), device=value_V.device) - first_B[row_V]

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
+from recsys.data.model_inputs import truncate
 from recsys.export import script
-from recsys.export.inputs import truncate
 from tests.export.models import make
 from tests.export.rows import clicks, yaml
 

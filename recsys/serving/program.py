@@ -1,0 +1,99 @@
+"""A bundle's model as a program of torch.export (`model.pt2`).
+
+A program checks neither names nor types nor lengths, so that they are checked here. torch reads parts of such a file by
+unpickling if the file says so; a file with such parts is refused.
+
+Dimension key: G users, B candidates, V entries of all lists of one input.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+from zipfile import BadZipFile, ZipFile
+
+import torch
+from torch import Tensor
+
+from recsys.bundle_folder import CANDIDATES
+from recsys.data.model_inputs import Inputs
+from recsys.errors import DataError
+
+__all__ = ["InputError", "Program"]
+
+EMPTY_PARTS = ("data/sample_inputs/",)
+"""Parts of a file that torch unpickles; `recsys export` leaves them empty."""
+CONFIGS = ("data/weights/model_weights_config.json", "data/constants/model_constants_config.json")
+"""Parts that say which tensors are pickled; `recsys export` writes none."""
+
+
+class InputError(RuntimeError):
+    """Inputs that do not fit the model or each other."""
+
+
+class Program:
+    """A loaded program, which is called as the TorchScript form is.
+
+    Args:
+        path: the file.
+        inputs: the entrance of the model, which checks inputs.
+        declared: `inputs` of the signature.
+
+    Raises:
+        DataError: the file is damaged, or has parts that torch would unpickle.
+    """
+
+    def __init__(self, path: Path, inputs: Inputs, declared: Sequence[Mapping[str, Any]]) -> None:
+        check_archive(path)
+        self._module = torch.export.load(path).module()
+        self._inputs = inputs
+        self._tensors = [tensor for one in declared for tensor in one["tensors"]]
+        self._of_user = [one["name"] for one in declared if one.get("user")]
+
+    def __call__(self, inputs: dict[str, Tensor]) -> Tensor:
+        """Return the probabilities, (B, T) float64.
+
+        Candidates of users whose inputs stand once get these repeated: a program has one form.
+
+        Raises:
+            InputError: an input is missing, or does not fit.
+        """
+        try:
+            plain = self._plain_rows(inputs) if f"{CANDIDATES}.lengths" in inputs else inputs
+            self._inputs(plain)
+        except RuntimeError as error:
+            raise InputError(str(error)) from error
+        scores: Tensor = self._module({name: plain[name] for name in self._tensors})
+        return scores
+
+    def _plain_rows(self, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
+        user_B = torch.repeat_interleave(inputs[f"{CANDIDATES}.lengths"])
+        plain = dict(inputs)
+        for name in self._of_user:
+            if name in inputs:
+                plain[name] = inputs[name].index_select(0, user_B)
+            elif f"{name}.lengths" in inputs and f"{name}.values" in inputs:
+                lists = torch.split(inputs[f"{name}.values"], inputs[f"{name}.lengths"].tolist())
+                plain[f"{name}.lengths"] = inputs[f"{name}.lengths"].index_select(0, user_B)
+                repeated = [lists[user] for user in user_B.tolist()]
+                plain[f"{name}.values"] = torch.cat(repeated) if repeated else inputs[f"{name}.values"][:0]
+        return plain
+
+
+def check_archive(path: Path) -> None:
+    """Refuse a file of which torch would unpickle a part.
+
+    Raises:
+        DataError: it would, or the file is no program.
+    """
+    try:
+        with ZipFile(path) as archive:
+            parts = {info.filename.partition("/")[2]: info for info in archive.infolist()}
+            sizes = [info.file_size for name, info in parts.items() if name.startswith(EMPTY_PARTS)]
+            configs = [json.loads(archive.read(parts[name])) for name in CONFIGS]
+    except (BadZipFile, KeyError, ValueError) as error:
+        raise DataError(f"{path}: is damaged: it is no program of torch.export ({error!r})") from error
+    pickled = [one for config in configs for one in config["config"].values() if one.get("use_pickle", True)]
+    if any(sizes) or pickled:
+        rule = "has parts that torch would unpickle, which run whatever code they name"
+        raise DataError(f"{path}: {rule}; export the run again")
