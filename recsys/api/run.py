@@ -92,7 +92,8 @@ class Run:
     def predictions(self, split: Literal["test", "valid"] = "test") -> "pl.DataFrame":
         """Return label, score, and weight and group if the configuration has them, in the order of the split's rows.
 
-        With several tasks the columns are "label.TASK" and "score.TASK".
+        The scores of a run that is calibrated are also there as they were before, as "uncalibrated". With several tasks
+        the columns are "label.TASK", "score.TASK" and "uncalibrated.TASK".
 
         Raises:
             DataError: the run is not finished, the file is damaged, or there is no such split.

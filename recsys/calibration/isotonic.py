@@ -5,16 +5,17 @@ Zadrozny and Elkan, "Transforming classifier scores into accurate multiclass pro
 DIFF: lines join the means of the blocks, where the paper has a step for each block. A step would make all scores of a
 block equal, and so change AUC; this curve rises strictly, from (0, 0) to (1, 1), and changes no ranking metric at all.
 
-Dimension key: B rows, K blocks of rows.
+Dimension key: B rows, K blocks of rows, P points of all curves.
 """
 
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from recsys.calibration.base import Calibration, Floats
+from recsys.calibration.base import Calibration, Curve, Floats
 from recsys.config.calibrations.isotonic import IsotonicSection
 from recsys.evaluation.arrays import check
 from recsys.evaluation.ties import tie_runs
@@ -38,22 +39,35 @@ class Isotonic(Calibration):
 
     Example:
         >>> calibration = Isotonic(IsotonicSection(method="isotonic"))
-        >>> calibration.fit(np.array([0.2, 0.2, 0.4, 0.4]), np.array([0.0, 1.0, 1.0, 0.0]), None)
-        >>> calibration(torch.tensor([0.15, 0.3], dtype=torch.float64))  # one block: mean score .3, mean label .5
+        >>> curve = calibration.fit(np.array([0.2, 0.2, 0.4, 0.4]), np.array([0.0, 1.0, 1.0, 0.0]), None)
+        >>> curve["scores"].tolist(), curve["values"].tolist()  # one block: mean score .3, mean label .5
+        ([0.0, 0.30000000000000004, 1.0], [0.0, 0.5, 1.0])
+        >>> calibration.set_curves([curve])
+        >>> calibration(torch.tensor([0.15, 0.3], dtype=torch.float64), torch.tensor([0, 0]))
         tensor([0.2500, 0.5000], dtype=torch.float64)
     """
 
     section = IsotonicSection
+    identity: ClassVar[Mapping[str, Sequence[float]]] = {"scores": (0.0, 1.0), "values": (0.0, 1.0)}
 
     scores: Tensor
     values: Tensor
+    all_scores: Tensor
+    """(P,) the scores of all curves, ascending."""
+    ranks: Tensor
+    """(P,) int64, ascending: of each point the number of scores in `all_scores` up to its own, and P + 1 more for each
+    curve before its own."""
 
-    def __init__(self, config: IsotonicSection) -> None:
-        super().__init__(config)
-        self.register_buffer("scores", torch.tensor([0.0, 1.0], dtype=torch.float64))
-        self.register_buffer("values", torch.tensor([0.0, 1.0], dtype=torch.float64))
+    def set_curves(self, curves: Sequence[Curve]) -> None:
+        """Take the points of curves, and rank them."""
+        super().set_curves(curves)
+        all_scores = self.scores.sort().values
+        of_curve = torch.repeat_interleave(torch.arange(len(curves)), self.starts.diff())
+        ranks = torch.searchsorted(all_scores, self.scores, right=True) + of_curve * (len(all_scores) + 1)
+        self.register_buffer("all_scores", all_scores)
+        self.register_buffer("ranks", ranks)
 
-    def fit(self, probability: Floats, label: Floats, weight: Floats | None) -> None:
+    def fit(self, probability: Floats, label: Floats, weight: Floats | None) -> Curve:
         """Pool neighbouring scores until their mean labels rise."""
         ties = tie_runs(check(probability, label, weight))
         mass = (ties.positive + ties.negative).astype(np.float64)
@@ -62,13 +76,22 @@ class Isotonic(Calibration):
         values = _less_certain(blocks, rows_of_mass=len(label) / float(mass.sum()))
         scores = blocks.scores()
         first, last = scores[:1] > 0, scores[-1:] < 1
-        self.scores = torch.from_numpy(np.concatenate([np.zeros(1)[first], scores, np.ones(1)[last]]))
-        self.values = torch.from_numpy(np.concatenate([np.zeros(1)[first], values, np.ones(1)[last]]))
+        return {
+            "scores": np.concatenate([np.zeros(1)[first], scores, np.ones(1)[last]]),
+            "values": np.concatenate([np.zeros(1)[first], values, np.ones(1)[last]]),
+        }
 
-    def forward(self, probability: Tensor) -> Tensor:
+    def forward(self, probability: Tensor, curve: Tensor) -> Tensor:
+        """Draw a line between the points of the row's curve to its left and right.
+
+        Which these are is told by integers, so that one search finds them in all curves at once: how many scores of
+        any curve are not above the row's says which of its own curve are.
+        """
         # torch.searchsorted wants rows that lie one behind the other; a column of several tasks does not
-        right = torch.searchsorted(self.scores, probability.contiguous(), right=True)
-        right = right.clamp(1, self.scores.numel() - 1)
+        rank = torch.searchsorted(self.all_scores, probability.contiguous(), right=True)
+        rank = rank + curve * (self.all_scores.numel() + 1)
+        right = torch.searchsorted(self.ranks, rank, right=True)
+        right = torch.minimum(torch.maximum(right, self.starts[curve] + 1), self.starts[curve + 1] - 1)
         start, end = self.scores[right - 1], self.scores[right]
         return torch.lerp(self.values[right - 1], self.values[right], (probability - start) / (end - start))
 

@@ -1,10 +1,9 @@
-"""The link of a run: from the logits of its tower to the probabilities that it predicts."""
+"""The link of a run: from the logits of its tower to its probabilities before calibration."""
 
 import math
 
 from torch import Tensor, nn
 
-from recsys.calibration.calibrator import Calibrator
 from recsys.config import Config
 from recsys.errors import ConfigError
 from recsys.losses import Sigmoid, build_loss
@@ -36,14 +35,13 @@ class Shifted(nn.Module):
         return logits.double() + self.shift
 
 
-def build_link(config: Config, calibrator: Calibrator | None = None) -> nn.Module:
-    """Return a scriptable module from logits (B, T) to probabilities (B, T) in float64.
+def build_link(config: Config) -> nn.Module:
+    """Return a scriptable module from logits (B, T) to probabilities (B, T) in float64, before they are calibrated.
 
     Training, evaluation and export take their probabilities from here, so that they are the same.
 
     Args:
         config: names the loss, which has the link.
-        calibrator: what was fitted on the validation rows; None before, and where nothing is.
 
     Raises:
         ConfigError: the logits would have to be corrected for `data.negative_rate`, and are no log-odds.
@@ -54,6 +52,4 @@ def build_link(config: Config, calibrator: Calibrator | None = None) -> nn.Modul
             f"{config.where('data', 'negative_rate')}: needs a loss of log-odds, to which it adds the log of the rate; "
             f"{config.train.loss.name} has a link of its own"
         )
-    parts: list[nn.Module] = [Shifted(shift), link] if shift else [link]
-    parts += [] if calibrator is None else [calibrator]
-    return link if len(parts) == 1 else nn.Sequential(*parts)
+    return nn.Sequential(Shifted(shift), link) if shift else link

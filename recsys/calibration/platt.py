@@ -6,13 +6,14 @@ support vector machines", 2007.
 Dimension key: B rows.
 """
 
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from recsys.calibration.base import Calibration, Floats
+from recsys.calibration.base import Calibration, Curve, Floats
 from recsys.config.calibrations.platt import PlattSection
 
 __all__ = ["Platt"]
@@ -34,22 +35,18 @@ class Platt(Calibration):
 
     Example:
         >>> calibration = Platt(PlattSection(method="platt"))
-        >>> calibration.fit(np.array([0.5, 0.5, 0.5, 0.5]), np.array([1.0, 0.0, 0.0, 0.0]), None)
-        >>> calibration(torch.tensor([0.5], dtype=torch.float64))  # (2/3 + 3 * 1/5) / 4
+        >>> calibration.set_curves([calibration.fit(np.full(4, 0.5), np.array([1.0, 0.0, 0.0, 0.0]), None)])
+        >>> calibration(torch.tensor([0.5], dtype=torch.float64), torch.tensor([0]))  # (2/3 + 3 * 1/5) / 4
         tensor([0.3167], dtype=torch.float64)
     """
 
     section = PlattSection
+    identity: ClassVar[Mapping[str, Sequence[float]]] = {"slope": (1.0,), "shift": (0.0,)}
 
     slope: Tensor
     shift: Tensor
 
-    def __init__(self, config: PlattSection) -> None:
-        super().__init__(config)
-        self.register_buffer("slope", torch.ones((), dtype=torch.float64))
-        self.register_buffer("shift", torch.zeros((), dtype=torch.float64))
-
-    def fit(self, probability: Floats, label: Floats, weight: Floats | None) -> None:
+    def fit(self, probability: Floats, label: Floats, weight: Floats | None) -> Curve:
         """Maximize the likelihood of the labels."""
         logit = _logit(probability)
         share = np.full(len(label), 1 / len(label)) if weight is None else weight / weight.sum()
@@ -59,11 +56,11 @@ class Platt(Calibration):
         slope, shift = _newton(problem, np.array([1.0, 0.0]), free=2)
         if slope < SMALLEST_SLOPE:
             slope, shift = _newton(problem, np.array([SMALLEST_SLOPE, 0.0]), free=1)
-        self.slope, self.shift = (torch.tensor(float(value), dtype=torch.float64) for value in (slope, shift))
+        return {"slope": np.array([slope]), "shift": np.array([shift])}
 
-    def forward(self, probability: Tensor) -> Tensor:
+    def forward(self, probability: Tensor, curve: Tensor) -> Tensor:
         logit = torch.logit(probability.clamp(2.2250738585072014e-308, 0.9999999999999999))
-        return torch.sigmoid(self.slope * logit + self.shift)
+        return torch.sigmoid(self.slope[curve] * logit + self.shift[curve])
 
 
 class _Problem(NamedTuple):

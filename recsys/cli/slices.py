@@ -12,7 +12,9 @@ from recsys.units import format_count
 if TYPE_CHECKING:
     import polars as pl
 
-__all__ = ["MOST_SLICES", "json_with_slices", "show_slices", "worst_sentence"]
+    from recsys.config import Config
+
+__all__ = ["MOST_SLICES", "calibration_hint", "json_with_slices", "show_slices", "worst_sentence"]
 
 MOST_SLICES = 20
 """Slices that are shown, unless the user asks for more."""
@@ -53,6 +55,24 @@ def worst_sentence(table: "pl.DataFrame") -> str:
         f"{where}: the predictions promise {too} positives, {worst['calibration']:.2f} times those there are; "
         f"off by {_share(worst['miscalibration'])} at least"
     )
+
+
+def calibration_hint(table: "pl.DataFrame", config: "Config") -> str | None:
+    """Say which key of the configuration of a run would mend the first slice of a table; None if none would."""
+    from recsys.config.resolved import fields_of
+
+    if table.is_empty() or not table["miscalibration"][0] or table["by"][0] != "value":
+        return None
+    column = table["column"][0]
+    features = {name: feature for name, feature in config.features.items() if feature.use}
+    reads = (field for field in fields_of(features) if features[field.feature].column_of(field.feature) == column)
+    field = next((field.name for field in reads if field.kind == "id"), None)
+    if field is None:
+        return f"no feature tells the values of {column} apart; the model can learn from one what is wrong there"
+    if config.calibration.by == field:
+        return None
+    method = config.calibration.method if config.calibration.is_fitted else "isotonic"
+    return f"`calibration: {{method: {method}, by: {field}}}` would give each value of {column} a curve of its own"
 
 
 def _slice_name(row: dict[str, Any]) -> str:

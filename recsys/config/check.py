@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterator
 from itertools import islice
 
 from recsys.config.assign import assign
+from recsys.config.check_calibration import check_calibration
 from recsys.config.check_features import check_features
 from recsys.config.check_tables import check_tables
 from recsys.config.globs import is_glob
@@ -40,6 +41,7 @@ def check(config: Config, *, broken: Collection[KeyPath] = ()) -> list[Problem]:
     problems += _stages(config)
     problems += _calibrated(config)
     fields = list(fields_of(config.features))
+    problems += check_calibration(config, fields, unsure=unsure)
     table_of, misnamed = assign(config.tables, fields, unsure=unsure)
     problems += misnamed
     if not any(path[0] == "tables" for path in broken):

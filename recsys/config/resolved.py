@@ -77,11 +77,13 @@ class ResolvedConfig:
         return list(dict.fromkeys(self.vocabulary_of(self.field(name)) for name in table.fields))
 
     def still_needed(self, gone: Set[str]) -> set[str]:
-        """Return those of some features that cannot be left out: others are made of them, or the tower needs them."""
+        """Return those of some features that cannot be left out: others, the calibration or the tower need them."""
         if gone >= set(self.features):
             return set(gone)
         stay = {name: one for name, one in self.features.items() if name not in gone}
         needed = {of for one in stay.values() for _, of in one.references()} & gone
+        if self.config.calibration.by is not None:
+            needed |= {self.field(self.config.calibration.by).feature} & gone
         histories = [name for name, one in self.features.items() if one.kind == "sequence"]
         if self.config.model.needs_behaviours and histories and gone >= set(histories):
             needed |= {histories[0], self.features[histories[0]].owner(histories[0])}

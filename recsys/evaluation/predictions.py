@@ -20,7 +20,10 @@ from recsys.registry import did_you_mean
 if TYPE_CHECKING:
     import polars as pl
 
-__all__ = ["Predictions", "ScoreColumns", "read_predictions"]
+__all__ = ["UNCALIBRATED", "Predictions", "ScoreColumns", "read_predictions"]
+
+UNCALIBRATED = "uncalibrated"
+"""Column of the scores before calibration, in the predictions of a run that is calibrated."""
 
 
 class ScoreColumns(NamedTuple):
@@ -32,8 +35,9 @@ class ScoreColumns(NamedTuple):
     group: str = "group"
 
     def not_sliced(self, tasks: Iterable[str]) -> list[str]:
-        """Return the columns that are no columns to look at: labels and scores of some tasks, and weights."""
-        of_tasks = [f"{name}.{task}" if task else name for name in (self.label, self.score) for task in tasks]
+        """Return the columns that are none to slice by: labels and scores of some tasks, and weights."""
+        of_rows = (self.label, self.score, UNCALIBRATED)
+        of_tasks = [f"{name}.{task}" if task else name for name in of_rows for task in tasks]
         return [*of_tasks, self.weight]
 
 
@@ -51,6 +55,8 @@ class Predictions:
     """(B,) equal where the groups, such as users, are; `NO_GROUP` without one. None if rows have no groups."""
     source: str
     """Name in messages: the file, and the task if there are several."""
+    uncalibrated: Floats | None = None
+    """(B,) scores before the calibration of the run; None of a run that has none, and of models from elsewhere."""
 
     def __len__(self) -> int:
         return len(self.label)
@@ -125,6 +131,7 @@ class _Columns:
             weight=self._weights,
             group=self._groups,
             source=f"{self._path}: {task}" if task else str(self._path),
+            uncalibrated=self._uncalibrated(suffix),
         )
 
     def _labels(self, name: str) -> npt.NDArray[Any]:
@@ -136,6 +143,11 @@ class _Columns:
         values = self._numbers("score", name)
         self._refuse(name, ~np.isfinite(values), values, "a score must be a finite number")
         return values
+
+    def _uncalibrated(self, suffix: str) -> Floats | None:
+        name = f"{UNCALIBRATED}{suffix}"
+        is_of_run = self._score == "score" and name in self._schema
+        return self._scores(name) if is_of_run else None
 
     @cached_property
     def _weights(self) -> Floats | None:

@@ -153,6 +153,7 @@ class Graph(nn.Module):
         sides: Sides,
         tower: Tower,
         link: nn.Module,
+        calibrator: nn.Module | None = None,
     ) -> None:
         super().__init__()
         self.known = known
@@ -165,6 +166,7 @@ class Graph(nn.Module):
         self.sides = sides
         self.tower = tower
         self.link = link
+        self.calibrator = calibrator
 
     def forward(self, inputs: dict[str, Tensor]) -> Tensor:
         if self.sides.lengths in inputs:
@@ -201,7 +203,13 @@ class Graph(nn.Module):
         fields = self.fields(vectors, lengths)
         flat_BC = torch.cat(fields, dim=1) if len(fields) > 0 else number_BN[:, :0]
         logit_BT = self.tower(flat_BC, number_BN, self.histories(vectors, lengths))
+        return self.probabilities(logit_BT, ids)
+
+    def probabilities(self, logit_BT: Tensor, ids: dict[str, Tensor]) -> Tensor:
+        """Return calibrated probabilities (B, T) of rows with these ids."""
         probability_BT: Tensor = self.link(logit_BT)
+        if self.calibrator is not None:
+            probability_BT = self.calibrator(probability_BT, ids)
         return probability_BT
 
     @torch.jit.export
@@ -225,5 +233,5 @@ class Graph(nn.Module):
         self.sides.repeat_targets(vectors, user_B)
         behaviours = self.histories(vectors, lengths)
         logit_BT = self.tower.rank(Ranking(fields, numbers, behaviours, candidates_G, user_B))
-        probability_BT: Tensor = self.link(logit_BT)
-        return probability_BT
+        self.sides.repeat_calibrated_by(ids, user_B)
+        return self.probabilities(logit_BT, ids)

@@ -59,6 +59,7 @@ class Sides(nn.Module):
         fields: whether each field of the graph is the user's, and its width in floats, in order.
         repeated: for each encoder, inputs of users that are to be repeated for each candidate.
         targets: fields of users whose values histories hold.
+        calibrated_by: field of users by whose values their candidates' probabilities are calibrated; none if None.
     """
 
     is_field_of_user: list[bool]
@@ -76,6 +77,7 @@ class Sides(nn.Module):
         fields: Sequence[tuple[bool, int]],
         repeated: list[list[str]],
         targets: list[str],
+        calibrated_by: str | None = None,
     ) -> None:
         super().__init__()
         self.lengths = f"{CANDIDATES}.lengths"
@@ -84,6 +86,7 @@ class Sides(nn.Module):
         self.is_field_of_user = [of_user for of_user, _ in fields]
         self.repeated = repeated
         self.targets = targets
+        self.calibrated_by = calibrated_by or ""  # TorchScript wants one type
         is_of_user = torch.tensor([of_user for of_user, width in fields for _ in range(width)], dtype=torch.bool)
         self.register_buffer("user_columns", is_of_user.nonzero()[:, 0])
         self.register_buffer("candidate_columns", (~is_of_user).nonzero()[:, 0])
@@ -118,6 +121,11 @@ class Sides(nn.Module):
         """Repeat the vectors of fields of users whose values histories hold, for each candidate."""
         for name in self.targets:
             vectors[name] = vectors[name].index_select(0, user_B)
+
+    def repeat_calibrated_by(self, ids: dict[str, Tensor], user_B: Tensor) -> None:
+        """Repeat the ids of users by which candidates are calibrated, for each candidate."""
+        if self.calibrated_by != "":
+            ids[self.calibrated_by] = ids[self.calibrated_by].index_select(0, user_B)
 
     def split(self, fields: list[Tensor], numbers: SplitColumns) -> SplitColumns:
         """Put the fields of users side by side, and those of candidates."""

@@ -79,7 +79,8 @@ def export_module(
         histories=Histories(sequences, [resolved.targets_of(names) for names in sequences]),
         sides=_sides(resolved, layout, input_map, of_user),
         tower=copy.deepcopy(tower),
-        link=build_link(resolved.config, calibrator),
+        link=build_link(resolved.config),
+        calibrator=calibrator,
     )
     return with_own_storage(graph.cpu().eval().requires_grad_(requires_grad=False))
 
@@ -183,6 +184,7 @@ def _sides(resolved: ResolvedConfig, layout: Layout, input_map: TowerInputMap, o
     fields = [resolved.field(name) for name in input_map.fields]
     widths = [layout.scheme_of(field.name).width(layout.field_lookups[field.name].feature_index) for field in fields]
     targets = {name for names in input_map.behaviours.values() for name in resolved.targets_of(names)}
+    by = resolved.config.calibration.by
     return Sides(
         resolved.features,
         layout.aligned,
@@ -190,6 +192,7 @@ def _sides(resolved: ResolvedConfig, layout: Layout, input_map: TowerInputMap, o
         fields=[(is_of_user(resolved, field, of_user), width) for field, width in zip(fields, widths, strict=True)],
         repeated=[_repeated(resolved, fields, of_user) for fields in _sharing(resolved).values()],
         targets=[name for name in sorted(targets) if is_of_user(resolved, resolved.field(name), of_user)],
+        calibrated_by=by if by is not None and is_of_user(resolved, resolved.field(by), of_user) else None,
     )
 
 

@@ -20,6 +20,7 @@ from torch import Tensor
 from recsys.calibration import build_link
 from recsys.data.prepared import PreparedSplit
 from recsys.embeddings import Batch
+from recsys.features.fingerprint import NULL_KEY
 from recsys.judging.tower_changes import Places, permute, places_of, take_away
 from recsys.judging.units import Unit
 from recsys.model import TowerBatch
@@ -66,7 +67,8 @@ class ChangedScores:
         self.repeats = repeats if method == "permute" else 1
         self.seed = seed
         self.block_rows = -(-split.num_rows // max(-(-split.num_rows // EVALUATION_ROWS), 1))
-        self._link = build_link(loaded.resolved.config, loaded.calibrator)
+        self._link = build_link(loaded.resolved.config)
+        self._by = loaded.resolved.config.calibration.by
         self._score_whole()
 
     def of(self, units: Sequence[Unit], on_progress: OnProgress = no_progress) -> Iterator[tuple[Unit, list[Scores]]]:
@@ -83,7 +85,10 @@ class ChangedScores:
             logits_URNT = self._logits([places_of(self.loaded, unit.all) for unit in part], report)
             done += len(part) * self.repeats * self.split.num_rows
             for unit, logits_RNT in zip(part, logits_URNT, strict=True):
-                yield unit, [self._probabilities(logits_NT) for logits_NT in logits_RNT]
+                yield (
+                    unit,
+                    [self._probabilities(of, self._ids_of(unit, repeat)) for repeat, of in enumerate(logits_RNT)],
+                )
 
     def sources(self, repeat: int) -> npt.NDArray[np.int64] | None:
         """Return the row that each row has a unit's values from in a repeat, (N,); None if from none in particular."""
@@ -97,11 +102,16 @@ class ChangedScores:
     @torch.no_grad()
     def _score_whole(self) -> None:
         tower = self.loaded.model.module.tower
-        parts = [(tower(*fed).cpu(), batch.labels.cpu(), batch.weights) for batch, fed in self._blocks()]
-        self.whole = self._probabilities(torch.cat([logits for logits, _, _ in parts]))
-        self.labels = torch.cat([labels for _, labels, _ in parts]).numpy()
-        weights = [of_block.cpu() for _, _, of_block in parts if of_block is not None]
+        logits, labels, weights, ids = [], [], [], []
+        for batch, fed in self._blocks():
+            logits.append(tower(*fed).cpu())
+            labels.append(batch.labels.cpu())
+            weights += [] if batch.weights is None else [batch.weights.cpu()]
+            ids += [] if self._by is None else [batch.ids[self._by].cpu()]
+        self.labels = torch.cat(labels).numpy()
         self.weights = torch.cat(weights).numpy() if weights else None
+        self._ids = torch.cat(ids).numpy() if ids else None
+        self.whole = self._probabilities(torch.cat(logits), self._ids)
 
     @torch.no_grad()
     def _logits(self, places: Sequence[Places], report: Callable[[int], None]) -> Tensor:
@@ -128,6 +138,16 @@ class ChangedScores:
     def _order(self, block: int, repeat: int, num_rows: int) -> Tensor:
         return torch.from_numpy(np.random.default_rng([self.seed, block, repeat]).permutation(num_rows))
 
-    def _probabilities(self, logits_NT: Tensor) -> Scores:
+    def _ids_of(self, unit: Unit, repeat: int) -> npt.NDArray[np.int64] | None:
+        """Return the ids that tell which curve calibrates each row, (N,), where the unit is changed; None if none do.
+
+        A row that knows nothing of the field has the curve of all rows.
+        """
+        if self._ids is None or self._by is None or self.loaded.resolved.field(self._by).feature not in unit.all:
+            return self._ids
+        sources = self.sources(repeat)
+        return np.full_like(self._ids, NULL_KEY) if sources is None else self._ids[sources]
+
+    def _probabilities(self, logits_NT: Tensor, id_N: npt.NDArray[np.int64] | None) -> Scores:
         scores: Scores = self._link(logits_NT).numpy()
-        return scores
+        return scores if self.loaded.calibrator is None else self.loaded.calibrator.calibrate(scores, id_N)

@@ -191,8 +191,9 @@ class _Writer:
             self.shapes[name] = _stub(self.shapes[name])
 
     def _parts_left(self, dropped: set[str]) -> dict[str, tuple[str, ...]]:
-        """Return what is left of each time of which some parts are dropped, none of them named by a table."""
+        """Return what is left of each time of which some parts are dropped, none of them named elsewhere."""
         stated = {entry for table in self.config.tables.values() for entry in table.features}
+        stated |= {by} if (by := self.config.calibration.by) is not None else set()
         found: dict[str, tuple[str, ...]] = {}
         for name, section in self.resolved.features.items():
             parts = section.parts if isinstance(section, DatetimeFeature) else ()

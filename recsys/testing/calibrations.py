@@ -16,7 +16,7 @@ import numpy.typing as npt
 import pytest
 import torch
 
-from recsys.calibration import Calibrator, build_calibration
+from recsys.calibration import Calibration, Calibrator, build_calibration
 from recsys.config.calibrations import CALIBRATIONS, CalibrationSection
 from recsys.evaluation.probability import calibration_curve, logloss
 from recsys.testing.cases import example_cases
@@ -67,13 +67,13 @@ class CalibrationContract:
     ) -> None:
         calibration, probability = build_calibration(config), torch.linspace(0, 1, 1001, dtype=torch.float64)
         for _ in range(2):
-            found = calibration(probability)
+            found = calibration(probability, torch.zeros(1001, dtype=torch.int64))
             assert found.dtype == torch.float64
             assert found.shape == probability.shape
             assert ((found >= 0) & (found <= 1)).all()
             assert (found.diff() > 0).all()
             rows = draw()
-            calibration.fit(rows.probability, rows.label, None)
+            calibration.set_curves([calibration.fit(rows.probability, rows.label, None)])
 
     def test_the_order_of_scores_stays_so_that_no_ranking_metric_changes(self, config: CalibrationSection) -> None:
         found, rows = fitted(config, draw()), draw(20_000, seed=1)
@@ -124,15 +124,56 @@ class CalibrationContract:
         assert np.array_equal(both[0].calibrate(columns), both[1].calibrate(columns))
         assert np.array_equal(both[0].calibrate(columns)[:, 0], apply(fitted(config, rows), rows.probability))
 
+    def test_each_row_is_calibrated_by_the_curve_that_it_is_told(self, config: CalibrationSection) -> None:
+        alone = [fitted(config, draw(num_rows, seed=num_rows)) for num_rows in (4_000, 300, 50)]
+        together, rows = build_calibration(config), draw(seed=9)
+        together.set_curves([curve for one in alone for curve in one.curves()])
+        number = np.random.default_rng(0).integers(0, 3, len(rows.label))
+        expected = np.choose(number, [apply(one, rows.probability) for one in alone])
+        assert np.array_equal(apply(together, rows.probability, number), expected)
+
+    def test_a_field_of_one_value_gives_the_curve_of_all_rows_and_one_of_two_that_differ_a_curve_each(
+        self, config: CalibrationSection
+    ) -> None:
+        if not config.is_fitted:
+            pytest.skip("fits nothing")
+        by_field, rows = config.model_copy(update={"by": "app"}), draw()
+        one, plain, two = (
+            Calibrator(by_field, ["click"]),
+            Calibrator(config, ["click"]),
+            Calibrator(by_field, ["click"]),
+        )
+        probability, label = rows.probability[:, None], rows.label[:, None]
+        app = np.ones(len(rows.label), np.int64)
+        one.fit(probability, label, rows.weight, app)
+        plain.fit(probability, label, rows.weight)
+        assert np.array_equal(one.calibrate(probability, app), plain.calibrate(probability))
+        app[::2] = 2
+        probability[::2] **= 3
+        two.fit(probability, label, rows.weight, app)
+        assert two.ids.tolist() == [1, 2]
+        unseen = two.calibrate(probability, np.full_like(app, 3))
+        assert np.array_equal(unseen, two.calibrate(probability, np.zeros_like(app)))
+        for value in (1, 2):
+            now, former = (
+                error_of(found[app == value, 0], rows.label[app == value])
+                for found in (two.calibrate(probability, app), unseen)
+            )
+            assert now < former
+
     def test_it_scripts_and_gives_the_same_after_it_was_saved(self, config: CalibrationSection) -> None:
-        calibrator, rows = Calibrator(config, ["click", "buy"]), draw()
+        by_field = config.model_copy(update={"by": "app"}) if config.is_fitted else config
+        calibrator, rows = Calibrator(by_field, ["click", "buy"]), draw()
+        app = (rows.label + 1).astype(np.int64)  # so that they differ
+        app[::3] = 3
         columns = np.stack([rows.probability, rows.probability**2], axis=1)
-        calibrator.fit(columns, np.stack([rows.label, rows.label], axis=1), None)
+        calibrator.fit(columns, np.stack([rows.label, rows.label], axis=1), None, app)
         file = io.BytesIO()
         torch.jit.save(torch.jit.script(calibrator.eval()), file)
         file.seek(0)
         loaded = torch.jit.load(file)  # type: ignore[no-untyped-call]
-        assert np.array_equal(loaded(torch.from_numpy(columns)).numpy(), calibrator.calibrate(columns))
+        found = loaded(torch.from_numpy(columns), {"app": torch.from_numpy(app)}).numpy()
+        assert np.array_equal(found, calibrator.calibrate(columns, app if config.is_fitted else None))
 
     def test_the_rounding_of_a_float32_logit_does_not_show(self, config: CalibrationSection) -> None:
         found, logit = fitted(config, draw(20_000)), np.linspace(-8, 8, 20_001).astype(np.float32)
@@ -141,16 +182,19 @@ class CalibrationContract:
         assert np.abs(high - low).max() < 1e-6
 
 
-def fitted(config: CalibrationSection, rows: Rows) -> torch.nn.Module:
-    """Return a calibration that was fitted on weighted rows."""
+def fitted(config: CalibrationSection, rows: Rows) -> Calibration:
+    """Return a calibration with the curve that weighted rows make."""
     calibration = build_calibration(config)
-    calibration.fit(rows.probability, rows.label, rows.weight)
+    calibration.set_curves([calibration.fit(rows.probability, rows.label, rows.weight)])
     return calibration
 
 
-def apply(calibration: torch.nn.Module, probability: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Return calibrated probabilities."""
-    return np.asarray(calibration(torch.from_numpy(probability)))
+def apply(
+    calibration: Calibration, probability: npt.NDArray[np.float64], curve: npt.NDArray[np.int64] | None = None
+) -> npt.NDArray[np.float64]:
+    """Return probabilities that are calibrated by these curves, the first one by default."""
+    number = np.zeros(len(probability), np.int64) if curve is None else curve
+    return np.asarray(calibration(torch.from_numpy(probability), torch.from_numpy(number)))
 
 
 def error_of(probability: npt.NDArray[np.float64], label: npt.NDArray[np.float64]) -> float:

@@ -135,8 +135,16 @@ def score_split(loaded: LoadedModel, split: PreparedSplit, *, on_progress: OnPro
     Raises:
         DataError: The split has no rows.
     """
-    link = build_link(loaded.resolved.config, loaded.calibrator)
-    return score(loaded.model, read_split(loaded, split), link=link, num_rows=split.num_rows, on_progress=on_progress)
+    config = loaded.resolved.config
+    scores = score(
+        loaded.model,
+        read_split(loaded, split),
+        link=build_link(config),
+        by=config.calibration.by,
+        num_rows=split.num_rows,
+        on_progress=on_progress,
+    )
+    return scores if scores is None or loaded.calibrator is None else scores.calibrated(loaded.calibrator)
 
 
 def score_alone(loaded: LoadedModel, split: PreparedSplit, *, on_progress: OnProgress = no_progress) -> Scores:

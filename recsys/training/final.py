@@ -9,7 +9,13 @@ from recsys.data.splits import SplitName
 from recsys.progress import OnProgress
 from recsys.run_folder import RunFolder
 from recsys.training.build import LoadedModel, score_split
-from recsys.training.calibrate import BEFORE, describe_calibration, fit_calibrator, write_calibrator
+from recsys.training.calibrate import (
+    BEFORE,
+    describe_calibration,
+    describe_values,
+    fit_calibrator,
+    write_calibrator,
+)
 from recsys.training.scoring import Scores
 
 __all__ = ["evaluate_best"]
@@ -43,8 +49,10 @@ def evaluate_best(
     if config.calibration.is_fitted:
         valid = score_split(loaded, prepared.splits["valid"], on_progress=on_progress)
         if valid is not None:
-            calibrator = fit_calibrator(config, valid)
+            calibrator = fit_calibrator(loaded.resolved, valid)
             write_calibrator(run, calibrator)
+            if line := describe_values(calibrator):
+                log(line)
     for split in evaluated:
         if split not in prepared.splits or not prepared.splits[split].num_rows:
             continue

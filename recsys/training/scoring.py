@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from recsys.calibration import Calibrator
 from recsys.embeddings import Batch
 from recsys.errors import DataError
-from recsys.evaluation.predictions import Predictions
+from recsys.evaluation.predictions import UNCALIBRATED, Predictions
 from recsys.evaluation.summary import evaluate_tasks
 from recsys.files import atomic_path
 from recsys.progress import OnProgress, no_progress
@@ -37,6 +37,10 @@ class Scores:
     """(R,) float32; None if rows have no weights."""
     groups: np.ndarray | None
     """(R,) int64; None if rows have no groups."""
+    ids: np.ndarray | None = None
+    """(R,) int64 ids of the field by which probabilities are calibrated; None if there is none."""
+    uncalibrated: np.ndarray | None = None
+    """(R, T) float64 probabilities before calibration; None if they are not calibrated."""
 
     def metrics(self, tasks: list[str], names: Collection[str] | None = None) -> dict[str, float]:
         """Return the metrics of each task as TASK.NAME, and their means over tasks as NAME.
@@ -50,21 +54,31 @@ class Scores:
     def predictions(self, tasks: list[str]) -> dict[str, Predictions]:
         """Return the predictions of each task."""
         return {
-            task: Predictions(self.labels[:, t], self.probabilities[:, t], self.weights, self.groups, source=task)
+            task: Predictions(
+                self.labels[:, t],
+                self.probabilities[:, t],
+                self.weights,
+                self.groups,
+                source=task,
+                uncalibrated=None if self.uncalibrated is None else self.uncalibrated[:, t],
+            )
             for t, task in enumerate(tasks)
         }
 
     def calibrated(self, calibrator: Calibrator) -> "Scores":
         """Return the scores with calibrated probabilities."""
-        return replace(self, probabilities=calibrator.calibrate(self.probabilities))
+        calibrated = calibrator.calibrate(self.probabilities, self.ids)
+        return replace(self, probabilities=calibrated, uncalibrated=self.probabilities)
 
     def write(self, path: Path, tasks: list[str]) -> None:
-        """Write label, score, weight and group as parquet."""
+        """Write label, score, score before calibration, weight and group as parquet, as far as there are any."""
         columns: dict[str, np.ndarray] = {}
         for t, task in enumerate(tasks):
             suffix = "" if len(tasks) == 1 else f".{task}"
             columns[f"label{suffix}"] = self.labels[:, t]
             columns[f"score{suffix}"] = self.probabilities[:, t]
+            if self.uncalibrated is not None:
+                columns[f"{UNCALIBRATED}{suffix}"] = self.uncalibrated[:, t]
         if self.weights is not None:
             columns["weight"] = self.weights
         if self.groups is not None:
@@ -78,18 +92,21 @@ class ScoreCollector:
 
     Args:
         link: of the loss: logits (B, T) -> probabilities (B, T) float64.
+        by: field whose ids are gathered, too; None if none is.
     """
 
-    def __init__(self, link: nn.Module) -> None:
+    def __init__(self, link: nn.Module, *, by: str | None = None) -> None:
         self._link = link
-        self._parts: list[tuple[Tensor, Tensor, Tensor | None, Tensor | None]] = []
+        self._by = by
+        self._parts: list[tuple[Tensor, Tensor, Tensor | None, Tensor | None, Tensor | None]] = []
         self._batch_rows: list[int] = []
 
     def add(self, batch: Batch, logits_BT: Tensor) -> None:
         """Keep a batch's scores, which the link makes of its logits."""
         probabilities = self._link(logits_BT.detach().cpu())
-        weights, groups = (None if given is None else given.cpu() for given in (batch.weights, batch.groups))
-        self._parts.append((probabilities, batch.labels.cpu(), weights, groups))
+        ids = None if self._by is None else batch.ids[self._by]
+        weights, groups, ids = (None if given is None else given.cpu() for given in (batch.weights, batch.groups, ids))
+        self._parts.append((probabilities, batch.labels.cpu(), weights, groups, ids))
         self._batch_rows.append(batch.batch_rows)
 
     def finish(self) -> Scores | None:
@@ -100,10 +117,10 @@ class ScoreCollector:
         """
         if not self._parts:
             raise DataError("there are no rows to evaluate")
-        probabilities, labels, weights, groups = (self._gathered(parts) for parts in zip(*self._parts, strict=True))
+        probabilities, labels, *others = (self._gathered(parts) for parts in zip(*self._parts, strict=True))
         if probabilities is None or labels is None:
             return None
-        return Scores(probabilities, labels, weights, groups)
+        return Scores(probabilities, labels, *others)
 
     def _gathered(self, parts: Sequence[Tensor | None]) -> np.ndarray | None:
         present = [part for part in parts if part is not None]
@@ -134,6 +151,7 @@ def score(
     batches: Iterable[Batch],
     *,
     link: nn.Module,
+    by: str | None = None,
     num_rows: int | None = None,
     on_progress: OnProgress = no_progress,
 ) -> Scores | None:
@@ -143,6 +161,7 @@ def score(
         model: returns logits; it is in training mode again afterwards if it was before.
         batches: of one split, in order.
         link: of the loss: logits (B, T) -> probabilities (B, T) float64.
+        by: field whose ids are gathered with the scores.
         num_rows: rows of all batches on all ranks, for `on_progress`.
         on_progress: called after each batch.
 
@@ -152,7 +171,7 @@ def score(
     Raises:
         DataError: there are no rows.
     """
-    collector = ScoreCollector(link)
+    collector = ScoreCollector(link, by=by)
     device = next(model.parameters()).device
     was_training = model.training
     model.eval()

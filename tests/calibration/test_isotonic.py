@@ -1,5 +1,4 @@
 import numpy as np
-import polars as pl
 import pytest
 import torch
 from sklearn.isotonic import IsotonicRegression
@@ -7,16 +6,15 @@ from sklearn.isotonic import IsotonicRegression
 from recsys.calibration import Floats
 from recsys.calibration.isotonic import Isotonic, _Blocks, _merge, _pool
 from recsys.config.calibrations.isotonic import IsotonicSection
-from recsys.data.synthetic.log import make_chunk
-from recsys.data.synthetic.shop import PLANTED_APP, Settings, Shop
-from recsys.evaluation.reliability import expected_calibration_error
 
 CONFIG = IsotonicSection(method="isotonic")
 
 
 def fitted(probability: list[float] | Floats, label: list[float] | Floats, weight: Floats | None = None) -> Isotonic:
     calibration = Isotonic(CONFIG)
-    calibration.fit(np.asarray(probability, np.float64), np.asarray(label, np.float64), weight)
+    calibration.set_curves(
+        [calibration.fit(np.asarray(probability, np.float64), np.asarray(label, np.float64), weight)]
+    )
     return calibration
 
 
@@ -40,7 +38,7 @@ def test_the_curve_joins_the_means_of_blocks_and_reaches_both_corners() -> None:
     found = fitted([0.1, 0.3, 0.5, 0.7], [0.2, 0.1, 0.4, 0.6])
     assert found.scores.tolist() == pytest.approx([0, 0.2, 0.5, 0.7, 1])
     assert found.values.tolist() == pytest.approx([0, 0.15, 0.4, 0.6, 1])
-    middle = found(torch.tensor([0.1, 0.35, 0.85], dtype=torch.float64))
+    middle = found(torch.tensor([0.1, 0.35, 0.85], dtype=torch.float64), torch.zeros(3, dtype=torch.int64))
     assert middle.tolist() == pytest.approx([0.075, 0.275, 0.8])
 
 
@@ -78,30 +76,3 @@ def test_a_million_rows_take_seconds() -> None:
     pooled = _pool(_Blocks(mass, score[order], label[order]))
     assert len(pooled.mass) < 100_000
     assert len(_merge(pooled).mass) < 2_000
-
-
-def test_fitted_on_the_planted_slice_it_takes_most_of_its_error_and_fitted_on_all_rows_little() -> None:
-    """The log of `demo-data --planted-slice`, scored by what knows all of it but the slice; even rows are fitted on.
-
-    A calibration is one curve for all rows: scores of the planted slice are like those of others, so that no curve for
-    all can tell it apart. Where the slice is fitted by itself, its error on held-out rows is at least halved.
-    """
-    rows = 60_000
-    planted = pl.DataFrame(make_chunk(Shop(rows=rows, seed=1, settings=Settings(planted_slice=True)), 0).table)
-    label = planted["clicked"].to_numpy().astype(np.float64)
-    score = make_chunk(Shop(rows=rows, seed=1, settings=Settings()), 0).probability.astype(np.float64)
-    is_planted = (planted["app"] == PLANTED_APP).to_numpy()
-    is_held_out = np.arange(rows) % 2 == 1
-
-    def error(calibration: Isotonic | None) -> float:
-        held_out = is_planted & is_held_out
-        found = score[held_out] if calibration is None else calibration(torch.from_numpy(score[held_out])).numpy()
-        return expected_calibration_error(found, label[held_out]).value
-
-    of_all = fitted(score[~is_held_out], label[~is_held_out])
-    of_slice = fitted(score[is_planted & ~is_held_out], label[is_planted & ~is_held_out])
-    before, after, after_its_own = error(None), error(of_all), error(of_slice)
-    print(f"ECE of the planted slice {before:.4f}; isotonic of all rows {after:.4f}, of the slice {after_its_own:.4f}")
-    assert before > 0.1
-    assert 0.8 * before < after < before
-    assert after_its_own < before / 2

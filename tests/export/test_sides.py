@@ -1,11 +1,15 @@
 """The ranking form of exported models: candidates of users have the scores of plain rows."""
 
+from dataclasses import replace
+
 import numpy as np
 import polars as pl
 import pytest
 import torch
 from torch import Tensor
 
+from recsys.calibration import Calibrator
+from recsys.config.calibrations import CALIBRATIONS
 from recsys.export import export_module, script
 from recsys.export.graph import Graph
 from recsys.export.sides import user_inputs
@@ -68,6 +72,27 @@ def test_few_candidates_a_user_and_none_have_their_scores(made: Made) -> None:
         given, rows = ranking_inputs(made, ["user"], counts, users, candidates)
         expected = graph(tensors(canonicalize(rows, made.resolved, made.state)))
         torch.testing.assert_close(graph(given), expected, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("by", ["user", "item"])
+@pytest.mark.parametrize("named", [[], ["user"], ["user", "item"]])
+@torch.inference_mode()
+def test_candidates_are_calibrated_by_what_says_something_of_their_user_or_of_themselves(
+    by: str, named: list[str], made: Made
+) -> None:
+    calibration = CALIBRATIONS["platt"].model_validate({"method": "platt", "by": by})
+    resolved = replace(made.resolved, config=made.resolved.config.replaced(calibration=calibration))
+    tasks = list(resolved.config.labels)
+    calibrator = Calibrator(calibration, tasks)
+    curves = [{"slope": [1.0], "shift": [shift]} for shift in (0.0, 1.0, -1.0, 2.0)]
+    of_task = {"shares": [1.0, 0.5, 1.0], "curves": curves}
+    calibrator.load({"ids": [1, 2, 3], "tasks": dict.fromkeys(tasks, of_task)})
+    graph = export_module(resolved, made.state, made.layout, made.tower, made.weights, calibrator, user_columns=named)
+    given, rows = ranking_inputs(made, named, COUNTS, USERS, CANDIDATES)
+    plain = tensors(canonicalize(rows, made.resolved, made.state))
+    expected = script(graph)(plain)
+    torch.testing.assert_close(script(graph)(given), expected, rtol=0, atol=1e-6)
+    assert (expected != made.export()(plain)).any()
 
 
 @pytest.mark.parametrize(

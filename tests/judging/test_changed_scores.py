@@ -1,9 +1,11 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
 
+from recsys.calibration import Calibrator
 from recsys.judging import changed_scores
 from recsys.judging.changed_scores import ChangedScores
 from recsys.judging.units import chosen_units, join_units, units_of
@@ -63,6 +65,29 @@ def test_rows_with_all_values_of_their_source_have_its_score(
     for repeat, one in enumerate(found):
         np.testing.assert_allclose(one, scores.whole[scores.sources(repeat)], rtol=0, atol=1e-6)
     assert ChangedScores(loaded, split, method="drop").sources(0) is None
+
+
+@pytest.mark.parametrize("method", ["permute", "drop"])
+def test_the_curve_of_a_row_changes_with_the_feature_that_tells_it(
+    method: changed_scores.Method, log: Path, tmp_path: Path
+) -> None:
+    changes = {"calibration": {"method": "platt", "by": "user"}}
+    loaded, split = untrained(log, tmp_path, **changes)
+    calibrator = Calibrator(loaded.resolved.config.calibration, ["label"])
+    curves = [{"slope": [1.0], "shift": [shift]} for shift in (0.0, 20.0)]
+    calibrator.load({"ids": [1], "tasks": {"label": {"shares": [1.0], "curves": curves}}})
+    scores = ChangedScores(replace(loaded, calibrator=calibrator), split, method=method, repeats=2, seed=3)
+    expected = score_alone(replace(loaded, calibrator=calibrator), split)
+    assert sorted_scores(scores.whole) == sorted_scores(expected.probabilities)
+    is_lifted = scores.whole > 1 - 1e-6
+    assert 0 < is_lifted.mean() < 0.5
+    [(_, of_price), (_, of_user)] = scores.of(chosen_units(loaded.resolved, ["price", "user"]))
+    for repeat, (price, user) in enumerate(zip(of_price, of_user, strict=True)):
+        np.testing.assert_array_equal(price > 1 - 1e-6, is_lifted)
+        sources = scores.sources(repeat)
+        np.testing.assert_array_equal(
+            user > 1 - 1e-6, np.zeros_like(is_lifted) if sources is None else is_lifted[sources]
+        )
 
 
 def test_a_feature_with_one_value_changes_nothing(tmp_path: Path) -> None:

@@ -87,6 +87,7 @@ def test_figures_before_calibration_are_those_of_a_run_without_it(plain: TrainRe
     assert before == splits
     assert not (plain.folder / "calibration.json").exists()
     rows = predictions(isotonic.folder)
+    assert rows["uncalibrated"].equals(predictions(plain.folder)["score"].rename("uncalibrated"))
     assert isotonic.metrics["test.logloss"] == pytest.approx(log_loss(rows["label"], rows["score"]), abs=1e-12)
 
 
@@ -102,8 +103,8 @@ def test_each_task_has_a_calibration_of_its_own(shifted: Path, tmp_path: Path) -
     labels = {"clicked": "click", "bought": "buy"}
     found = run(shifted, tmp_path / "run", config_of(tmp_path, "platt", label=labels, weight="weight"))
     kept = json.loads((found.folder / "calibration.json").read_text())
-    assert kept["method"] == "platt"
-    assert [task.keys() for task in kept["tasks"].values()] == [{"slope", "shift"}] * 2
+    assert (kept["method"], kept["by"], kept["ids"]) == ("platt", None, [])
+    assert [curve.keys() for task in kept["tasks"].values() for curve in task["curves"]] == [{"slope", "shift"}] * 2
     assert kept["tasks"]["clicked"] != kept["tasks"]["bought"]
     for task in labels:
         assert found.metrics[f"test.{task}.calibration"] == pytest.approx(1, abs=0.15)
@@ -127,7 +128,15 @@ def test_a_run_that_is_stopped_before_it_is_calibrated_ends_with_the_same_bits(
     assert (folder / "calibration.json").read_bytes() == (isotonic.folder / "calibration.json").read_bytes()
 
 
-@pytest.mark.parametrize("damage", ["", "{}", '{"tasks": {"label": {"scores": ["a"]}}}', '{"tasks": []}'])
+@pytest.mark.parametrize(
+    "damage",
+    [
+        *("", "{}", '{"ids": [], "tasks": []}', '{"ids": 3}'),
+        '{"ids": [], "tasks": {"label": {"shares": [], "curves": [{"scores": ["a"], "values": [1]}]}}}',
+        '{"ids": [], "tasks": {"label": {"shares": [], "curves": [{"scores": [0, 1], "values": [1]}]}}}',
+        '{"ids": [3], "tasks": {"label": {"shares": [0.5], "curves": [{"scores": [0, 1], "values": [0, 1]}]}}}',
+    ],
+)
 @pytest.mark.parametrize("is_verified", [True, False])
 def test_a_damaged_calibration_is_refused(
     damage: str, is_verified: bool, isotonic: TrainResult, tmp_path: Path

@@ -55,8 +55,9 @@ def test_row_wise_on_two_then_table_wise_on_one_then_column_wise_on_two(uneven: 
     assert [sorted(batch) for batch in batches] == [sorted(batch) for batch in whole.seen]
 
 
-def test_two_ranks_calibrate_as_one_does(uneven: Path, tmp_path: Path) -> None:
-    config = sharded("row_wise") | {"calibration": "isotonic"}
+@pytest.mark.parametrize("by", [None, "user"])
+def test_two_ranks_calibrate_as_one_does(by: str | None, uneven: Path, tmp_path: Path) -> None:
+    config = sharded("row_wise") | {"calibration": {"method": "isotonic", "by": by}}
     alone = session(uneven, tmp_path / "alone", tmp_path / "1", config, None, False)
     both = run_on_ranks(session, uneven, tmp_path / "both", tmp_path / "2", config, None, False)
     assert alone.metrics is not None

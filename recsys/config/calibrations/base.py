@@ -21,6 +21,9 @@ class CalibrationSection(Section):
     if TYPE_CHECKING:
         method: str  # each section states its own Literal
 
+    by: Annotated[str, Field(min_length=1)] | None = None
+    """Feature with one id a row, each value of which gets a curve of its own; one for all rows when not given."""
+
 
 class CustomCalibration(CalibrationSection, CustomSection):
     """A calibration of your own, named `package.module:Class`, that has no section; its other keys are passed on."""

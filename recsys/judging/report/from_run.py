@@ -5,8 +5,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from recsys.config import Config, load_config
 from recsys.config.dump import plain
 from recsys.evaluation.metrics import METRICS
@@ -23,8 +21,6 @@ if TYPE_CHECKING:
 __all__ = ["judged_run", "judged_target"]
 
 _PROBABILITY_METRICS = ("logloss", "ne", "calibration", "brier_score", "ece")
-_MOST_LOGIT, _POINTS = 16.0, 8001
-"""Probabilities at which a calibration is undone exactly; in between, by lines."""
 
 
 def judged_target(target: Path, evaluated: "Evaluated", *, importance: "pl.DataFrame | None" = None) -> Judged:
@@ -72,6 +68,9 @@ def judged_run(
     folder = RunFolder(run)
     folder.require_run()
     config = load_config(folder.config)
+    uncalibrated = {
+        task: replace(of, score=of.uncalibrated) for task, of in predictions.items() if of.uncalibrated is not None
+    }
     return Judged(
         name=str(run),
         model=model,
@@ -81,29 +80,10 @@ def judged_run(
         slices=slices,
         importance=importance,
         about=about,
-        uncalibrated=(uncalibrated := _uncalibrated(folder, config, predictions)),
+        uncalibrated=uncalibrated,
         figures_before=_figures_before(uncalibrated),
         settings=_settings(folder, config),
     )
-
-
-def _uncalibrated(
-    folder: RunFolder, config: Config, predictions: "Mapping[str, Predictions]"
-) -> "dict[str, Predictions]":
-    """Return what was predicted before calibration, which rises strictly, so that it can be undone."""
-    if not config.calibration.is_fitted:
-        return {}
-    from recsys.training.calibrate import read_calibrator
-
-    calibrator = read_calibrator(folder, config)
-    assert calibrator is not None
-    odds_G = np.linspace(-_MOST_LOGIT, _MOST_LOGIT, _POINTS)
-    before_G = np.concatenate([[0.0], 1 / (1 + np.exp(-odds_G)), [1.0]])
-    after_GT = calibrator.calibrate(np.repeat(before_G[:, None], len(config.labels), axis=1))
-    return {
-        task: replace(of, score=np.interp(of.score, after_GT[:, place], before_G))
-        for place, (task, of) in enumerate(predictions.items())
-    }
 
 
 def _figures_before(predictions: "Mapping[str, Predictions]") -> dict[str, float]:
