@@ -11,7 +11,7 @@ from recsys.errors import DataError
 from recsys.serving.protocol.request import Answer, InferRequest, WantedOutput, new_id
 from recsys.serving.protocol.tensors import REQUEST, WireTensor, from_json, from_raw
 
-__all__ = ["parse_json", "read_request", "write_answer"]
+__all__ = ["json_scores", "parse_json", "read_request", "request_id", "write_answer"]
 
 
 def parse_json(body: bytes | memoryview) -> dict[str, Any]:
@@ -52,7 +52,7 @@ def read_request(body: bytes, header_length: int | None = None) -> InferRequest:
         raise DataError(f"{len(raw)} bytes follow those of the last input")
     is_binary = _parameters(content).get("binary_data_output") is True
     wanted = [_wanted(declared, is_binary) for declared in _objects(content, "outputs", default=[])]
-    return InferRequest(_id(content), tensors, wanted, is_binary)
+    return InferRequest(request_id(content), tensors, wanted, is_binary)
 
 
 def write_answer(answer: Answer, outputs: Sequence[WantedOutput]) -> tuple[bytes, int | None]:
@@ -65,14 +65,24 @@ def write_answer(answer: Answer, outputs: Sequence[WantedOutput]) -> tuple[bytes
             raw.append(scores.tobytes())
             one["parameters"] = {"binary_data_size": len(raw[-1])}
         else:
-            one["data"] = [score if math.isfinite(score) else None for score in scores.tolist()]
+            one["data"] = json_scores(scores)
         described.append(one)
     content = {"model_name": answer.model_name, "model_version": answer.model_version, "id": answer.id}
     header = json.dumps({**content, "outputs": described}).encode()
     return header + b"".join(raw), len(header) if raw else None
 
 
-def _id(content: Mapping[str, Any]) -> str:
+def json_scores(scores: np.ndarray) -> list[float | None]:
+    """Return scores, (B,), as JSON holds them: null for what is no number."""
+    return [score if math.isfinite(score) else None for score in scores.tolist()]
+
+
+def request_id(content: Mapping[str, Any]) -> str:
+    """Return the id that a request states, or a new one.
+
+    Raises:
+        DataError: it states what is no text.
+    """
     found = content.get("id", "")
     if not isinstance(found, str):
         raise DataError(f"id: must be a text, got {_shown(found)}")

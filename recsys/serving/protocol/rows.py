@@ -6,7 +6,8 @@ from typing import Any
 import polars as pl
 
 from recsys.errors import DataError
-from recsys.serving.protocol.request import Answer, check_num_rows, new_id
+from recsys.serving.protocol.request import Answer, check_num_rows
+from recsys.serving.protocol.rest import json_scores, request_id
 from recsys.serving.protocol.tensors import REQUEST
 from recsys.sources.json_rows import json_frame
 
@@ -24,17 +25,15 @@ def read_rows(content: dict[str, Any], columns: Sequence[str], *, max_rows: int)
     Raises:
         DataError: there are no rows, too many, or one does not fit; the message names the column and the row.
     """
-    rows, request_id = content.get("rows"), content.get("id", "")
-    if not isinstance(request_id, str):
-        raise DataError("id: must be a text")
+    rows, found_id = content.get("rows"), request_id(content)
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
         raise DataError('rows: must be a list of objects with a value for each column, {"rows": [{...}, ...]}')
     check_num_rows(len(rows), max_rows)
-    return request_id or new_id(), json_frame(rows, columns, REQUEST)
+    return found_id, json_frame(rows, columns, REQUEST)
 
 
 def write_scores(answer: Answer) -> dict[str, Any]:
-    """Return the content of an answer: the scores of each output, in the order of the rows."""
-    scores = {name: values.tolist() for name, values in answer.scores.items()}
+    """Return the content of an answer: the scores of each output, in the order of the rows, null where one is none."""
+    scores = {name: json_scores(values) for name, values in answer.scores.items()}
     content = {"id": answer.id, "model_name": answer.model_name, "model_version": answer.model_version}
     return {**content, "scores": scores}

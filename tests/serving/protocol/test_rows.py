@@ -21,7 +21,7 @@ def test_rows_become_raw_columns() -> None:
         ({"rows": [1]}, "rows: must be a list of objects"),
         ({"rows": [{}, {}, {}]}, "a request may have 2 rows, got 3; send several requests"),
         ({"rows": [{}]}, r"column user: is missing; write null where there is no value \(row 1\)"),
-        ({"rows": [], "id": 7}, "id: must be a text"),
+        ({"rows": [], "id": 7}, "id: must be a text, got 7"),
     ],
 )
 def test_what_is_no_request_is_refused(content: dict[str, Any], problem: str) -> None:
@@ -30,10 +30,10 @@ def test_what_is_no_request_is_refused(content: dict[str, Any], problem: str) ->
 
 
 def test_an_answer_has_the_scores_by_output() -> None:
-    answer = Answer("a", "shop", "v1", {"score.click": np.array([0.25])})
+    answer = Answer("a", "shop", "v1", {"score.click": np.array([0.25, np.nan])})
     assert write_scores(answer) == {
         "id": "a",
         "model_name": "shop",
         "model_version": "v1",
-        "scores": {"score.click": [0.25]},
+        "scores": {"score.click": [0.25, None]},
     }
