@@ -19,6 +19,7 @@ RUN/
 
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -174,7 +175,15 @@ class RunFolder:
         facts = self._data_facts()
         if "splits" not in facts:
             raise DataError(f"{self.data}: was written by a release that did not count unknown values: train again")
-        return {name: split["features"] for name, split in facts["splits"].items()}
+        found: dict[str, dict[str, dict[str, int]]] = {}
+        for name, split in facts["splits"].items():
+            where = f"splits.{name}.features"
+            found[name] = _object(self.data, where, split.get("features"))
+            for feature, counts in found[name].items():
+                for key, count in _object(self.data, f"{where}.{feature}", counts).items():
+                    if type(count) is not int:
+                        raise _damaged(self.data, f"{where}.{feature}.{key}", "an integer", count)
+        return found
 
     def read_metrics(self) -> dict[str, float]:
         """Return the final figures of a finished run, such as {"test.auc": 0.7831, "epochs": 3}; NaN if not defined.
@@ -188,21 +197,36 @@ class RunFolder:
                 f"{self.path}: has no {self.metrics.name}: train it to the end first "
                 f"(recsys train CONFIG --resume {self.path})"
             )
-        return with_nan(_read_object(self.metrics))
+        return _figures(self.metrics, _read_object(self.metrics))
 
     def read_environment(self) -> dict[str, Any]:
         """Return the versions of packages and the machine that it was trained with; {} if they were not written."""
         return _read_object(self.environment) if self.environment.exists() else {}
 
-    def read_epochs(self) -> list[dict[str, float]]:
-        """Return the figures of the epochs so far, in order; [] before the end of the first."""
+    def read_epochs(self, needed: Sequence[str] = ("epoch",)) -> list[dict[str, float]]:
+        """Return the figures of the epochs so far, in order; [] before the end of the first.
+
+        Args:
+            needed: figures that every epoch must have.
+
+        Raises:
+            DataError: a line is damaged.
+        """
         if not self.epochs.exists() and self.epochs.name not in read_checksums(self.path):
             return []
         lines = read_verified(self.epochs, remedy=_REMEDY).splitlines(keepends=True)
-        try:
-            return [with_nan(json.loads(line)) for line in lines if line.endswith(b"\n")]  # else it is being written
-        except (ValueError, AttributeError, RecursionError) as error:
-            raise DataError(f"{self.epochs}: is damaged: a line is not JSON ({error}); {_REMEDY}") from error
+        found = []
+        for number, line in enumerate((one for one in lines if one.endswith(b"\n")), start=1):  # else being written
+            where = f"line {number}"
+            try:
+                content = json.loads(line)
+            except (ValueError, RecursionError) as error:
+                raise DataError(f"{self.epochs}: is damaged: {where} is not JSON ({error}); {_REMEDY}") from error
+            figures = _figures(self.epochs, _object(self.epochs, where, content), f"{where}: ")
+            if missing := [name for name in needed if name not in figures]:
+                raise DataError(f"{self.epochs}: is damaged: {where} has no {missing[0]}; {_REMEDY}")
+            found.append(figures)
+        return found
 
     def read_origin(self) -> dict[str, Any]:
         """Return which prepared data the run reads, and what they were made from: "prepared" and "content".
@@ -222,8 +246,10 @@ class RunFolder:
 
     def _data_facts(self) -> dict[str, Any]:
         facts = _read_object(self.data)
-        if "prepared" not in facts:
-            raise DataError(f"{self.data}: is damaged: it does not name the prepared data; {_REMEDY}")
+        if not isinstance(facts.get("prepared"), str):
+            raise _damaged(self.data, "prepared", "the name of the prepared data", facts.get("prepared"))
+        for name, split in _object(self.data, "splits", facts.get("splits", {})).items():
+            _object(self.data, f"splits.{name}", split)
         return facts
 
 
@@ -232,3 +258,21 @@ def _read_object(path: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise DataError(f"{path}: is damaged: it must hold an object with keys; {_REMEDY}")
     return content
+
+
+def _figures(path: Path, content: dict[str, Any], where: str = "") -> dict[str, float]:
+    """Return figures, NaN for null."""
+    for name, value in content.items():
+        if value is not None and (isinstance(value, bool) or not isinstance(value, int | float)):
+            raise _damaged(path, f"{where}{name}", "a number or null", value)
+    return with_nan(content)
+
+
+def _object(path: Path, key: str, value: Any) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise _damaged(path, key, "an object with keys", value)
+    return value
+
+
+def _damaged(path: Path, key: str, rule: str, value: Any) -> DataError:
+    return DataError(f"{path}: is damaged: {key} must be {rule}, got {json.dumps(value):.60}; {_REMEDY}")

@@ -1,4 +1,6 @@
+import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -84,3 +86,65 @@ def test_recorded_epochs_that_are_deleted_are_missed(tmp_path: Path) -> None:
     (tmp_path / "metrics.jsonl").unlink()
     with pytest.raises(FileNotFoundError):
         RunFolder(tmp_path).read_epochs()
+
+
+DATA = {"prepared": "x", "splits": {"test": {"rows": 3, "features": {"user": {"rows": 3, "missing": 0}}}}}
+
+
+@pytest.mark.parametrize(
+    ("changes", "problem"),
+    [
+        ({"prepared": None}, "prepared must be the name of the prepared data, got null"),
+        ({"splits": []}, r"splits must be an object with keys, got \[\]"),
+        ({"splits": {"test": 3}}, "splits.test must be an object with keys, got 3"),
+        ({"splits": {"test": {"rows": 3}}}, "splits.test.features must be an object with keys, got null"),
+        (
+            {"splits": {"test": {"features": {"user": 1}}}},
+            "splits.test.features.user must be an object with keys, got 1",
+        ),
+        (
+            {"splits": {"test": {"features": {"user": {"rows": "many"}}}}},
+            'splits.test.features.user.rows must be an integer, got "many"',
+        ),
+    ],
+)
+def test_an_edited_record_of_the_data_is_refused_with_the_key(
+    changes: dict[str, Any], problem: str, tmp_path: Path
+) -> None:
+    run = RunFolder(tmp_path)
+    run.config.touch()
+    run.data.write_text(json.dumps(DATA))
+    assert run.read_coverage() == {"test": {"user": {"rows": 3, "missing": 0}}}
+    run.data.write_text(json.dumps(DATA | changes))
+    with pytest.raises(DataError, match=rf"data\.json: is damaged: {problem}; restore it from a copy"):
+        run.read_coverage()
+
+
+@pytest.mark.parametrize("content", ['{"test.auc": "high"}', '{"test.auc": true}', '{"test.auc": [0.7]}'])
+def test_figures_that_are_no_numbers_are_refused_with_their_name(content: str, tmp_path: Path) -> None:
+    run = RunFolder(tmp_path)
+    run.config.touch()
+    run.metrics.write_text(content)
+    with pytest.raises(DataError, match=r"metrics\.json: is damaged: test\.auc must be a number or null, got"):
+        run.read_metrics()
+
+
+@pytest.mark.parametrize(
+    ("line", "problem"),
+    [
+        ("{", "line 2 is not JSON"),
+        ("[3]", r"line 2 must be an object with keys, got \[3\]"),
+        ('{"valid.auc": 0.7}', "line 2 has no epoch"),
+        ('{"epoch": "two"}', 'line 2: epoch must be a number or null, got "two"'),
+    ],
+)
+def test_a_line_that_is_no_epoch_is_refused_with_its_number(line: str, problem: str, tmp_path: Path) -> None:
+    (tmp_path / "metrics.jsonl").write_text(f'{{"epoch": 1}}\n{line}\n')
+    with pytest.raises(DataError, match=rf"metrics\.jsonl: is damaged: {problem}"):
+        RunFolder(tmp_path).read_epochs()
+
+
+def test_a_line_without_a_figure_that_is_needed_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "metrics.jsonl").write_text('{"epoch": 1}\n')
+    with pytest.raises(DataError, match=r"line 1 has no valid\.auc"):
+        RunFolder(tmp_path).read_epochs(("epoch", "valid.auc"))

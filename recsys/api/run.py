@@ -126,10 +126,16 @@ class Run:
         from recsys.features.coverage import Coverage
         from recsys.features.coverage_report import coverage_table
 
-        counts = self._folder.read_coverage()
-        return coverage_table(
-            {split: {name: Coverage(**one) for name, one in of.items()} for split, of in counts.items()}
-        )
+        found: dict[str, dict[str, Coverage]] = {}
+        for split, features in self._folder.read_coverage().items():
+            found[split] = {}
+            for name, counts in features.items():
+                try:
+                    found[split][name] = Coverage(**counts)
+                except TypeError as error:
+                    where = f"{self._folder.data}: is damaged: splits.{split}.features.{name}"
+                    raise DataError(f"{where} must have the counts of a feature, got {', '.join(counts)}") from error
+        return coverage_table(found)
 
     def evaluate(
         self,

@@ -77,6 +77,9 @@ def check_same_series(
         write_json(record, {**prepared.origin(), **asked, "environment": environment_record()})
         return
     started = read_json(record, remedy=remedy)
+    if not isinstance(started, dict) or (missing := sorted({"prepared", *asked} - started.keys())):
+        lacks = f"has no {missing[0]}" if isinstance(started, dict) else "must hold an object with keys"
+        raise DataError(f"{record}: is damaged: it {lacks}; {remedy}")
     for name, value in asked.items():
         if started[name] != value:
             change = f"{WORDS.get(name, name)} ({first_difference(started[name], value)})"

@@ -82,6 +82,17 @@ def test_a_run_of_a_former_release_has_no_coverage(trained: recsys.Run, tmp_path
         recsys.Run(tmp_path / "former").coverage()
 
 
+def test_edited_counts_of_a_feature_are_refused(trained: recsys.Run, tmp_path: Path) -> None:
+    shutil.copytree(trained.path, tmp_path / "edited")
+    (tmp_path / "edited" / "checksums.json").unlink()
+    facts = json.loads((tmp_path / "edited" / "data.json").read_text())
+    facts["splits"]["valid"]["features"]["user"] = {"rows": 3, "gone": 1}
+    (tmp_path / "edited" / "data.json").write_text(json.dumps(facts))
+    problem = r"splits\.valid\.features\.user must have the counts of a feature, got rows, gone"
+    with pytest.raises(DataError, match=rf"data\.json: is damaged: {problem}"):
+        recsys.Run(tmp_path / "edited").coverage()
+
+
 def test_attention_is_averaged_over_rows(trained: recsys.Run) -> None:
     found = trained.field_attention(TEST)
     assert found.names == ["user", "item", "seen", "price"]

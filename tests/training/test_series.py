@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 
+from recsys.data.prepare import prepare
+from recsys.errors import DataError
 from recsys.training import series
-from recsys.training.series import train_to_end
+from recsys.training.series import check_same_series, train_to_end
 from tests.training.logs import make_config
 
 pytestmark = pytest.mark.slow
@@ -42,3 +44,16 @@ def test_splits_that_are_not_evaluated_are_not_scored(log: Path, tmp_path: Path)
     metrics = end(log, tmp_path / "run")
     assert not [name for name in metrics if name.startswith("test.")]
     assert sorted(path.name for path in (tmp_path / "run" / "predictions").glob("*.parquet")) == ["valid.parquet"]
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"), [("[]", "it must hold an object"), ('{"prepared": "x"}', "it has no config")]
+)
+def test_a_record_of_a_series_that_was_edited_is_refused(content: str, problem: str, log: Path, tmp_path: Path) -> None:
+    record = tmp_path / "search.json"
+    record.write_text(content)
+    prepared = prepare(make_config(tmp_path / "config"), log, log / "cache")
+    with pytest.raises(DataError, match=rf"search\.json: is damaged: {problem}.*; name a new folder"):
+        check_same_series(
+            record, {"config": "a: 1"}, prepared, kind="a search", reason="", remedy="name a new folder with --out"
+        )

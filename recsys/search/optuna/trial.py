@@ -211,7 +211,8 @@ def _past_aucs(run: Path) -> dict[int, float]:
     """Return the AUC of each epoch of a run that was stopped."""
     if not RunFolder(run).is_run:
         return {}
-    return {int(line["epoch"]): line["valid.auc"] for line in RunFolder(run).read_epochs()}
+    lines = RunFolder(run).read_epochs(("epoch", "valid.auc"))
+    return {int(line["epoch"]): line["valid.auc"] for line in lines}
 
 
 def _curve(trial: FrozenTrial) -> Curve | None:
