@@ -44,6 +44,19 @@ class Bundle:
     def __repr__(self) -> str:
         return f"Bundle({str(self.path)!r})"
 
+    def write_triton(self, repository: str | Path) -> Path:
+        """Add the model to a Triton model repository, under the name of the bundle's folder, and return its folder.
+
+        Args:
+            repository: the folder of the repository; is made if need be. A former model of that name is replaced.
+
+        Raises:
+            ExportError: the bundle holds a program of torch.export, or the folder is that of something else.
+        """
+        from recsys.export.triton import write_triton_model
+
+        return write_triton_model(self.path, Path(repository))
+
     @property
     def columns(self) -> list[str]:
         """Names of the raw columns that scoring reads."""

@@ -10,6 +10,8 @@ from recsys.bundle_folder import MODEL_FILES
 from recsys.cli.options import CacheDir, RunFolder
 from recsys.cli.progress import progress_reports
 from recsys.console import log
+from recsys.errors import ExportError
+from recsys.files import scratch_folder
 
 if TYPE_CHECKING:
     from recsys.config.schemes.base import ServedPrecision
@@ -19,7 +21,11 @@ __all__ = ["export"]
 
 def export(
     run: RunFolder,
-    out: Annotated[Path, typer.Option(help="Folder of the bundle.")],
+    out: Annotated[Path | None, typer.Option(help="Folder of the bundle.")] = None,
+    triton: Annotated[
+        Path | None,
+        typer.Option(help="Triton model repository, to which the model is added under the name of the bundle or run."),
+    ] = None,
     user: Annotated[
         list[str] | None,
         typer.Option(
@@ -59,9 +65,11 @@ def export(
     """
     from recsys.api.run import Run
 
-    with progress_reports() as on_progress:
-        Run(run).export(
-            out,
+    if out is None and triton is None:
+        raise ExportError("nothing to write: name a folder with --out, or a model repository with --triton")
+    with progress_reports() as on_progress, scratch_folder() as scratch:
+        bundle = Run(run).export(
+            out or scratch / run.resolve().name,
             user=user or (),
             tables=_by_table(tables) if tables else None,
             max_auc_loss=max_auc_loss,
@@ -71,7 +79,8 @@ def export(
             on_progress=on_progress,
             log=log,
         )
-    log(f"{out}: {MODEL_FILES[model_format]} scores its golden rows in a fresh process as here")
+        added = None if triton is None else bundle.write_triton(triton)
+    log(f"{out or added}: {MODEL_FILES[model_format]} scores its golden rows in a fresh process as here")
 
 
 def _by_table(texts: list[str]) -> "dict[str, ServedPrecision]":
