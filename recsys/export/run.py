@@ -14,6 +14,7 @@ from recsys.data.prepare import prepare_split
 from recsys.data.prepared import PreparedSplit
 from recsys.errors import DataError
 from recsys.export.bundle import write_bundle
+from recsys.export.edges import with_edges
 from recsys.export.precisions import EVERY_TABLE, Measured, asked_precisions, choose_precisions, measure
 from recsys.files import scratch_folder
 from recsys.judging.run_rows import split_of_run
@@ -65,14 +66,17 @@ def export_run(
     asked = tables or ({} if max_auc_loss is None else {EVERY_TABLE: "int8"})
     precisions = asked_precisions(built.layout, weights, asked)
     described: dict[str, Any] | None = None
-    golden = RunFolder(run).golden_rows
+    golden = with_edges(pl.read_parquet(RunFolder(run).golden_rows), built.resolved, built.state)
     with scratch_folder() as scratch:
+        golden.write_parquet(scratch / "golden.parquet")
         if any(precision != "fp32" for precision in precisions.values()):
             cache = cache_dir or scratch / "cache"
             split = _valid_split(run, data_dir, cache, on_progress, log if max_auc_loss is None else None)
             before, found = choose_precisions(partial(measure, built, split), precisions, max_auc_loss, log)
             precisions, described = found.precisions, _described(built, before, found)
-        split_of_golden = prepare_split(built.resolved, built.state, [golden], DataSection(), scratch / "golden")
+        split_of_golden = prepare_split(
+            built.resolved, built.state, [scratch / "golden.parquet"], DataSection(), scratch / "golden"
+        )
         expected = score_alone(built, split_of_golden).probabilities
     signature = write_bundle(
         out,
@@ -81,7 +85,7 @@ def export_run(
         layout=built.layout,
         tower=built.model.module.tower,
         weights=weights,
-        golden=pl.read_parquet(golden),
+        golden=golden,
         expected=expected,
         metrics=metrics,
         calibrator=built.calibrator,
