@@ -31,7 +31,7 @@ def words(arguments: str) -> list[str]:
 
 @pytest.fixture(scope="module")
 def container() -> dict[str, Any]:
-    service = yaml.safe_load((FOLDER / "inference_service.yaml").read_text())
+    service = yaml.safe_load((FOLDER / "kserve" / "inference_service.yaml").read_text())
     assert (service["apiVersion"], service["kind"]) == ("serving.kserve.io/v1beta1", "InferenceService")
     (found,) = service["spec"]["predictor"]["containers"]
     return {**found, "service": service}

@@ -16,7 +16,7 @@ __all__ = ["with_edges"]
 NUM_TIMES = 24
 """Rows whose times differ, in all parts of a time."""
 STEP = timedelta(days=31, hours=1, minutes=7)
-"""From one of them to the next: the steps visit all months and weekdays, and nearly all hours."""
+"""The time from one of them to the next: the steps visit all months and weekdays, and nearly all hours."""
 UNSEEN = "\x01never seen"
 
 Columns = Mapping[str, FeatureSection]
