@@ -16,12 +16,14 @@ from typing import Literal
 
 from recsys.checksums import CHECKSUMS
 
-__all__ = ["BundleFolder", "CANDIDATES", "FORMAT", "MODEL_FILES", "ModelFormat"]
+__all__ = ["CANDIDATES", "CANDIDATE_LENGTHS", "FORMAT", "MODEL_FILES", "BundleFolder", "ModelFormat"]
 
 FORMAT = 1
 """Version of a bundle's files; others are refused."""
 CANDIDATES = "candidates"
-"""CANDIDATES.lengths is the tensor that says how many candidates each user of a ranking request has."""
+"""No list of a model has this name, for its lengths would have the name of those below."""
+CANDIDATE_LENGTHS = f"{CANDIDATES}.lengths"
+"""The tensor that says how many candidates each user of a ranking request has."""
 
 ModelFormat = Literal["torchscript", "pt2"]
 MODEL_FILES: Mapping[ModelFormat, str] = {"torchscript": "model.pt", "pt2": "model.pt2"}

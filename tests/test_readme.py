@@ -81,8 +81,9 @@ def check_make(words: list[str]) -> None:
 
 def check_curl(words: list[str]) -> None:
     url, option, body = words
-    assert (url, option) == ("localhost:8080/score", "--data")
-    assert list(json.loads(body)) == ["rows"]
+    keys = {"localhost:8080/score": ["rows"], "localhost:8080/rank": ["user", "candidates"]}[url]
+    assert option == "--data"
+    assert body == "@request.json" or list(json.loads(body)) == keys
 
 
 def check_python(words: list[str]) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from recsys.api.frames import to_polars
+from recsys.errors import DataError
 from recsys.features.coverage_report import coverage_table
 from recsys.progress import OnProgress, no_log, no_progress
 from recsys.serving import Scorer
@@ -34,6 +35,7 @@ class Bundle:
         bundle.predict(frame)["score"]
         bundle.predict({"user": [1, 2], "item": ["i7", "i8"], "price": [9.5, 8.0], "seen": [[], ["i7"]]})
         bundle.predict(frame, keep=["user"])
+        bundle.rank({"user": 7, "seen": ["i7"]}, [{"item": "i8", "price": 9.5}, {"item": "i9", "price": 8.0}])
         ```
     """
 
@@ -89,6 +91,51 @@ class Bundle:
             DataError: a column is missing, or a value is not what the model was trained on.
         """
         return self._scorer.score_frame(to_polars(rows, name="rows"), keep=_column_names(keep), log=log)
+
+    @property
+    def user_columns(self) -> list[str]:
+        """Names of the raw columns that say something of the user."""
+        return self._scorer.columns_of(user=True)
+
+    @property
+    def candidate_columns(self) -> list[str]:
+        """Names of the raw columns that say something of a candidate."""
+        return self._scorer.columns_of(user=False)
+
+    @property
+    def score_columns(self) -> list[str]:
+        """Names of the columns of scores: "score", or "score.TASK" for each of several tasks."""
+        return self._scorer.score_columns
+
+    def rank(
+        self,
+        user: "ArrowTable | pl.LazyFrame | Mapping[str, object]",
+        candidates: "ArrowTable | pl.LazyFrame | Mapping[str, object] | Sequence[Mapping[str, object]]",
+    ) -> pl.DataFrame:
+        """Return the candidates of one user with their scores, the best first.
+
+        What the model computes of the user alone, it computes once. The scores are those that `predict` gives rows with
+        the columns of both.
+
+        Args:
+            user: a dict with a value for each of `user_columns`, or a table with one row.
+            candidates: rows with `candidate_columns`; other columns are kept.
+
+        Returns:
+            The columns of `candidates` and the scores, in the order of the first of these.
+
+        Raises:
+            DataError: as `predict`; there is not one user; a column of `candidates` has the name of a score; or the
+                bundle was made by a release whose models take plain rows only.
+        """
+        rows = to_polars(candidates, name="candidates")
+        clash = [name for name in self.score_columns if name in rows.columns]
+        if clash:
+            raise DataError(f"candidates: column {clash[0]!r} has the name of a score")
+        one = [user or {"": None}] if isinstance(user, Mapping) else user
+        scores = self._scorer.rank(to_polars(one, name="user"), rows)
+        scored = rows.with_columns(pl.Series(name, scores[:, t]) for t, name in enumerate(self.score_columns))
+        return scored.sort(self.score_columns[0], descending=True, maintain_order=True)
 
     def coverage(
         self, rows: "ArrowTable | pl.LazyFrame | Mapping[str, object] | Sequence[Mapping[str, object]]"

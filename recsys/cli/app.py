@@ -29,6 +29,7 @@ COMMANDS: dict[str, Callable[..., Any] | typer.Typer] = {
     "importance": commands.importance,
     "export": commands.export,
     "predict": commands.predict,
+    "rank": commands.rank,
     "serve": commands.serve,
     "compare-schemes": commands.compare_schemes,
     "search": commands.search,

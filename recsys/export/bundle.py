@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import torch
 from pyarrow import parquet
 from torch import Tensor, nn
 
-from recsys.bundle_folder import BundleFolder, ModelFormat
+from recsys.bundle_folder import CANDIDATE_LENGTHS, BundleFolder, ModelFormat
 from recsys.calibration import Calibrator
 from recsys.checksums import sha256_of, write_checksums
 from recsys.config import ResolvedConfig
@@ -23,10 +24,13 @@ from recsys.embeddings import Layout
 from recsys.errors import ExportError
 from recsys.export import verify
 from recsys.export.example import example
+from recsys.export.graph import Graph
 from recsys.export.program import export_program, save_program
 from recsys.export.readme import readme
+from recsys.export.sides import user_inputs
 from recsys.export.signature import signature
 from recsys.export.torchscript import export_module, save, script
+from recsys.features.ranking import golden_ranking
 from recsys.features.state import TransformState
 from recsys.features.transform import canonical_inputs, canonicalize
 from recsys.files import atomic_folder, write_atomic, write_json
@@ -36,6 +40,8 @@ __all__ = ["TOLERANCE", "write_bundle"]
 
 TOLERANCE = 1e-6
 """Largest difference of a probability that rounding may cause (sums in another order, in float32)."""
+LARGEST_ROUNDING = 1e-4
+"""The same for models that amplify rounding errors much; beyond it, the formula of `Tower.rank` is another one."""
 
 
 def write_bundle(
@@ -84,14 +90,16 @@ def write_bundle(
     _check_golden(golden.height, expected, len(resolved.config.labels))
     _check_target(folder)
     canonical = canonicalize(golden, resolved, state)
+    outputs = [f"score.{task}" for task in resolved.config.labels]
     graph = export_module(resolved, state, layout, tower, weights, calibrator, user_columns)
     difference: float | None = None
     if any(precision != "fp32" for precision in (precisions or {}).values()):
         as_trained = _score(graph, canonical)
-        _check_scores(as_trained, expected, list(resolved.config.labels))
+        _check_scores(as_trained, expected, outputs)
         graph = export_module(resolved, state, layout, tower, weights, calibrator, user_columns, precisions)
         expected = _score(graph, canonical)
         difference = float(np.abs(expected - as_trained).max())
+    graph.repeats_users = _must_repeat_users(graph, canonical, sorted(user_inputs(resolved, user_columns)), outputs)
     with atomic_folder(folder) as draft:
         files = BundleFolder(draft)
         model = files.model(model_format)
@@ -107,9 +115,10 @@ def write_bundle(
             sha256=sha256_of(model),
             user_columns=user_columns,
         )
+        described["ranking"] = {"lengths": CANDIDATE_LENGTHS, "repeats_users": graph.repeats_users}
         if tables is not None:
             described["tables"] = {**tables, "golden_difference": difference}
-        described["example"] = example(golden, expected, described, resolved, state)
+        described["example"] = example(golden, expected, described, resolved, state, partial(_score, graph))
         _write_golden(files.golden_rows, canonical.to_arrow(), expected, described)
         write_json(files.signature, described)
         write_atomic(files.readme, readme(folder.name, described))
@@ -120,18 +129,44 @@ def write_bundle(
 
 def _score(graph: nn.Module, canonical: pl.DataFrame) -> np.ndarray:
     """Return the probabilities of canonical rows, (rows, tasks) float64."""
-    inputs = {name: torch.tensor(array) for name, array in canonical_inputs(canonical).items()}
+    return _run(graph, canonical_inputs(canonical))
+
+
+def _run(graph: nn.Module, inputs: Mapping[str, np.ndarray]) -> np.ndarray:
     with torch.inference_mode():
-        return np.asarray(graph(inputs))
+        return np.asarray(graph({name: torch.tensor(array) for name, array in inputs.items()}))
 
 
-def _check_scores(got: np.ndarray, expected: np.ndarray, tasks: list[str]) -> None:
-    difference = np.nan_to_num(np.abs(got - expected), nan=np.inf)
-    row, task = np.unravel_index(int(difference.argmax()), difference.shape)
-    largest = float(difference[row, task])
-    if largest > TOLERANCE:
-        found = {"difference": largest, "row": int(row), "output": f"score.{tasks[task]}"}
-        raise _other_scores({**found, "got": got[row, task], "expected": expected[row, task]})
+def _worst(got: np.ndarray, expected: np.ndarray, outputs: list[str]) -> dict[str, Any]:
+    return verify.worst(torch.as_tensor(got), torch.as_tensor(expected), outputs)
+
+
+def _must_repeat_users(graph: Graph, canonical: pl.DataFrame, of_user: list[str], outputs: list[str]) -> bool:
+    """Return whether the sums of `Tower.rank`, which are in another order, differ too much for this model.
+
+    Raises:
+        ExportError: they differ by more than rounding explains.
+    """
+    ranking, rows, _ = golden_ranking(canonical, of_user)
+    found = _worst(_run(graph, ranking), _run(graph, rows), outputs)
+    if found["difference"] > LARGEST_ROUNDING:
+        raise _other_ranking(found)
+    return bool(found["difference"] > TOLERANCE / 2)
+
+
+def _other_ranking(found: Mapping[str, Any]) -> ExportError:
+    """Return the error to raise for candidates that have other scores than the same as plain rows."""
+    return ExportError(
+        f"{found['output']}: candidates that share a user must have the scores of plain rows to within {TOLERANCE:g}, "
+        f"got a difference of {found['difference']:.3g}: {found['got']:.7f} instead of {found['expected']:.7f}; "
+        "see `rank` of the tower"
+    )
+
+
+def _check_scores(got: np.ndarray, expected: np.ndarray, outputs: list[str]) -> None:
+    found = _worst(got, expected, outputs)
+    if found["difference"] > TOLERANCE:
+        raise _other_scores(found)
 
 
 def _other_scores(found: Mapping[str, Any]) -> ExportError:
@@ -178,3 +213,5 @@ def _verify(folder: Path) -> None:
     found = json.loads(process.stdout)
     if not found["difference"] <= TOLERANCE:
         raise _other_scores(found)
+    if "ranking" in found and not found["ranking"]["difference"] <= TOLERANCE:
+        raise _other_ranking(found["ranking"])

@@ -1,6 +1,6 @@
 """A request and its answer, for the signature of a bundle: what a client in another language can copy and compare."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from recsys.bundle_folder import CANDIDATE_LENGTHS
 from recsys.config import ResolvedConfig
 from recsys.config.feature_types import DatetimeFeature
 from recsys.errors import DataError
@@ -28,6 +29,7 @@ def example(
     described: Mapping[str, Any],
     resolved: ResolvedConfig,
     state: TransformState,
+    score: Callable[[pl.DataFrame], np.ndarray],
 ) -> dict[str, Any]:
     """Return a few golden rows as the Open Inference Protocol and as plain JSON rows hold them, with their scores.
 
@@ -37,20 +39,48 @@ def example(
         described: the signature so far.
         resolved: the configuration of the model.
         state: the fitted state.
+        score: canonical rows -> their probabilities, (rows, tasks).
 
     Returns:
         `request` and `answer` with the tensors, and `rows` with the raw values; no `rows` if JSON cannot hold these.
+        In `ranking` the same for the first of the rows as a user, and all of them as candidates; `rank` has the values.
     """
     chosen = _full_rows(golden.select(input_columns(resolved)))
     canonical = canonicalize(golden[chosen], resolved, state)
-    scores = expected[chosen]
+    rows = _json_rows(golden[chosen], canonical, resolved, state)
+    shown = {"request": {"inputs": _tensors(canonical)}, "answer": _answer(expected[chosen], described)}
+    return {**({} if rows is None else {"rows": rows}), **shown, "ranking": _ranking(canonical, rows, described, score)}
+
+
+def _ranking(
+    canonical: pl.DataFrame,
+    rows: list[dict[str, Any]] | None,
+    described: Mapping[str, Any],
+    score: Callable[[pl.DataFrame], np.ndarray],
+) -> dict[str, Any]:
+    """Return the first of some rows as a user, and all of them as candidates."""
+    of_user = [declared["name"] for declared in described["inputs"] if declared["user"]]
+    user = canonical[:1].select(of_user)
+    tensors = _tensors(user) + _tensors(canonical.drop(of_user))
+    counts = {"name": CANDIDATE_LENGTHS, "datatype": "INT64", "shape": [1], "data": [canonical.height]}
+    repeated = canonical[[0] * canonical.height].select(of_user)
+    scores = score(canonical.with_columns(repeated.get_columns()))
+    shown = {"request": {"inputs": [*tensors, counts]}, "answer": _answer(scores, described)}
+    if rows is None:
+        return shown
+    columns = {declared["column"] for declared in described["inputs"] if declared["user"]}
+    candidates = [{name: value for name, value in row.items() if name not in columns} for row in rows]
+    return {
+        "rank": {"user": {name: rows[0][name] for name in rows[0] if name in columns}, "candidates": candidates}
+    } | shown
+
+
+def _answer(scores: np.ndarray, described: Mapping[str, Any]) -> dict[str, Any]:
     outputs = [
-        {"name": output["name"], "datatype": "FP64", "shape": [len(chosen)], "data": scores[:, task].tolist()}
+        {"name": output["name"], "datatype": "FP64", "shape": [len(scores)], "data": scores[:, task].tolist()}
         for task, output in enumerate(described["outputs"])
     ]
-    rows = _json_rows(golden[chosen], canonical, resolved, state)
-    shown = {"request": {"inputs": _tensors(canonical)}, "answer": {"outputs": outputs}}
-    return shown if rows is None else {"rows": rows, **shown}
+    return {"outputs": outputs}
 
 
 def _full_rows(frame: pl.DataFrame) -> list[int]:

@@ -15,6 +15,7 @@ from recsys.data.model_inputs import Inputs
 from recsys.export.sides import Sides
 from recsys.towers import Behaviour, Ranking, SplitColumns, Tower
 from recsys.towers.inputs import make_behaviours, pool
+from recsys.towers.ranking import expand
 
 __all__ = ["Fields", "Graph", "Histories", "Numbers", "TableReader"]
 
@@ -136,6 +137,9 @@ class Graph(nn.Module):
 
     Args:
         known: names of the fields that have a vocabulary.
+
+    Attributes:
+        repeats_users: whether users are repeated for each candidate before the tower, so that rounding is the same.
     """
 
     known: list[str]
@@ -157,6 +161,7 @@ class Graph(nn.Module):
     ) -> None:
         super().__init__()
         self.known = known
+        self.repeats_users = False
         self.inputs = inputs
         self.encoders = nn.ModuleList(encoders)
         self.numbers = numbers
@@ -232,6 +237,11 @@ class Graph(nn.Module):
         fields = self.sides.split(self.fields(vectors, lengths), numbers)
         self.sides.repeat_targets(vectors, user_B)
         behaviours = self.histories(vectors, lengths)
-        logit_BT = self.tower.rank(Ranking(fields, numbers, behaviours, candidates_G, user_B))
+        ranking = Ranking(fields, numbers, behaviours, candidates_G, user_B)
+        if self.repeats_users:
+            flat_BC, number_BN, behaviours = expand(ranking)
+            logit_BT = self.tower(flat_BC, number_BN, behaviours)
+        else:
+            logit_BT = self.tower.rank(ranking)
         self.sides.repeat_calibrated_by(ids, user_B)
         return self.probabilities(logit_BT, ids)

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from recsys.bundle_folder import CANDIDATE_LENGTHS
+
 __all__ = ["readme"]
 
 _SNIPPET = """\
@@ -44,6 +46,9 @@ Outputs, in order: {outputs}; float64 probabilities.
   integer itself. Keys that training has not seen are fine. `hash_tests` in `signature.json` has texts with their keys.
 - `example` in `signature.json` is a request in the words of the Open Inference Protocol with its answer, and the same
   as plain JSON rows. `recsys serve` answers both; `"user": true` marks inputs that say something of the user.
+- Many candidates of one user: send the inputs that are the user's once, those of candidates once each, and
+  `{candidates}` int64 (users,), the number of candidates of each user, whose rows follow each other. The scores are
+  those of plain rows. `ranking` in `example` is such a request.
 - A missing id or time is {null}; a missing number is NaN.
 - Lists may be longer than the model uses; it cuts them itself.
 - `{model}` is a program that torch runs: load it only if you trust who made it. `recsys predict` compares the files
@@ -69,4 +74,5 @@ def readme(name: str, signature: dict[str, Any]) -> str:
         outputs=", ".join(f"`{output['name']}`" for output in signature["outputs"]),
         null=-(2**63),
         golden="of this model, whose tables have fewer bits than in training" if is_rounded else "training gave them",
+        candidates=CANDIDATE_LENGTHS,
     )

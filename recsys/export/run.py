@@ -94,6 +94,8 @@ def export_run(
         tables=described,
         model_format=model_format,
     )
+    if signature["ranking"]["repeats_users"]:
+        log("ranking: users are repeated for each candidate, since this model makes much of rounding errors")
     if described is not None and (difference := signature["tables"]["golden_difference"]) is not None:
         log(f"scores of golden rows differ from those of training by up to {difference:.2g}")
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from recsys.bundle_folder import CANDIDATES
+from recsys.bundle_folder import CANDIDATE_LENGTHS, CANDIDATES
 from recsys.config import Field, ResolvedConfig
 from recsys.config.feature_types import FeatureSection
 from recsys.data.model_inputs import Inputs, take
@@ -31,8 +31,10 @@ def user_inputs(resolved: ResolvedConfig, named: Sequence[str]) -> set[str]:
         named: columns.
 
     Raises:
-        ExportError: no feature reads such a column.
+        ExportError: no feature reads such a column, or a list has the name of the lengths of candidates.
     """
+    if CANDIDATES in resolved.features and resolved.features[CANDIDATES].input == "lists":
+        raise ExportError(f"features.{CANDIDATES}: needs another name: {CANDIDATE_LENGTHS} counts a user's candidates")
     columns = input_columns(resolved)
     for column in named:
         if column not in columns:
@@ -80,7 +82,7 @@ class Sides(nn.Module):
         calibrated_by: str | None = None,
     ) -> None:
         super().__init__()
-        self.lengths = f"{CANDIDATES}.lengths"
+        self.lengths = CANDIDATE_LENGTHS
         self.of_users = Inputs({name: one for name, one in features.items() if name in of_user}, aligned)
         self.of_candidates = Inputs({name: one for name, one in features.items() if name not in of_user}, [])
         self.is_field_of_user = [of_user for of_user, _ in fields]

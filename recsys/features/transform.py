@@ -4,6 +4,7 @@ Canonical columns have one of four types, and a feature's name. id: Int64 keys. 
 number, bucket: Float64. datetime: Int64 Unix seconds. A cross is made of the keys of other features and has none.
 """
 
+from collections.abc import Collection
 from typing import assert_never
 
 import numpy as np
@@ -29,7 +30,12 @@ def input_columns(resolved: ResolvedConfig) -> list[str]:
 
 
 def canonicalize(
-    frame: pl.DataFrame, resolved: ResolvedConfig, state: TransformState, location: RowLocation | None = None
+    frame: pl.DataFrame,
+    resolved: ResolvedConfig,
+    state: TransformState,
+    location: RowLocation | None = None,
+    *,
+    features: Collection[str] | None = None,
 ) -> pl.DataFrame:
     """Read each feature's column of a raw frame; other columns are not needed and not looked at.
 
@@ -38,9 +44,10 @@ def canonicalize(
         resolved: the configuration, which tells what the columns mean.
         state: a state of which only `key_kinds` is used.
         location: source of the rows, for messages.
+        features: names of the features to read; all if not given.
 
     Returns:
-        One column for each feature that reads one, as many rows as `frame`. No nulls anywhere; see the module.
+        One column for each of them that reads one, as many rows as `frame`. No nulls anywhere; see the module.
 
     Raises:
         DataError: a column is missing, or a column or value is not what the configuration promises.
@@ -49,7 +56,7 @@ def canonicalize(
     columns = []
     for name, handler in handlers_of(resolved.features).items():
         column = handler.feature.column_of(name)
-        if column is None:
+        if column is None or (features is not None and name not in features):
             continue
         if column not in frame.columns:
             raise no_column(location.source, column, frame.columns)

@@ -22,7 +22,7 @@ from recsys.features.state import TransformState
 from recsys.run_folder import RunFolder
 from recsys.serving.program import Program
 
-__all__ = ["LoadedBundle", "open_bundle"]
+__all__ = ["EXPORT_AGAIN", "LoadedBundle", "open_bundle"]
 
 _FORMATS = {name: model_format for model_format, name in MODEL_FILES.items()}
 

@@ -12,13 +12,15 @@ import polars as pl
 import torch
 from torch import Tensor
 
+from recsys.bundle_folder import CANDIDATE_LENGTHS
 from recsys.config import DataSection
 from recsys.errors import DataError
 from recsys.features.coverage import Coverage, CoverageCounter
 from recsys.features.coverage_report import coverage_report, name_files
+from recsys.features.ranking import golden_ranking
 from recsys.features.transform import canonical_inputs, canonicalize, input_columns
 from recsys.progress import OnProgress, no_log, no_progress
-from recsys.serving.bundle import open_bundle
+from recsys.serving.bundle import EXPORT_AGAIN, open_bundle
 from recsys.serving.output import ParquetFile, check_output
 from recsys.serving.program import InputError, Program
 from recsys.sources.csv_file import CsvFile
@@ -75,6 +77,15 @@ class Scorer:
         return self._bundle.signature
 
     @property
+    def can_rank(self) -> bool:
+        """Whether the model takes users with several candidates each; those of former releases do not."""
+        return isinstance(self._bundle.model, Program) or hasattr(self._bundle.model, "rank")
+
+    def columns_of(self, *, user: bool) -> list[str]:
+        """Return the raw columns of the user, or those of candidates, each once."""
+        return list(dict.fromkeys(one["column"] for one in self.signature["inputs"] if one.get("user", False) == user))
+
+    @property
     def aligned(self) -> list[list[str]]:
         """Sequences of which each row must have equally many entries."""
         return self._bundle.resolved.aligned()
@@ -88,14 +99,49 @@ class Scorer:
         canonical = canonicalize(frame, self._bundle.resolved, self._bundle.state, location)
         return canonical_inputs(canonical)
 
+    def ranking_inputs(
+        self, users: pl.DataFrame, candidates: pl.DataFrame, counts: Sequence[int], location: RowLocation | None = None
+    ) -> dict[str, np.ndarray]:
+        """Return users and their candidates as the model takes them.
+
+        Args:
+            users: raw rows of users; columns of candidates are not looked at.
+            candidates: raw rows of candidates, one user after another; columns of users are not looked at.
+            counts: number of candidates of each user.
+            location: source of the candidates, for messages.
+
+        Raises:
+            DataError: as `score`.
+        """
+        inputs = {CANDIDATE_LENGTHS: np.array(counts, dtype=np.int64)}
+        sides = [(True, users, RowLocation("user")), (False, candidates, location)]
+        for is_user, frame, source in sides:
+            names = {one["name"] for one in self.signature["inputs"] if one["user"] == is_user}
+            bundle = self._bundle
+            inputs |= canonical_inputs(canonicalize(frame, bundle.resolved, bundle.state, source, features=names))
+        return inputs
+
     def score_inputs(self, inputs: Mapping[str, np.ndarray], num_rows: int) -> np.ndarray:
-        """Return the probabilities of rows as the model takes them: (B, T) float64.
+        """Return the probabilities of rows, or of candidates, as the model takes them: (B, T) float64.
 
         Raises:
             DataError: they do not fit together.
         """
         scores_BT, _ = self._run(self._tensors(inputs), RowLocation(), num_rows)
         return scores_BT.cpu().numpy()
+
+    def golden_ranking(self) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray], int] | None:
+        """Return golden rows as users, each with up to seven others as candidates, and the same as plain rows.
+
+        Returns:
+            Users and candidates as the model takes them, plain rows as the model takes them, and the number of these;
+            None if the golden rows were deleted or the model takes no users.
+        """
+        path = self._bundle.golden_rows
+        if not path.exists() or not self.can_rank:
+            return None
+        golden = pl.read_parquet(path).drop([output["name"] for output in self.signature["outputs"]])
+        return golden_ranking(golden, [one["name"] for one in self.signature["inputs"] if one["user"]])
 
     def golden_rows(self) -> tuple[dict[str, np.ndarray], np.ndarray] | None:
         """Return the golden rows as the model takes them, and their scores in training; None if they were deleted."""
@@ -126,6 +172,30 @@ class Scorer:
             )
             for start in range(0, max(frame.height, 1), CHUNK_ROWS)
         ]
+        return np.concatenate(chunks)
+
+    def rank(self, user: pl.DataFrame, candidates: pl.DataFrame, location: RowLocation | None = None) -> np.ndarray:
+        """Return the probabilities of candidates of one user: (B, T) float64.
+
+        Args:
+            user: one raw row; columns of candidates are not looked at.
+            candidates: raw rows; columns of the user are not looked at.
+            location: source of the candidates, for messages.
+
+        Raises:
+            DataError: a column is missing, a value is not what the model was trained on, there is not one user, or the
+                bundle was made by a release whose models take no users.
+        """
+        if user.height != 1:
+            raise DataError(f"user: must be one row, got {user.height}")
+        if not self.can_rank:
+            raise DataError(f"{self._bundle.golden_rows.parent}: takes plain rows only: {EXPORT_AGAIN}")
+        location = location or RowLocation()
+        chunks = []
+        for start in range(0, max(candidates.height, 1), CHUNK_ROWS):
+            chunk = candidates.slice(start, CHUNK_ROWS)
+            source = location._replace(first_row=location.first_row + start)
+            chunks.append(self.score_inputs(self.ranking_inputs(user, chunk, [chunk.height], source), chunk.height))
         return np.concatenate(chunks)
 
     def score_files(
@@ -258,7 +328,7 @@ class Scorer:
         model = self._bundle.model
         try:
             with torch.inference_mode():
-                if self._known and not isinstance(model, Program):
+                if self._known and not isinstance(model, Program) and CANDIDATE_LENGTHS not in inputs:
                     found: tuple[Tensor, dict[str, Tensor]] = model.score_with_ids(inputs)
                     return found
                 return model(inputs), {}

@@ -36,6 +36,25 @@ def test_a_frame_columns_and_rows_are_scored_alike(bundle: recsys.Bundle) -> Non
     assert one == pytest.approx(scores["score"][3], abs=1e-6)
 
 
+def test_candidates_of_a_user_come_with_the_scores_of_their_rows_the_best_first(bundle: recsys.Bundle) -> None:
+    user = {name: ROWS[name][3] for name in bundle.user_columns}
+    candidates = ROWS.select(bundle.candidate_columns).with_row_index("row")
+    ranked = bundle.rank(user, candidates)
+    assert ranked.columns == [*candidates.columns, "score"]
+    assert ranked["score"].is_sorted(descending=True)
+    rows = candidates.with_columns(ROWS[[3] * 50].select(bundle.user_columns).get_columns())
+    expected = bundle.predict(rows)["score"]
+    assert (ranked.sort("row")["score"] - expected).abs().max() < 1e-6  # type: ignore[operator]
+    assert bundle.rank(ROWS[3:4], candidates.to_dicts()).equals(ranked)
+
+
+def test_what_cannot_be_ranked_is_refused(bundle: recsys.Bundle) -> None:
+    with pytest.raises(DataError, match="user: must be one row, got 50"):
+        bundle.rank(ROWS, ROWS)
+    with pytest.raises(DataError, match="candidates: column 'score' has the name of a score"):
+        bundle.rank(ROWS[:1], ROWS.with_columns(score=0))
+
+
 def test_columns_can_be_kept_beside_the_scores(bundle: recsys.Bundle) -> None:
     assert bundle.predict(ROWS, keep="item").columns[0] == "item"
     scores = bundle.predict(ROWS, keep=["item", "user"])

@@ -30,6 +30,7 @@ COMMANDS = [
     "importance",
     "plan",
     "predict",
+    "rank",
     "serve",
     "demo-data",
     "doctor",

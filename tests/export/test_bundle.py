@@ -1,13 +1,21 @@
 """A bundle proves in a fresh process that it scores as trained, or is not written."""
 
+import copy
+import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from pyarrow import parquet
+from torch import Tensor
 
 from recsys.errors import ExportError
+from recsys.export.verify import compare
+from recsys.towers import Ranking
+from recsys.towers.din import Din
+from recsys.towers.ranking import expand
 from tests.export.bundles import GOLDEN, write
 from tests.export.models import Made, slow_scores
 
@@ -38,6 +46,39 @@ def test_other_scores_than_in_training_are_refused_and_nothing_is_left(made: Mad
     expected[17, 1] += 1e-3
     with pytest.raises(ExportError, match=r"score\.buy: .*difference of 0\.001; worst is golden row 17"):
         write(made, tmp_path / "shop", expected=expected)
+    assert list(tmp_path.iterdir()) == []
+
+
+class Shifted(Din):
+    """Ranks with logits that differ from those of plain rows by a little."""
+
+    shift = 0.0
+
+    def rank(self, ranking: Ranking) -> Tensor:
+        fields, numbers, behaviours = expand(ranking)
+        logits: Tensor = self.forward(fields, numbers, behaviours) + self.shift
+        return logits
+
+
+def shifted(made: Made, shift: float) -> Made:
+    tower = copy.deepcopy(made.tower)
+    tower.__class__ = Shifted
+    tower.shift = shift  # type: ignore[assignment]
+    return replace(made, tower=tower)
+
+
+def test_users_are_repeated_where_candidates_would_differ_by_rounding(made: Made, bundle: Path, tmp_path: Path) -> None:
+    write(shifted(made, 2e-5), tmp_path / "shop")
+    for folder, repeats in ((tmp_path / "shop", True), (bundle, False)):
+        assert json.loads((folder / "signature.json").read_text())["ranking"]["repeats_users"] is repeats
+        assert compare(folder)["ranking"]["difference"] < 1e-6
+
+
+def test_candidates_that_have_other_scores_than_plain_rows_are_refused(made: Made, tmp_path: Path) -> None:
+    with pytest.raises(
+        ExportError, match=r"score\.\w+: candidates that share a user must have the scores of plain rows"
+    ):
+        write(shifted(made, 1e-3), tmp_path / "shop")
     assert list(tmp_path.iterdir()) == []
 
 

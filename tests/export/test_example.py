@@ -46,6 +46,17 @@ def test_the_rows_of_the_example_have_the_scores_of_the_example(bundle: Path) ->
     np.testing.assert_allclose(Scorer(bundle).score(pl.DataFrame(example["rows"])), answer_of(example), atol=1e-6)
 
 
+@pytest.mark.slow
+def test_the_candidates_of_the_example_have_the_scores_of_the_example(bundle: Path) -> None:
+    example = example_of(bundle)["ranking"]
+    request = example["rank"]
+    scores = Scorer(bundle).rank(pl.DataFrame([request["user"]]), pl.DataFrame(request["candidates"]))
+    np.testing.assert_allclose(scores, answer_of(example), rtol=0, atol=1e-6)
+    given = {tensor["name"]: tensor for tensor in example["request"]["inputs"]}
+    assert given["candidates.lengths"]["data"] == [2]
+    assert (given["items.lengths"]["shape"], given["item"]["shape"]) == ([1], [2])
+
+
 def test_the_example_prefers_rows_without_gaps(bundle: Path) -> None:
     for row in example_of(bundle)["rows"]:
         assert all(value not in (None, []) for value in row.values())

@@ -1,6 +1,7 @@
 """The ranking form of exported models: candidates of users have the scores of plain rows."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -10,6 +11,7 @@ from torch import Tensor
 
 from recsys.calibration import Calibrator
 from recsys.config.calibrations import CALIBRATIONS
+from recsys.errors import ExportError
 from recsys.export import export_module, script
 from recsys.export.graph import Graph
 from recsys.export.sides import user_inputs
@@ -93,6 +95,13 @@ def test_candidates_are_calibrated_by_what_says_something_of_their_user_or_of_th
     expected = script(graph)(plain)
     torch.testing.assert_close(script(graph)(given), expected, rtol=0, atol=1e-6)
     assert (expected != made.export()(plain)).any()
+
+
+def test_a_list_must_not_have_the_name_of_the_lengths_of_candidates(tmp_path: Path) -> None:
+    features = 'candidates: {type: ids, column: genres, separator: "|"}'
+    text = f"label: clicked\nfeatures:\n  {features}\nmodel: {{tower: mlp, dim: 4, mlp: [4]}}\n"
+    with pytest.raises(ExportError, match=r"features\.candidates: needs another name: candidates\.lengths counts"):
+        make(text, clicks(20), tmp_path).export()
 
 
 @pytest.mark.parametrize(

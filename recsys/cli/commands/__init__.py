@@ -15,6 +15,7 @@ from recsys.cli.commands.importance import importance
 from recsys.cli.commands.init import init
 from recsys.cli.commands.plan import plan
 from recsys.cli.commands.predict import predict
+from recsys.cli.commands.rank import rank
 from recsys.cli.commands.schema import schema
 from recsys.cli.commands.search import search
 from recsys.cli.commands.serve import serve
@@ -34,6 +35,7 @@ __all__ = [
     "init",
     "plan",
     "predict",
+    "rank",
     "schema",
     "search",
     "serve",

@@ -1,4 +1,8 @@
-"""The tensors that a bundle takes: those of a request are checked, and become the inputs of the model."""
+"""The tensors that a bundle takes: those of a request are checked, and become the inputs of the model.
+
+A ranking request has the tensors of users once, those of all their candidates, one user after another, and
+`candidates.lengths`, the number of candidates of each user.
+"""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -7,6 +11,7 @@ import numpy as np
 import polars as pl
 import torch
 
+from recsys.bundle_folder import CANDIDATE_LENGTHS
 from recsys.data.alignment import find_misalignment
 from recsys.errors import DataError
 from recsys.features.fingerprint import KeyKind
@@ -26,20 +31,36 @@ class TensorSpec(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """Rows as the model takes them."""
+    """Rows as the model takes them; or users, and their candidates."""
 
     inputs: dict[str, np.ndarray]
     """NAME, or NAME.values and NAME.lengths; int64 or float64."""
     num_rows: int
+    """Number of rows, or of candidates."""
+    num_repeated: int = 0
+    """Entries of users' lists, once for each of their candidates."""
+
+    @property
+    def is_ranking(self) -> bool:
+        """Whether users stand once, each with several candidates."""
+        return CANDIDATE_LENGTHS in self.inputs
 
     @property
     def cost(self) -> int:
-        """Number of values that the model works on: rows, and entries of lists."""
-        return self.num_rows + sum(len(array) for name, array in self.inputs.items() if name.endswith(".values"))
+        """Number of values that the model works on: rows, and entries of lists, those of a user for each candidate."""
+        num_entries = sum(len(array) for name, array in self.inputs.items() if name.endswith(".values"))
+        return self.num_rows + num_entries + self.num_repeated
+
+
+class _Size(NamedTuple):
+    """Number of rows that the tensors of one side must have, and why."""
+
+    rows: int
+    reason: str
 
 
 def concatenate(batches: Sequence[Batch]) -> Batch:
-    """Put the rows of several requests one after another.
+    """Put the rows, or the users and candidates, of several requests one after another.
 
     >>> one = Batch({"seen.values": np.array([7, 8]), "seen.lengths": np.array([2])}, 1)
     >>> concatenate([one, one]).inputs["seen.values"].tolist()
@@ -49,7 +70,7 @@ def concatenate(batches: Sequence[Batch]) -> Batch:
         return batches[0]
     names = batches[0].inputs
     inputs = {name: np.concatenate([batch.inputs[name] for batch in batches]) for name in names}
-    return Batch(inputs, sum(batch.num_rows for batch in batches))
+    return Batch(inputs, sum(batch.num_rows for batch in batches), sum(batch.num_repeated for batch in batches))
 
 
 class RequestLayout:
@@ -58,11 +79,15 @@ class RequestLayout:
     Args:
         inputs: `inputs` of its signature.
         aligned: sequences of which each row has equally many entries.
-        max_rows: the largest number of rows of a request.
+        max_rows: the largest number of rows, users or candidates of a request.
+        can_rank: whether the model takes ranking requests.
     """
 
-    def __init__(self, inputs: Sequence[Mapping[str, Any]], aligned: list[list[str]], *, max_rows: int) -> None:
+    def __init__(
+        self, inputs: Sequence[Mapping[str, Any]], aligned: list[list[str]], *, max_rows: int, can_rank: bool = False
+    ) -> None:
         self.max_rows = max_rows
+        self._optional = [CANDIDATE_LENGTHS] if can_rank else []
         self._declared = {declared["name"]: declared for declared in inputs}
         self._aligned = aligned
         self._names = [tensor for declared in inputs for tensor in declared["tensors"]]
@@ -86,26 +111,56 @@ class RequestLayout:
             DataError: a tensor is missing, unknown, given twice, or does not fit; the message names it.
         """
         given = self._by_name(tensors)
-        num_rows = self._num_rows(given)
         inputs: dict[str, np.ndarray] = {}
+        if CANDIDATE_LENGTHS in given:
+            inputs[CANDIDATE_LENGTHS] = self._candidates(given[CANDIDATE_LENGTHS])
+            of_user = _Size(len(inputs[CANDIDATE_LENGTHS]), f", that of {CANDIDATE_LENGTHS}")
+            of_row = _Size(int(inputs[CANDIDATE_LENGTHS].sum()), f", the sum of {CANDIDATE_LENGTHS}")
+        else:
+            of_user = of_row = _Size(self._num_rows(given), " as that of other inputs")
         for name, declared in self._declared.items():
+            size = of_user if declared.get("user") else of_row
             if f"{name}.lengths" in declared["tensors"]:
                 lengths = _lengths(given[f"{name}.lengths"], len(given[f"{name}.values"].values))
-                _check_rows(f"{name}.lengths", len(lengths), num_rows)
+                _check_rows(f"{name}.lengths", len(lengths), size)
                 inputs[f"{name}.values"] = _keys(given[f"{name}.values"], declared.get("key"), lengths)
                 inputs[f"{name}.lengths"] = lengths
             else:
-                _check_rows(name, len(given[name].values), num_rows)
+                _check_rows(name, len(given[name].values), size)
                 is_number = declared["dtype"] == "float64"
                 inputs[name] = _numbers(given[name]) if is_number else _keys(given[name], declared.get("key"))
         self._check_alignment(inputs)
-        return Batch(inputs, num_rows)
+        return self.batch(inputs, of_row.rows)
+
+    def batch(self, inputs: dict[str, np.ndarray], num_rows: int) -> Batch:
+        """Return inputs of the model as a batch.
+
+        Args:
+            inputs: rows, or users and candidates, that fit together.
+            num_rows: number of rows, or of candidates.
+        """
+        if CANDIDATE_LENGTHS not in inputs:
+            return Batch(inputs, num_rows)
+        num_repeated = 0
+        for name, declared in self._declared.items():
+            if declared.get("user") and f"{name}.lengths" in declared["tensors"]:
+                kept = np.minimum(inputs[f"{name}.lengths"], declared.get("max_len", np.iinfo(np.int64).max))
+                num_repeated += int(kept @ inputs[CANDIDATE_LENGTHS])
+        return Batch(inputs, num_rows, num_repeated)
+
+    def _candidates(self, tensor: WireTensor) -> np.ndarray:
+        """Return the number of candidates of each user."""
+        counts = _not_negative(tensor)
+        check_num_rows(len(counts), self.max_rows, what="users")
+        for num_candidates in (counts.max(initial=0), counts.sum()):  # the sum of large ones is none
+            check_num_rows(int(num_candidates), self.max_rows, what="candidates")
+        return counts
 
     def _by_name(self, tensors: Iterable[WireTensor]) -> dict[str, WireTensor]:
         given: dict[str, WireTensor] = {}
         for tensor in tensors:
-            if tensor.name not in self._names:
-                hint = did_you_mean(tensor.name, self._names) or f"; it takes {', '.join(self._names)}"
+            if tensor.name not in (known := [*self._names, *self._optional]):
+                hint = did_you_mean(tensor.name, known) or f"; it takes {', '.join(known)}"
                 raise REQUEST.column(tensor.name, f"is no input of the model{hint}")
             if tensor.name in given:
                 raise REQUEST.column(tensor.name, "is given twice")
@@ -129,16 +184,21 @@ class RequestLayout:
             raise DataError(problem, column=problem.partition(",")[0])
 
 
-def _check_rows(name: str, length: int, num_rows: int) -> None:
-    if length != num_rows:
-        raise REQUEST.column(name, f"shape must be [{num_rows}] as that of other inputs, got [{length}]")
+def _check_rows(name: str, length: int, size: _Size) -> None:
+    if length != size.rows:
+        raise REQUEST.column(name, f"shape must be [{size.rows}]{size.reason}, got [{length}]")
 
 
-def _lengths(tensor: WireTensor, num_values: int) -> np.ndarray:
+def _not_negative(tensor: WireTensor) -> np.ndarray:
     lengths = _integers(tensor, "INT64")
     if len(lengths) and lengths.min() < 0:
         row = int(np.argmax(lengths < 0))
         raise REQUEST.value(tensor.name, f"must not be negative, got {lengths[row]}", row)
+    return lengths
+
+
+def _lengths(tensor: WireTensor, num_values: int) -> np.ndarray:
+    lengths = _not_negative(tensor)
     if (len(lengths) and lengths.max() > num_values) or lengths.sum() != num_values:
         raise REQUEST.column(tensor.name, f"must sum to the number of values, {num_values}")
     return lengths

@@ -50,14 +50,14 @@ def new_id() -> str:
     return uuid.uuid4().hex
 
 
-def check_num_rows(num_rows: int, max_rows: int) -> None:
-    """Refuse a request with too many rows.
+def check_num_rows(num_rows: int, max_rows: int, *, what: str = "rows") -> None:
+    """Refuse a request with too many rows, or users or candidates.
 
     Raises:
         DataError: it has.
     """
     if num_rows > max_rows:
-        raise DataError(f"a request may have {max_rows} rows, got {num_rows}; send several requests")
+        raise DataError(f"a request may have {max_rows} {what}, got {num_rows}; send several requests")
 
 
 def wanted_outputs(request: InferRequest, known: Sequence[str]) -> list[WantedOutput]:

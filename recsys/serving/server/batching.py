@@ -91,7 +91,7 @@ class Batcher:
         while self._waiting:
             first = self._waiting[0]
             cost += first.batch.cost
-            if group and (cost > self.max_cost or first.bundle is not group[0].bundle):
+            if group and (cost > self.max_cost or not _go_together(first, group[0])):
                 break
             self._waiting.popleft()
             if first.answer.done():
@@ -110,6 +110,10 @@ class Batcher:
             else:
                 one.answer.set_result(scores)
         self._start()
+
+
+def _go_together(one: _Waiting, other: _Waiting) -> bool:
+    return one.bundle is other.bundle and one.batch.is_ranking == other.batch.is_ranking
 
 
 def score_together(bundle: _Scores, batches: Sequence[Batch]) -> list[Scored]:

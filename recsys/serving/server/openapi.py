@@ -2,7 +2,7 @@
 
 import html
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from recsys.serving.server.service import Service
@@ -60,6 +60,7 @@ def openapi(service: Service) -> dict[str, Any]:
     rows = {"rows": example["rows"]} if "rows" in example else None
     paths = {
         "/score": {"post": _post("Score plain rows", _rows_schema(signature), _SCORES, rows)},
+        **_ranking(service),
         f"{model}/infer": {"post": _post("Score tensors", _TENSORS, _ANSWER, example.get("request"))},
         model: {"get": _get("The tensors of the model")},
         f"{model}/ready": {"get": _get("Whether the model is ready", 503)},
@@ -70,6 +71,23 @@ def openapi(service: Service) -> dict[str, Any]:
         "/metrics": {"get": {"summary": "Figures for Prometheus", "responses": {"200": {"description": "OK"}}}},
     }
     return {"openapi": "3.1.0", "info": info, "paths": paths}
+
+
+def _ranking(service: Service) -> dict[str, Any]:
+    """Describe how candidates are ranked, if the model takes users."""
+    signature = service.bundle.scorer.signature
+    if not service.bundle.scorer.can_rank:
+        return {}
+    user, candidate = (
+        _row_schema([one for one in signature["inputs"] if one["user"] == is_user]) for is_user in (True, False)
+    )
+    body = {
+        "type": "object",
+        "required": ["user", "candidates"] if user["required"] else ["candidates"],
+        "properties": {"id": {"type": "string"}, "user": user, "candidates": {"type": "array", "items": candidate}},
+    }
+    example = signature.get("example", {}).get("ranking", {}).get("rank")
+    return {"/rank": {"post": _post("Score the candidates of one user", body, _SCORES, example)}}
 
 
 def page(service: Service, url: str) -> str:
@@ -94,13 +112,19 @@ def page(service: Service, url: str) -> str:
 
 
 def _rows_schema(signature: Mapping[str, Any]) -> dict[str, Any]:
-    columns = {declared["column"]: _column_schema(declared) for declared in signature["inputs"]}
-    row = {"type": "object", "required": list(columns), "properties": columns}
     return {
         "type": "object",
         "required": ["rows"],
-        "properties": {"id": {"type": "string"}, "rows": {"type": "array", "items": row}},
+        "properties": {
+            "id": {"type": "string"},
+            "rows": {"type": "array", "items": _row_schema(signature["inputs"])},
+        },
     }
+
+
+def _row_schema(inputs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    columns = {declared["column"]: _column_schema(declared) for declared in inputs}
+    return {"type": "object", "required": list(columns), "properties": columns}
 
 
 def _column_schema(declared: Mapping[str, Any]) -> dict[str, Any]:

@@ -40,6 +40,7 @@ def rest_app(service: Service) -> Starlette:
         ]
     routes += [
         ("POST", "/score", handlers.score),
+        ("POST", "/rank", handlers.rank),
         ("GET", "/signature.json", handlers.signature),
         ("GET", "/openapi.json", handlers.openapi),
         ("GET", "/", handlers.page),
@@ -98,6 +99,11 @@ class _Handlers:
         with self.service.metrics.timed("rows"):
             return _json(write_scores(await self.service.score_rows(parse_json(body))))
 
+    async def rank(self, request: Request) -> Response:
+        body = await self._body(request)
+        with self.service.metrics.timed("rank"):
+            return _json(write_scores(await self.service.rank(parse_json(body))))
+
     async def _body(self, request: Request) -> bytes:
         limits = self.service.limits
         return await read_body(request, max_bytes=limits.max_body_bytes, seconds=limits.body_seconds)
@@ -127,7 +133,7 @@ def _answering(service: Service, handler: Handler) -> Handler:
         if service.is_draining:
             response.headers["Connection"] = "close"
         if request.method == "POST":
-            transport = "rows" if request.url.path == "/score" else "rest"
+            transport = {"/score": "rows", "/rank": "rank"}.get(request.url.path, "rest")
             service.metrics.requests.labels(transport, response.status_code).inc()
         return response
 

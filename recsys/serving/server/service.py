@@ -7,7 +7,7 @@ import numpy as np
 from recsys import __version__
 from recsys.serving.protocol.layout import Batch
 from recsys.serving.protocol.request import Answer, InferRequest, WantedOutput, wanted_outputs
-from recsys.serving.protocol.rows import read_rows
+from recsys.serving.protocol.rows import read_ranking, read_rows
 from recsys.serving.server.batching import Batcher
 from recsys.serving.server.metrics import Metrics
 from recsys.serving.server.options import Limits
@@ -90,6 +90,18 @@ class Service:
         bundle = self.bundle
         request_id, frame = read_rows(content, bundle.scorer.columns, max_rows=self.limits.max_rows)
         return await self._answer(request_id, bundle, bundle.rows(frame))
+
+    async def rank(self, content: dict[str, Any]) -> Answer:
+        """Return the scores of one user's candidates, given as plain JSON.
+
+        Raises:
+            DataError: a value does not fit; the message names the column.
+            Overloaded: too many requests wait.
+        """
+        bundle = self.bundle
+        of_user, of_candidates = (bundle.scorer.columns_of(user=user) for user in (True, False))
+        request_id, rows = read_ranking(content, of_user, of_candidates, max_rows=self.limits.max_rows)
+        return await self._answer(request_id, bundle, bundle.ranking(rows))
 
     async def _answer(self, request_id: str, bundle: ServedBundle, batch: Batch) -> Answer:
         self.metrics.rows.observe(batch.num_rows)

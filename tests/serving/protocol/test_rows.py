@@ -5,7 +5,7 @@ import pytest
 
 from recsys.errors import DataError
 from recsys.serving.protocol.request import Answer
-from recsys.serving.protocol.rows import read_rows, write_scores
+from recsys.serving.protocol.rows import read_ranking, read_rows, write_scores
 
 
 def test_rows_become_raw_columns() -> None:
@@ -27,6 +27,32 @@ def test_rows_become_raw_columns() -> None:
 def test_what_is_no_request_is_refused(content: dict[str, Any], problem: str) -> None:
     with pytest.raises(DataError, match=problem):
         read_rows(content, ["user"], max_rows=2)
+
+
+def test_a_user_and_the_candidates_become_raw_columns() -> None:
+    content = {"id": "a", "user": {"user": 7, "seen": []}, "candidates": [{"item": 1, "title": "x"}, {"item": None}]}
+    found, rows = read_ranking(content, ["user", "seen"], ["item"], max_rows=2)
+    assert (found, rows.user.to_dicts()) == ("a", [{"user": 7, "seen": []}])
+    assert rows.candidates.to_dicts() == [{"item": 1}, {"item": None}]
+    assert read_ranking({"candidates": [{"item": 1}]}, [], ["item"])[1].user.height == 1
+    assert read_ranking({"user": {"user": 7}, "candidates": [{}, {}]}, ["user"], [])[1].candidates.height == 2
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        ({"user": {"user": 7}}, "candidates: must be a list of objects"),
+        ({"user": {"user": 7}, "candidates": [1]}, "candidates: must be a list of objects"),
+        ({"user": [7], "candidates": []}, "user: must be an object"),
+        ({"user": {}, "candidates": []}, r"user: column user: is missing; write null where there is no value"),
+        ({"user": {"user": 7}, "candidates": [{"item": 1}, {}]}, r"column item: is missing; .* \(row 2\)"),
+        ({"user": {"user": 7}, "candidates": [{}] * 3}, "a request may have 2 candidates, got 3"),
+        ({"user": {"user": 7}, "candidates": [], "id": 7}, "id: must be a text"),
+    ],
+)
+def test_what_ranks_nothing_is_refused(content: dict[str, Any], problem: str) -> None:
+    with pytest.raises(DataError, match=problem):
+        read_ranking(content, ["user"], ["item"], max_rows=2)
 
 
 def test_an_answer_has_the_scores_by_output() -> None:

@@ -75,6 +75,20 @@ def test_requests_of_two_bundles_are_never_merged() -> None:
     run(test())
 
 
+def test_plain_rows_and_users_with_candidates_are_never_merged() -> None:
+    def ranking(number: float) -> Batch:
+        return Batch({"x": np.array([number]), "candidates.lengths": np.array([1])}, 1)
+
+    async def test() -> None:
+        queue, bundle = batcher(), Sums()
+        batches = [batch(1.0), batch(2.0), batch(3.0), ranking(4.0), ranking(5.0), batch(6.0)]
+        scores = await asyncio.gather(*(queue.score(bundle, one) for one in batches))
+        assert bundle.calls == [[1.0], [2.0, 3.0], [4.0, 5.0], [6.0]]
+        assert [one[0, 0] for one in scores] == [1, 2, 3, 4, 5, 6]
+
+    run(test())
+
+
 def test_a_request_that_fails_fails_alone() -> None:
     async def test() -> None:
         queue, bundle = batcher(), Sums()
