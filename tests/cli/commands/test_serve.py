@@ -1,6 +1,8 @@
 """The command as a process: it says where it listens, and what was asked before SIGTERM is answered."""
 
+import http.client
 import json
+import os
 import re
 import signal
 import subprocess
@@ -11,6 +13,7 @@ import urllib.error
 import urllib.request
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -22,6 +25,7 @@ __all__ = ["bundle", "made"]
 
 pytestmark = pytest.mark.slow
 
+OF_USER = ["items", "shops", "users"]
 BODY = json.dumps({"rows": ROWS[:20].to_dicts()}).encode()
 
 
@@ -102,6 +106,37 @@ def test_no_request_that_was_taken_is_lost_in_twenty_stops(bundle: Path) -> None
     for _ in range(20):
         ends += stop_under_load(bundle, callers=32)
     print(f"20 stops under 32 callers: {dict(ends)}")
+
+
+def rss_mib(process: int) -> float:
+    pages = Path(f"/proc/{process}/statm").read_text().split()[1]
+    return int(pages) * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+
+@pytest.mark.proof
+def test_memory_stays_flat_over_a_hundred_thousand_requests(bundle: Path) -> None:
+    """Rows and rankings of many sizes take turns, over four connections."""
+    user = ROWS[:1].select(OF_USER).to_dicts()[0]
+    candidates = ROWS.drop(OF_USER).to_dicts()
+    bodies = [("/score", {"rows": ROWS[:size].to_dicts()}) for size in (1, 3, 7)]
+    bodies += [("/rank", {"user": user, "candidates": candidates[:size]}) for size in (1, 5, 20)]
+    asked = [(path, json.dumps(body).encode()) for path, body in bodies]
+
+    def ask(address: str, number: int) -> None:
+        connection = http.client.HTTPConnection(address, timeout=60)
+        for i in range(number):
+            connection.request("POST", *asked[i % len(asked)])
+            reply = connection.getresponse()
+            assert (reply.status, bool(reply.read())) == (200, True)
+
+    with serving(bundle) as (process, url):
+        found = []
+        for _ in range(10):
+            with ThreadPoolExecutor(4) as callers:
+                list(callers.map(ask, [url.removeprefix("http://")] * 4, [2500] * 4))
+            found.append(rss_mib(process.pid))
+    print(f"MiB after each 10,000 of 100,000 requests: {', '.join(f'{one:.1f}' for one in found)}")
+    assert found[-1] < found[0] + 8
 
 
 def test_ctrl_c_ends_with_its_code_and_a_second_signal_at_once(bundle: Path) -> None:
