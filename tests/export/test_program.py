@@ -1,14 +1,19 @@
 """Models as programs of torch.export."""
 
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
 import torch
 from torch import Tensor, nn
 
+from recsys.calibration import Calibrator
+from recsys.config.calibrations import CALIBRATIONS
 from recsys.config.feature_types import FEATURE_TYPES
 from recsys.errors import ExportError
+from recsys.export import export_module
 from recsys.export.program import export_program, save_program
 from tests.export.models import Made, make
 from tests.export.rows import SMALL, clicks, yaml
@@ -29,6 +34,24 @@ def test_all_types_of_features_score_as_the_graph_does_in_any_number_of_rows(tmp
     for frame in (clicks(40, seed=2), clicks(1, seed=3), clicks(2).with_columns(items=[], users=[], shops=[])):
         torch.testing.assert_close(scores(loaded, made, frame), scores(graph, made, frame), rtol=0, atol=1e-6)
     assert scores(loaded, made, clicks(3).clear()).shape == (0, 1)
+
+
+@pytest.mark.parametrize("method", ["isotonic", "platt"])
+def test_a_program_calibrates_rows_by_the_values_of_a_field(method: str, tmp_path: Path) -> None:
+    made = make(SMALL, clicks(50), tmp_path)
+    calibration = CALIBRATIONS[method].model_validate({"method": method, "by": "user"})
+    calibrator = Calibrator(calibration, ["label"])
+    random = np.random.default_rng(0)
+    user, score = random.integers(1, 4, 3000), random.random((3000, 1))
+    calibrator.fit(score, (random.random((3000, 1)) < score ** user[:, None]).astype(np.float64), None, user)
+    assert len(calibrator.ids) >= 2
+    resolved = replace(made.resolved, config=made.resolved.config.replaced(calibration=calibration))
+    arguments = (resolved, made.state, made.layout, made.tower, made.weights, calibrator)
+    program = export_program(export_module(*arguments), list(made.inputs(clicks(1)))).module()
+    frame = clicks(60, seed=2)
+    expected = scores(export_module(*arguments), made, frame)
+    torch.testing.assert_close(scores(program, made, frame), expected, rtol=0, atol=1e-6)
+    assert (expected != scores(made.export(), made, frame)).any()
 
 
 def test_a_program_tells_no_path_and_has_no_pickled_inputs(tmp_path: Path) -> None:
