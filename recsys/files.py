@@ -227,7 +227,7 @@ def naming_errors(path: Path) -> Iterator[None]:
         yield
     except Exception as error:
         refused = as_os_error(error)
-        if refused is None or refused.filename is not None:
+        if refused is None or refused.errno is None or refused.filename is not None:  # without errno: a broken package
             raise
         raise OSError(refused.errno, refused.strerror, str(path)) from error
 

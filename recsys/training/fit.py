@@ -112,7 +112,15 @@ def fit(
         on_progress=on_progress,
         log=log,
     )
-    _run(loop, train_batches, ValidBatches(read_split(loaded, prepared.splits["valid"])), run, callbacks, device)
+    valid_batches = ValidBatches(read_split(loaded, prepared.splits["valid"]))
+    try:
+        _run(loop, train_batches, valid_batches, run, callbacks, device)
+    finally:
+        # The trainer holds batches until garbage is collected. Of several ranks, the thread may wait for one that is
+        # gone, so it ends with the process.
+        if loaded.world.size == 1:
+            train_batches.reader.close()
+            valid_batches.reader.close()
     return progress
 
 
@@ -152,12 +160,6 @@ def _run(
             if isinstance(error, SystemExit):  # what Lightning makes of Ctrl-C
                 raise KeyboardInterrupt from error
             raise
-        finally:
-            # The trainer holds batches until garbage is collected. Of several ranks, the thread may wait for one that
-            # is gone, so it ends with the process.
-            if loop.task.world.size == 1:
-                train_batches.reader.close()
-                valid_batches.reader.close()
     if loop.is_preempted:
         raise Preempted
 

@@ -72,6 +72,8 @@ def _train(log: Path, changes: dict[str, Any], scratch: Path, num_steps: int, *,
         if overlap:
             assert len(task.pipeline._pipeline._pipelined_modules) == len(list(built.model.module.lookup.children()))
         task.pipeline.end()
+    if world.size == 1:  # of several ranks, a reader may wait for the batch of another one
+        reader.close()
     round_served_rows(built.model)
     scores = score_split(built, prepared.splits["test"])
     held = [tuple(shard.tensor.shape) for shards in table_shards(built.model).values() for shard in shards]
