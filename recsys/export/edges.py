@@ -43,7 +43,7 @@ def with_edges(golden: pl.DataFrame, resolved: ResolvedConfig, state: TransformS
     changes = [_nothing(base, columns), _unseen(base, columns), _empty(base, columns), _repeated(base, columns, times)]
     rows = [base.with_columns(**change) for change in changes if change]
     rows += [base.with_columns(**change) for change in _times(base, columns)]
-    rows = [row.cast(dict(golden.schema)) for row in rows]  # a time of another unit becomes one of microseconds
+    rows = [row.cast(golden.schema) for row in rows]  # a time of another unit becomes one of microseconds
     return pl.concat([golden, *(row for row in rows if _is_taken(row, resolved, state))])
 
 
