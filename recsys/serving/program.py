@@ -15,7 +15,7 @@ from zipfile import BadZipFile, ZipFile
 import torch
 from torch import Tensor
 
-from recsys.bundle_folder import CANDIDATES
+from recsys.bundle_folder import CANDIDATE_LENGTHS
 from recsys.data.model_inputs import Inputs
 from recsys.errors import DataError
 
@@ -59,7 +59,7 @@ class Program:
             InputError: an input is missing, or does not fit.
         """
         try:
-            plain = self._plain_rows(inputs) if f"{CANDIDATES}.lengths" in inputs else inputs
+            plain = self._plain_rows(inputs) if CANDIDATE_LENGTHS in inputs else inputs
             self._inputs(plain)
         except RuntimeError as error:
             raise InputError(str(error)) from error
@@ -67,7 +67,7 @@ class Program:
         return scores
 
     def _plain_rows(self, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
-        user_B = torch.repeat_interleave(inputs[f"{CANDIDATES}.lengths"])
+        user_B = torch.repeat_interleave(inputs[CANDIDATE_LENGTHS])
         plain = dict(inputs)
         for name in self._of_user:
             if name in inputs:

@@ -87,10 +87,10 @@ class RequestLayout:
         self, inputs: Sequence[Mapping[str, Any]], aligned: list[list[str]], *, max_rows: int, can_rank: bool = False
     ) -> None:
         self.max_rows = max_rows
-        self._optional = [CANDIDATE_LENGTHS] if can_rank else []
         self._declared = {declared["name"]: declared for declared in inputs}
         self._aligned = aligned
         self._names = [tensor for declared in inputs for tensor in declared["tensors"]]
+        self._known = [*self._names, CANDIDATE_LENGTHS] if can_rank else self._names
 
     @property
     def specs(self) -> list[TensorSpec]:
@@ -159,8 +159,8 @@ class RequestLayout:
     def _by_name(self, tensors: Iterable[WireTensor]) -> dict[str, WireTensor]:
         given: dict[str, WireTensor] = {}
         for tensor in tensors:
-            if tensor.name not in (known := [*self._names, *self._optional]):
-                hint = did_you_mean(tensor.name, known) or f"; it takes {', '.join(known)}"
+            if tensor.name not in self._known:
+                hint = did_you_mean(tensor.name, self._known) or f"; it takes {', '.join(self._known)}"
                 raise REQUEST.column(tensor.name, f"is no input of the model{hint}")
             if tensor.name in given:
                 raise REQUEST.column(tensor.name, "is given twice")
