@@ -105,6 +105,8 @@ class StageStep(NamedTuple):
     """Most steps that the stage may have."""
     steps_per_epoch: int = 1
     """Number of steps of an epoch."""
+    rate: float = 1.0
+    """Learning rates now, of those the training began with: what `lr_reduction` has left of them."""
 
 
 Sizes = Sequence[int] | Sequence[float]

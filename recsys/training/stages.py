@@ -74,7 +74,8 @@ class StagedSchedule(Schedule):
         """Train tables and dense part on the next batch, then let each scheme change its tables."""
         super().train_step()
         epoch = self.context.steps_per_epoch
-        position = StageStep(self.context.progress.stage_step + 1, self._stage_epochs() * epoch, epoch)
+        rate = self.context.task.optimizer.param_groups[0]["lr"] / self.config.dense_optimizer.lr
+        position = StageStep(self.context.progress.stage_step + 1, self._stage_epochs() * epoch, epoch, rate)
         for scheme in self._schemes_here():
             scheme.after_step(position, self.weights)
 

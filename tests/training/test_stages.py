@@ -312,6 +312,15 @@ def test_every_stage_gets_half_of_what_is_left_and_an_epoch_at_least(
     assert told == steps
 
 
+def test_steps_tell_what_is_left_of_the_learning_rates(told: list[Any], log: Path, tmp_path: Path) -> None:
+    reduction = {"factor": 0.5, "patience": 1}
+    run(log, tmp_path / "run", custom(tmp_path, OneStage, epochs=8, lr_reduction=reduction))
+    rates = [place.rate for place in told if isinstance(place, StageStep)][::STEPS]
+    lrs = [line["lr"] for line in epochs(tmp_path / "run")]
+    assert len(set(lrs)) > 1
+    assert rates == [lr / lrs[0] for lr in lrs]
+
+
 def test_fewer_epochs_than_stages_of_a_users_own_scheme_are_refused(told: list[Any], log: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"train\.epochs: must be at least 3, got 2: .* tables users \(.*Three"):
         run(log, tmp_path / "run", custom(tmp_path, ThreeStages, epochs=2))

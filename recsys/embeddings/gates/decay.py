@@ -18,12 +18,13 @@ def decay_rows(weights: list[Tensor], step: StageStep, *, half_life: float) -> N
     """Shrink all rows, (R, d) each, if it is their turn at this step.
 
     The decay is decoupled from the optimizer: k steps multiply a row by exactly 2 ** (-k / steps of a half-life),
-    whatever its gradients and the learning rate are. It is applied every few steps, by that number of steps.
+    whatever its gradients are. It is applied every few steps, by that number of steps. Where learning rates are reduced
+    it slows down with them: rows that are read would not keep up with it otherwise, and all of them would shrink.
 
     Args:
         weights: The rows, which change in place.
         step: Position of the step that was done.
-        half_life: Epochs in which a row that is not read loses half of its size.
+        half_life: Epochs in which a row that is not read loses half of its size, at the initial learning rates.
 
     Example:
         >>> import torch
@@ -37,4 +38,4 @@ def decay_rows(weights: list[Tensor], step: StageStep, *, half_life: float) -> N
     every = max(1, int(steps / PARTS))
     if step.step % every == 0:
         for weight in weights:
-            weight.mul_(2 ** (-every / steps))
+            weight.mul_(2 ** (-every * step.rate / steps))

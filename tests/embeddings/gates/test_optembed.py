@@ -272,6 +272,16 @@ def test_rows_halve_in_every_half_life_whether_they_are_read_or_not(half_life: f
     torch.testing.assert_close(weights["t_table"], expected, rtol=1e-4, atol=0)
 
 
+@pytest.mark.parametrize("rate", [0.1, 0.5])
+def test_the_decay_slows_down_with_the_learning_rates(rate: float) -> None:
+    table = make(half_life=1.0)
+    weights = random_weights(table)
+    before = weights["t_table"].clone()
+    for step in range(1, 11):
+        table.after_step(StageStep(step, 10, 10, rate), weights)
+    torch.testing.assert_close(weights["t_table"], before * 2**-rate, rtol=1e-4, atol=0)
+
+
 @pytest.mark.parametrize("sparse", ["rowwise_adagrad", "adagrad", "sgd"])
 def test_fused_optimizers_leave_rows_that_are_not_read_as_they_are_and_only_the_decay_shrinks_them(sparse: str) -> None:
     """Batches of the first steps read some of the 10 users; the rows of the others are compared."""
