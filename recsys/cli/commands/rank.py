@@ -9,7 +9,7 @@ import typer
 
 from recsys.errors import DataError
 
-__all__ = ["rank"]
+__all__ = ["rank", "rank_request"]
 
 
 def rank(
@@ -34,20 +34,31 @@ def rank(
 
     content = sys.stdin.buffer.read() if str(request) == "-" else request.read_bytes()
     try:
-        ranked = _rank(Bundle(bundle), content)
+        ranked = rank_request(Bundle(bundle), content)
     except DataError as error:
         raise DataError(f"{request}: {error}") from error
     for candidate in ranked[:top]:
         print(json.dumps(candidate, ensure_ascii=False))
 
 
-def _rank(bundle: Any, content: bytes) -> list[dict[str, Any]]:
-    """Return the candidates of a request with their scores, the best first."""
+def rank_request(bundle: Any, content: bytes) -> list[dict[str, Any]]:
+    """Return the candidates of a request with their scores, the best first.
+
+    Args:
+        bundle: a `recsys.Bundle`.
+        content: JSON with the user and the candidates.
+
+    Raises:
+        DataError: the request does not fit, or a candidate has a key with the name of a score.
+    """
     from recsys.serving.protocol.rest import parse_json
     from recsys.serving.protocol.rows import read_ranking
 
     request = parse_json(content)
     _, rows = read_ranking(request, bundle.user_columns, bundle.candidate_columns)
+    clash = next((name for one in request["candidates"] for name in bundle.score_columns if name in one), None)
+    if clash is not None:
+        raise DataError(f"candidates: column {clash!r} has the name of a score")
     numbered = rows.candidates.select(bundle.candidate_columns).with_row_index("")
     ranked = bundle.rank(rows.user, numbered)
     scores = ranked.select(bundle.score_columns).to_dicts()

@@ -15,6 +15,7 @@ __all__ = ["bundle", "made"]
 pytestmark = pytest.mark.slow
 
 OF_USER = ["items", "shops", "users"]
+USER = ROWS[:1].select(OF_USER).to_dicts()[0]
 
 
 def rank(*argv: str, content: str = "") -> "subprocess.CompletedProcess[str]":
@@ -23,16 +24,15 @@ def rank(*argv: str, content: str = "") -> "subprocess.CompletedProcess[str]":
 
 
 def test_candidates_are_printed_with_their_scores_the_best_first(bundle: Path, tmp_path: Path) -> None:
-    user = ROWS[:1].select(OF_USER).to_dicts()[0]
     candidates = [{"title": f"number {i}", **row} for i, row in enumerate(ROWS.drop(OF_USER).to_dicts())]
-    request = json.dumps({"user": user, "candidates": candidates})
+    request = json.dumps({"user": USER, "candidates": candidates})
     (tmp_path / "request.json").write_text(request)
     printed = rank(str(bundle), str(tmp_path / "request.json"))
     assert (printed.returncode, printed.stderr) == (0, "")
     found = [json.loads(line) for line in printed.stdout.splitlines()]
     assert [one["score"] for one in found] == sorted((one["score"] for one in found), reverse=True)
     assert sorted(one["title"] for one in found) == sorted(one["title"] for one in candidates)
-    expected = recsys.Bundle(bundle).predict([{**candidates[int(one["title"][7:])], **user} for one in found])
+    expected = recsys.Bundle(bundle).predict([{**candidates[int(one["title"][7:])], **USER} for one in found])
     assert [one["score"] for one in found] == pytest.approx(expected["score"].to_list(), abs=1e-6)
     piped = rank(str(bundle), "-", "--top", "3", content=request)
     assert piped.stdout.splitlines() == printed.stdout.splitlines()[:3]
@@ -43,6 +43,10 @@ def test_candidates_are_printed_with_their_scores_the_best_first(bundle: Path, t
     [
         ("{", "-: the body is no JSON"),
         ('{"user": {"items": [], "shops": [], "users": []}}', "-: candidates: must be a list of objects"),
+        (
+            json.dumps({"user": USER, "candidates": [{**ROWS[:1].drop(OF_USER).to_dicts()[0], "score": 1}]}),
+            "-: candidates: column 'score' has the name of a score",
+        ),
         ('{"user": {"items": []}, "candidates": []}', "-: user: column shops: is missing"),
     ],
 )

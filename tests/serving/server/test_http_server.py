@@ -1,6 +1,8 @@
 """Clients that are slow, go away or send too much harm nobody else."""
 
+import contextlib
 import json
+import resource
 import socket
 import time
 from collections.abc import Iterator
@@ -90,6 +92,18 @@ def test_a_body_that_says_no_size_is_refused_when_it_is_too_large(shop: Path) ->
     with running(shop, max_body_bytes=10_000) as served, connection(served, head) as large:
         large.sendall(b"2710\r\n" + b" " * 10_000 + b"\r\n2710\r\n" + b" " * 10_000 + b"\r\n")
         assert read_all(large).startswith(b"HTTP/1.1 413")
+
+
+def test_two_hundred_megabytes_that_are_sent_anyhow_are_neither_read_nor_kept(served: Running) -> None:
+    head, part = b"POST /rank HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n", b" " * 2**20
+    before, sent = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, 0
+    with connection(served, head) as large, contextlib.suppress(ConnectionError):
+        while sent < 200:
+            large.sendall(b"100000\r\n" + part + b"\r\n")
+            sent += 1
+    assert sent < 100, "the server read on"
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 64 * 1024
+    assert call(f"{served.url}/score", BODY).status == 200
 
 
 def test_a_client_that_goes_away_in_the_middle_harms_nobody(served: Running, capfd: pytest.CaptureFixture[str]) -> None:

@@ -1,36 +1,21 @@
 """Whatever is sent is answered with scores or an error of the client's, never one of the server's."""
 
-import http.client
 import json
 import resource
 import time
-from collections.abc import Callable, Iterator
 from typing import Any
 
-import grpc
 import pytest
-from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from recsys.serving.protocol.messages import SERVICE, message_class
+from recsys.serving.protocol.messages import message_class
+from tests.serving.server.fuzzing import DATATYPES, INTEGERS, JSON, TENSOR_CHANGES, ask_grpc, changed, fuzz, post
 from tests.serving.server.running import ROWS, Running, inputs_of, v2_body
+
+__all__ = ["ask_grpc", "post"]
 
 pytestmark = pytest.mark.slow
 
-JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5) | st.just(10**400),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=2),
-    max_leaves=5,
-)
-INTEGERS = st.integers(-2, 4) | st.sampled_from([-(2**63), 2**62, 2**63 - 1])
-DATATYPES = st.sampled_from(["INT64", "FP64", "BYTES", "BOOL", "INT8", "UINT64", "FP16", "FP32"]) | st.text(max_size=4)
-TENSOR_CHANGES: dict[str, st.SearchStrategy[Any]] = {
-    "name": st.sampled_from(["user", "price", "items.values", "candidates.lengths"]) | JSON,
-    "datatype": DATATYPES | JSON,
-    "shape": st.lists(INTEGERS, max_size=2) | JSON,
-    "data": st.lists(JSON | INTEGERS, max_size=4) | JSON,
-    "parameters": st.fixed_dictionaries({"binary_data_size": INTEGERS | JSON}) | JSON,
-}
 CONTENT_CHANGES: dict[str, st.SearchStrategy[Any]] = {
     "id": JSON,
     "parameters": st.fixed_dictionaries({"binary_data_output": JSON}) | JSON,
@@ -38,15 +23,6 @@ CONTENT_CHANGES: dict[str, st.SearchStrategy[Any]] = {
     "inputs": JSON,
 }
 ROW: dict[str, Any] = ROWS[:1].to_dicts()[0]
-
-
-@st.composite
-def changed(draw: st.DrawFn, content: dict[str, Any], changes: dict[str, st.SearchStrategy[Any]]) -> dict[str, Any]:
-    """Change or drop some of the values."""
-    keys = draw(st.lists(st.sampled_from(sorted(changes)), max_size=2))
-    new = content | {key: draw(changes[key]) for key in keys}
-    gone = draw(st.none() | st.sampled_from(sorted(new)))
-    return {key: value for key, value in new.items() if key != gone} if draw(st.integers(0, 9)) == 0 else new
 
 
 @st.composite
@@ -99,54 +75,6 @@ def messages(draw: st.DrawFn, valid: dict[str, Any]) -> bytes:
 @pytest.fixture(scope="module")
 def valid(served: Running) -> dict[str, Any]:
     found: dict[str, Any] = json.loads(v2_body(inputs_of(served.folder, ROWS[:2])))
-    return found
-
-
-@pytest.fixture(scope="module")
-def post(served: Running) -> Iterator[Callable[[str, tuple[bytes, dict[str, str]]], int]]:
-    """Ask over one connection that is opened anew where the server closes it."""
-    connection = http.client.HTTPConnection(served.server.http_address, timeout=20)
-
-    def ask(path: str, request: tuple[bytes, dict[str, str]]) -> int:
-        connection.request("POST", path, *request)
-        reply = connection.getresponse()
-        content = reply.read()
-        assert reply.status < 500, (request, content)
-        assert b"Traceback" not in content
-        if reply.status >= 400:
-            assert json.loads(content)["error"]
-        return reply.status
-
-    yield ask
-    connection.close()
-
-
-@pytest.fixture(scope="module")
-def ask_grpc(served: Running) -> Iterator[Callable[[bytes], str]]:
-    with grpc.insecure_channel(served.server.grpc_address) as channel:
-        call = channel.unary_unary(f"/{SERVICE}/ModelInfer")
-
-        def ask(message: bytes) -> str:
-            answer = call.future(message, timeout=20)
-            code: str = answer.code().name
-            assert code in ("OK", "INVALID_ARGUMENT", "NOT_FOUND"), (message, answer.details())
-            return code
-
-        yield ask
-
-
-def fuzz(strategy: st.SearchStrategy[Any], ask: Callable[[Any], object], *, cases: int) -> dict[object, int]:
-    """Ask what a strategy draws, and return how often each status came."""
-    found: dict[object, int] = {}
-    checks = list(HealthCheck)
-
-    @settings(max_examples=cases, deadline=None, database=None, suppress_health_check=checks)
-    @given(strategy)
-    def run(request: Any) -> None:
-        status = ask(request)
-        found[status] = found.get(status, 0) + 1
-
-    run()
     return found
 
 

@@ -4,6 +4,7 @@ import asyncio
 import json
 import shutil
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import polars as pl
 import pytest
 import tritonclient.grpc as triton_grpc
 import tritonclient.http as triton_http
+from tritonclient.utils import InferenceServerException
 
 from recsys.errors import DataError
 from recsys.serving import Scorer
@@ -69,6 +71,21 @@ def test_plain_json_of_one_user_has_the_scores_of_plain_rows(served: Running) ->
     assert reply.content["model_version"] == served.server.service.bundle.version
     scores = np.array(list(reply.content["scores"].values())).T
     np.testing.assert_allclose(scores, plain_scores(served.folder, USERS[:1], [12]), rtol=0, atol=1e-6)
+
+
+def test_ten_thousand_candidates_over_the_limit_are_refused_and_others_are_answered(served: Running) -> None:
+    number = served.server.options.limits.max_rows + 10_000
+    problem = f"a request may have 4096 candidates, got {number}; send several requests"
+    inputs = Scorer(served.folder).ranking_inputs(USERS[:1], ROWS[np.resize(np.arange(70), number)], [number])
+    many = rank_body(candidates=CANDIDATES[np.resize(np.arange(40), number)].drop(OF_USER).to_dicts())
+    with ThreadPoolExecutor(4) as others:
+        answers = [others.submit(call, f"{served.url}/rank", rank_body()) for _ in range(40)]
+        for refused in (call(f"{served.url}/rank", many), call(f"{served.url}/v2/models/shop/infer", v2_body(inputs))):
+            assert (refused.status, refused.content["error"]) == (400, problem)
+        with pytest.raises(InferenceServerException, match=problem) as error:
+            by_grpc(served, inputs)
+        assert error.value.status() == "StatusCode.INVALID_ARGUMENT"
+        assert {answer.result().status for answer in answers} == {200}
 
 
 def test_a_value_that_does_not_fit_is_named(served: Running) -> None:
