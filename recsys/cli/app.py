@@ -10,7 +10,7 @@ import typer
 from recsys import __version__
 from recsys.api.quiet import hide_package_warnings
 from recsys.cli import commands
-from recsys.cli.interrupts import handling_interrupts, raising_interrupts, was_interrupted
+from recsys.cli.interrupts import end_as_interrupted, handling_interrupts, raising_interrupts, was_interrupted
 from recsys.cli.streams import safe_streams
 from recsys.console import log
 from recsys.launch.failure import Failure, is_launched, report_to_launcher
@@ -75,7 +75,7 @@ def main() -> None:
         try:
             _run()
         except KeyboardInterrupt:
-            sys.exit(130)
+            end_as_interrupted()
         except Exception as error:
             message = user_message(error)
             if message is None:
@@ -88,7 +88,7 @@ def _run() -> None:
         try:
             app()
         except SystemExit as stop:
-            if stop.code == 1 and was_interrupted():  # the code that some libraries end with after Ctrl-C
+            if stop.code in (1, 130) and was_interrupted():  # codes that libraries end with after Ctrl-C
                 raise KeyboardInterrupt from stop
             raise
         finally:

@@ -2,6 +2,8 @@
 
 Libraries turn the KeyboardInterrupt into errors of their own (a file that "cannot be read"), end the process, or print
 it and go on. So what counts is that the signal came.
+
+SIGTERM is handled in the same way, so that what is half written is removed; the process then ends by that signal.
 """
 
 import os
@@ -12,43 +14,55 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
-from typing import Any
+from typing import Any, NoReturn
 
-__all__ = ["handling_interrupts", "raising_interrupts", "was_interrupted"]
+__all__ = ["end_as_interrupted", "handling_interrupts", "raising_interrupts", "was_interrupted"]
 
 AGAIN_SECONDS = 1.0
 """A second signal within this time is that of a wrapper that passes on what the terminal has sent already."""
 
 
 class _State:
-    """When the first signal came, on the monotonic clock."""
+    """The first signal, and when it came on the monotonic clock."""
 
     since: float | None = None
+    number: int = signal.SIGINT
 
 
 def was_interrupted() -> bool:
-    """Return whether Ctrl-C came."""
+    """Return whether Ctrl-C or SIGTERM came."""
     return _State.since is not None
+
+
+def end_as_interrupted() -> NoReturn:
+    """End with exit code 130 after Ctrl-C; by the signal itself after SIGTERM."""
+    _end_by_sigterm(_State.number)
+    sys.exit(130)
 
 
 @contextmanager
 def handling_interrupts() -> Iterator[None]:
-    """Note Ctrl-C in the block, and raise it as KeyboardInterrupt; a second one ends the process at once.
+    """Note Ctrl-C and SIGTERM in the block, and raise KeyboardInterrupt; a second one ends the process at once.
 
-    Does nothing where the signal is ignored or handled by somebody else, and outside the main thread.
+    Does nothing where Ctrl-C is ignored, and outside the main thread. SIGTERM is left to whoever handles or ignores it
+    already, and to the system in a process of several that train together: its launcher does not wait for long.
     """
-    former = signal.getsignal(signal.SIGINT)
-    if former is signal.SIG_IGN or threading.current_thread() is not threading.main_thread():
+    former = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    if former[signal.SIGINT] is signal.SIG_IGN or threading.current_thread() is not threading.main_thread():
         yield
         return
+    if former[signal.SIGTERM] is not signal.SIG_DFL or "RANK" in os.environ:
+        del former[signal.SIGTERM]
     hooks = sys.unraisablehook, threading.excepthook
-    _State.since = None
-    signal.signal(signal.SIGINT, _on_interrupt)
+    _State.since, _State.number = None, signal.SIGINT
+    for number in former:
+        signal.signal(number, _on_interrupt)
     sys.unraisablehook, threading.excepthook = _on_unraisable, _on_thread_error
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, former)
+        for number, handler in former.items():
+            signal.signal(number, handler)
         sys.unraisablehook, threading.excepthook = hooks
 
 
@@ -63,15 +77,26 @@ def raising_interrupts() -> Iterator[None]:
         raise
 
 
-def _on_interrupt(_number: int, frame: FrameType | None) -> None:
+def _on_interrupt(number: int, frame: FrameType | None) -> None:
     now = time.monotonic()
     if _State.since is None:
-        _State.since = now
+        _State.since, _State.number = now, number
         if _is_importing(frame):  # modules in native code end the process, or are left half made
-            os._exit(130)
+            _end_at_once(number)
     elif now - _State.since > AGAIN_SECONDS:
-        os._exit(130)  # what is written is whole or not there
+        _end_at_once(number)  # what is written is whole or not there
     raise KeyboardInterrupt
+
+
+def _end_at_once(number: int) -> NoReturn:
+    _end_by_sigterm(number)
+    os._exit(130)
+
+
+def _end_by_sigterm(number: int) -> None:
+    if number == signal.SIGTERM:
+        signal.signal(number, signal.SIG_DFL)
+        signal.raise_signal(number)
 
 
 def _is_importing(frame: FrameType | None) -> bool:
@@ -86,7 +111,7 @@ def _on_unraisable(unraisable: Any) -> None:
     """Raise again an interrupt that came where nothing can be raised, as in a finalizer."""
     if unraisable.exc_type is not None and issubclass(unraisable.exc_type, KeyboardInterrupt):
         _State.since = None
-        timer = threading.Timer(0.05, signal.raise_signal, [signal.SIGINT])
+        timer = threading.Timer(0.05, signal.raise_signal, [_State.number])
         timer.daemon = True
         timer.start()
     elif not was_interrupted():

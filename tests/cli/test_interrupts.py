@@ -71,10 +71,14 @@ def test_without_ctrl_c_an_error_stays_what_it_is(recsys: Recsys, monkeypatch: p
 
 
 def test_the_handlers_of_before_are_back_after_the_block() -> None:
-    before = signal.getsignal(signal.SIGINT), sys.unraisablehook, threading.excepthook
+    def handlers() -> list[Any]:
+        return [*map(signal.getsignal, (signal.SIGINT, signal.SIGTERM)), sys.unraisablehook, threading.excepthook]
+
+    before = handlers()
     with handling_interrupts():
         assert not was_interrupted()
-    assert (signal.getsignal(signal.SIGINT), sys.unraisablehook, threading.excepthook) == before
+        assert not set(before) & set(handlers())
+    assert handlers() == before
 
 
 def test_a_signal_that_is_ignored_stays_so(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -175,3 +179,37 @@ def test_a_second_ctrl_c_ends_what_the_first_one_could_not() -> None:
         time.sleep(1.2)
         process.send_signal(signal.SIGINT)
         assert (process.wait(10), process.stderr.read()) == (130, "")
+
+
+WRITES = """
+import time
+from pathlib import Path
+from recsys.cli import app as command_line
+from recsys.files import atomic_path
+
+def write():
+    with atomic_path(Path({path!r})) as temporary:
+        temporary.write_text("half")
+        print("ready", flush=True)
+        time.sleep(60)
+
+command_line.app = write
+command_line.main()
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("rank", "is_clean"), [pytest.param({}, True, id="alone"), pytest.param({"RANK": "0"}, False, id="one of several")]
+)
+def test_sigterm_removes_what_is_half_written(tmp_path: Path, rank: dict[str, str], is_clean: bool) -> None:
+    command = [sys.executable, "-c", WRITES.format(path=str(tmp_path / "scores.parquet"))]
+    pipes: Any = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(command, env={**os.environ, **rank}, text=True, **pipes) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        assert list(tmp_path.iterdir())
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(20) == -signal.SIGTERM
+        assert process.stderr.read() == ""  # type: ignore[union-attr]
+    assert (list(tmp_path.iterdir()) == []) == is_clean
