@@ -8,6 +8,8 @@ import polars as pl
 import polars_hash
 from numpy.typing import NDArray
 
+from recsys.features.missing import fill_missing
+
 __all__ = ["HASH", "HASH_VERSION", "NULL_KEY", "KeyKind", "Keys", "cross_key", "mix64", "xxhash64_keys"]
 
 Keys = NDArray[np.int64]
@@ -69,4 +71,5 @@ def xxhash64_keys(texts: pl.Series) -> pl.Series:
     [-1205034819632174695, -9223372036854775808]
     """
     hashed = pl.DataFrame({"text": texts}).select(polars_hash.col("text").nchash.xxhash64()).to_series()
-    return hashed.reinterpret(signed=True).fill_null(NULL_KEY).alias(texts.name)
+    keys = fill_missing(hashed, 2**63).to_numpy().view(np.int64)  # NULL_KEY without a sign
+    return pl.Series(texts.name, keys)

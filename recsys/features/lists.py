@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from recsys.config.feature_types import ListLimit
 from recsys.features.fingerprint import KeyKind, Keys
 from recsys.features.list_texts import split_texts
+from recsys.features.missing import fill_missing
 from recsys.features.values import BadColumn, BadValue, as_text, to_keys
 from recsys.sources.column_types import column_type
 
@@ -62,7 +63,7 @@ def to_key_lists(
         BadValue: a text holds no entries, or an entry has no key of this kind; the position is its row.
     """
     series = _as_lists(series, separator)
-    lengths = series.list.len().fill_null(0)
+    lengths = fill_missing(series.list.len(), 0)
     offsets = _offsets(lengths.to_numpy().astype(np.int64))
     flat = series.filter(lengths > 0).explode()
     try:

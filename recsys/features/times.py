@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from recsys.config.feature_types import DatetimeFeature, DatetimePart, TimeUnit
 from recsys.features.fingerprint import NULL_KEY, Keys
+from recsys.features.missing import fill_missing
 from recsys.features.values import BadColumn, BadValue, as_text, whole_numbers
 from recsys.sources.column_types import column_type
 
@@ -67,7 +68,7 @@ def to_seconds(series: pl.Series, feature: DatetimeFeature) -> pl.Series:
             seconds = _parsed(whole_numbers(series, "a whole number").cast(pl.String), feature)
         case _:
             seconds = _from_ticks(series, feature)
-    return seconds.fill_null(NULL_KEY).alias(series.name)
+    return fill_missing(seconds, NULL_KEY).alias(series.name)
 
 
 def is_plausible(seconds: Keys) -> NDArray[np.bool_]:

@@ -1,9 +1,12 @@
 """Columns of any type -> keys and numbers; a value that fits neither is located and shown."""
 
+import math
+
 import numpy as np
 import polars as pl
 
 from recsys.features.fingerprint import NULL_KEY, KeyKind, xxhash64_keys
+from recsys.features.missing import fill_missing
 from recsys.sources.column_types import ColumnType, Use, column_type
 
 __all__ = ["BadColumn", "BadValue", "as_text", "key_kind", "to_keys", "to_numbers", "whole_numbers"]
@@ -51,13 +54,13 @@ def to_keys(series: pl.Series, kind: KeyKind) -> pl.Series:
             return pl.repeat(NULL_KEY, len(series), dtype=pl.Int64, eager=True).alias(series.name)
         case "text":
             texts = as_text(series)
-            return xxhash64_keys(texts) if kind == "text" else _parsed_integers(texts).fill_null(NULL_KEY)
+            return xxhash64_keys(texts) if kind == "text" else fill_missing(_parsed_integers(texts), NULL_KEY)
         case "boolean" if kind == "text":
             raise BadColumn(f"expected text as in training, the column holds {found.dtype}")
     integers = series if found.family == "boolean" else whole_numbers(series, "an id (text or a whole number)")
     if kind == "text":
         return xxhash64_keys(integers.cast(pl.String))
-    return _as_int64(integers).fill_null(NULL_KEY)
+    return fill_missing(_as_int64(integers), NULL_KEY)
 
 
 def to_numbers(series: pl.Series) -> pl.Series:
@@ -69,9 +72,9 @@ def to_numbers(series: pl.Series) -> pl.Series:
     """
     is_text = _single(series, "numbers").family == "text"
     series = _parsed_numbers(as_text(series)) if is_text else series.cast(pl.Float64)
-    numbers = series.fill_null(float("nan"))
+    numbers = fill_missing(series, math.nan)
     holds = numbers.abs() <= FLOAT32_MAX  # false for NaN, too
-    return numbers if holds.all() else numbers.set(~holds, float("nan"))
+    return numbers if holds.all() else numbers.set(~holds, math.nan)
 
 
 def as_text(series: pl.Series) -> pl.Series:

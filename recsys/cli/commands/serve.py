@@ -1,5 +1,6 @@
 """`recsys serve`."""
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -31,6 +32,8 @@ def serve(
 
     Example: `recsys serve bundle/ --port 8080 --grpc-port 8081`
     """
+    # Before Polars is imported, which reads it then: to share out the few rows of a request takes longer than the work.
+    os.environ.setdefault("POLARS_MAX_THREADS", "1")
     from recsys.serving.server.options import Limits, ServeOptions
     from recsys.serving.server.start import start
 

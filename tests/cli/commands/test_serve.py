@@ -2,7 +2,6 @@
 
 import http.client
 import json
-import os
 import re
 import signal
 import subprocess
@@ -12,13 +11,20 @@ import time
 import urllib.error
 import urllib.request
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
+from functools import partial
 from pathlib import Path
+from typing import TypeAlias
 
+import grpc
 import pytest
 
+from recsys.serving import Scorer
+from recsys.serving.protocol.messages import SERVICE
+from tests.benchmarks.bench_ranking import message
+from tests.benchmarks.bench_serving import cpu_seconds, rss_mib
 from tests.serving.bundles import ROWS, bundle, made
 
 __all__ = ["bundle", "made"]
@@ -26,20 +32,22 @@ __all__ = ["bundle", "made"]
 pytestmark = pytest.mark.slow
 
 OF_USER = ["items", "shops", "users"]
+USER = ROWS[:1].select(OF_USER).to_dicts()[0]
+Ask: TypeAlias = Callable[[], object]
 BODY = json.dumps({"rows": ROWS[:20].to_dicts()}).encode()
 
 
 @contextmanager
-def serving(folder: Path) -> Iterator[tuple["subprocess.Popen[str]", str]]:
-    """Start the command on free ports; yields the process and its URL, and ends it by its id."""
+def serving(folder: Path) -> Iterator[tuple["subprocess.Popen[str]", str, str]]:
+    """Start the command on free ports; yields the process, its URL and its address for gRPC, and ends it by its id."""
     command = [sys.executable, "-m", "recsys", "serve", str(folder), "--port", "0", "--grpc-port", "0"]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         try:
             assert process.stderr is not None
             line = process.stderr.readline()
-            address = re.search(r"version [0-9a-f]{12}: (http://127\.0\.0\.1:\d+), gRPC at 127\.0\.0\.1:\d+$", line)
+            address = re.search(r"version [0-9a-f]{12}: (http://127\.0\.0\.1:\d+), gRPC at (127\.0\.0\.1:\d+)$", line)
             assert address, line
-            yield process, address[1]
+            yield process, address[1], address[2]
         finally:
             if process.poll() is None:
                 process.kill()
@@ -81,7 +89,7 @@ class Callers:
 
 def stop_under_load(folder: Path, *, callers: int) -> Counter[str]:
     """Stop a server that many ask, and compare what it says it answered with what they got."""
-    with serving(folder) as (process, url):
+    with serving(folder) as (process, url, _):
         asking = Callers(url, callers)
         time.sleep(1)
         process.send_signal(signal.SIGTERM)
@@ -108,42 +116,64 @@ def test_no_request_that_was_taken_is_lost_in_twenty_stops(bundle: Path) -> None
     print(f"20 stops under 32 callers: {dict(ends)}")
 
 
-def rss_mib(process: int) -> float:
-    pages = Path(f"/proc/{process}/statm").read_text().split()[1]
-    return int(pages) * os.sysconf("SC_PAGE_SIZE") / 2**20
+@contextmanager
+def plain_json(folder: Path, address: str) -> Iterator[list[Ask]]:
+    """Yield functions that send rows and rankings of many sizes as plain JSON, over a connection of their own."""
+    del folder
+    candidates = ROWS.drop(OF_USER).to_dicts()
+    bodies = [("/score", {"rows": ROWS[:size].to_dicts()}) for size in (1, 3, 7)]
+    bodies += [("/rank", {"user": USER, "candidates": candidates[:size]}) for size in (1, 5, 20)]
+
+    def ask(connection: http.client.HTTPConnection, path: str, body: bytes) -> None:
+        connection.request("POST", path, body)
+        reply = connection.getresponse()
+        assert (reply.status, bool(reply.read())) == (200, True)
+
+    with closing(http.client.HTTPConnection(address, timeout=60)) as connection:
+        yield [partial(ask, connection, path, json.dumps(body).encode()) for path, body in bodies]
+
+
+@contextmanager
+def messages(folder: Path, address: str) -> Iterator[list[Ask]]:
+    """Yield functions that send the same over gRPC."""
+    scorer = Scorer(folder)
+    inputs = [scorer.inputs(ROWS[:size]) for size in (1, 3, 7)]
+    inputs += [scorer.ranking_inputs(ROWS[:1], ROWS[:size], [size]) for size in (1, 5, 20)]
+    with grpc.insecure_channel(address) as channel:
+        call = channel.unary_unary(f"/{SERVICE}/ModelInfer")
+        yield [partial(call, message(folder.name, one), timeout=60) for one in inputs]
 
 
 @pytest.mark.proof
-def test_memory_stays_flat_over_a_hundred_thousand_requests(bundle: Path) -> None:
-    """Rows and rankings of many sizes take turns, over four connections."""
-    user = ROWS[:1].select(OF_USER).to_dicts()[0]
-    candidates = ROWS.drop(OF_USER).to_dicts()
-    bodies = [("/score", {"rows": ROWS[:size].to_dicts()}) for size in (1, 3, 7)]
-    bodies += [("/rank", {"user": user, "candidates": candidates[:size]}) for size in (1, 5, 20)]
-    asked = [(path, json.dumps(body).encode()) for path, body in bodies]
+@pytest.mark.parametrize("form", [plain_json, messages])
+def test_memory_stays_flat_over_a_hundred_thousand_requests(
+    form: Callable[[Path, str], AbstractContextManager[list[Ask]]], bundle: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with serving(bundle) as (process, url, grpc_address), ExitStack() as opened:
+        address = url.removeprefix("http://") if form is plain_json else grpc_address
+        callers = [opened.enter_context(form(bundle, address)) for _ in range(4)]
 
-    def ask(address: str, number: int) -> None:
-        connection = http.client.HTTPConnection(address, timeout=60)
-        for i in range(number):
-            connection.request("POST", *asked[i % len(asked)])
-            reply = connection.getresponse()
-            assert (reply.status, bool(reply.read())) == (200, True)
+        def ask(asked: list[Ask]) -> None:
+            for i in range(2500):
+                asked[i % len(asked)]()
 
-    with serving(bundle) as (process, url):
-        found = []
+        found, before = [], cpu_seconds(process.pid)
         for _ in range(10):
-            with ThreadPoolExecutor(4) as callers:
-                list(callers.map(ask, [url.removeprefix("http://")] * 4, [2500] * 4))
+            with ThreadPoolExecutor(4) as threads:
+                list(threads.map(ask, callers))
             found.append(rss_mib(process.pid))
-    print(f"MiB after each 10,000 of 100,000 requests: {', '.join(f'{one:.1f}' for one in found)}")
+        cpu = (cpu_seconds(process.pid) - before) / 100
+    with capsys.disabled():
+        shown = ", ".join(f"{one:.1f}" for one in found)
+        print(f"\n{form.__name__}: MiB after each 10,000 of 100,000 requests: {shown}; {cpu:.1f} ms of CPU each")
     assert found[-1] < found[0] + 8
 
 
 def test_ctrl_c_ends_with_its_code_and_a_second_signal_at_once(bundle: Path) -> None:
-    with serving(bundle) as (process, _):
+    with serving(bundle) as (process, _, _):
         process.send_signal(signal.SIGINT)
         assert process.wait(20) == 130
-    with serving(bundle) as (process, _):
+    with serving(bundle) as (process, _, _):
         process.send_signal(signal.SIGTERM)
         assert "no longer ready" in process.stderr.readline()  # type: ignore[union-attr]
         process.send_signal(signal.SIGTERM)
