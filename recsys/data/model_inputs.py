@@ -3,7 +3,7 @@
 TorchScript checks in the graph itself. A program of torch.export keeps no check of values, so that its host checks with
 the same module (`check`), and the graph begins with `read_unchecked`.
 
-Dimension key: B rows, V entries of all lists of one feature.
+Dimension key: B rows or candidates, G users, V entries of all lists of one feature.
 """
 
 from typing import assert_never
@@ -15,7 +15,7 @@ from torch.jit import is_scripting  # type: ignore[attr-defined]
 from recsys.config.feature_types import FeatureSection, ListLimit
 from recsys.data.alignment import find_misalignment
 
-__all__ = ["Inputs", "truncate"]
+__all__ = ["Inputs", "repeated_entries", "take", "take_list", "truncate"]
 
 
 class Inputs(nn.Module):
@@ -176,3 +176,22 @@ def cut(value_V: Tensor, length_B: Tensor, max_len: int, keep_last: bool) -> tup
     if keep_last:
         is_kept_V = place_V >= length_B[row_V] - max_len
     return value_V[is_kept_V], length_B.clamp(max=max_len)
+
+
+def repeated_entries(length_G: Tensor, user_B: Tensor, length_B: Tensor) -> Tensor:
+    """Return where the entries of the list of each candidate's user stand among those of all users, laid end to end.
+
+    >>> repeated_entries(torch.tensor([2, 1]), torch.tensor([0, 0, 1]), torch.tensor([2, 2, 1])).tolist()
+    [0, 1, 0, 1, 2]
+
+    Args:
+        length_G: entries of each user's list.
+        user_B: the user of each candidate.
+        length_B: entries of the list of each candidate's user.
+    """
+    num_entries = int(length_B.sum())
+    candidate_V = torch.repeat_interleave(length_B, output_size=num_entries)
+    begins_there_G = torch.cumsum(length_G, 0) - length_G
+    begins_here_B = torch.cumsum(length_B, 0) - length_B
+    shift_B = begins_there_G.index_select(0, user_B) - begins_here_B
+    return torch.arange(num_entries, device=length_B.device) + shift_B.index_select(0, candidate_V)

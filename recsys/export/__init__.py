@@ -2,6 +2,6 @@
 
 from recsys.export.bundle import write_bundle
 from recsys.export.run import export_run
-from recsys.export.torchscript import export_module, script
+from recsys.export.torchscript import export_loaded, export_module, script
 
-__all__ = ["export_module", "export_run", "script", "write_bundle"]
+__all__ = ["export_loaded", "export_module", "export_run", "script", "write_bundle"]

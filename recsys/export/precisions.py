@@ -19,10 +19,9 @@ from recsys.embeddings.scheme import tensor_bytes
 from recsys.errors import ExportError
 from recsys.evaluation import auc
 from recsys.export.graph import Graph
-from recsys.export.torchscript import export_module
+from recsys.export.torchscript import export_loaded
 from recsys.registry import did_you_mean
 from recsys.training.build import LoadedModel, read_split
-from recsys.training.strategy import table_weights
 from recsys.units import format_bytes
 
 __all__ = ["EVERY_TABLE", "Measured", "asked_precisions", "choose_precisions", "measure"]
@@ -94,15 +93,7 @@ def measure(loaded: LoadedModel, split: PreparedSplit | None, precisions: Precis
         split: the validation rows; None measures no AUC.
         precisions: precision of the rows of each table.
     """
-    graph = export_module(
-        loaded.resolved,
-        loaded.state,
-        loaded.layout,
-        loaded.model.module.tower,
-        table_weights(loaded.model),
-        loaded.calibrator,
-        precisions=precisions,
-    )
+    graph = export_loaded(loaded, precisions=precisions)
     bytes_of = {name: tensor_bytes(reader) for name, reader in zip(loaded.layout.schemes, graph.tables, strict=True)}
     table_bytes = {
         table: sum(bytes_of[scheme.name] for scheme in schemes)

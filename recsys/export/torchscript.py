@@ -28,8 +28,10 @@ from recsys.features.state import TransformState
 from recsys.files import naming_errors, scratch_folder
 from recsys.model import TowerInputMap
 from recsys.towers import Tower
+from recsys.training.build import LoadedModel
+from recsys.training.strategy import table_weights
 
-__all__ = ["export_module", "save", "script", "table_readers", "with_own_storage"]
+__all__ = ["export_loaded", "export_module", "save", "script", "table_readers", "with_own_storage"]
 
 M = TypeVar("M", bound=nn.Module)
 
@@ -83,6 +85,26 @@ def export_module(
         calibrator=calibrator,
     )
     return with_own_storage(graph.cpu().eval().requires_grad_(requires_grad=False))
+
+
+def export_loaded(
+    loaded: LoadedModel, user_columns: Sequence[str] = (), precisions: Mapping[str, ServedPrecision] | None = None
+) -> Graph:
+    """Return the module of a loaded run; see `export_module`.
+
+    Raises:
+        ExportError: no feature reads one of `user_columns`.
+    """
+    return export_module(
+        loaded.resolved,
+        loaded.state,
+        loaded.layout,
+        loaded.model.module.tower,
+        table_weights(loaded.model),
+        loaded.calibrator,
+        user_columns,
+        precisions,
+    )
 
 
 def with_own_storage(module: M) -> M:

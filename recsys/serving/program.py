@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from recsys.bundle_folder import CANDIDATE_LENGTHS
-from recsys.data.model_inputs import Inputs
+from recsys.data.model_inputs import Inputs, repeated_entries, take, take_list
 from recsys.errors import DataError
 
 __all__ = ["InputError", "Program"]
@@ -68,15 +68,16 @@ class Program:
 
     def _plain_rows(self, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
         user_B = torch.repeat_interleave(inputs[CANDIDATE_LENGTHS])
+        num_users = inputs[CANDIDATE_LENGTHS].numel()
         plain = dict(inputs)
         for name in self._of_user:
-            if name in inputs:
-                plain[name] = inputs[name].index_select(0, user_B)
-            elif f"{name}.lengths" in inputs and f"{name}.values" in inputs:
-                lists = torch.split(inputs[f"{name}.values"], inputs[f"{name}.lengths"].tolist())
-                plain[f"{name}.lengths"] = inputs[f"{name}.lengths"].index_select(0, user_B)
-                repeated = [lists[user] for user in user_B.tolist()]
-                plain[f"{name}.values"] = torch.cat(repeated) if repeated else inputs[f"{name}.values"][:0]
+            if name in self._inputs.lists:
+                value_V, length_G = take_list(inputs, name, num_users)
+                length_B = length_G.index_select(0, user_B)
+                plain[f"{name}.lengths"] = length_B
+                plain[f"{name}.values"] = value_V.index_select(0, repeated_entries(length_G, user_B, length_B))
+            else:
+                plain[name] = take(inputs, name, name in self._inputs.integers, num_users).index_select(0, user_B)
         return plain
 
 

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from recsys.data.model_inputs import repeated_entries
 from recsys.towers.behaviour import Behaviour
 
 __all__ = ["Ranking", "SplitColumns", "expand", "of_candidates", "of_users", "side_by_side", "split_linear", "whole"]
@@ -60,19 +61,9 @@ def expand(ranking: Ranking) -> tuple[Tensor, Tensor, list[Behaviour]]:
     behaviours: list[Behaviour] = []
     for behaviour in ranking.behaviours:
         length_B = behaviour.lengths.index_select(0, ranking.users)
-        entry_V = _repeat_segments(behaviour.lengths, ranking.users, length_B)
+        entry_V = repeated_entries(behaviour.lengths, ranking.users, length_B)
         behaviours.append(Behaviour(behaviour.target, behaviour.history.index_select(0, entry_V), length_B))
     return whole(ranking.fields, ranking.users), whole(ranking.numbers, ranking.users), behaviours
-
-
-def _repeat_segments(length_G: Tensor, user_B: Tensor, length_B: Tensor) -> Tensor:
-    """Return the places of the entries of each candidate's user, laid end to end."""
-    num_entries = int(length_B.sum())
-    candidate_V = torch.repeat_interleave(length_B, output_size=num_entries)
-    begins_there_G = torch.cumsum(length_G, 0) - length_G
-    begins_here_B = torch.cumsum(length_B, 0) - length_B
-    shift_B = begins_there_G.index_select(0, user_B) - begins_here_B
-    return torch.arange(num_entries, device=length_B.device) + shift_B.index_select(0, candidate_V)
 
 
 def of_users(rows_GA: Tensor, num_candidates: int) -> SplitColumns:

@@ -24,14 +24,14 @@ import torch
 
 from recsys.api.run import Run
 from recsys.bundle_folder import CANDIDATE_LENGTHS
-from recsys.export import export_module
+from recsys.export import export_loaded
 from recsys.serving import Scorer, scorer
 from recsys.serving.bundle import LoadedBundle, open_bundle
 from recsys.serving.protocol.messages import message_class
 from recsys.serving.server.options import ServeOptions
 from recsys.serving.server.run import serve
 from recsys.training.build import load_run
-from recsys.training.strategy import pick_device, table_weights
+from recsys.training.strategy import pick_device
 from tests.benchmarks.bench_serving import ask_for, cpu_seconds, grpc_caller
 
 CANDIDATES = (1, 100, 500)
@@ -142,15 +142,7 @@ def compare(bundle: Path, servers: Mapping[str, tuple[int, str]]) -> pl.DataFram
 def serve_eager(run: Path, bundle: Path, columns: list[str]) -> None:
     """Serve a bundle with the model of its run that was never compiled."""
     built = load_run(run, device=pick_device("cpu"))
-    model: Any = export_module(
-        built.resolved,
-        built.state,
-        built.layout,
-        built.model.module.tower,
-        table_weights(built.model),
-        built.calibrator,
-        user_columns=columns,
-    )
+    model: Any = export_loaded(built, columns)
 
     def open_eager(folder: Path, *, device: torch.device) -> LoadedBundle:
         return replace(open_bundle(folder, device=device), model=model)

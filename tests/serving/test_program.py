@@ -88,6 +88,29 @@ def test_candidates_of_users_have_the_scores_of_plain_rows(made: Made, bundle: P
     np.testing.assert_allclose(scorer.score_inputs(ranked, 5), scorer.score(rows), rtol=0, atol=1e-6)
 
 
+@pytest.mark.parametrize(
+    ("changes", "problem"),
+    [
+        ({"items.lengths": np.array([1, 0])}, "input items: lengths must sum to the number of values, got 1 and 3"),
+        ({"items.lengths": np.array([3])}, r"input items\.lengths: shape must be \(2,\), got \[1\]"),
+        ({"candidates.lengths": np.array([2, 2])}, r"input items\.lengths: shape must be \(3,\), got \[4\]"),
+    ],
+)
+def test_users_and_candidates_that_do_not_fit_are_refused(
+    bundle: Path, changes: dict[str, np.ndarray], problem: str
+) -> None:
+    inputs = {
+        "user": np.zeros(3, np.int64),
+        "items.values": np.zeros(3, np.int64),
+        "items.lengths": np.array([3, 0]),
+        "item": np.zeros(3, np.int64),
+        "candidates.lengths": np.array([1, 2]),
+    }
+    assert Scorer(bundle).score_inputs(inputs, 3).shape == (3, 1)
+    with pytest.raises(DataError, match=problem):
+        Scorer(bundle).score_inputs(inputs | changes, 3)
+
+
 def test_parts_that_torch_would_unpickle_are_refused(bundle: Path, tmp_path: Path) -> None:
     folder = shutil.copytree(bundle, tmp_path / "shop")
     with zipfile.ZipFile(bundle / "model.pt2") as old, zipfile.ZipFile(folder / "model.pt2", "w") as new:

@@ -1,5 +1,6 @@
 """`recsys export`."""
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -67,9 +68,11 @@ def export(
 
     if out is None and triton is None:
         raise ExportError("nothing to write: name a folder with --out, or a model repository with --triton")
-    with progress_reports() as on_progress, scratch_folder() as scratch:
+    if triton is not None and model_format != "torchscript":
+        raise ExportError("--triton: its PyTorch backend reads TorchScript, not --format pt2")
+    with progress_reports() as on_progress, nullcontext(out) if out else scratch_folder() as folder:
         bundle = Run(run).export(
-            out or scratch / run.resolve().name,
+            out or folder / run.resolve().name,
             user=user or (),
             tables=_by_table(tables) if tables else None,
             max_auc_loss=max_auc_loss,
