@@ -62,7 +62,11 @@ class Trained:
         self.features = features
 
     def batch(self, num_rows: int, draw: torch.Generator) -> Batch:
-        """Draw a batch; histories have a geometric length."""
+        """Draw a batch."""
+        return self.layout.collate(self.rows(num_rows, draw))
+
+    def rows(self, num_rows: int, draw: torch.Generator) -> Rows:
+        """Draw rows; histories have a geometric length."""
         ids = {name: torch.randint(NUM_IDS, (num_rows,), generator=draw) for name in self.features}
         lengths = torch.empty(num_rows).geometric_(1 / (MEAN_LENGTH + 1), generator=draw).int() - 1
         lengths = lengths.clamp(max=MAX_LENGTH).int()
@@ -73,9 +77,7 @@ class Trained:
         }
         single = {name: values.int() for name, values in ids.items() if name not in lists}
         labels = torch.randint(2, (num_rows, 1), generator=draw).float()
-        return self.layout.collate(
-            Rows(single, lists, torch.zeros(num_rows, 0), labels, None, None, num_rows, num_rows)
-        )
+        return Rows(single, lists, torch.zeros(num_rows, 0), labels, None, None, num_rows, num_rows)
 
 
 class Products(TorchDispatchMode):

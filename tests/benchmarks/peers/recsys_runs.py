@@ -1,0 +1,49 @@
+"""This project: `recsys.train` on a pipeline, in 32 bits as the peers."""
+
+from pathlib import Path
+
+from lightning import LightningModule, Trainer
+from lightning.pytorch.callbacks import Callback
+
+import recsys
+from tests.benchmarks.peers.clock import Clock
+
+_PIPELINES = Path(__file__).parents[3] / "pipelines"
+SETTINGS = {
+    ("frappe", "MLP"): "frappe_mlp/run.yaml",
+    ("frappe", "AutoInt"): "frappe_autoint/run.yaml",
+    ("frappe", "AutoInt+"): "frappe_autoint/plus.yaml",
+    ("movielens1m", "AutoInt"): "movielens1m_autoint/run.yaml",
+    ("beauty", "DIN"): "beauty_din/run.yaml",
+    ("beauty", "DIN, small"): "beauty_din/run.yaml",
+}
+
+
+class _Watch(Callback):
+    def __init__(self, clock: Clock) -> None:
+        self.clock = clock
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self.clock.start()
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self.clock.note(float("nan"))  # the figures of the epoch are worked out after this
+
+
+def config_file(case: tuple[str, str]) -> Path:
+    return _PIPELINES / SETTINGS[case]
+
+
+def train(case: tuple[str, str], data_dir: Path, folder: Path, clock: Clock, *, epochs: int) -> None:
+    """Train a pipeline as it stands, but for its precision."""
+    config = recsys.load_config(config_file(case))
+    changes = {"precision": "32", "epochs": min(epochs, config.train.epochs)}
+    run = recsys.train(
+        config.replaced(train=config.train.model_copy(update=changes)),
+        data_dir=data_dir,
+        cache_dir=folder / "cache",
+        runs_dir=folder,
+        callbacks=[_Watch(clock)],
+    )
+    aucs = run.history()["valid.auc"].to_list()
+    clock.points = [(wall, cpu, auc) for (wall, cpu, _), auc in zip(clock.points, aucs, strict=True)]
