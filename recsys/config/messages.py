@@ -108,6 +108,8 @@ def _unknown_key(loc: tuple[int | str, ...]) -> str:
     text = f"{UNKNOWN_KEY} for {key} {value}" if kind else UNKNOWN_KEY
     if section and (new := section.new_name(str(loc[-1]))):
         return f"{text}: it is now called {new}"
+    if section and (advice := section.advice(str(loc[-1]))):
+        return f"{text}; {advice}"
     if hint := did_you_mean(loc[-1], known):
         return text + hint
     owners = [

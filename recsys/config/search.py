@@ -95,6 +95,10 @@ class SearchSection(Section):
             else:
                 yield from _repeated(("space", path), values)
 
+    @classmethod
+    def advice(cls, key: str) -> str:
+        return "paths of other keys of the configuration go under search.space" if "." in key else ""
+
     def _check_schemes(self) -> Iterator[tuple[KeyPath, str]]:
         known = all_variants()
         yield from _repeated(("schemes",), self.schemes or ())

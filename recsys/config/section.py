@@ -42,6 +42,11 @@ class Section(BaseModel):
         name = cls.renamed.get(key)
         return name if name in cls.model_fields else None
 
+    @classmethod
+    def advice(cls, _key: str) -> str:
+        """Return what to do about a key that the section does not have; "" if nothing is known of it."""
+        return ""
+
     def check(self) -> Iterator[tuple[KeyPath, str]]:
         """Yield what is wrong with values that are right by themselves: the path inside the section and the rule."""
         yield from ()

@@ -43,3 +43,10 @@ def test_what_is_no_range_or_list_is_refused(problems: Problems) -> None:
         "shop.yaml:3: search.space.train.epochs.high: expected a number",
         "shop.yaml:3: search.space.train.epochs.low: expected a number",
     ]
+
+
+def test_a_path_that_stands_beside_the_space_is_told_where_it_goes(problems: Problems) -> None:
+    assert problems(HEAD + "search: {train.epochs: [1, 2]}")[1:] == [
+        "shop.yaml:3: search.train.epochs: unknown key; paths of other keys of the configuration go under search.space"
+    ]
+    assert problems(HEAD + "search: {dim: [4]}")[1:] == ["shop.yaml:3: search.dim: unknown key; did you mean 'dims'?"]
