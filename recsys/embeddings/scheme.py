@@ -106,7 +106,7 @@ class StageStep(NamedTuple):
     steps_per_epoch: int = 1
     """Number of steps of an epoch."""
     rate: float = 1.0
-    """Learning rates now, of those the training began with: what `lr_reduction` has left of them."""
+    """Learning rate of the dense part now, of the one that the training began with."""
 
 
 Sizes = Sequence[int] | Sequence[float]

@@ -22,6 +22,10 @@ from recsys.embeddings.scheme import StageStep
 __all__ = ["OptEmbed", "OptEmbedGate", "open_if_positive", "slope"]
 
 
+WARM_UP_SHARE = 0.25
+"""Most of a training that is warm-up."""
+
+
 class OptEmbedGate(GateSection):
     """Learnt thresholds of rows and random prefixes of widths (OptEmbed, Lyu et al. 2022)."""
 
@@ -40,6 +44,8 @@ class OptEmbedGate(GateSection):
     """Value of the thresholds at first."""
     half_life: Step | None = 2.0
     """Epochs in which a row that is not read loses half of its size; null for no decay."""
+    warm_up: Annotated[float, Field(ge=0, le=10**6)] = 5.0
+    """Epochs before thresholds are compared with rows, and learn; at most `WARM_UP_SHARE` of the training."""
     widths: Literal["groups", "all"] = "groups"
     """Widths to draw from: whole groups of dimensions, or 1, 2, 3, ... up to dim as in the paper."""
 
@@ -55,7 +61,11 @@ class OptEmbed(Gate):
     by the L2 penalty of a dense Adam, which also shrinks rows that no batch reads. Here thresholds are trained by
     the dense optimizer of the model. A fused sparse optimizer does not decay rows, so all of them are shrunk
     after steps, decoupled from the optimizer, by `half_life`. A pruned row is the zero vector; there is no learnt one.
+    DIFF: thresholds wait until rows have learnt something (`warm_up`). Rows that a penalty keeps small are all below
+    them at first, whatever they are worth later, and hardly return: on MovieLens-1M five of six users were lost so.
     """
+
+    is_warming_up: Tensor
 
     learns_on = "train"
 
@@ -65,6 +75,7 @@ class OptEmbed(Gate):
         self.options = options
         self.prefixes = RandomPrefixes(candidate_widths(table, options), table.dim)
         self.was_read = False
+        self.register_buffer("is_warming_up", torch.tensor(options.warm_up > 0))
         if options.mode != "widths":
             count = len(table.feature) if options.thresholds == "row" else int(table.feature.max()) + 1
             self.threshold = nn.Parameter(torch.full((count,), options.threshold))
@@ -72,7 +83,8 @@ class OptEmbed(Gate):
     def forward(self, rows: list[Tensor], row_V: Tensor) -> Tensor:
         (gated_VD,) = rows
         if self.options.mode != "widths":
-            gated_VD = gated_VD * open_if_positive(self.excess(rows[0], row_V)).unsqueeze(1)
+            open_V = open_if_positive(self.excess(rows[0], row_V)).masked_fill(self.is_warming_up, 1.0)
+            gated_VD = gated_VD * open_V.unsqueeze(1)
             self.was_read |= len(row_V) > 0
         if self.options.mode != "rows" and self.training:
             gated_VD = gated_VD * self.prefixes(row_V)
@@ -92,11 +104,13 @@ class OptEmbed(Gate):
         if self.options.mode == "widths":
             return None
         was_read, self.was_read = self.was_read, False
-        return self.options.alpha * was_read * torch.exp(-self.threshold).sum()
+        return self.options.alpha * was_read * torch.exp(-self.threshold).sum() * ~self.is_warming_up
 
     def after_step(self, step: StageStep, weights: list[Tensor]) -> None:
         if self.options.mode != "widths" and self.options.half_life is not None:
             decay_rows(weights, step, half_life=self.options.half_life)
+        warm_up = min(self.options.warm_up * step.steps_per_epoch, WARM_UP_SHARE * step.num_steps)
+        self.is_warming_up.fill_(step.step < warm_up)
 
     # --- what was learnt ------------------------------------------------------------------------------------------
 

@@ -19,8 +19,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from recsys.config import Config
-from recsys.data.prepared import Prepared
 from recsys.ranks.seeds import derive_seed
 from recsys.search.candidate import Candidate
 from recsys.search.cuts import BlockCuts, measure_cuts, shapes_within, whole_shapes
@@ -29,7 +27,7 @@ from recsys.search.knapsack import UnreachableBytesError
 from recsys.search.methods.base import Method, Request
 from recsys.search.sample import Sample
 from recsys.search.shape import TableShape
-from recsys.search.supernet import fixed_bytes, gated_tables, shapes_applied, supernet_config
+from recsys.search.supernet import fixed_bytes, gated_tables, shapes_applied
 from recsys.training.build import LoadedModel
 from recsys.training.strategy import table_weights
 
@@ -54,16 +52,6 @@ class OptEmbed(Method):
 
     def gate(self) -> Mapping[str, Any]:
         return {"kind": "optembed"}
-
-    def supernet(self, prepared: Prepared) -> Config:
-        """Return the configuration of the supernet, in which decay alone shrinks rows.
-
-        A penalty on the rows of a batch would reach a row below its threshold undiminished, where the gradient of the
-        loss is weak: what falls below once would hardly return.
-        """
-        train = prepared.resolved.config.train
-        free = train.model_copy(update={"regularization": train.regularization.model_copy(update={"rows": 0.0})})
-        return supernet_config(prepared, self.gate(), train=free)
 
     def candidates(self, request: Request) -> Iterator[Candidate]:
         sample = Sample(request.loaded, request.prepared.splits["valid"])

@@ -10,8 +10,6 @@ import numpy as np
 import pytest
 import torch
 
-from recsys.config import load_config
-from recsys.data.prepare import prepare
 from recsys.data.prepared import Prepared
 from recsys.search.candidate import Candidate
 from recsys.search.evolution import Evolution, Genes, Individual, evolve
@@ -22,7 +20,6 @@ from recsys.search.supernet import gated_tables, shapes_applied, table_bytes
 from recsys.training.build import LoadedModel
 from recsys.training.strategy import table_weights
 from tests.search.nets import build_supernet, make_prepared
-from tests.search.small_search import write_search
 
 FULL = 4 * 8 * (21 + 13)
 """Bytes of the tables of `user` and `item`."""
@@ -142,12 +139,6 @@ def test_widths_that_do_nothing_are_not_left_to_chance(supernet: LoadedModel) ->
     assert encoding.smallest_good(known[::2], FULL) == (0, 2, 2)
     assert encoding.smallest_good(known, encoding.bytes_of((0, 1, 1))) == (0, 1, 1)
     assert encoding.smallest_good(known, 0) == (0, 1, 1)  # what is nearest
-
-
-def test_decay_alone_shrinks_the_rows_of_the_supernet(tmp_path: Path) -> None:
-    path = write_search(tmp_path, train={"regularization": {"rows": 0.3}})
-    train = OptEmbed().supernet(prepare(load_config(path), tmp_path, tmp_path / "cache")).train
-    assert train.regularization.rows == 0
 
 
 def test_levels_keep_shares_of_the_rows_above_their_thresholds(supernet: LoadedModel) -> None:
