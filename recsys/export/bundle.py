@@ -42,6 +42,8 @@ TOLERANCE = 1e-6
 """Largest difference of a probability that rounding may cause (sums in another order, in float32)."""
 LARGEST_ROUNDING = 1e-4
 """The same for models that amplify rounding errors much; beyond it, the formula of `Tower.rank` is another one."""
+LARGEST_LOSS = 0.05
+"""Largest difference of a golden row's probability that tables in fewer bits may cause, whatever the AUC says."""
 
 
 def write_bundle(
@@ -84,8 +86,8 @@ def write_bundle(
         The signature.
 
     Raises:
-        ExportError: no feature reads one of `user_columns`, `folder` holds something else, or the bundle scores the
-            golden rows differently. Nothing is left.
+        ExportError: no feature reads one of `user_columns`, `folder` holds something else, the bundle scores the
+            golden rows differently, or one of them by more than `LARGEST_LOSS` for the precisions. Nothing is left.
     """
     _check_golden(golden.height, expected, len(resolved.config.labels))
     _check_target(folder)
@@ -98,7 +100,7 @@ def write_bundle(
         _check_scores(as_trained, expected, outputs)
         graph = export_module(resolved, state, layout, tower, weights, calibrator, user_columns, precisions)
         expected = _score(graph, canonical)
-        difference = float(np.abs(expected - as_trained).max())
+        difference = _check_fewer_bits(expected, as_trained, outputs)
     graph.repeats_users = _must_repeat_users(graph, canonical, sorted(user_inputs(resolved, user_columns)), outputs)
     with atomic_folder(folder) as draft:
         files = BundleFolder(draft)
@@ -167,6 +169,17 @@ def _check_scores(got: np.ndarray, expected: np.ndarray, outputs: list[str]) -> 
     found = _worst(got, expected, outputs)
     if found["difference"] > TOLERANCE:
         raise _other_scores(found)
+
+
+def _check_fewer_bits(got: np.ndarray, as_trained: np.ndarray, outputs: list[str]) -> float:
+    """Return the largest difference that tables in fewer bits cause."""
+    found = _worst(got, as_trained, outputs)
+    if found["difference"] > LARGEST_LOSS:
+        raise ExportError(
+            f"tables: in these precisions {found['output']} of golden row {found['row']} is {found['got']:.4f} instead "
+            f"of {found['expected']:.4f}, and scores may differ by {LARGEST_LOSS:g}; give tables more bits (--tables)"
+        )
+    return float(found["difference"])
 
 
 def _other_scores(found: Mapping[str, Any]) -> ExportError:

@@ -1,5 +1,6 @@
 """Bundles of a small model with two tasks."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +8,7 @@ import polars as pl
 import pytest
 
 from recsys.bundle_folder import ModelFormat
+from recsys.config.schemes.base import ServedPrecision
 from recsys.export import write_bundle
 from tests.export.models import Made, make, slow_scores
 from tests.export.rows import clicks, yaml
@@ -21,6 +23,7 @@ def write(
     golden: pl.DataFrame = GOLDEN,
     expected: np.ndarray | None = None,
     model_format: ModelFormat = "torchscript",
+    precisions: Mapping[str, ServedPrecision] | None = None,
 ) -> None:
     write_bundle(
         folder,
@@ -33,6 +36,7 @@ def write(
         expected=slow_scores(made, golden) if expected is None else expected,
         metrics={"test.auc": 0.75},
         model_format=model_format,
+        precisions=precisions,
     )
 
 

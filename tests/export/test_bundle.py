@@ -12,12 +12,14 @@ from pyarrow import parquet
 from torch import Tensor
 
 from recsys.errors import ExportError
+from recsys.export import bundle as bundle_module
 from recsys.export.verify import compare
 from recsys.towers import Ranking
 from recsys.towers.din import Din
 from recsys.towers.ranking import expand
 from tests.export.bundles import GOLDEN, write
-from tests.export.models import Made, slow_scores
+from tests.export.models import Made, make, slow_scores
+from tests.export.rows import clicks, yaml
 
 pytestmark = pytest.mark.slow
 
@@ -80,6 +82,18 @@ def test_candidates_that_have_other_scores_than_plain_rows_are_refused(made: Mad
     ):
         write(shifted(made, 1e-3), tmp_path / "shop")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_tables_in_fewer_bits_may_not_change_a_score_by_much(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = make(yaml("din").replace("dim: 8", "dim: 24"), clicks(100), tmp_path)
+    write(made, tmp_path / "shop", precisions={"things": "int8"})
+    golden = parquet.read_table(tmp_path / "shop" / "golden.parquet")["score.label"].to_numpy()
+    difference = np.abs(golden - slow_scores(made, GOLDEN)[:, 0]).max()
+    assert 1e-5 < difference < 0.05
+    monkeypatch.setattr(bundle_module, "LARGEST_LOSS", difference / 2)
+    with pytest.raises(ExportError, match=r"tables: in these precisions score\.label of golden row \d+ is 0\.\d{4} "):
+        write(made, tmp_path / "other", precisions={"things": "int8"})
+    assert not (tmp_path / "other").exists()
 
 
 def test_expected_scores_must_be_one_row_each(made: Made, tmp_path: Path) -> None:
