@@ -1,6 +1,6 @@
 """Bundles of a small model with two tasks."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +24,7 @@ def write(
     expected: np.ndarray | None = None,
     model_format: ModelFormat = "torchscript",
     precisions: Mapping[str, ServedPrecision] | None = None,
+    user_columns: Sequence[str] = (),
 ) -> None:
     write_bundle(
         folder,
@@ -37,6 +38,7 @@ def write(
         metrics={"test.auc": 0.75},
         model_format=model_format,
         precisions=precisions,
+        user_columns=user_columns,
     )
 
 

@@ -51,6 +51,8 @@ def rank_request(bundle: Any, content: bytes) -> list[dict[str, Any]]:
     Raises:
         DataError: the request does not fit, or a candidate has a key with the name of a score.
     """
+    import polars as pl
+
     from recsys.serving.protocol.rest import parse_json
     from recsys.serving.protocol.rows import read_ranking
 
@@ -59,7 +61,7 @@ def rank_request(bundle: Any, content: bytes) -> list[dict[str, Any]]:
     clash = next((name for one in request["candidates"] for name in bundle.score_columns if name in one), None)
     if clash is not None:
         raise DataError(f"candidates: column {clash!r} has the name of a score")
-    numbered = rows.candidates.select(bundle.candidate_columns).with_row_index("")
+    numbered = rows.candidates.with_columns(pl.int_range(pl.len()).alias(""))  # also where no column is a candidate's
     ranked = bundle.rank(rows.user, numbered)
     scores = ranked.select(bundle.score_columns).to_dicts()
     return [{**one, **request["candidates"][row]} for row, one in zip(ranked[""], scores, strict=True)]

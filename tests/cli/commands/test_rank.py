@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 import recsys
+from tests.export.bundles import write
+from tests.export.models import Made
 from tests.serving.bundles import ROWS, bundle, made
 
 __all__ = ["bundle", "made"]
@@ -36,6 +38,15 @@ def test_candidates_are_printed_with_their_scores_the_best_first(bundle: Path, t
     assert [one["score"] for one in found] == pytest.approx(expected["score"].to_list(), abs=1e-6)
     piped = rank(str(bundle), "-", "--top", "3", content=request)
     assert piped.stdout.splitlines() == printed.stdout.splitlines()[:3]
+
+
+def test_candidates_of_which_the_model_reads_nothing_are_printed_too(made: Made, tmp_path: Path) -> None:
+    write(made, tmp_path / "din", user_columns=ROWS.drop(*OF_USER, "clicked", "bought").columns)
+    user, titles = ROWS[:1].drop("clicked", "bought").to_dicts()[0], [{"title": "a"}, {"title": "b"}]
+    printed = rank(str(tmp_path / "din"), "-", content=json.dumps({"user": user, "candidates": titles}))
+    first, second = [json.loads(line) for line in printed.stdout.splitlines()]
+    assert (first["title"], second["title"]) == ("a", "b")
+    assert first["score"] == pytest.approx(second["score"], abs=1e-6)
 
 
 @pytest.mark.parametrize(
