@@ -121,6 +121,7 @@ def fit(
         if loaded.world.size == 1:
             train_batches.reader.close()
             valid_batches.reader.close()
+            made.close()
     return progress
 
 

@@ -81,6 +81,9 @@ class Schedule:
     def finish(self) -> None:
         """Tidy up when training is over and its last checkpoint is complete."""
 
+    def close(self) -> None:
+        """End what the schedule itself reads; called in a single process, however training ends."""
+
     def state_dict(self) -> dict[str, Any]:
         """Return what the schedule needs to resume besides the model and `progress`; it is saved in each checkpoint."""
         return {}

@@ -58,6 +58,9 @@ class AlternatingSchedule(StagedSchedule):
         for gate, of_gate in zip(self.gates, leaves, strict=True):
             gate.learn([next(gradients) for _ in of_gate])
 
+    def close(self) -> None:
+        self.reader.close()
+
     def _endless(self, first: int) -> Iterator[Batch]:
         """Yield a validation batch for each step of the stage; a resumed run goes on where it was without a state."""
         epoch, batch = divmod(first, self.reader.num_batches)

@@ -3,6 +3,7 @@
 The acceptance check 10 of DNIS is here.
 """
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -153,6 +154,25 @@ def test_gates_and_weights_take_turns_from_the_first_step_where_there_is_no_warm
     once = config.replaced(train=train)
     result = run(log, tmp_path / "run", once, schedule=AlternatingSchedule)
     assert [line["lr"] for line in epochs(result.folder)] == [0.01]
+
+
+class Kept(AlternatingSchedule):
+    """A schedule that outlives its training, as in a notebook."""
+
+    made: ClassVar[list["Kept"]] = []
+
+    def __init__(self, context: ScheduleContext) -> None:
+        super().__init__(context)
+        self.reader.batch_size = 1  # so that the split is not read to its end
+        self.made.append(self)
+
+
+def test_no_validation_batches_are_prepared_when_training_is_over(config: Config, log: Path, tmp_path: Path) -> None:
+    once = config.replaced(train=config.train.model_copy(update={"epochs": 1}))
+    run(log, tmp_path / "run", once, schedule=Kept)
+    (kept,) = Kept.made
+    assert kept.reader.num_batches > 100
+    assert not [thread for thread in threading.enumerate() if thread.name == "prefetch"]
 
 
 def test_several_processes_are_refused(prepared: Prepared) -> None:
