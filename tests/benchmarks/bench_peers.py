@@ -119,6 +119,7 @@ def draw(courses: Courses, path: Path) -> None:
 
     mpl.use("agg")
     from matplotlib import pyplot as plt
+    from matplotlib import ticker
 
     panels = list(dict.fromkeys((dataset, model) for dataset, model, _ in courses))
     colours = dict(zip([RECSYS, *PEERS], ("#0b6e99", "#d9730d", "#6b7f2a", "#8a5a9e"), strict=True))
@@ -139,6 +140,9 @@ def draw(courses: Courses, path: Path) -> None:
         top = max(lowest)
         axis.set_ylim(min(lowest) - 0.02, top + 0.002)
         axis.set(title=f"{model} on {dataset}", xlabel="CPU seconds", xscale="log")
+        axis.xaxis.set_major_locator(ticker.LogLocator(subs=(1, 2, 5)))
+        axis.xaxis.set_major_formatter(ticker.ScalarFormatter())
+        axis.xaxis.set_minor_formatter(ticker.NullFormatter())
         axis.grid(alpha=0.3)
         axis.legend(fontsize=8, loc="lower right")
     axes[0][0].set_ylabel("valid AUC")
