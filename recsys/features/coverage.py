@@ -227,7 +227,7 @@ class HistoryCounter:
     """Counts how many entries of histories are values of the item that they are histories of, in the training rows.
 
     A history shares the vocabulary of its item and adds its own entries to it, so that none of them is unknown however
-    they are written.
+    they are written. Listed vocabularies are left out: what is not in the list is unknown.
 
     Args:
         resolved: its features.
@@ -236,7 +236,9 @@ class HistoryCounter:
 
     def __init__(self, resolved: ResolvedConfig, state: TransformState) -> None:
         known = fields_with_vocabulary(resolved, state)
-        self._items = {f.name: f.vocabulary for f in resolved.fields if f.kind == "sequence" and f.name in known}
+        histories = [field for field in resolved.fields if field.kind == "sequence" and field.name in known]
+        learnt = [f for f in histories if resolved.features[resolved.vocabulary_of(f)].vocabulary_form() == "learnt"]
+        self._items = {field.name: field.vocabulary for field in learnt}
         self._seen = {item: np.zeros(state.vocabularies[item].size, np.bool_) for item in self._items.values() if item}
         self._held: dict[str, list[NDArray[Any]]] = {name: [] for name in self._items}
 

@@ -154,6 +154,21 @@ def test_entries_of_a_history_are_held_against_the_column_of_its_item(entries: l
     assert (found.unknown, found.entries, found.matching) == (0, sum(map(len, entries)), matching)
 
 
+def test_entries_of_a_history_of_listed_values_are_known_or_not_whatever_the_column_of_the_item_holds() -> None:
+    features = {"rating": {"type": "id", "vocabulary": [1, 2, 3]}, "hist": {"type": "sequence", "of": "rating"}}
+    resolved = resolve(Config(label="click", features=features), columns=[])
+    rows = pl.DataFrame({"rating": [3, 3, 3], "hist": [[1, 2], [2], [9]]})
+    state = fit([rows], resolved)
+    canonical = canonicalize(rows, resolved, state)
+    counter = CoverageCounter(resolved, fields_with_vocabulary(resolved, state), state.key_kinds)
+    histories = HistoryCounter(resolved, state)
+    chunk = counter.start(rows, canonical)
+    histories.add(encode(canonical, resolved, state, chunk))
+    counter.add(chunk)
+    found = histories.finish(counter.finish())["hist"]
+    assert (found.values, found.unknown, found.entries) == (4, 1, 0)
+
+
 def test_an_unknown_entry_of_a_history_is_no_value_of_an_unknown_item() -> None:
     features = {"item": {"type": "id", "min_count": 2}, "hist": {"type": "sequence", "of": "item"}}
     resolved = resolve(Config(label="click", features=features), columns=[])
