@@ -131,6 +131,18 @@ def test_a_missing_value_of_any_type_is_not_an_unknown_one(fitted_on: list[Any],
     )
 
 
+def count_history(frames: list[pl.DataFrame], resolved: ResolvedConfig, state: TransformState) -> Coverage:
+    """Return the coverage of `hist` in training rows that come in several parts."""
+    counter = CoverageCounter(resolved, fields_with_vocabulary(resolved, state), state.key_kinds)
+    histories = HistoryCounter(resolved, state)
+    for frame in frames:
+        canonical = canonicalize(frame, resolved, state)
+        chunk = counter.start(frame, canonical)
+        histories.add(encode(canonical, resolved, state, chunk))
+        counter.add(chunk)
+    return histories.finish(counter.finish())["hist"]
+
+
 @pytest.mark.parametrize(
     ("entries", "matching"),
     [
@@ -143,14 +155,7 @@ def test_entries_of_a_history_are_held_against_the_column_of_its_item(entries: l
     """Its entries are in the vocabulary however they are written, so none of them is unknown."""
     rows = ROWS.with_columns(hist=pl.Series(entries))
     resolved, state = fitted(rows)
-    counter = CoverageCounter(resolved, fields_with_vocabulary(resolved, state), state.key_kinds)
-    histories = HistoryCounter(resolved, state)
-    for frame in (rows[:2], rows[2:]):  # an entry may be a value of a later row only
-        canonical = canonicalize(frame, resolved, state)
-        chunk = counter.start(frame, canonical)
-        histories.add(encode(canonical, resolved, state, chunk))
-        counter.add(chunk)
-    found = histories.finish(counter.finish())["hist"]
+    found = count_history([rows[:2], rows[2:]], resolved, state)  # an entry may be a value of a later row only
     assert (found.unknown, found.entries, found.matching) == (0, sum(map(len, entries)), matching)
 
 
@@ -158,14 +163,7 @@ def test_entries_of_a_history_of_listed_values_are_known_or_not_whatever_the_col
     features = {"rating": {"type": "id", "vocabulary": [1, 2, 3]}, "hist": {"type": "sequence", "of": "rating"}}
     resolved = resolve(Config(label="click", features=features), columns=[])
     rows = pl.DataFrame({"rating": [3, 3, 3], "hist": [[1, 2], [2], [9]]})
-    state = fit([rows], resolved)
-    canonical = canonicalize(rows, resolved, state)
-    counter = CoverageCounter(resolved, fields_with_vocabulary(resolved, state), state.key_kinds)
-    histories = HistoryCounter(resolved, state)
-    chunk = counter.start(rows, canonical)
-    histories.add(encode(canonical, resolved, state, chunk))
-    counter.add(chunk)
-    found = histories.finish(counter.finish())["hist"]
+    found = count_history([rows], resolved, fit([rows], resolved))
     assert (found.values, found.unknown, found.entries) == (4, 1, 0)
 
 
@@ -173,12 +171,5 @@ def test_an_unknown_entry_of_a_history_is_no_value_of_an_unknown_item() -> None:
     features = {"item": {"type": "id", "min_count": 2}, "hist": {"type": "sequence", "of": "item"}}
     resolved = resolve(Config(label="click", features=features), columns=[])
     rows = pl.DataFrame({"item": ["a", "a", "rare"], "hist": [["a"], ["other"], ["a"]]})
-    state = fit([rows], resolved)
-    canonical = canonicalize(rows, resolved, state)
-    counter = CoverageCounter(resolved, fields_with_vocabulary(resolved, state), state.key_kinds)
-    histories = HistoryCounter(resolved, state)
-    chunk = counter.start(rows, canonical)
-    histories.add(encode(canonical, resolved, state, chunk))
-    counter.add(chunk)
-    found = histories.finish(counter.finish())["hist"]
+    found = count_history([rows], resolved, fit([rows], resolved))
     assert (found.unknown, found.entries, found.matching) == (1, 3, 2)
