@@ -2,6 +2,8 @@
 
 import http.client
 import json
+import resource
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -84,3 +86,16 @@ def fuzz(strategy: st.SearchStrategy[Any], ask: Callable[[Any], object], *, case
 
     run()
     return found
+
+
+def fuzz_in_turn(
+    forms: list[str], fuzz_form: Callable[[str], dict[object, int]], capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Fuzz each form, print what came, how long it took and what memory it took; no traceback may be printed."""
+    for form in forms:
+        start, before = time.monotonic(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        found = fuzz_form(form)
+        grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
+        with capfd.disabled():
+            print(f"{form}: {found} in {time.monotonic() - start:.0f} s, peak memory grew by {grown:.1f} MiB")
+    assert "Traceback" not in capfd.readouterr().err

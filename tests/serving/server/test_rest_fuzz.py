@@ -1,15 +1,23 @@
 """Whatever is sent is answered with scores or an error of the client's, never one of the server's."""
 
 import json
-import resource
-import time
 from typing import Any
 
 import pytest
 from hypothesis import strategies as st
 
 from recsys.serving.protocol.messages import message_class
-from tests.serving.server.fuzzing import DATATYPES, INTEGERS, JSON, TENSOR_CHANGES, ask_grpc, changed, fuzz, post
+from tests.serving.server.fuzzing import (
+    DATATYPES,
+    INTEGERS,
+    JSON,
+    TENSOR_CHANGES,
+    ask_grpc,
+    changed,
+    fuzz,
+    fuzz_in_turn,
+    post,
+)
 from tests.serving.server.running import ROWS, Running, inputs_of, v2_body
 
 __all__ = ["ask_grpc", "post"]
@@ -105,10 +113,4 @@ def test_odd_requests_are_no_fault_of_the_server(form: str, valid: Any, post: An
 def test_ten_thousand_odd_requests_are_no_fault_of_the_server(
     valid: Any, post: Any, ask_grpc: Any, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    for form in FORMS:
-        start, before = time.monotonic(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        found = fuzz_form(form, valid, post, ask_grpc, cases=2500)
-        grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
-        with capfd.disabled():
-            print(f"{form}: {found} in {time.monotonic() - start:.0f} s, peak memory grew by {grown:.1f} MiB")
-    assert "Traceback" not in capfd.readouterr().err
+    fuzz_in_turn(FORMS, lambda form: fuzz_form(form, valid, post, ask_grpc, cases=2500), capfd)

@@ -1,8 +1,6 @@
 """Odd users and candidates: what fits is ranked, the rest is refused, over REST, gRPC and in the shell alike."""
 
 import json
-import resource
-import time
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -14,7 +12,7 @@ import recsys
 from recsys.cli.commands.rank import rank_request
 from recsys.errors import DataError
 from recsys.serving.protocol.messages import message_class
-from tests.serving.server.fuzzing import DATATYPES, INTEGERS, JSON, ask_grpc, changed, fuzz, post
+from tests.serving.server.fuzzing import DATATYPES, INTEGERS, JSON, ask_grpc, changed, fuzz, fuzz_in_turn, post
 from tests.serving.server.running import ROWS, Running
 
 __all__ = ["ask_grpc", "post"]
@@ -208,10 +206,4 @@ def test_odd_rankings_are_ranked_or_refused(form: str, served: Running, post: An
 def test_ten_thousand_odd_rankings_are_no_fault_of_the_server(
     served: Running, post: Any, ask_grpc: Any, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    for form in FORMS:
-        start, before = time.monotonic(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        found = fuzz_form(form, served, post, ask_grpc, cases=2000)
-        grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
-        with capfd.disabled():
-            print(f"{form}: {found} in {time.monotonic() - start:.0f} s, peak memory grew by {grown:.1f} MiB")
-    assert "Traceback" not in capfd.readouterr().err
+    fuzz_in_turn(FORMS, lambda form: fuzz_form(form, served, post, ask_grpc, cases=2000), capfd)
