@@ -4,6 +4,7 @@
 import _signal as signal  # type: ignore[import-not-found]
 import os
 import sys
+from typing import NoReturn
 
 __all__ = ["main"]
 
@@ -11,8 +12,11 @@ _CONTINUED_LATER = {"train", "compare-schemes"}
 """Commands that SIGTERM ends with 75, the code of `recsys.errors.Preempted`: the same command, later, may succeed."""
 
 
-def main() -> None:
-    """Run the command line; signals end it at once while its modules are imported, for nothing is begun then."""
+def main() -> NoReturn:
+    """Run the command line, and end the process; signals end it at once while its modules are imported.
+
+    Nothing is begun then.
+    """
     codes = {}
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         codes[signal.SIGINT] = 130
@@ -21,12 +25,19 @@ def main() -> None:
     for number in codes:
         signal.signal(number, lambda number, _frame: os._exit(codes[number]))
     from recsys.cli import main as run
+    from recsys.process_end import end_process
 
+    code = 0
     try:
         run()
+    except SystemExit as stop:
+        if isinstance(stop.code, str):
+            raise  # the interpreter prints it
+        code = stop.code or 0
     finally:
         for number in codes:  # the work is done, or undone: what is left is the interpreter's
             signal.signal(number, signal.SIG_IGN)
+    end_process(code)
 
 
 def _is_continued_later() -> bool:

@@ -1,5 +1,6 @@
 """Running a function of a test in several processes that form a gloo group."""
 
+import faulthandler
 import tempfile
 from collections.abc import Callable
 from datetime import timedelta
@@ -9,6 +10,8 @@ from typing import Any
 
 import torch
 from torch import distributed, multiprocessing
+
+from recsys.process_end import end_process
 
 
 def run_on_ranks(
@@ -40,6 +43,7 @@ def run_on_ranks(
 
 
 def _run(rank: int, size: int, folder: str, function: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
+    faulthandler.enable()
     torch.set_num_threads(1)
     store = distributed.FileStore(f"{folder}/store", size)
     distributed.init_process_group("gloo", store=store, rank=rank, world_size=size, timeout=timedelta(seconds=60))
@@ -47,3 +51,4 @@ def _run(rank: int, size: int, folder: str, function: Callable[..., Any], argume
     distributed.barrier()
     torch.save(result, Path(folder) / f"{rank}.pt")
     distributed.destroy_process_group()
+    end_process(0)
