@@ -1,8 +1,9 @@
 """Seconds until the best validation AUC of other libraries: `python -m tests.benchmarks.bench_peers --out DIR ...`.
 
 Each training is a process of one thread. Its course, a point an epoch, is a file of the folder; what has one is not
-trained again. The table has, for each model and set, what a peer took to its best AUC and what recsys took to the same
-AUC; the picture has the courses. Peers are no dependencies, and one that is not installed is left out:
+trained again, even if it was stopped: delete the file for that. The table has, for each model and set, what a peer took
+to its best AUC and recsys to the same, or both to the best AUC of recsys if that is less; the picture has the courses.
+Peers are no dependencies, and one that is not installed is left out:
 
     pip install --no-deps fuxictr deepctr-torch torch-rechub
     pip install pandas scikit-learn h5py tqdm pyyaml requests "ray[data]"
@@ -11,7 +12,6 @@ AUC; the picture has the courses. Peers are no dependencies, and one that is not
 
 import argparse
 import importlib.util
-import json
 import multiprocessing
 import os
 import tempfile
@@ -22,7 +22,7 @@ from typing import Any
 import torch
 
 from tests.benchmarks.peers import deepctr, fuxictr, rechub, recsys_runs
-from tests.benchmarks.peers.clock import Clock, Point
+from tests.benchmarks.peers.clock import Clock, Course, Point, read_course
 from tests.benchmarks.peers.rows import read_rows
 
 RECSYS = "recsys"
@@ -34,7 +34,7 @@ PEERS = {
 """Name of a peer -> its module here, and the package that it needs."""
 Job = tuple[str, str, str]
 """Set, model, library."""
-Courses = dict[Job, list[Point]]
+Courses = dict[Job, Course]
 
 
 def jobs() -> Iterator[Job]:
@@ -63,20 +63,32 @@ def course_file(out: Path, job: Job) -> Path:
     return out / f"{'-'.join(job).replace(' ', '').replace(',', '_')}.json"
 
 
-def train(job: Job, data_dir: Path, out: Path, epochs: int, checkout: Path | None) -> None:
+def train(job: Job, folder: Path, file: Path, data_dir: Path, epochs: int, checkout: Path | None) -> None:
     """Train in this process, and write the course."""
     torch.set_num_threads(1)
     dataset, model, library = job
-    clock = Clock()
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        if library == RECSYS:
-            recsys_runs.train((dataset, model), data_dir, folder, clock, epochs=epochs)
-        else:
-            rows = read_rows(recsys_runs.config_file((dataset, model)), data_dir)
-            module: Any = PEERS[library][0]
-            module.train((dataset, model), rows, folder, clock, epochs=epochs, checkout=checkout)
-    course_file(out, job).write_text(json.dumps(clock.points))
+    clock = Clock(file)
+    if library == RECSYS:
+        recsys_runs.train((dataset, model), data_dir, folder, clock, epochs=epochs)
+    else:
+        rows = read_rows(recsys_runs.config_file((dataset, model)), data_dir)
+        module: Any = PEERS[library][0]
+        module.train((dataset, model), rows, folder, clock, epochs=epochs, checkout=checkout)
+    clock.write(ended=True)
+
+
+def train_apart(minutes: float | None, job: Job, *arguments: Any) -> str:
+    """Train in a process of its own, and say how it ended."""
+    with tempfile.TemporaryDirectory() as folder:
+        context = multiprocessing.get_context("spawn")
+        process = context.Process(target=train, args=(job, Path(folder), *arguments))
+        process.start()
+        process.join(None if minutes is None else 60 * minutes)
+        if process.is_alive():
+            process.kill()
+            process.join()
+            return f"stopped after {minutes:g} minutes"
+    return "done" if process.exitcode == 0 else "failed"
 
 
 def best(points: list[Point]) -> Point:
@@ -84,33 +96,38 @@ def best(points: list[Point]) -> Point:
     return max(points, key=lambda point: point[2])
 
 
-def first_at(points: list[Point], auc: float) -> Point | None:
+def first_at(points: list[Point], auc: float) -> Point:
     """Return the first point that reaches an AUC."""
-    return next((point for point in points if point[2] >= auc), None)
+    return next(point for point in points if point[2] >= auc)
 
 
 def table(courses: Courses) -> Iterator[str]:
     """Yield the lines of the table, in Markdown."""
     heads = (
-        *("set", "model", "peer", "its best valid AUC", "after", "s (CPU s)"),
-        *("recsys to that AUC: s (CPU s)", "ratio of CPU s", "best of recsys"),
+        *("set", "model", "peer", "its best valid AUC", "best of recsys", "AUC that both reach"),
+        *("CPU s (s) of the peer to it", "of recsys", "ratio of CPU s"),
     )
     yield f"| {' | '.join(heads)} |"
     yield "|---" * len(heads) + "|"
-    for (dataset, model, library), points in courses.items():
-        ours = courses.get((dataset, model, RECSYS))
-        if library == RECSYS or not points or not ours:
+    for (dataset, model, library), course in courses.items():
+        if library == RECSYS or (dataset, model, RECSYS) not in courses:
             continue
-        wall, cpu, auc = best(points)
-        epoch = points.index((wall, cpu, auc)) + 1
-        reached = first_at(ours, auc)
-        shown = "never" if reached is None else f"{reached[0]:.0f} ({reached[1]:.0f})"
-        ratio = "" if reached is None else f"{cpu / reached[1]:.1f}"
-        most = best(ours)
-        yield (
-            f"| {dataset} | {model} | {library} | {auc:.5f} | {epoch} of {len(points)} epochs | {wall:.0f} ({cpu:.0f}) "
-            f"| {shown} | {ratio} | {most[2]:.5f} after {most[0]:.0f} ({most[1]:.0f}) |"
+        both = (course, courses[dataset, model, RECSYS])
+        auc = min(best(points)[2] for points, _ in both)
+        reached = [first_at(points, auc) for points, _ in both]
+        cells = (
+            *(dataset, model, library, *map(describe_best, both), f"{auc:.5f}"),
+            *(f"{cpu:.0f} ({wall:.0f})" for wall, cpu, _ in reached),
+            f"{reached[0][1] / reached[1][1]:.1f}",
         )
+        yield f"| {' | '.join(cells)} |"
+
+
+def describe_best(course: Course) -> str:
+    """Return the best AUC and when it was found."""
+    points, ended = course
+    most = best(points)
+    return f"{most[2]:.5f}, epoch {points.index(most) + 1} of {len(points)}" + ("" if ended else ", stopped")
 
 
 def draw(courses: Courses, path: Path) -> None:
@@ -126,8 +143,8 @@ def draw(courses: Courses, path: Path) -> None:
     figure, axes = plt.subplots(1, len(panels), figsize=(3.6 * len(panels), 3.4), squeeze=False, layout="constrained")
     for axis, (dataset, model) in zip(axes[0], panels, strict=True):
         lowest = []
-        for (_, _, library), points in (
-            (job, points) for job, points in courses.items() if job[:2] == (dataset, model)
+        for library, points in (
+            (job[2], course.points) for job, course in courses.items() if job[:2] == (dataset, model)
         ):
             axis.plot(
                 [point[1] for point in points],
@@ -156,6 +173,7 @@ def main() -> None:
     parser.add_argument("--data", nargs="+", default=[], metavar="SET=DIR", help="folders of parquet files")
     parser.add_argument("--fuxictr", type=Path, help="checkout of FuxiCTR")
     parser.add_argument("--epochs", type=int, default=100, help="most epochs of each training")
+    parser.add_argument("--minutes", type=float, help="most minutes of each training; it keeps what it has by then")
     parser.add_argument("--only", nargs="+", default=[], metavar="SET/MODEL/LIBRARY", help="trainings to run")
     options = parser.parse_args()
     data = {name: Path(folder) for name, _, folder in (text.partition("=") for text in options.data)}
@@ -170,13 +188,10 @@ def main() -> None:
             if reason:
                 print(f"{' / '.join(job)}: skipped, {reason}", flush=True)
                 continue
-            arguments = (job, data[job[0]], options.out, options.epochs, options.fuxictr)
-            process = multiprocessing.get_context("spawn").Process(target=train, args=arguments)
-            process.start()
-            process.join()
-            print(f"{' / '.join(job)}: {'done' if process.exitcode == 0 else 'failed'}", flush=True)
+            ending = train_apart(options.minutes, job, file, data[job[0]], options.epochs, options.fuxictr)
+            print(f"{' / '.join(job)}: {ending}", flush=True)
         if file.exists():
-            courses[job] = [(wall, cpu, auc) for wall, cpu, auc in json.loads(file.read_text())]
+            courses[job] = read_course(file)
     print("\n".join(table(courses)))
     if courses:
         draw(courses, options.out / "peers.png")

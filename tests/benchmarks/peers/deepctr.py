@@ -8,25 +8,25 @@ import numpy as np
 
 from tests.benchmarks.peers.clock import Clock
 from tests.benchmarks.peers.rows import Field, PeerRows
+from tests.benchmarks.peers.unpublished import BATCH_SIZES, DIM, SETTINGS
 
-BATCH_SIZES = {"frappe": 4096, "movielens1m": 4096, "beauty": 1024}
+__all__ = ["SETTINGS", "train"]
+
 MODELS: dict[str, tuple[str, dict[str, Any]]] = {
     "AutoInt": ("AutoInt", {"dnn_hidden_units": ()}),
     "AutoInt+": ("AutoInt", {"dnn_hidden_units": (400, 400, 400)}),
     "DIN": ("DIN", {"att_weight_normalization": True}),
 }
-SETTINGS = [("frappe", "AutoInt"), ("frappe", "AutoInt+"), ("movielens1m", "AutoInt"), ("beauty", "DIN")]
-_DIM = 16
 
 
 def train(case: tuple[str, str], rows: PeerRows, folder: Path, clock: Clock, *, epochs: int, checkout: Path) -> None:
     """Train with `BaseModel.fit`; a callback notes the AUC, and stops after two epochs without a better one."""
     inputs = importlib.import_module("deepctr_torch.inputs")
     callbacks = importlib.import_module("deepctr_torch.callbacks")
-    columns: list[Any] = [inputs.SparseFeat(field.name, field.num_ids, _DIM) for field in rows.single]
+    columns: list[Any] = [inputs.SparseFeat(field.name, field.num_ids, DIM) for field in rows.single]
     for field in rows.lists:
         name = _name(field)
-        sparse = inputs.SparseFeat(name, field.num_ids, _DIM, embedding_name=field.history_of or name)
+        sparse = inputs.SparseFeat(name, field.num_ids, DIM, embedding_name=field.history_of or name)
         columns.append(inputs.VarLenSparseFeat(sparse, field.max_len, length_name=f"{name}_length"))
 
     class Watch(callbacks.Callback):  # type: ignore[misc, name-defined]

@@ -6,10 +6,9 @@ from typing import Any
 
 from tests.benchmarks.peers.clock import Clock
 from tests.benchmarks.peers.rows import PeerRows
+from tests.benchmarks.peers.unpublished import BATCH_SIZES, DIM, SETTINGS
 
-SETTINGS = [("frappe", "AutoInt"), ("frappe", "AutoInt+"), ("movielens1m", "AutoInt"), ("beauty", "DIN")]
-BATCH_SIZES = {"frappe": 4096, "movielens1m": 4096, "beauty": 1024}
-_DIM = 16
+__all__ = ["SETTINGS", "train"]
 
 
 def train(case: tuple[str, str], rows: PeerRows, folder: Path, clock: Clock, *, epochs: int, checkout: Path) -> None:
@@ -17,12 +16,12 @@ def train(case: tuple[str, str], rows: PeerRows, folder: Path, clock: Clock, *, 
     features = importlib.import_module("torch_rechub.basic.features")
     ranking = importlib.import_module("torch_rechub.models.ranking")
     data = importlib.import_module("torch_rechub.utils.data")
-    single = [features.SparseFeature(field.name, field.num_ids, _DIM) for field in rows.single]
+    single = [features.SparseFeature(field.name, field.num_ids, DIM) for field in rows.single]
     lists = [
         features.SequenceFeature(
             field.name,
             field.num_ids,
-            _DIM,
+            DIM,
             pooling="concat" if field.history_of else "mean",
             shared_with=field.history_of,
             padding_idx=0,
@@ -31,7 +30,7 @@ def train(case: tuple[str, str], rows: PeerRows, folder: Path, clock: Clock, *, 
     ]
     model: Any
     if case[1] == "DIN":  # it needs a field beside the target: the target's copy
-        copy = features.SparseFeature("copy", rows.single[0].num_ids, _DIM, shared_with=rows.single[0].name)
+        copy = features.SparseFeature("copy", rows.single[0].num_ids, DIM, shared_with=rows.single[0].name)
         model = ranking.DIN(
             features=[copy],
             history_features=lists,
