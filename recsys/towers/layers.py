@@ -7,6 +7,7 @@ M = F + N embeddings of a row, D width of an embedding.
 import torch
 from torch import Tensor, nn
 from torch.jit import is_scripting  # type: ignore[attr-defined]
+from torch.nn import functional
 
 from recsys.config.towers import Activation, MlpSection
 from recsys.config.towers.autoint import AutoIntModel
@@ -18,6 +19,7 @@ from recsys.towers.ranking import SplitColumns, side_by_side, split_linear
 __all__ = [
     "BatchNorm",
     "Dice",
+    "Dropout",
     "FieldMatrix",
     "Mlp",
     "NumberEmbedding",
@@ -129,6 +131,29 @@ def init_linear(linear: nn.Linear, *, before: Activation | None) -> None:
     nn.init.zeros_(linear.bias)
 
 
+class Dropout(nn.Dropout):
+    """`nn.Dropout` that draws 16 bits an element on a CPU, where torch's own draws take as long as a matrix product.
+
+    The rate is rounded down to a multiple of 2^-16, and what is kept is scaled by that rate.
+    """
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Return the input with some elements zero and the others scaled, of the same shape."""
+        if not is_scripting():  # noqa: SIM102  # TorchScript leaves out a branch by this form alone
+            if self.training and input.device.type == "cpu":
+                return input * _draw_mask(input, self.p)
+        return functional.dropout(input, self.p, self.training)
+
+
+def _draw_mask(like: Tensor, rate: float) -> Tensor:
+    """Draw 0 for the elements to drop, and the scale of the others."""
+    num_dropped = int(rate * 2**16)  # of the values of 16 bits
+    num_draws = -(-like.numel() // 4)
+    draws = torch.empty(num_draws, dtype=torch.int64).random_(-(2**63), None).view(torch.int16)
+    is_kept = draws[: like.numel()].view(like.shape) >= num_dropped - 2**15
+    return is_kept.to(like.dtype).mul_(2**16 / (2**16 - num_dropped))
+
+
 class Mlp(nn.Module):
     """Hidden layers (linear, batch norm, activation, dropout) and a linear output layer.
 
@@ -157,7 +182,7 @@ class Mlp(nn.Module):
                 layers.append(BatchNorm(width))
             layers.append(activation_layer(activation, width))
             if dropout > 0:
-                layers.append(nn.Dropout(dropout))
+                layers.append(Dropout(dropout))
             num_inputs = width
         output = nn.Linear(num_inputs, num_outputs)
         init_linear(output, before=None)

@@ -7,6 +7,7 @@ from recsys.config.towers.mlp import MlpModel
 from recsys.towers.layers import (
     BatchNorm,
     Dice,
+    Dropout,
     FieldMatrix,
     Mlp,
     NumberEmbedding,
@@ -172,7 +173,7 @@ def test_an_mlp_is_its_layers_one_after_the_other() -> None:
 def test_an_mlp_has_the_layers_that_the_config_asks_for(model: type) -> None:
     name = model.__name__.removesuffix("Model").lower()
     config = model(tower=name, mlp=(8, 4), activation="tanh", dropout=0.3, batch_norm=True)
-    first, second = [torch.nn.Linear, BatchNorm, torch.nn.Tanh, torch.nn.Dropout], torch.nn.Linear
+    first, second = [torch.nn.Linear, BatchNorm, torch.nn.Tanh, Dropout], torch.nn.Linear
     layers = list(mlp_of(config, num_inputs=3, num_outputs=2).layers)
     assert [type(layer) for layer in layers] == [*first, *first, second]
     assert [layer.out_features for layer in layers if isinstance(layer, torch.nn.Linear)] == [8, 4, 2]
@@ -187,6 +188,37 @@ def test_an_mlp_with_batch_norm_trains_on_few_rows(num_rows: int, activation: st
     logits.sum().backward()
     assert logits.isfinite().all()
     assert all(p.grad is not None and p.grad.isfinite().all() for p in mlp.parameters())
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("rate", [0.0, 0.1, 0.5, 0.99])
+def test_dropout_drops_its_share_and_scales_the_rest_and_the_gradients(rate: float, dtype: torch.dtype) -> None:
+    rows = torch.ones(333, 301, dtype=dtype, requires_grad=True)
+    dropped = Dropout(rate)(rows)
+    dropped.sum().backward()
+    assert dropped.dtype == dtype
+    spread = (rate * (1 - rate) / rows.numel()) ** 0.5
+    assert (dropped == 0).float().mean().item() == pytest.approx(rate, abs=5 * spread + 2**-16)
+    scales = dropped[dropped != 0].float()
+    torch.testing.assert_close(scales, torch.full_like(scales, 1 / (1 - rate)), rtol=0.005, atol=0)
+    assert torch.equal(rows.grad, dropped)
+
+
+def test_dropped_elements_do_not_depend_on_their_neighbours() -> None:
+    kept = (Dropout(0.5)(torch.ones(100_000)) != 0).double()
+    for distance in (1, 2, 3, 4, 8):
+        share = (kept[distance:] * kept[:-distance]).mean().item()
+        assert share == pytest.approx(0.25, abs=0.01)
+
+
+def test_dropout_is_finite_next_to_the_highest_rate_and_the_same_for_the_same_seed() -> None:
+    assert Dropout(1 - 1e-9)(torch.ones(1000)).isfinite().all()
+    draws = []
+    for seed in (3, 3, 4):
+        torch.manual_seed(seed)
+        draws.append(Dropout(0.5)(torch.ones(1000)))
+    assert torch.equal(draws[0], draws[1])
+    assert not torch.equal(draws[0], draws[2])
 
 
 def test_dropout_drops_in_training_only() -> None:
