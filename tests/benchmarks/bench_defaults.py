@@ -100,7 +100,7 @@ def train(job: Job, config_file: Path, changes: Changes | None, data_dir: Path, 
             clock.note(float("nan"))
 
     stated = settings(job, config_file, changes)
-    with tempfile.TemporaryDirectory() as runs_dir:
+    with tempfile.TemporaryDirectory(dir=out) as runs_dir:
         run = recsys.train(
             stated, data_dir=data_dir, cache_dir=out / "cache", runs_dir=runs_dir, callbacks=[Watch()], log=None
         )
