@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torchrec.sparse.jagged_tensor import KeyedTensor
 
 from recsys.config import ResolvedConfig
+from recsys.config.resolved import BehaviourFields
 from recsys.embeddings import Batch, FeatureVocabulary, Layout, Lookup, unpack_lookups
 from recsys.embeddings.scheme import physical_name
 from recsys.towers import Behaviour, BehaviourInputs, Tower, TowerInputs, build_tower
@@ -49,16 +50,19 @@ class TowerInputMap(NamedTuple):
     """The fields behind each input of the tower, in the order that the tower was built for."""
 
     fields: list[str]
-    behaviours: dict[str, list[str]]
-    """Sequences of each behaviour, which are aligned entry by entry, by the behaviour's name."""
+    behaviours: dict[str, BehaviourFields]
+    """The fields of each behaviour that the tower reads entry by entry, by the behaviour's name."""
 
     @classmethod
     def of(cls, resolved: ResolvedConfig) -> "TowerInputMap":
-        """Return the inputs of the configured tower; sequences are behaviours if it uses them, otherwise fields."""
-        ids = [field for field in resolved.fields if field.has_ids]
-        if not resolved.config.model.uses_behaviours:
-            return cls([field.name for field in ids], {})
-        return cls([field.name for field in ids if field.kind != "sequence"], resolved.behaviours())
+        """Return the inputs of the configured tower.
+
+        Behaviours are those with a target, if the tower uses any; all other sequences are fields.
+        """
+        behaviours = resolved.attendable() if resolved.config.model.uses_behaviours else {}
+        read_by_entry = {name for behaviour in behaviours.values() for name in behaviour.sequences}
+        fields = [field.name for field in resolved.fields if field.has_ids and field.name not in read_by_entry]
+        return cls(fields, behaviours)
 
 
 def layout_of(resolved: ResolvedConfig, vocabularies: Mapping[str, FeatureVocabulary]) -> Layout:
@@ -113,8 +117,8 @@ class DenseArch(nn.Module):
     def __init__(self, resolved: ResolvedConfig, layout: Layout) -> None:
         super().__init__()
         self.input_map = TowerInputMap.of(resolved)
-        self.sequences = list(self.input_map.behaviours.values())
-        self.targets = [resolved.targets_of(names) for names in self.sequences]
+        self.sequences = [behaviour.sequences for behaviour in self.input_map.behaviours.values()]
+        self.targets = [behaviour.targets for behaviour in self.input_map.behaviours.values()]
         self.layout = layout
         self.schemes = nn.ModuleDict({physical_name(name, ""): scheme for name, scheme in layout.schemes.items()})
         with resolved.config.source.locating():
@@ -165,10 +169,14 @@ def tower_inputs(resolved: ResolvedConfig, layout: Layout, input_map: TowerInput
     """Return the number and widths of the tower's inputs."""
     lookups = layout.field_lookups.items()
     dims = {name: layout.scheme_of(name).width(lookup.feature_index) for name, lookup in lookups}
-    behaviours = []
-    for names in input_map.behaviours.values():
-        positions = [input_map.fields.index(target) for target in resolved.targets_of(names)]
-        behaviours.append(BehaviourInputs(positions, sum(dims[name] for name in names)))
+    behaviours = [
+        BehaviourInputs(
+            target_fields=[input_map.fields.index(target) for target in behaviour.targets],
+            dim=sum(dims[name] for name in behaviour.sequences),
+            target_dim=sum(dims[name] for name in behaviour.targets),
+        )
+        for behaviour in input_map.behaviours.values()
+    ]
     return TowerInputs(
         dims=[dims[name] for name in input_map.fields],
         num_numbers=len(resolved.fields_of_kind("number")),

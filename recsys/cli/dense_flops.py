@@ -27,7 +27,7 @@ def tower_with_flops(resolved: ResolvedConfig, layout: Layout, lengths: Mapping[
     input_map = TowerInputMap.of(resolved)
     inputs = tower_inputs(resolved, layout, input_map)
     tower = build_tower(inputs, resolved.config.model)
-    entries = [round(lengths.get(names[0], 1.0)) for names in input_map.behaviours.values()]
+    entries = [round(lengths.get(one.sequences[0], 1.0)) for one in input_map.behaviours.values()]
     fields, numbers, behaviours = _rows(inputs, entries)
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
         tower(fields, numbers, behaviours)
@@ -38,7 +38,7 @@ def _rows(inputs: TowerInputs, entries: list[int]) -> tuple[Tensor, Tensor, list
     """Return rows of zeros for a tower; `entries` are the lengths of the histories of each behaviour."""
     behaviours = [
         Behaviour(
-            target=torch.zeros(ROWS, one.dim),
+            target=torch.zeros(ROWS, one.target_dim),
             history=torch.zeros(ROWS * max(1, number), one.dim),
             lengths=torch.full((ROWS,), max(1, number)),
         )

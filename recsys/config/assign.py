@@ -88,8 +88,8 @@ class _Assignment:
     def _why_not(self, entry: str) -> Iterator[str]:
         """Say why an entry without a glob names nothing."""
         field = next(self._meant(entry), None)
-        if field is not None and field.kind == "sequence":
-            yield f"{entry!r} is a sequence and shares the table of {field.vocabulary!r}; name that instead"
+        if field is not None and field.target is not None:
+            yield f"{entry!r} is a sequence and shares the table of {field.target!r}; name that instead"
         elif field is not None:
             yield f"{entry!r} is a number, which has no embedding; leave it out, or make it a bucket"
         elif len(self.problems) > MAX_PROBLEMS:

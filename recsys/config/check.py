@@ -49,13 +49,22 @@ def check(config: Config, *, broken: Collection[KeyPath] = ()) -> list[Problem]:
         of_tables = check_tables(config, fields, table_of, unsure=unsure, is_model_sound=is_model_sound)
         problems += islice(of_tables, MAX_PROBLEMS + 1)
         problems += islice(check_search(config, fields, table_of, unsure=unsure), MAX_PROBLEMS + 1)
-    has_sequence = any(feature.kind == "sequence" and feature.use for feature in config.features.values())
-    if config.model.needs_behaviours and not has_sequence and not unsure:
-        text = f"{config.model.tower} needs at least one feature of type sequence"
-        problems.append(Problem(("model", "tower"), text))
+    if config.model.needs_behaviours and not unsure:
+        problems += _no_target(config)
     if not unsure and not any(feature.use for feature in config.features.values()):
         problems.append(Problem(("features",), "must have a feature that is used; all have `use: false`"))
     return problems
+
+
+def _no_target(config: Config) -> Iterator[Problem]:
+    """Check that there is a history that a candidate can be held against."""
+    used = {name: feature for name, feature in config.features.items() if feature.use}
+    sequences = [field for field in fields_of(used) if field.kind == "sequence"]
+    if not any(field.target for field in sequences):
+        text = f"{config.model.tower} needs at least one feature of type sequence"
+        if sequences:
+            text += f" with `of`, whose entries are held against the candidate; {sequences[0].name!r} has none"
+        yield Problem(("model", "tower"), text)
 
 
 def _too_many_globs(config: Config) -> Problem | None:

@@ -26,6 +26,8 @@ def check_features(features: Mapping[str, FeatureSection], *, unsure: Collection
             if text := _misreference(reference, features, unsure, by_used=feature.use):
                 yield Problem(("features", name, *key), text)
     yield from _aligned(features)
+    if not unsure:
+        yield from _lonely(features)
 
 
 def _own_problems(name: str, feature: FeatureSection) -> Iterator[tuple[KeyPath, str]]:
@@ -67,3 +69,16 @@ def _aligned(features: Mapping[str, FeatureSection]) -> Iterator[Problem]:
             if limit.max_len != expected:
                 text = f"must be {expected}, as of {leader!r}, which has the same behaviour, got {limit.max_len}"
                 yield Problem(("features", name, "max_len"), text)
+
+
+def _lonely(features: Mapping[str, FeatureSection]) -> Iterator[Problem]:
+    """Check that the named behaviour of a sequence without `of` is that of another one, to whose events it adds."""
+    behaviours = {name: feature.behaviour_of(name) for name, feature in features.items()}
+    for name, behaviour in behaviours.items():
+        others = [other for known, other in behaviours.items() if other is not None and known != name]
+        adds = behaviour != name and features[name].owner(name) == name and not is_glob(name)
+        if behaviour is not None and adds and behaviour not in others:
+            text = (
+                f"no other sequence has the behaviour {behaviour!r}{did_you_mean(behaviour, others)}; or leave it out"
+            )
+            yield Problem(("features", name, "behaviour"), text)

@@ -86,8 +86,8 @@ def _misnamed(feature: str, held: Sequence[str], fields: Sequence[Field], unsure
     if any(overlaps(feature, name) for name in (*held, *unsure)):
         return ""
     field = next((field for field in fields if field.name == feature), None)
-    if field is not None and field.kind == "sequence":
-        return f"{feature!r} is a sequence and reads the rows of {field.vocabulary!r}; name that instead"
+    if field is not None and field.target is not None:
+        return f"{feature!r} is a sequence and reads the rows of {field.target!r}; name that instead"
     return f"no feature {feature!r} in this table{did_you_mean(feature, held)}"
 
 

@@ -3,13 +3,30 @@
 from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from dataclasses import field as dataclass_field
+from typing import NamedTuple
 
 from recsys.config.feature_types import FeatureSection, Field, Kind
 from recsys.config.kept import nowhere
 from recsys.config.run import Config
 from recsys.config.schemes import TableSection
 
-__all__ = ["ResolvedConfig", "ResolvedTable", "fields_of"]
+__all__ = ["BehaviourFields", "ResolvedConfig", "ResolvedTable", "fields_of"]
+
+
+class BehaviourFields(NamedTuple):
+    """The fields of one behaviour."""
+
+    sequences: list[str]
+    """Sequences of which entry i is the same event: those `of` a field of the candidate, then those that it has nothing
+    like, such as ratings; both in the order of the file."""
+    targets: list[str]
+    """Fields of the candidate whose values the first sequences hold, in their order."""
+
+    @classmethod
+    def of(cls, sequences: Sequence[Field]) -> "BehaviourFields":
+        """Return the behaviour of sequences in the order of the file."""
+        ordered = sorted(sequences, key=lambda field: field.target is None)
+        return cls([field.name for field in ordered], [field.target for field in ordered if field.target is not None])
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -51,26 +68,26 @@ class ResolvedConfig:
         """Return the fields of any of these kinds, in order."""
         return tuple(field for field in self.fields if field.kind in kinds)
 
-    def behaviours(self) -> dict[str, list[str]]:
-        """Return the sequences of each behaviour, in order: entry i of all of them is one event."""
-        found: dict[str, list[str]] = {}
+    def behaviours(self) -> dict[str, BehaviourFields]:
+        """Return the fields of each behaviour, by its name."""
+        found: dict[str, list[Field]] = {}
         for field in self.fields:
             if field.behaviour is not None:
-                found.setdefault(field.behaviour, []).append(field.name)
-        return found
+                found.setdefault(field.behaviour, []).append(field)
+        return {name: BehaviourFields.of(fields) for name, fields in found.items()}
+
+    def attendable(self) -> dict[str, BehaviourFields]:
+        """Return the behaviours that a candidate can be held against; sequences of others can only be pooled."""
+        return {name: behaviour for name, behaviour in self.behaviours().items() if behaviour.targets}
 
     def aligned(self) -> list[list[str]]:
         """Return the sequences of each behaviour that has several."""
-        return [names for names in self.behaviours().values() if len(names) > 1]
+        return [behaviour.sequences for behaviour in self.behaviours().values() if len(behaviour.sequences) > 1]
 
     def vocabulary_of(self, field: Field) -> str:
         """Return the name of the field that owns the vocabulary of `field`, which is not a number."""
         assert field.vocabulary is not None, f"{field.name} is a number"
         return field.vocabulary
-
-    def targets_of(self, sequences: Sequence[str]) -> list[str]:
-        """Return the fields whose values the given sequences hold, in order."""
-        return [self.vocabulary_of(self.field(name)) for name in sequences]
 
     def vocabularies_in(self, table: ResolvedTable) -> list[str]:
         """Return the names of the fields that own the vocabularies of a table, each once, in order."""
@@ -84,9 +101,9 @@ class ResolvedConfig:
         needed = {of for one in stay.values() for _, of in one.references()} & gone
         if self.config.calibration.by is not None:
             needed |= {self.field(self.config.calibration.by).feature} & gone
-        histories = [name for name, one in self.features.items() if one.kind == "sequence"]
-        if self.config.model.needs_behaviours and histories and gone >= set(histories):
-            needed |= {histories[0], self.features[histories[0]].owner(histories[0])}
+        histories = {field.feature: field.target for field in self.fields if field.target is not None}
+        if self.config.model.needs_behaviours and histories and gone >= histories.keys():
+            needed |= set(next(iter(histories.items())))
         return needed
 
     def without_sharding(self) -> Config:

@@ -104,8 +104,8 @@ def _misnamed(
             f"{meant[0].name!r} is in table {table!r}, which is {config.tables[table].scheme}; name the table instead"
         )
     field = next((field for field in fields if name in (field.name, field.feature)), None)
-    if field is not None and field.kind == "sequence":
-        return f"{name!r} is a sequence and shares the table of {field.vocabulary!r}; name that instead"
+    if field is not None and field.target is not None:
+        return f"{name!r} is a sequence and shares the table of {field.target!r}; name that instead"
     if field is not None:
         return f"{name!r} is a number, which has no embedding"
     return f"unknown feature or table {name!r}{did_you_mean(name, [*(f.name for f in owners), *config.tables])}"

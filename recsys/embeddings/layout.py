@@ -54,7 +54,8 @@ class Layout:
     Args:
         resolved: The resolved configuration with its fields and tables.
         vocabularies: Each vocabulary, by the field that owns it.
-        jagged: Whether sequences reach the tower entry by entry, as in DIN; otherwise they are pooled.
+        jagged: Whether the sequences of behaviours with a target reach the tower entry by entry, as in DIN; all others
+            are pooled.
         regularized: Whether the rows of each id are penalized, so that they must be looked up one by one.
 
     Attributes:
@@ -78,6 +79,8 @@ class Layout:
         self.schemes: dict[str, Scheme] = {}
         self.schemes_by_table: dict[str, list[Scheme]] = {}
         lookups: dict[str, FieldLookup] = {}
+        behaviours = resolved.attendable().values() if jagged else []
+        read_by_entry = {name for behaviour in behaviours for name in behaviour.sequences}
         for table in resolved.tables:
             with resolved.config.source.locating():
                 schemes = build_schemes(table, [vocabularies[owner] for owner in resolved.vocabularies_in(table)])
@@ -87,7 +90,7 @@ class Layout:
             for name in table.fields:
                 field = resolved.field(name)
                 scheme, feature_index = positions[resolved.vocabulary_of(field)]
-                form = _form(field, scheme, jagged=jagged, regularized=regularized)
+                form = _form(field, scheme, has_vectors=regularized or name in read_by_entry)
                 lookups[name] = FieldLookup(field, scheme.name, feature_index, form)
         self.aligned = resolved.aligned()
         self.field_lookups = {field.name: lookups[field.name] for field in resolved.fields if field.name in lookups}
@@ -231,12 +234,11 @@ class Layout:
         return {field: torch.stack([found[field, k] for k in range(num)]) for field, num in num_lookups.items()}
 
 
-def _form(field: Field, scheme: Scheme, *, jagged: bool, regularized: bool) -> Form:
+def _form(field: Field, scheme: Scheme, *, has_vectors: bool) -> Form:
+    """Return how a field is looked up; with `has_vectors`, the vector of each entry of a list is needed."""
     if not field.is_list:
         return "single"
-    if regularized or not scheme.sums_bags or (jagged and field.kind == "sequence"):
-        return "jagged"
-    return "bag"
+    return "jagged" if has_vectors or not scheme.sums_bags else "bag"
 
 
 def _padded(lengths: Tensor, size: int) -> Tensor:

@@ -117,7 +117,7 @@ class Fields(nn.Module):
 
 
 class Histories(nn.Module):
-    """Behaviours for the tower, from aligned sequences and the fields they are values of."""
+    """Behaviours for the tower, from aligned sequences and the fields that the first of them are values of."""
 
     sequences: list[list[str]]
     targets: list[list[str]]

@@ -69,7 +69,7 @@ def export_module(
     """
     _check_weights(layout, weights)
     input_map = TowerInputMap.of(resolved)
-    sequences = list(input_map.behaviours.values())
+    behaviours = input_map.behaviours.values()
     of_user = user_inputs(resolved, user_columns)
     graph = Graph(
         known=fields_with_vocabulary(resolved, state),
@@ -78,7 +78,7 @@ def export_module(
         numbers=_numbers(resolved, state, of_user),
         tables=table_readers(layout, weights, precisions),
         fields=Fields({name: _pooling(resolved, name) for name in input_map.fields}),
-        histories=Histories(sequences, [resolved.targets_of(names) for names in sequences]),
+        histories=Histories([one.sequences for one in behaviours], [one.targets for one in behaviours]),
         sides=_sides(resolved, layout, input_map, of_user),
         tower=copy.deepcopy(tower),
         link=build_link(resolved.config),
@@ -205,7 +205,7 @@ def _sharing(resolved: ResolvedConfig) -> dict[str, list[Field]]:
 def _sides(resolved: ResolvedConfig, layout: Layout, input_map: TowerInputMap, of_user: set[str]) -> Sides:
     fields = [resolved.field(name) for name in input_map.fields]
     widths = [layout.scheme_of(field.name).width(layout.field_lookups[field.name].feature_index) for field in fields]
-    targets = {name for names in input_map.behaviours.values() for name in resolved.targets_of(names)}
+    targets = {name for behaviour in input_map.behaviours.values() for name in behaviour.targets}
     by = resolved.config.calibration.by
     return Sides(
         resolved.features,

@@ -236,10 +236,9 @@ class HistoryCounter:
 
     def __init__(self, resolved: ResolvedConfig, state: TransformState) -> None:
         known = fields_with_vocabulary(resolved, state)
-        histories = [field for field in resolved.fields if field.kind == "sequence" and field.name in known]
-        learnt = [f for f in histories if resolved.features[resolved.vocabulary_of(f)].vocabulary_form() == "learnt"]
-        self._items = {field.name: field.vocabulary for field in learnt}
-        self._seen = {item: np.zeros(state.vocabularies[item].size, np.bool_) for item in self._items.values() if item}
+        items = {field.name: field.target for field in resolved.fields if field.target and field.name in known}
+        self._items = {name: of for name, of in items.items() if resolved.features[of].vocabulary_form() == "learnt"}
+        self._seen = {item: np.zeros(state.vocabularies[item].size, np.bool_) for item in self._items.values()}
         self._held: dict[str, list[NDArray[Any]]] = {name: [] for name in self._items}
 
     def add(self, batch: pa.RecordBatch) -> None:
@@ -255,7 +254,7 @@ class HistoryCounter:
         """Return the coverage of the training rows with the counts of histories in it."""
         found = {}
         for name, item in self._items.items():
-            if item and name in coverage:
+            if name in coverage:
                 seen = self._seen[item]
                 seen[0] = False  # unknown
                 matching = sum(int(np.count_nonzero(seen[held])) for held in self._held[name])

@@ -38,14 +38,14 @@ def places_of(loaded: LoadedModel, features: Collection[str]) -> Places:
     names = {field.name for field in resolved.fields if field.feature in features}
     dims = dict(zip(input_map.fields, tower_inputs(resolved, loaded.layout, input_map).dims, strict=True))
     numbers = {field.name: 1 for field in resolved.fields_of_kind("number")}
-    sequences = list(input_map.behaviours.values())
-    targets = [{name: dims[name] for name in resolved.targets_of(of_one)} for of_one in sequences]
+    behaviours = input_map.behaviours.values()
+    targets = [{name: dims[name] for name in behaviour.targets} for behaviour in behaviours]
     device = next(loaded.model.parameters()).device
     return Places(
         fields=_columns(dims, names).to(device),
         numbers=_columns(numbers, names).to(device),
         targets=[_columns(target, names).to(device) for target in targets],
-        histories=[not names.isdisjoint(of_one) for of_one in sequences],
+        histories=[not names.isdisjoint(behaviour.sequences) for behaviour in behaviours],
     )
 
 

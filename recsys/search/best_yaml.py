@@ -29,7 +29,7 @@ __all__ = ["PRUNABLE", "FoundChanges", "KeptKeys", "shape_changes", "write_yaml"
 
 NOTE = "found by recsys search"
 _FILE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
-PRUNABLE = ("id", "ids", "cross")
+PRUNABLE = ("id", "ids", "sequence", "cross")
 """Types of the features whose values have keys, by which rows can be kept."""
 
 

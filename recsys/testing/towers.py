@@ -24,11 +24,15 @@ __all__ = ["INPUTS", "TowerContract", "draw_batch", "row_of", "tower_cases"]
 INPUTS = TowerInputs(
     dims=[8, 8, 8],
     num_numbers=2,
-    behaviours=[BehaviourInputs(target_fields=[1, 2], dim=16), BehaviourInputs(target_fields=[0], dim=8)],
+    behaviours=[
+        BehaviourInputs(target_fields=[1, 2], dim=16, target_dim=16),
+        BehaviourInputs(target_fields=[0], dim=12, target_dim=8),
+    ],
     num_tasks=1,
 )
 
-"""Inputs for which the towers under test are built: three fields, two numbers, two histories."""
+"""Inputs for which the towers under test are built: three fields, two numbers, two histories, of which one has more
+than the candidate."""
 Batch = tuple[Tensor, Tensor, list[Behaviour]]
 
 
@@ -41,7 +45,7 @@ def draw_batch(inputs: TowerInputs, num_rows: int, *, seed: int = 0, lengths: li
         torch.randn(num_rows, inputs.num_numbers, generator=draw),
         [
             Behaviour(
-                target=torch.randn(num_rows, behaviour.dim, generator=draw),
+                target=torch.randn(num_rows, behaviour.target_dim, generator=draw),
                 history=torch.randn(sum(lengths), behaviour.dim, generator=draw),
                 lengths=torch.tensor(lengths, dtype=torch.int32),
             )

@@ -49,7 +49,9 @@ def build_tower(inputs: TowerInputs, config: TowerSection) -> Tower:
     if config.needs_equal_dims and len(set(inputs.dims)) > 1:
         raise ConfigError(f"model.tower: {config.tower} needs fields of one width, got {sorted(set(inputs.dims))}")
     if config.needs_behaviours and not inputs.behaviours:
-        raise ConfigError(f"model.tower: {config.tower} needs a feature of type sequence, got none")
+        raise ConfigError(
+            f"model.tower: {config.tower} needs a feature of type sequence that is `of` another, got none"
+        )
     build: Any = cls  # the constructors differ in the type of their config
     tower: Tower = build(inputs, config)
     return tower

@@ -22,7 +22,9 @@ class BehaviourInputs(NamedTuple):
     target_fields: list[int]
     """Fields that describe the candidate, as indices into `TowerInputs.dims`."""
     dim: int
-    """Width E of one entry: the sum of the target fields' dims."""
+    """Width E of one entry: the widths of what the candidate has, too, and of what only entries have."""
+    target_dim: int
+    """Width of the candidate, at most E: the sum of the target fields' dims."""
 
 
 class TowerInputs(NamedTuple):

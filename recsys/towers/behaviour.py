@@ -1,6 +1,7 @@
 """One kind of history of every row of a batch.
 
-Dimension key: B rows of a batch, E width of an entry, V entries of all histories of a batch, laid end to end.
+Dimension key: B rows of a batch, E width of an entry, Q width of what the candidate has, too (Q <= E), V entries of
+all histories of a batch, laid end to end.
 """
 
 from typing import NamedTuple
@@ -14,8 +15,9 @@ class Behaviour(NamedTuple):
     """One kind of history of every row of a batch; jagged, without padding."""
 
     target: Tensor
-    """The candidate, (B, E)."""
+    """The candidate, (B, Q)."""
     history: Tensor
-    """Embeddings of the history, (V, E); the entries of a row follow each other."""
+    """Embeddings of the history, (V, E); the entries of a row follow each other. The first Q columns are of the same
+    embeddings as the target; the others, if there are any, are what the candidate has nothing like, such as ratings."""
     lengths: Tensor
     """Number of entries of each row, (B,); 0 is allowed."""

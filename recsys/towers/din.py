@@ -1,7 +1,7 @@
 """DIN: a history is pooled with weights that depend on the candidate.
 
-Dimension key: B rows of a batch, V entries of all histories of a batch laid end to end, E width of an entry, U width of
-the first hidden layer of the activation unit, T tasks.
+Dimension key: B rows of a batch, V entries of all histories of a batch laid end to end, E width of an entry, Q width of
+the part of it that the candidate has, too, U width of the first hidden layer of the activation unit, T tasks.
 """
 
 import torch
@@ -39,6 +39,8 @@ class Din(Tower):
     pooling are left out.
     DIFF: with `pooled_history` the MLP also sees the mean of each history, which the paper's does not: what a user
     likes whatever the candidate, at one scale however long the history.
+    DIFF: entries may have what the candidate does not, such as the rating of an earlier item: the weights depend on it
+    and it is pooled, but it is in no difference and no product with the candidate.
     """
 
     section = DinModel
@@ -49,6 +51,7 @@ class Din(Tower):
             Interest(
                 behaviour.dim,
                 config.attention,
+                target_dim=behaviour.target_dim,
                 activation=config.attention_activation,
                 softmax=config.attention_softmax,
             )
@@ -56,9 +59,9 @@ class Din(Tower):
         )
         self.few_candidates = FEW_CANDIDATES  # TorchScript knows no globals
         self.has_means = config.pooled_history == "mean"
-        num_vectors = 3 if self.has_means else 2
-        histories = sum(behaviour.dim for behaviour in inputs.behaviours)
-        num_inputs = sum(inputs.dims) + inputs.num_numbers + num_vectors * histories
+        num_vectors = 2 if self.has_means else 1
+        histories = sum(num_vectors * behaviour.dim + behaviour.target_dim for behaviour in inputs.behaviours)
+        num_inputs = sum(inputs.dims) + inputs.num_numbers + histories
         self.mlp = mlp_of(config, num_inputs=num_inputs, num_outputs=inputs.num_tasks)
 
     def forward(self, fields: Tensor, numbers: Tensor, behaviours: list[Behaviour]) -> Tensor:
@@ -66,7 +69,7 @@ class Din(Tower):
         for i, interest in enumerate(self.interests):
             interest_BE = interest(behaviours[i])
             parts.append(interest_BE)
-            parts.append(interest_BE * behaviours[i].target)
+            parts.append(interest.comparable(interest_BE) * behaviours[i].target)  # type: ignore[operator]
             if self.has_means:
                 parts.append(pool(behaviours[i].history, behaviours[i].lengths, "mean", False))
         logits_BT: Tensor = self.mlp(torch.cat(parts, dim=1))
@@ -84,7 +87,8 @@ class Din(Tower):
             behaviour = ranking.behaviours[i]
             interest_BE = interest.rank(behaviour, ranking.candidates)  # type: ignore[operator]
             parts.append(of_candidates(interest_BE, num_users))
-            parts.append(of_candidates(interest_BE * behaviour.target, num_users))
+            product_BQ = interest.comparable(interest_BE) * behaviour.target  # type: ignore[operator]
+            parts.append(of_candidates(product_BQ, num_users))
             if self.has_means:
                 parts.append(of_users(pool(behaviour.history, behaviour.lengths, "mean", False), num_candidates))
         logits_BT: Tensor = self.mlp.rank(side_by_side(parts), ranking.users)
@@ -97,17 +101,24 @@ class Interest(nn.Module):
     Paper: DIN, section 4.3; a(k, q) is an MLP on [q, k, q - k, q * k]. As in the paper the weights need not add up to
     1, unless `softmax`.
     DIFF: with `softmax` the public code divides the scores by the root of E; here the last layer learns its scale.
+    DIFF: of entries that are wider than the candidate, difference and product are of the part that both have.
 
     Shape:
         output: (B, E); an empty history gives zeros.
     """
 
-    def __init__(self, dim: int, hidden: tuple[int, ...], *, activation: Activation, softmax: bool) -> None:
+    widths: list[int]
+
+    def __init__(
+        self, dim: int, hidden: tuple[int, ...], *, target_dim: int, activation: Activation, softmax: bool
+    ) -> None:
         super().__init__()
+        self.widths = [target_dim, dim, target_dim, target_dim]  # of q, k, q - k and q * k
+        self.target_dim, self.num_extra = target_dim, dim - target_dim
         self.softmax = softmax
         self.num_pairs = PAIRS
         width = hidden[0] if hidden else 1
-        self.first = nn.Linear(4 * dim, width)
+        self.first = nn.Linear(sum(self.widths), width)
         init_linear(self.first, before=activation if hidden else None)
         self.rest: nn.Module = nn.Identity()
         if hidden:
@@ -126,43 +137,57 @@ class Interest(nn.Module):
         return scores_V
 
     def first_layer(self, behaviour: Behaviour) -> Tensor:
-        """Return W [q, k, q - k, q * k] + b, (V, U), without building the (V, 4 E) input.
+        """Return W [q, k, q - k, q * k] + b, (V, U), without building the (V, E + 3 Q) input.
 
         It equals (Wa + Wc) q + (Wb - Wc) k + Wd (q * k) + b, of which the first term is worked out once a row.
         """
         num_entries = behaviour.history.shape[0]
-        of_target, of_entry, of_difference, of_product = self.first.weight.chunk(4, dim=1)
-        target_BU = functional.linear(behaviour.target, of_target + of_difference, self.first.bias)
-        product_VE = segment_expand(behaviour.target, behaviour.lengths, num_entries) * behaviour.history
+        of_target, of_entry, of_product = self.factors()
+        target_BU = functional.linear(behaviour.target, of_target, self.first.bias)
+        target_VQ = segment_expand(behaviour.target, behaviour.lengths, num_entries)
+        product_VQ = target_VQ * self.comparable(behaviour.history)
         entry_VU = functional.linear(
-            torch.cat([behaviour.history, product_VE], dim=1),
-            torch.cat([of_entry - of_difference, of_product], dim=1),
+            torch.cat([behaviour.history, product_VQ], dim=1), torch.cat([of_entry, of_product], dim=1)
         )
         return entry_VU + segment_expand(target_BU, behaviour.lengths, num_entries)
+
+    def comparable(self, entries: Tensor) -> Tensor:
+        """Return the part (..., Q) of entries (..., E) that the candidate has, too."""
+        # A slice of everything would cost a copy of its gradient.
+        return entries if self.num_extra == 0 else entries[..., : self.target_dim]
+
+    def factors(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Return what the first layer multiplies q (U, Q), k (U, E) and q * k (U, Q) by: Wa + Wc, Wb - Wc, Wd."""
+        of_target, of_entry, of_difference, of_product = torch.split(self.first.weight, self.widths, dim=1)
+        of_target = of_target + of_difference
+        if self.num_extra > 0:
+            of_difference = functional.pad(of_difference, [0, self.num_extra])
+        return of_target, of_entry - of_difference, of_product
 
     def rank(self, behaviour: Behaviour, candidates_G: Tensor) -> Tensor:
         """Return the interests of candidates of whom several share a history, (B, E).
 
         Args:
-            behaviour: Targets (B, E) of the candidates; history and lengths (G,) of the users.
+            behaviour: Targets (B, Q) of the candidates; history and lengths (G,) of the users.
             candidates_G: Number of candidates of each user.
         """
-        of_target, of_entry, of_difference, of_product = self.first.weight.chunk(4, dim=1)
-        target_BU = functional.linear(behaviour.target, of_target + of_difference, self.first.bias)
-        entry_VU = functional.linear(behaviour.history, of_entry - of_difference)
-        of_product_EU = of_product.t()
+        of_target, of_entry, of_product = self.factors()
+        target_BU = functional.linear(behaviour.target, of_target, self.first.bias)
+        entry_VU = functional.linear(behaviour.history, of_entry)
+        of_product_QU = of_product.t()
         num_entries: list[int] = behaviour.lengths.long().tolist()
         num_candidates: list[int] = candidates_G.tolist()
-        interests = [behaviour.target[:0]]
+        interests = [behaviour.history[:0]]
         entry, candidate = 0, 0
         for length, count in zip(num_entries, num_candidates):  # noqa: B905  # TorchScript knows no strict=
             history_LE, entry_LU = behaviour.history[entry : entry + length], entry_VU[entry : entry + length]
             end, step = candidate + count, max(1, self.num_pairs // max(1, length))
             while candidate < end:
                 stop = min(candidate + step, end)
-                product_BLE = behaviour.target[candidate:stop].unsqueeze(1) * history_LE
+                target_BQ = behaviour.target[candidate:stop]
+                product_BLQ = target_BQ.unsqueeze(1) * self.comparable(history_LE)
                 hidden_BLU = target_BU[candidate:stop].unsqueeze(1) + entry_LU
-                hidden_PU = hidden_BLU.flatten(0, 1).addmm_(product_BLE.flatten(0, 1), of_product_EU)
+                hidden_PU = hidden_BLU.flatten(0, 1).addmm_(product_BLQ.flatten(0, 1), of_product_QU)
                 scores_BL = self.rest(hidden_PU).view(stop - candidate, length)
                 if self.softmax:
                     scores_BL = torch.softmax(scores_BL, dim=1)

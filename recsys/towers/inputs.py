@@ -35,11 +35,11 @@ def pool(vectors: Tensor, lengths_B: Tensor, pooling: str, is_summed: bool) -> T
 def make_behaviours(
     sequences: list[list[str]], targets: list[list[str]], vectors: dict[str, Tensor], lengths: dict[str, Tensor]
 ) -> list[Behaviour]:
-    """Put the sequences of each behaviour side by side, and the fields that they are histories of.
+    """Put the sequences of each behaviour side by side, and the fields that the first of them are histories of.
 
     Args:
         sequences: the sequences of each behaviour; entry i of all of them is one event.
-        targets: for each behaviour, the fields whose values its sequences hold.
+        targets: for each behaviour, the fields whose values its first sequences hold.
         vectors: field -> (B, D) of a target, (V, D) of a sequence.
         lengths: sequence -> entries of each row, (B,).
     """

@@ -36,7 +36,7 @@ class Ranking(NamedTuple):
     """Fields side by side, as a tower's `forward` takes them."""
     numbers: SplitColumns
     behaviours: list[Behaviour]
-    """Target (B, E) of the candidates; history (V, E) and lengths (G,) of the users."""
+    """Target (B, Q) of the candidates; history (V, E) and lengths (G,) of the users."""
     candidates: Tensor
     """Number of candidates of each user, (G,) int64; 0 is allowed."""
     users: Tensor

@@ -12,6 +12,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from recsys.config.resolved import BehaviourFields
 from recsys.data.prepared import PreparedSplit
 from recsys.data.reader import Reader
 from recsys.embeddings import Batch
@@ -43,10 +44,14 @@ class HistoryWeights(NamedTuple):
     entries: dict[str, npt.NDArray[np.int64]]
     """Sequence -> its ids (V,), 0 for unknown ones."""
     candidates: dict[str, npt.NDArray[np.int64]]
-    """Sequence -> the candidate's id (R,) in the feature it is `of`."""
+    """Sequence -> the candidate's id (R,) in the feature it is `of`; none for a sequence without `of`."""
 
     def matches(self, sequence: str) -> npt.NDArray[np.bool_]:
-        """Return (V,) whether an entry has the candidate's id; unknown ids, which are all 0, match each other."""
+        """Return (V,) whether an entry has the candidate's id; unknown ids, which are all 0, match each other.
+
+        Raises:
+            KeyError: there is no such sequence that is `of` a feature of the candidate.
+        """
         matching: npt.NDArray[np.bool_] = self.entries[sequence] == np.repeat(self.candidates[sequence], self.lengths)
         return matching
 
@@ -90,7 +95,7 @@ def history_weights(loaded: LoadedModel, split: PreparedSplit, behaviour: str | 
     if behaviour is not None and behaviour not in known:
         raise ConfigError(f"behaviour: must be one of {', '.join(known)}, got {behaviour!r}")
     place = 0 if behaviour is None else known.index(behaviour)
-    sequences: list[str] = core.input_map.behaviours[known[place]]
+    fields: BehaviourFields = core.input_map.behaviours[known[place]]
     interest = tower.interests[place]
     assert isinstance(interest, Interest)
     weights, lengths, batches = [], [], []
@@ -101,8 +106,11 @@ def history_weights(loaded: LoadedModel, split: PreparedSplit, behaviour: str | 
     return HistoryWeights(
         _joined(weights),
         _joined(lengths),
-        {name: _joined([batch.ids[name] for batch in batches]) for name in sequences},
-        {name: _joined([batch.ids[_target(loaded, name)] for batch in batches]) for name in sequences},
+        {name: _joined([batch.ids[name] for batch in batches]) for name in fields.sequences},
+        {
+            name: _joined([batch.ids[of] for batch in batches])
+            for name, of in zip(fields.sequences, fields.targets, strict=False)
+        },
     )
 
 
@@ -139,13 +147,6 @@ def tower_batches(
 
 def _tower(loaded: LoadedModel) -> str:
     return loaded.resolved.config.model.tower
-
-
-def _target(loaded: LoadedModel, sequence: str) -> str:
-    """Return the field of the candidate that a sequence is `of`."""
-    target = loaded.resolved.field(sequence).vocabulary
-    assert target is not None
-    return target
 
 
 def _joined(parts: list[Tensor]) -> npt.NDArray[Any]:

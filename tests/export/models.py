@@ -80,9 +80,9 @@ def _score_row(made: Made, row: dict[str, object]) -> np.ndarray:
     fields = [_pooled(made.resolved.field(name).pooling, vectors[name]) for name in input_map.fields]
     numbers = torch.tensor([[row[f.name] for f in made.resolved.fields if f.kind == "number"]], dtype=torch.float32)
     behaviours = []
-    for names in input_map.behaviours.values():
-        targets = [vectors[made.resolved.field(name).vocabulary] for name in names]
-        history = torch.cat([vectors[name] for name in names], dim=1)
+    for sequences, targets_of in input_map.behaviours.values():
+        targets = [vectors[name] for name in targets_of]
+        history = torch.cat([vectors[name] for name in sequences], dim=1)
         behaviours.append(Behaviour(torch.cat(targets, dim=1), history, torch.tensor([len(history)])))
     flat = torch.cat(fields).unsqueeze(0) if fields else torch.zeros(1, 0)
     return torch.sigmoid(made.tower(flat, numbers, behaviours)[0].double()).numpy()

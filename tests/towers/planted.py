@@ -29,7 +29,7 @@ class Embedded(nn.Module):
         self.with_history = with_history
         self.embedding = nn.Embedding(num_ids, dim)
         nn.init.normal_(self.embedding.weight, std=0.3)
-        behaviours = [BehaviourInputs([0], dim)] if with_history and model.tower == "din" else []
+        behaviours = [BehaviourInputs([0], dim, dim)] if with_history and model.tower == "din" else []
         num_fields += with_history and model.tower != "din"
         self.tower = build_tower(TowerInputs([dim] * num_fields, 0, behaviours, 1), model)
 

@@ -17,7 +17,7 @@ BOTH_MODES = pytest.mark.parametrize("softmax", [False, True])
 
 def interest(*, softmax: bool = False, hidden: tuple[int, ...] = (6, 4)) -> Interest:
     torch.manual_seed(0)
-    return Interest(3, hidden, activation="sigmoid", softmax=softmax)
+    return Interest(3, hidden, target_dim=3, activation="sigmoid", softmax=softmax)
 
 
 def behaviour(*histories: Tensor, target: Tensor | None = None) -> Behaviour:
@@ -153,7 +153,7 @@ def test_without_hidden_layers_the_scores_are_linear_in_the_input() -> None:
 
 
 def test_the_mlp_sees_fields_numbers_interests_and_their_products_with_the_candidate() -> None:
-    inputs = TowerInputs(dims=[1], num_numbers=1, behaviours=[BehaviourInputs([0], 3)], num_tasks=1)
+    inputs = TowerInputs(dims=[1], num_numbers=1, behaviours=[BehaviourInputs([0], 3, 3)], num_tasks=1)
     tower = Din(inputs, DinModel(tower="din", mlp=(), attention=(4,)))
     entries = behaviour(history(2), target=torch.tensor([[10.0, 20.0, 30.0]]))
     set_last_layer(tower.interests[0], weight=0, bias=1)
@@ -166,7 +166,7 @@ def test_the_mlp_sees_fields_numbers_interests_and_their_products_with_the_candi
 
 
 def test_each_behaviour_has_an_activation_unit_of_its_own() -> None:
-    inputs = TowerInputs([3], 0, [BehaviourInputs([0], 3), BehaviourInputs([0], 3)], 1)
+    inputs = TowerInputs([3], 0, [BehaviourInputs([0], 3, 3), BehaviourInputs([0], 3, 3)], 1)
     tower = Din(inputs, DinModel(tower="din"))
     entries = behaviour(history(3))
     first, second = tower.interests
@@ -174,14 +174,16 @@ def test_each_behaviour_has_an_activation_unit_of_its_own() -> None:
 
 
 def test_the_activation_unit_has_an_activation_of_its_own() -> None:
-    inputs = TowerInputs([3], 0, [BehaviourInputs([0], 3)], 1)
+    inputs = TowerInputs([3], 0, [BehaviourInputs([0], 3, 3)], 1)
     tower = Din(inputs, DinModel(tower="din", activation="relu", attention_activation="dice"))
     assert any(isinstance(module, Dice) for module in tower.interests.modules())
     assert not any(isinstance(module, Dice) for module in tower.mlp.modules())
 
 
 def test_din_without_a_sequence_is_an_error() -> None:
-    with pytest.raises(ConfigError, match=r"model\.tower: din needs a feature of type sequence, got none"):
+    with pytest.raises(
+        ConfigError, match=r"model\.tower: din needs a feature of type sequence that is `of` another, got none"
+    ):
         build_tower(TowerInputs([3], 0, [], 1), DinModel(tower="din"))
 
 
@@ -231,7 +233,7 @@ def test_entries_of_the_candidates_category_weigh_more(softmax: bool) -> None:
 
 def test_a_pooled_history_reaches_the_mlp_as_its_mean_and_gives_the_entries_gradients() -> None:
     torch.manual_seed(0)
-    inputs = TowerInputs([2], 0, [BehaviourInputs([0], 3)], 1)
+    inputs = TowerInputs([2], 0, [BehaviourInputs([0], 3, 3)], 1)
     config = DinModel.model_validate({"tower": "din", "mlp": (), "attention": (), "pooled_history": "mean"})
     tower = build_tower(inputs, config)
     assert isinstance(tower, Din)

@@ -31,7 +31,7 @@ class Field:
     open: bool = False
     """Ids are 64-bit keys, without a vocabulary."""
     pooling: Literal["mean", "sum"] = "sum"
-    """Operation that makes one vector of several ids (sequences pool by mean where the tower takes no histories)."""
+    """Operation that makes one vector of several ids (sequences pool by mean where no tower reads their entries)."""
     behaviour: str | None = None
     """Behaviour that a sequence belongs to, its own name if the file gives none; None for all other kinds."""
 
@@ -39,6 +39,11 @@ class Field:
     def has_ids(self) -> bool:
         """Whether the field holds ids, which are looked up in a table, and not numbers."""
         return self.kind != "number"
+
+    @property
+    def target(self) -> str | None:
+        """Field of the candidate whose values a sequence holds; None if the candidate has none, or for other kinds."""
+        return None if self.kind != "sequence" or self.vocabulary == self.name else self.vocabulary
 
     @property
     def is_list(self) -> bool:

@@ -1,20 +1,20 @@
-"""`type: sequence`: a history of values of another feature."""
+"""`type: sequence`: a history, of values of another feature or of its own."""
 
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field as Limits
 
-from recsys.config.feature_types.base import ColumnSection, FeatureSection, Field, InputForm, Kind, ListLimit, Name
-from recsys.config.feature_types.vocabulary import ListedValue
+from recsys.config.feature_types.base import FeatureSection, Field, InputForm, Kind, ListLimit, Name
+from recsys.config.feature_types.vocabulary import ListedValue, VocabularySection
 from recsys.config.limits import ListLength
 from recsys.config.problems import KeyPath
 
 __all__ = ["SequenceFeature"]
 
 
-class SequenceFeature(ColumnSection):
-    """A history, oldest first, of values of another feature; shares its vocabulary and its table."""
+class SequenceFeature(VocabularySection):
+    """A history, oldest first. `of` an `id` feature it shares that one's vocabulary and table; else it has its own."""
 
     implementation: ClassVar[str | type] = "recsys.features.types.sequence:Sequence"
     exported: ClassVar[str] = "recsys.export.types.sequence:ExportedSequence"
@@ -23,8 +23,9 @@ class SequenceFeature(ColumnSection):
     has_keys: ClassVar[bool] = True
 
     type: Literal["sequence"]
-    of: str
-    """The `id` feature that the entries are values of."""
+    of: str | None = None
+    """The `id` feature that the entries are values of. Without it they are what no candidate has, such as ratings, and
+    have a vocabulary and a table of their own."""
     separator: Annotated[str, Limits(min_length=1)] | None = None
     """Splits a text column; a list column, and texts such as [3, 7], need none."""
     padding: ListedValue | None = None
@@ -35,18 +36,17 @@ class SequenceFeature(ColumnSection):
     """Sequences with the same behaviour are aligned: entry i of each is the same event. Own name when not given."""
 
     def owner(self, name: str) -> str:
-        """Return the feature that the entries are values of."""
-        del name
-        return self.of
+        """Return the feature that the entries are values of, if they are those of another one."""
+        return self.of or name
 
     def fields(self, name: str, features: Mapping[str, FeatureSection]) -> Iterator[Field]:
-        """Yield the one field; it is open if the feature named by `of` has an open vocabulary."""
-        owner = features.get(self.of)
+        """Yield the one field; it is open if the feature that owns its vocabulary has an open one."""
+        owner = self if self.of is None else features.get(self.of)
         yield Field(
             name=name,
             kind="sequence",
             feature=name,
-            vocabulary=self.of,
+            vocabulary=self.owner(name),
             open=owner is not None and owner.is_open,
             pooling="mean",
             behaviour=self.behaviour_of(name),
@@ -61,8 +61,8 @@ class SequenceFeature(ColumnSection):
         return self.behaviour or name
 
     def vocabulary_form(self) -> str:
-        """Return "of FEATURE", the feature whose vocabulary is shared."""
-        return f"of {self.of}"
+        """Return "of FEATURE", the feature whose vocabulary is shared, or where the ids come from."""
+        return super().vocabulary_form() if self.of is None else f"of {self.of}"
 
     def input_facts(self) -> dict[str, Any]:
         """Return how a text is split, and how many entries are kept."""
@@ -71,4 +71,14 @@ class SequenceFeature(ColumnSection):
 
     def references(self) -> Iterator[tuple[KeyPath, str]]:
         """Yield the key `of` and the name of its feature."""
-        yield ("of",), self.of
+        if self.of is not None:
+            yield ("of",), self.of
+
+    def check(self) -> Iterator[tuple[KeyPath, str]]:
+        """Yield what is wrong with a vocabulary of its own, or that there is none to limit."""
+        if self.of is None:
+            yield from super().check()
+            return
+        for key in VocabularySection.__annotations__:
+            if getattr(self, key) != type(self).model_fields[key].default:
+                yield (key,), f"has no effect, since the entries are values of {self.of!r}: state it there"

@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from recsys.config.feature_types import CrossFeature, Field, IdFeature, IdsFeature
+from recsys.config.feature_types import CrossFeature, Field, IdFeature, IdsFeature, SequenceFeature
 from recsys.config.kept import kept_file
 from recsys.errors import DataError
 from recsys.features.fingerprint import Keys
@@ -18,7 +18,7 @@ from recsys.features.vocabulary import VocabularyCounter
 
 __all__ = ["KeyedHandler", "VocabularyFit", "encode_keys"]
 
-S = TypeVar("S", IdFeature, IdsFeature, CrossFeature)
+S = TypeVar("S", IdFeature, IdsFeature, SequenceFeature, CrossFeature)
 
 
 class VocabularyFit(Fit):
@@ -29,7 +29,7 @@ class VocabularyFit(Fit):
         feature: section of the feature, which limits the vocabulary.
     """
 
-    def __init__(self, name: str, feature: IdFeature | IdsFeature | CrossFeature) -> None:
+    def __init__(self, name: str, feature: IdFeature | IdsFeature | SequenceFeature | CrossFeature) -> None:
         self.name = name
         self.feature = feature
         self.counter = VocabularyCounter()

@@ -1,4 +1,4 @@
-"""`type: sequence`: the history of a row -> keys -> ids of the vocabulary of what it is a history of."""
+"""`type: sequence`: the history of a row -> keys -> ids of its vocabulary, or of that of what it is a history of."""
 
 from typing import ClassVar
 
@@ -9,14 +9,14 @@ from recsys.config.feature_types import FeatureSection, Field, SequenceFeature
 from recsys.features.fingerprint import KeyKind, Keys
 from recsys.features.lists import cut_lists, to_key_lists
 from recsys.features.state import TransformState
-from recsys.features.types.base import FeatureHandler, Fit
-from recsys.features.types.keyed import encode_keys
+from recsys.features.types.base import Fit
+from recsys.features.types.keyed import KeyedHandler, encode_keys
 
 __all__ = ["Sequence"]
 
 
-class Sequence(FeatureHandler[SequenceFeature]):
-    """A list of keys a row, of which the last `max_len` are looked up in another feature's vocabulary.
+class Sequence(KeyedHandler[SequenceFeature]):
+    """A list of keys a row, of which the last `max_len` are looked up in a vocabulary.
 
     `recsys init` takes more than one column to see that a list is a history: see `recsys.suggest.sequences`.
     """
@@ -28,12 +28,12 @@ class Sequence(FeatureHandler[SequenceFeature]):
         return to_key_lists(series, kind, self.feature.separator, self.feature.padding)
 
     def values(self, frame: pl.DataFrame) -> Keys:
-        """Return the keys that are kept, of all rows; they count for the vocabulary of what this is a history of."""
+        """Return the keys that are kept, of all rows; they count for the vocabulary that they are looked up in."""
         return cut_lists(frame[self.name], self.feature.list_limit()).values
 
     def fit(self) -> Fit | None:
-        """Return None: the feature that this is a history of counts the keys."""
-        return None
+        """Return an empty count of keys; None if another feature, which this is a history of, counts them."""
+        return super().fit() if self.feature.of is None else None
 
     def encode(self, frame: pl.DataFrame, field: Field, state: TransformState) -> pa.Array:
         """Return the ids that are kept of each row."""
