@@ -15,21 +15,25 @@ from recsys.model import CtrModel, Output
 from recsys.towers import Behaviour
 from recsys.training.strategy import shard, table_weights
 
-NUM_IDS = {"user": 6, "item": 7, "shop": 4, "tags": 5}
+NUM_IDS = {"user": 6, "item": 7, "shop": 4, "tags": 5, "marks": 4, "moods": 3}
 FEATURES: dict[str, Any] = {
     "user": {"type": "id"},
     "item": {"type": "id"},
     "price": {"type": "number"},
     "shop": {"type": "id"},
     "tags": {"type": "ids"},
+    "marks": {"type": "sequence", "behaviour": "clicks"},
     "items": {"type": "sequence", "of": "item", "behaviour": "clicks"},
     "shops": {"type": "sequence", "of": "shop", "behaviour": "clicks"},
+    "moods": {"type": "sequence"},
 }
 SINGLE = {"user": [1, 5, 0], "item": [6, 2, 2], "shop": [3, 0, 1]}
 LISTS: dict[str, list[list[int]]] = {
     "tags": [[4, 4, 1], [], [2]],
     "items": [[1, 6], [], [2, 2, 3]],
     "shops": [[3, 0], [], [1, 1, 2]],
+    "marks": [[2, 1], [], [0, 3, 3]],
+    "moods": [[], [2, 1], [1]],
 }
 PRICES = [0.5, -1.0, 2.0]
 
@@ -117,8 +121,7 @@ def test_an_mlp_reads_pooled_lists_and_sequences_beside_single_ids(
             plain.vectors("item", [SINGLE["item"][row]])[0],
             plain.vectors("shop", [SINGLE["shop"][row]])[0],
             plain.pooled("tags", row, pooling),
-            plain.pooled("items", row, "mean"),
-            plain.pooled("shops", row, "mean"),
+            *(plain.pooled(name, row, "mean") for name in ("marks", "items", "shops", "moods")),
         ]
         expected.append(sharded.module.tower(torch.cat(fields)[None], torch.tensor([[PRICES[row]]]), [])[0])
     found: Output = sharded(layout.collate(rows()))
@@ -128,18 +131,18 @@ def test_an_mlp_reads_pooled_lists_and_sequences_beside_single_ids(
 
 @pytest.mark.parametrize("softmax", [False, True])
 @pytest.mark.parametrize("tables", [{}, {"things": {"features": ["shop", "item", "user"]}}])
-def test_din_reads_two_aligned_sequences_entry_by_entry(tables: dict[str, Any], softmax: bool) -> None:
+def test_din_reads_aligned_sequences_entry_by_entry_and_pools_one_that_has_no_target(
+    tables: dict[str, Any], softmax: bool
+) -> None:
     model = {"tower": "din", "dim": 4, "mlp": [6], "attention": [5], "attention_softmax": softmax}
     resolved, layout, sharded = make(model, tables=tables)
     plain = Plain(resolved, sharded)
     expected = []
     for row in range(3):
         user, item, shop = (plain.vectors(name, [SINGLE[name][row]])[0] for name in ("user", "item", "shop"))
-        history = torch.cat(
-            [plain.vectors("items", LISTS["items"][row]), plain.vectors("shops", LISTS["shops"][row])], 1
-        )
+        history = torch.cat([plain.vectors(name, LISTS[name][row]) for name in ("items", "shops", "marks")], 1)
         behaviour = Behaviour(torch.cat([item, shop])[None], history, torch.tensor([len(history)]))
-        fields = torch.cat([user, item, shop, plain.pooled("tags", row, "mean")])
+        fields = torch.cat([user, item, shop, *(plain.pooled(name, row, "mean") for name in ("tags", "moods"))])
         expected.append(sharded.module.tower(fields[None], torch.tensor([[PRICES[row]]]), [behaviour])[0])
     found: Output = sharded(layout.collate(rows()))
     torch.testing.assert_close(found.logits, torch.stack(expected))
@@ -152,7 +155,7 @@ def test_the_penalty_is_the_squared_length_of_each_row_once_over_its_uses_in_the
     counts = {name: torch.full((table.rows,), 5.0) for name, table in layout.physical_tables.items()}
     found: Output = sharded(layout.collate(rows(), row_counts=counts))
     read = {"user": SINGLE["user"], "item": [*SINGLE["item"], 1, 6, 2, 2, 3], "shop": [*SINGLE["shop"], 3, 0, 1, 1, 2]}
-    read["tags"] = [4, 4, 1, 2]
+    read |= {"tags": [4, 4, 1, 2], "marks": [2, 1, 0, 3, 3], "moods": [2, 1, 1]}
     expected = sum(plain.vectors(name, sorted(set(ids))).square().sum() / 5 / 2 for name, ids in read.items())
     torch.testing.assert_close(found.penalty, torch.as_tensor(expected))
 

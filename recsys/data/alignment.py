@@ -2,6 +2,8 @@
 
 from torch import Tensor
 
+from recsys.features.lists import unequal_lengths
+
 __all__ = ["find_misalignment"]
 
 
@@ -25,6 +27,5 @@ def find_misalignment(aligned: list[list[str]], lengths: dict[str, Tensor]) -> s
             if bool(differs_B.any()):
                 row = int(differs_B.nonzero()[0])
                 first, second = int(lengths[names[0]][row]), int(lengths[name][row])
-                rule = "sequences of one behaviour must be equally long"
-                return f"{names[0]}, {name}: {rule}, got {first} and {second} entries in row {row}"
+                return f"{names[0]}, {name}: {unequal_lengths(first, second)} in row {row}"
     return ""

@@ -111,8 +111,7 @@ def _times(base: pl.DataFrame, columns: Columns) -> Iterator[dict[str, pl.Expr]]
 
 def _is_taken(row: pl.DataFrame, resolved: ResolvedConfig, state: TransformState) -> bool:
     try:
-        canonical = canonicalize(row, resolved, state)
+        canonicalize(row, resolved, state)
     except DataError:
         return False
-    lengths = {name: canonical[name].list.len()[0] for names in resolved.aligned() for name in names}
-    return all(len({lengths[name] for name in names}) == 1 for names in resolved.aligned())
+    return True

@@ -14,7 +14,7 @@ from recsys.features.missing import fill_missing
 from recsys.features.values import BadColumn, BadValue, as_text, to_keys
 from recsys.sources.column_types import column_type
 
-__all__ = ["KeyLists", "cut_lists", "key_lists", "list_series", "to_key_lists"]
+__all__ = ["KeyLists", "cut_lists", "key_lists", "list_series", "to_key_lists", "unequal_lengths"]
 
 
 class KeyLists(NamedTuple):
@@ -114,6 +114,11 @@ def cut_lists(series: pl.Series, limit: ListLimit) -> KeyLists:
     """Return what the model sees of a List(Int64) column without nulls: the first or last entries of each row."""
     lists = key_lists(series)
     return lists.last(limit.max_len) if limit.keeps_last else lists.first(limit.max_len)
+
+
+def unequal_lengths(first: int, second: int) -> str:
+    """Say what is wrong with sequences that have so many entries of the same events. Runs in TorchScript, too."""
+    return f"sequences of one behaviour must be equally long, got {first} and {second} entries"
 
 
 def _offsets(lengths: Keys) -> Keys:

@@ -14,7 +14,7 @@ import pyarrow as pa
 from recsys.config.feature_types import Field
 from recsys.config.resolved import ResolvedConfig
 from recsys.features.coverage import ChunkCounter, flat_ids
-from recsys.features.lists import key_lists
+from recsys.features.lists import key_lists, unequal_lengths
 from recsys.features.state import TransformState
 from recsys.features.types import handlers_of
 from recsys.features.values import BadColumn, BadValue
@@ -50,7 +50,8 @@ def canonicalize(
         One column for each of them that reads one, as many rows as `frame`. No nulls anywhere; see the module.
 
     Raises:
-        DataError: a column is missing, or a column or value is not what the configuration promises.
+        DataError: a column is missing, a column or value is not what the configuration promises, or sequences of one
+            behaviour have different lengths in a row.
     """
     location = location or RowLocation()
     columns = []
@@ -67,7 +68,23 @@ def canonicalize(
         except BadValue as error:
             raise location.value(column, str(error), error.position) from error
         columns.append(series.alias(name))
-    return pl.DataFrame(columns)
+    canonical = pl.DataFrame(columns)
+    _check_alignment(canonical, resolved, location)
+    return canonical
+
+
+def _check_alignment(canonical: pl.DataFrame, resolved: ResolvedConfig, location: RowLocation) -> None:
+    """Check that the sequences of each behaviour, as far as they are read, have equally many entries in every row."""
+    for sequences in resolved.aligned():
+        lengths = {name: canonical[name].list.len() for name in sequences if name in canonical.columns}
+        names = list(lengths)
+        for name in names[1:]:
+            differs = lengths[name] != lengths[names[0]]
+            if differs.any():
+                row = int(differs.arg_max() or 0)
+                first, second = lengths[names[0]][row], lengths[name][row]
+                problem = f"{names[0]}, {name}: {unequal_lengths(first, second)}"
+                raise location.value(resolved.features[name].column_of(name) or name, problem, row)
 
 
 def arrow_type(field: Field) -> pa.DataType:

@@ -19,7 +19,7 @@ def as_sequences(suggestions: Sequence[Suggestion]) -> list[Suggestion]:
     """Turn lists into sequences of the `id` feature whose name and type they share.
 
     `hist_item_ids` and `clicked_items` are histories of `item_id`. Histories with rows of equal lengths are one
-    behaviour.
+    behaviour, to which histories of nothing in the data, such as `hist_ratings`, add what else is known of its entries.
     """
     targets = [one for one in suggestions if one.section.can_be_referenced and not one.left_out]
     found = [_as_sequence(one, targets) if one.spec.get("type") == "ids" else one for one in suggestions]
@@ -42,22 +42,29 @@ def _as_sequence(one: Suggestion, targets: Iterable[Suggestion]) -> Suggestion:
 
 
 def _aligned(suggestions: Sequence[Suggestion]) -> list[Suggestion]:
-    """Name one behaviour for sequences of different features whose lists have the same lengths."""
+    """Name one behaviour for sequences of different features, and lists named as histories, with the same lengths."""
     by_length: dict[tuple[float | None, int | None], list[Suggestion]] = {}
     for one in suggestions:
-        if one.section.kind == "sequence" and one.column.is_list and not one.left_out:
+        is_history = one.section.kind == "sequence" or (one.spec.get("type") == "ids" and _HISTORY.search(one.name))
+        if is_history and one.column.is_list and not one.left_out:
             by_length.setdefault((one.column.mean_length, one.column.p95_length), []).append(one)
     behaviour_of: dict[str, Suggestion] = {}
     for together in by_length.values():
-        targets = {one.spec["of"] for one in together}
-        if len(together) > 1 and len(targets) == len(together):
-            behaviour_of |= {one.name: together[0] for one in together}
+        targets = [one.spec["of"] for one in together if "of" in one.spec]
+        if targets and len(together) > 1 and len(set(targets)) == len(targets):
+            first = next(one for one in together if "of" in one.spec)
+            behaviour_of |= {one.name: first for one in together}
     return [_with_behaviour(one, behaviour_of[one.name]) if one.name in behaviour_of else one for one in suggestions]
 
 
 def _with_behaviour(one: Suggestion, first: Suggestion) -> Suggestion:
-    note = one.note if one is first else f"{one.note}; as long as {first.name}"
-    return replace(one, spec={**one.spec, "behaviour": first.name}, note=note)
+    spec = {**one.spec, "behaviour": first.name}
+    if one is first:
+        return replace(one, spec=spec)
+    if one.section.kind == "sequence":
+        return replace(one, spec=spec, note=f"{one.note}; as long as {first.name}")
+    note = f"a history as long as {first.name}, of values that no other column has"
+    return replace(one, spec=spec | {"type": "sequence"}, note=note)
 
 
 def _base(name: str) -> str:

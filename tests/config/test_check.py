@@ -199,6 +199,23 @@ def test_din_needs_a_sequence(problems: Problems) -> None:
     assert problems(text)[1:] == ["shop.yaml:3: model.tower: din needs at least one feature of type sequence"]
 
 
+def test_din_needs_a_sequence_that_the_candidate_is_held_against(problems: Problems, load: Load) -> None:
+    text = "label: y\nfeatures: {user: {type: id}, marks: {type: sequence}}\nmodel: {tower: TOWER}\n"
+    assert problems(text.replace("TOWER", "din"))[1:] == [
+        "shop.yaml:3: model.tower: din needs at least one feature of type sequence with `of`, whose entries are held "
+        "against the candidate; 'marks' has none"
+    ]
+    assert [table.name for table in resolve(load(text.replace("TOWER", "mlp")), []).tables] == ["user", "marks"]
+
+
+def test_a_table_may_hold_a_sequence_that_has_a_vocabulary_of_its_own(problems: Problems, load: Load) -> None:
+    text = "label: y\nfeatures: {item: {type: id}, seen: {type: sequence, of: item}, marks: {type: sequence}}\n"
+    config = load(text + "tables: {t: {features: [marks], scheme: hash, rows: 7}}\n")
+    assert [table.fields for table in resolve(config, []).tables] == [("marks",), ("item", "seen")]
+    shared = "'seen' is a sequence and shares the table of 'item'; name that instead"
+    assert problems(text + "tables: {t: {features: [seen]}}\n")[1:] == [f"shop.yaml:3: tables.t.features[0]: {shared}"]
+
+
 def test_two_tasks_must_not_share_a_label(problems: Problems) -> None:
     text = HEAD.replace("label: clicked", "label: {a: x, b: x}") + HASH
     assert problems(text)[1:] == ["shop.yaml:1: label.b: column 'x' is already the label of task 'a'"]

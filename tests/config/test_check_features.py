@@ -1,5 +1,6 @@
 import pytest
 
+from recsys.config import resolve
 from tests.config.loading import Load, Problems
 from tests.config.texts import HASH, HEAD
 
@@ -10,6 +11,23 @@ from tests.config.texts import HASH, HEAD
         ("{type: sequence, of: itm}", ".of: must name an id feature, got 'itm'; did you mean 'item'?"),
         ("{type: sequence, of: genres}", ".of: must name an id feature, but 'genres' is of type ids"),
         ("{type: sequence, of: 'C*'}", ".of: must name one feature, got the glob 'C*'"),
+        (
+            "{type: sequence, of: item, min_count: 2}",
+            ".min_count: has no effect, since the entries are values of 'item': state it there",
+        ),
+        (
+            "{type: sequence, of: item, vocabulary: [a]}",
+            ".vocabulary: has no effect, since the entries are values of 'item': state it there",
+        ),
+        ("{type: sequence, vocabulary: [a, a]}", ".vocabulary[1]: 'a' is listed twice"),
+        (
+            "{type: sequence, vocabulary: [a], max_size: 2}",
+            ".max_size: has no effect with a listed vocabulary; leave it out",
+        ),
+        (
+            "{type: sequence, behaviour: clicks}",
+            ".behaviour: no other sequence has the behaviour 'clicks'; or leave it out",
+        ),
         ("{type: cross, of: [user, price]}", ".of[1]: must name an id feature, but 'price' is of type number"),
         ("{type: cross, of: [user, usr]}", ".of[1]: must name an id feature, got 'usr'; did you mean 'user'?"),
         ("{type: cross, of: [user, user]}", ".of[1]: 'user' is listed twice"),
@@ -51,6 +69,34 @@ def test_a_behaviour_can_be_named_by_its_first_sequence(problems: Problems) -> N
     assert problems(text)[1:] == [
         "shop.yaml:12: features.b.max_len: must be 5, as of 'a', which has the same behaviour, got 50"
     ]
+
+
+def test_a_behaviour_that_is_misspelt_where_a_sequence_adds_to_it_is_named(problems: Problems) -> None:
+    text = HEAD + HASH.replace("tables", "  seen: {type: sequence, of: item}\ntables")
+    text = text.replace("tables", "  marks: {type: sequence, behaviour: sen}\ntables")
+    assert problems(text)[1:] == [
+        "shop.yaml:12: features.marks.behaviour: no other sequence has the behaviour 'sen'; did you mean 'seen'?; or "
+        "leave it out"
+    ]
+
+
+@pytest.mark.parametrize("behaviour", ["seen", "clicks"])
+def test_sequences_with_and_without_a_target_are_one_behaviour(behaviour: str, load: Load) -> None:
+    of = "" if behaviour == "seen" else f", behaviour: {behaviour}"
+    text = f"""\
+label: y
+features:
+  marks: {{type: sequence, behaviour: {behaviour}}}
+  item: {{type: id}}
+  seen: {{type: sequence, of: item{of}}}
+  moods: {{type: sequence}}
+model: {{tower: din}}
+"""
+    resolved = resolve(load(text), [])
+    assert resolved.behaviours() == {behaviour: (["seen", "marks"], ["item"]), "moods": (["moods"], [])}
+    assert list(resolved.attendable()) == [behaviour]
+    assert resolved.aligned() == [["seen", "marks"]]
+    assert [table.fields for table in resolved.tables] == [("marks",), ("item", "seen"), ("moods",)]
 
 
 def test_a_broken_feature_still_counts_as_declared(problems: Problems) -> None:

@@ -16,7 +16,9 @@ features:
   item_x_user: {{type: cross, of: [item, user]}}
   items: {{type: sequence, of: item, max_len: 3, behaviour: clicks}}
   shops: {{type: sequence, of: shop, max_len: 3, behaviour: clicks}}
+  marks: {{type: sequence, max_len: 3, behaviour: clicks, min_count: 2}}
   users: {{type: sequence, of: user, max_len: 2}}
+  moods: {{type: sequence, max_len: 2}}
 tables:
   things: {{features: [user, item], dim: {dim}}}
   hashed: {{features: [shop, genres, item_x_user], scheme: hash, rows: 11}}
@@ -67,6 +69,8 @@ def clicks(num_rows: int, *, seed: int = 1) -> pl.DataFrame:
             "time": draw.integers(-(10**9), 2 * 10**9, num_rows),
             "items": [[f"item{i}" for i in history] for history in histories],
             "shops": [[10**9 * i for i in history] for history in histories],
+            "marks": [[i * i % 5 for i in history] for history in histories],
+            "moods": [["good", "bad", "none"][: len(history) % 4] for history in histories],
             "users": [[None, *history[:3]] if len(history) > 4 else history[:3] for history in histories],
         }
     )

@@ -173,3 +173,11 @@ def test_an_unknown_entry_of_a_history_is_no_value_of_an_unknown_item() -> None:
     rows = pl.DataFrame({"item": ["a", "a", "rare"], "hist": [["a"], ["other"], ["a"]]})
     found = count_history([rows], resolved, fit([rows], resolved))
     assert (found.unknown, found.entries, found.matching) == (1, 3, 2)
+
+
+def test_entries_that_are_values_of_no_item_are_held_against_none() -> None:
+    features = {"item": {"type": "id"}, "hist": {"type": "sequence", "min_count": 2, "max_len": 2}}
+    resolved = resolve(Config(label="click", features=features), columns=[])
+    rows = pl.DataFrame({"item": ["a", "a", "b"], "hist": [["x"], ["x", "y"], ["x", "x", "y"]]})
+    found = count_history([rows], resolved, fit([rows], resolved))
+    assert (found.values, found.unknown, found.entries, found.truncated) == (5, 0, 0, 1)

@@ -30,6 +30,7 @@ def test_rows_become_the_ids_and_numbers_that_follow_from_the_definitions() -> N
         "tags": [[1], [2, 1], [], []],
         "history": [[2, 2], [1], [2, 3], []],
         "seen_by": [[u], [], [], [v, u]],
+        "marks": [[1, 0], [1], [1, 1], []],
         "price": [0.0, 1.0, 0.0, 0.5],
         "size": [1, 2, 3, 0],
         "ts.hour": [1, 6, 0, 1],
@@ -40,6 +41,7 @@ def test_rows_become_the_ids_and_numbers_that_follow_from_the_definitions() -> N
     assert state.vocabularies["city"].counts.tolist() == [2, 2]
     assert state.vocabularies["level"].counts.tolist() == [1, 1, 2]
     assert state.vocabularies["tags"].counts.tolist() == [0, 2, 1]
+    assert state.vocabularies["marks"].counts.tolist() == [1, 4]  # 5 is seen twice, and cut off once
 
 
 def test_values_that_training_has_not_seen_are_unknown() -> None:

@@ -22,6 +22,7 @@ def test_the_number_of_ids_of_each_field_is_known() -> None:
         "tags": 3,
         "history": 5,
         "seen_by": None,
+        "marks": 2,
         "size": 4,
         "ts.hour": 25,
         "ts.weekend": 3,

@@ -104,3 +104,23 @@ def test_text_lists_need_a_separator() -> None:
 def test_a_missing_column_is_named_with_its_neighbour() -> None:
     with pytest.raises(DataError, match=r"day.csv: no column 'city'; did you mean 'citi'\?"):
         canonicalize(FRAME.rename({"city": "citi"}), SHOP, state(), RowLocation("day.csv"))
+
+
+ALIGNED = ["history", "marks"]
+RATED = resolved(
+    item=IdFeature(type="id"),
+    history=SequenceFeature(type="sequence", of="item", max_len=2),
+    marks=SequenceFeature(type="sequence", behaviour="history", max_len=2),
+)
+
+
+@pytest.mark.parametrize("longer", ALIGNED)
+def test_histories_that_are_not_aligned_are_an_error_with_file_row_and_lengths(longer: str) -> None:
+    """Also where they are cut to equal lengths, as here to two entries."""
+    lists = {name: [[1, 2, 3], [1, 2, 3], [4, 5, 6, 7]] if name == longer else [[1, 2, 3]] * 3 for name in ALIGNED}
+    frame = pl.DataFrame(lists, schema=dict.fromkeys(ALIGNED, pl.List(pl.Int64)))
+    lengths = "4 and 3" if longer == "history" else "3 and 4"
+    message = f"history, marks: sequences of one behaviour must be equally long, got {lengths} entries"
+    with pytest.raises(DataError, match=rf"^day\.csv: column marks: {message} \(row 103\)$"):
+        canonicalize(frame, RATED, TransformState(), RowLocation("day.csv", 100), features=ALIGNED)
+    canonicalize(frame, RATED, TransformState(), features=ALIGNED[:1])

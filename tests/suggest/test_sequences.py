@@ -59,3 +59,19 @@ def test_histories_of_equal_lengths_are_one_behaviour() -> None:
     )
     assert found["hist_items"]["behaviour"] == found["hist_cates"]["behaviour"] == "hist_items"
     assert "behaviour" not in found["bought_items"]
+
+
+def test_a_history_of_nothing_in_the_data_joins_the_behaviour_with_its_lengths() -> None:
+    lengths = {"mean_length": 9.5, "p95_length": 30}
+    columns = [
+        column("hist_ratings", "List(Int64)", **lengths),
+        column("item_id", "Int64"),
+        column("hist_items", "List(Int64)", **lengths),
+        column("tags", "List(String)", **lengths),
+        column("hist_moods", "List(String)", mean_length=1.5, p95_length=3),
+    ]
+    found = specs(*columns)
+    assert found["hist_ratings"] == {"type": "sequence", "max_len": 30, "behaviour": "hist_items"}
+    assert found["hist_items"]["behaviour"] == "hist_items"
+    assert [found[name]["type"] for name in ("tags", "hist_moods")] == ["ids", "ids"]
+    assert "behaviour" not in specs(columns[0])["hist_ratings"]

@@ -248,3 +248,23 @@ def test_a_pooled_history_reaches_the_mlp_as_its_mean_and_gives_the_entries_grad
     torch.testing.assert_close(logits, means @ last.weight[:, -3:].T + last.bias)
     (gradient,) = torch.autograd.grad(logits.sum(), entries)
     torch.testing.assert_close(gradient[:4], last.weight[:, -3:].expand(4, 3) / 4)
+
+
+@pytest.mark.parametrize("softmax", [False, True])
+def test_what_the_candidate_has_not_is_weighed_and_pooled_but_in_no_product(softmax: bool) -> None:
+    """A candidate with zeros there, and no weights for them, has the same interests."""
+    torch.manual_seed(0)
+    wide = Interest(5, (4,), target_dim=3, activation="sigmoid", softmax=softmax)
+    full = Interest(5, (4,), target_dim=5, activation="sigmoid", softmax=softmax)
+    full.load_state_dict({**full.state_dict(), **{n: t for n, t in wide.state_dict().items() if n != "first.weight"}})
+    of_target, of_entry, of_difference, of_product = torch.split(wide.first.weight, [3, 5, 3, 3], dim=1)
+    padded = [torch.nn.functional.pad(part, (0, 2)) for part in (of_target, of_difference, of_product)]
+    full.first.weight = torch.nn.Parameter(torch.cat([padded[0], of_entry, *padded[1:]], dim=1))
+    target, entries, lengths = torch.randn(3, 3), torch.randn(4, 5), torch.tensor([3, 0, 1])
+    found = wide(Behaviour(target, entries, lengths))
+    expected = full(Behaviour(torch.nn.functional.pad(target, (0, 2)), entries, lengths))
+    torch.testing.assert_close(found, expected)
+    changed = entries + torch.tensor([0.0, 0, 0, 1, 0])
+    assert not torch.allclose(
+        wide.weights(Behaviour(target, changed, lengths))[0], wide.weights(Behaviour(target, entries, lengths))[0]
+    )
