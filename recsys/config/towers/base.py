@@ -27,9 +27,10 @@ class TowerSection(Section):
     needs_equal_dims: ClassVar[bool] = False
     """Whether the tower multiplies embeddings with each other, so that all must have one width."""
     uses_behaviours: ClassVar[bool] = False
-    """Whether the tower reads histories entry by entry; else the model pools each into a field by its mean."""
+    """Whether the tower reads histories entry by entry, if they are of something that the candidate has, too; all other
+    histories the model pools into a field each, by the mean."""
     needs_behaviours: ClassVar[bool] = False
-    """Whether the tower cannot be built without a history."""
+    """Whether the tower cannot be built without a history that it reads entry by entry."""
     reads_alike: ClassVar[bool] = False
     """Whether the tower has no weights by which it reads one feature differently from another."""
     examples: ClassVar[Mapping[str, Mapping[str, Any]]] = {"": {}}
