@@ -24,6 +24,12 @@ MODELS: dict[str, dict[str, Any]] = {
 }
 
 
+WITHOUT_TARGET: dict[str, Any] = {
+    "of_events": {"type": "sequence", "column": "clicked_categories", "behaviour": "clicks", "max_len": 10},
+    "alone": {"type": "sequence", "column": "tags", "max_len": 3},
+}
+
+
 def permuted_rows(loaded: LoadedModel, rows: Rows, features: Collection[str], order: Tensor) -> Rows:
     """Permute what is prepared of some features, row by row."""
     fields = [field for field in loaded.resolved.fields if field.feature in features]
@@ -44,9 +50,13 @@ def all_rows(loaded: LoadedModel, split: PreparedSplit) -> Rows:
     return next(iter(Reader(split, loaded.resolved, batch_size=10**6, collate=lambda rows: rows, seed=None)))
 
 
+@pytest.mark.parametrize("more", [{}, WITHOUT_TARGET], ids=["", "histories without target"])
 @pytest.mark.parametrize("model", MODELS)
-def test_permuting_what_the_tower_reads_is_permuting_the_ids(rich_log: Path, tmp_path: Path, model: str) -> None:
-    loaded, split = untrained(rich_log, tmp_path, **CHANGES, model=MODELS[model])
+def test_permuting_what_the_tower_reads_is_permuting_the_ids(
+    rich_log: Path, tmp_path: Path, model: str, more: dict[str, Any]
+) -> None:
+    changes = CHANGES | {"features": FEATURES | more}
+    loaded, split = untrained(rich_log, tmp_path, **changes, model=MODELS[model])
     loaded.model.eval()
     rows = all_rows(loaded, split)
     order = torch.randperm(split.num_rows, generator=torch.Generator().manual_seed(1))

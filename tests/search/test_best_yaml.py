@@ -166,6 +166,23 @@ def bytes_of(name: str, resolved: ResolvedConfig, prepared: Prepared) -> int:
     return sum(cost.bytes["serving"] for cost in costs if cost.table == table.name)
 
 
+@pytest.mark.parametrize("tower", ["mlp", "din"])
+def test_a_history_with_a_vocabulary_of_its_own_is_pruned_or_left_out(user: Callable[..., User], tower: str) -> None:
+    marks = "  marks: {type: sequence, column: seen, behaviour: seen, max_len: 4}"
+    shop = user(WRITTEN.replace("  both:", f"{marks}\n  both:"), tower=tower)
+    resolved = shop.prepare(shop.write(shop.shape("marks", ALL, kept=[0, 1, 3]))).state
+    assert resolved.vocabularies["marks"].size == 3
+    assert shop.prepare(shop.write(shop.shape("marks", ()))).resolved.features.keys().isdisjoint({"marks"})
+    assert shop.lines() == [f"{marks[:-1]}, use: false}}"]
+
+
+def test_din_keeps_the_last_history_that_it_holds_against_the_candidate(user: Callable[..., User]) -> None:
+    marks = "  marks: {type: sequence, column: seen, max_len: 4}"
+    resolved = user(WRITTEN.replace("  both:", f"{marks}\n  both:"), tower="din").prepared.resolved
+    assert resolved.still_needed({"marks", "seen", "both"}) == {"seen", "item"}
+    assert resolved.still_needed({"marks", "both"}) == set()
+
+
 @pytest.mark.parametrize("tower", ["mlp", "fm"])
 @pytest.mark.parametrize("optimizer", ["rowwise_adagrad", "adagrad"])
 def test_a_candidate_has_the_bytes_of_its_file(user: Callable[..., User], tower: str, optimizer: str) -> None:

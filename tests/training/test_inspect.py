@@ -12,6 +12,7 @@ from recsys.errors import ConfigError, DataError
 from recsys.training import inspect
 from recsys.training.build import LoadedModel
 from recsys.training.inspect import HistoryWeights, field_attention, history_weights
+from tests.training.logs import BASE
 from tests.training.untrained import untrained
 
 AUTOINT = {"tower": "autoint", "dim": 8, "layers": 2, "heads": 2, "attention_dim": 8, "attention_dropout": 0.5}
@@ -75,6 +76,15 @@ def test_matches_are_the_entries_that_name_the_candidate(log: Path, tmp_path: Pa
     assert found.lengths.tolist() == [len(seen) for seen in histories]
     assert found.matches("seen").tolist() == same
     assert 0 < sum(same) < len(same)
+
+
+def test_what_the_candidate_has_not_is_weighed_and_has_no_matches(log: Path, tmp_path: Path) -> None:
+    marks = {"type": "sequence", "column": "seen", "behaviour": "seen", "max_len": 4}
+    built, split = untrained(log, tmp_path, model=DIN, features={"marks": marks, **BASE["features"]})
+    found = history_weights(built, split, "seen")
+    assert list(found.entries) == ["seen", "marks"]
+    assert list(found.candidates) == ["seen"]
+    assert len(found.entries["marks"]) == len(found.weights) == found.lengths.sum()
 
 
 def test_matches_skip_rows_without_a_history() -> None:
