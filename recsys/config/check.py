@@ -60,7 +60,7 @@ def _no_target(config: Config) -> Iterator[Problem]:
     """Check that there is a history that a candidate can be held against."""
     used = {name: feature for name, feature in config.features.items() if feature.use}
     sequences = [field for field in fields_of(used) if field.kind == "sequence"]
-    if not any(field.target for field in sequences):
+    if all(field.target is None for field in sequences):
         text = f"{config.model.tower} needs at least one feature of type sequence"
         if sequences:
             text += f" with `of`, whose entries are held against the candidate; {sequences[0].name!r} has none"

@@ -236,7 +236,9 @@ class HistoryCounter:
 
     def __init__(self, resolved: ResolvedConfig, state: TransformState) -> None:
         known = fields_with_vocabulary(resolved, state)
-        items = {field.name: field.target for field in resolved.fields if field.target and field.name in known}
+        items = {
+            field.name: field.target for field in resolved.fields if field.target is not None and field.name in known
+        }
         self._items = {name: of for name, of in items.items() if resolved.features[of].vocabulary_form() == "learnt"}
         self._seen = {item: np.zeros(state.vocabularies[item].size, np.bool_) for item in self._items.values()}
         self._held: dict[str, list[NDArray[Any]]] = {name: [] for name in self._items}

@@ -25,6 +25,9 @@ tables:
   small: {{features: [age], scheme: hash, rows: 3}}
 """
 
+HISTORIES = ["items", "shops", "marks", "users", "moods"]
+"""The columns of sequences, which are all inputs of the user."""
+
 MODELS = {
     "din": "{tower: din, dim: 4, attention: [6], mlp: [8, 4]}",
     "din_softmax": "{tower: din, dim: 4, attention: [6], mlp: [8], attention_softmax: true, batch_norm: true}",

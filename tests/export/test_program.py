@@ -16,7 +16,9 @@ from recsys.errors import ExportError
 from recsys.export import export_module
 from recsys.export.program import export_program, save_program
 from tests.export.models import Made, make
-from tests.export.rows import SMALL, clicks, yaml
+from tests.export.rows import HISTORIES, SMALL, clicks, yaml
+
+NO_LISTS = [pl.lit([]).alias(name) for name in HISTORIES]
 
 
 def scores(program: object, made: Made, frame: pl.DataFrame) -> Tensor:
@@ -31,7 +33,7 @@ def test_all_types_of_features_score_as_the_graph_does_in_any_number_of_rows(tmp
     program = export_program(made.export(), list(made.inputs(clicks(1))))
     save_program(program, tmp_path / "model.pt2")
     loaded, graph = torch.export.load(tmp_path / "model.pt2").module(), made.export()
-    for frame in (clicks(40, seed=2), clicks(1, seed=3), clicks(2).with_columns(items=[], users=[], shops=[])):
+    for frame in (clicks(40, seed=2), clicks(1, seed=3), clicks(2).with_columns(NO_LISTS)):
         torch.testing.assert_close(scores(loaded, made, frame), scores(graph, made, frame), rtol=0, atol=1e-6)
     assert scores(loaded, made, clicks(3).clear()).shape == (0, 1)
 

@@ -7,6 +7,7 @@ import pytest
 from recsys.errors import ExportError
 from recsys.export.signature import signature
 from tests.export.models import Made
+from tests.export.rows import HISTORIES
 
 pytestmark = pytest.mark.slow
 
@@ -14,7 +15,7 @@ pytestmark = pytest.mark.slow
 def test_the_signature_says_what_to_feed(bundle: Path) -> None:
     signature = json.loads((bundle / "signature.json").read_text())
     inputs = {declared["name"]: declared for declared in signature["inputs"]}
-    assert list(inputs) == ["user", "item", "shop", "genres", "price", "age", "time", "items", "shops", "users"]
+    assert list(inputs) == ["user", "item", "shop", "genres", "price", "age", "time", *HISTORIES]
     assert inputs["item"] == {
         "name": "item",
         "kind": "id",
@@ -51,7 +52,7 @@ def users_in(made: Made, *named: str) -> set[str]:
 
 
 def test_histories_and_named_columns_are_the_users(made: Made) -> None:
-    assert users_in(made) == {"items", "shops", "users"}
-    assert users_in(made, "user", "years") == {"items", "shops", "users", "user", "age"}
+    assert users_in(made) == {*HISTORIES}
+    assert users_in(made, "user", "years") == {*HISTORIES, "user", "age"}
     with pytest.raises(ExportError, match=r"user: no feature of the model reads a column 'usr'; did you mean 'user'\?"):
         users_in(made, "usr")

@@ -174,8 +174,10 @@ def test_equal_values_score_alike_however_they_are_stored(bundle: Path, form: st
 
 
 def test_a_column_without_any_value_scores_as_nulls(bundle: Path) -> None:
-    nothing = ROWS.with_columns(user=pl.lit(None), items=pl.lit(None), users=pl.lit([None]), shops=pl.lit(None))
-    nulls = nothing.cast({name: ROWS.schema[name] for name in ("user", "items", "users", "shops")})
+    nothing = ROWS.with_columns(
+        user=pl.lit(None), items=pl.lit(None), users=pl.lit([None]), shops=pl.lit(None), marks=pl.lit(None)
+    )
+    nulls = nothing.cast({name: ROWS.schema[name] for name in ("user", "items", "users", "shops", "marks")})
     np.testing.assert_array_equal(Scorer(bundle).score(nothing), Scorer(bundle).score(nulls))
 
 

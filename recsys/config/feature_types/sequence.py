@@ -37,7 +37,7 @@ class SequenceFeature(VocabularySection):
 
     def owner(self, name: str) -> str:
         """Return the feature that the entries are values of, if they are those of another one."""
-        return self.of or name
+        return name if self.of is None else self.of
 
     def fields(self, name: str, features: Mapping[str, FeatureSection]) -> Iterator[Field]:
         """Yield the one field; it is open if the feature that owns its vocabulary has an open one."""

@@ -10,13 +10,14 @@ import pytest
 import recsys
 from tests.export.bundles import write
 from tests.export.models import Made
+from tests.export.rows import HISTORIES
 from tests.serving.bundles import ROWS, bundle, made
 
 __all__ = ["bundle", "made"]
 
 pytestmark = pytest.mark.slow
 
-OF_USER = ["items", "shops", "users"]
+OF_USER = HISTORIES
 USER = ROWS[:1].select(OF_USER).to_dicts()[0]
 
 

@@ -25,13 +25,14 @@ from recsys.serving import Scorer
 from recsys.serving.protocol.messages import SERVICE
 from tests.benchmarks.bench_ranking import message
 from tests.benchmarks.bench_serving import cpu_seconds, rss_mib
+from tests.export.rows import HISTORIES
 from tests.serving.bundles import ROWS, bundle, made
 
 __all__ = ["bundle", "made"]
 
 pytestmark = pytest.mark.slow
 
-OF_USER = ["items", "shops", "users"]
+OF_USER = HISTORIES
 USER = ROWS[:1].select(OF_USER).to_dicts()[0]
 Ask: TypeAlias = Callable[[], object]
 BODY = json.dumps({"rows": ROWS[:20].to_dicts()}).encode()

@@ -13,6 +13,7 @@ import tritonclient.http as triton_http
 from recsys.errors import DataError, RecsysError
 from recsys.serving import Scorer
 from recsys.serving.server.http_server import listen
+from tests.export.rows import HISTORIES
 from tests.serving.server.running import FORMS, ROWS, Running, call, inputs_of, running, triton_inputs
 
 pytestmark = pytest.mark.slow
@@ -23,10 +24,8 @@ ODD: dict[str, pl.DataFrame] = {
     "no rows": ROWS.clear(),
     "nulls": ROWS.with_columns(pl.lit(None).alias(name).cast(ROWS.schema[name]) for name in ROWS.columns),
     "unknown ids": ROWS.with_columns(user=pl.lit(10**18), item=pl.lit("Žižkov"), shop=pl.lit(-(2**62))),
-    "empty histories": ROWS.with_columns(pl.col("items", "shops", "users").list.head(0)),
-    "over-long histories": ROWS.with_columns(
-        *(pl.concat_list([pl.col(name)] * 40).alias(name) for name in ("items", "shops", "users"))
-    ),
+    "empty histories": ROWS.with_columns(pl.col(HISTORIES).list.head(0)),
+    "over-long histories": ROWS.with_columns(*(pl.concat_list([pl.col(name)] * 40).alias(name) for name in HISTORIES)),
     "times of all years": ROWS.with_columns(time=pl.int_range(pl.len()) * 10**9 - 3 * 10**10),
 }
 

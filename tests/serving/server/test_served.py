@@ -19,11 +19,12 @@ from recsys.errors import DataError
 from recsys.serving import Scorer
 from recsys.serving.server.batching import Batcher
 from recsys.serving.server.served import ServedBundle
+from tests.export.rows import HISTORIES
 from tests.serving.server.running import ROWS, Running, call, scores_in, triton_inputs, v2_body
 
 pytestmark = pytest.mark.slow
 
-OF_USER = ["items", "shops", "users"]
+OF_USER = HISTORIES
 USERS, CANDIDATES = ROWS[:5], ROWS[20:60]
 COUNTS = [12, 0, 3, 20, 5]
 
@@ -89,7 +90,7 @@ def test_ten_thousand_candidates_over_the_limit_are_refused_and_others_are_answe
 
 
 def test_a_value_that_does_not_fit_is_named(served: Running) -> None:
-    user = call(f"{served.url}/rank", rank_body(user={"items": [], "shops": [], "users": ["ann"]}))
+    user = call(f"{served.url}/rank", rank_body(user={**dict.fromkeys(OF_USER, []), "users": ["ann"]}))
     assert (user.status, user.content["column"]) == (400, "users")
     assert user.content["error"].startswith("user: column users: expected an integer, got 'ann'")
     candidate = call(f"{served.url}/rank", rank_body(candidates=[{}]))

@@ -12,6 +12,7 @@ import recsys
 from recsys.cli.commands.rank import rank_request
 from recsys.errors import DataError
 from recsys.serving.protocol.messages import message_class
+from tests.export.rows import HISTORIES
 from tests.serving.server.fuzzing import DATATYPES, INTEGERS, JSON, ask_grpc, changed, fuzz, fuzz_in_turn, post
 from tests.serving.server.running import ROWS, Running
 
@@ -20,7 +21,7 @@ __all__ = ["ask_grpc", "post"]
 pytestmark = pytest.mark.slow
 
 INFER = "/v2/models/shop/infer"
-OF_USER = ["items", "shops", "users"]
+OF_USER = HISTORIES
 KEYS = st.integers(-3, 3) | st.sampled_from([-(2**63), 2**63 - 1])
 NUMBERS = st.floats() | st.integers(-3, 3).map(float)
 
