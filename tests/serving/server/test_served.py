@@ -90,7 +90,7 @@ def test_ten_thousand_candidates_over_the_limit_are_refused_and_others_are_answe
 
 
 def test_a_value_that_does_not_fit_is_named(served: Running) -> None:
-    user = call(f"{served.url}/rank", rank_body(user={**dict.fromkeys(OF_USER, []), "users": ["ann"]}))
+    user = call(f"{served.url}/rank", rank_body(user={**{name: [] for name in OF_USER}, "users": ["ann"]}))
     assert (user.status, user.content["column"]) == (400, "users")
     assert user.content["error"].startswith("user: column users: expected an integer, got 'ann'")
     candidate = call(f"{served.url}/rank", rank_body(candidates=[{}]))

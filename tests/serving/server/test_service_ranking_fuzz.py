@@ -55,7 +55,7 @@ def ranking_requests(draw: st.DrawFn, inputs: list[Mapping[str, Any]]) -> Reques
         name, rows = declared["name"], len(counts) if declared["user"] else sum(counts)
         if f"{name}.lengths" in declared["tensors"]:
             lengths = draw(st.lists(st.integers(0, 3), min_size=rows, max_size=rows))
-            lengths = clicks if name in ("items", "shops") else lengths
+            lengths = clicks if name in ("items", "shops", "marks") else lengths
             values = draw(st.lists(KEYS, min_size=sum(lengths), max_size=sum(lengths)))
             drawn += [tensor(f"{name}.values", values), tensor(f"{name}.lengths", lengths)]
         else:
