@@ -161,7 +161,7 @@ def draw(courses: Courses, path: Path) -> None:
         axis.xaxis.set_major_formatter(ticker.ScalarFormatter())
         axis.xaxis.set_minor_formatter(ticker.NullFormatter())
         axis.grid(alpha=0.3)
-        axis.legend(fontsize=8, loc="lower right")
+        axis.legend(fontsize=8)
     axes[0][0].set_ylabel("valid AUC")
     figure.savefig(path, dpi=110)
 
