@@ -73,7 +73,7 @@ def clicks(num_rows: int, *, seed: int = 1) -> pl.DataFrame:
             "items": [[f"item{i}" for i in history] for history in histories],
             "shops": [[10**9 * i for i in history] for history in histories],
             "marks": [[i * i % 5 for i in history] for history in histories],
-            "moods": [["good", "bad", "none"][: len(history) % 4] for history in histories],
             "users": [[None, *history[:3]] if len(history) > 4 else history[:3] for history in histories],
+            "moods": [["good", "bad", "none"][: len(history) % 4] for history in histories],
         }
     )
