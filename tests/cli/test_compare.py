@@ -46,7 +46,7 @@ def test_it_trains_and_says_where_the_results_are(recsys: Recsys, own: Path, mon
 
 
 def test_a_failed_cell_ends_in_exit_code_1(recsys: Recsys, own: Path) -> None:
-    write_config(own / "run.yaml", train={"dense_optimizer": {"name": "sgd", "lr": 1000}})
+    write_config(own / "run.yaml", train={"dense_optimizer": {"name": "sgd", "lr": 1e30}})
     ended = recsys(*WORDS, "--out", "out")
     assert ended.code == 1
     assert "failed: full-seed-1: " in ended.err

@@ -141,7 +141,7 @@ def test_an_interrupted_cell_without_a_checkpoint_begins_again(job: Callable[...
 
 
 def test_a_diverging_cell_is_a_result_that_says_why(job: Callable[..., Job]) -> None:
-    made = job(train={"dense_optimizer": {"name": "sgd", "lr": 1000}})
+    made = job(train={"dense_optimizer": {"name": "sgd", "lr": 1e30}})
     found = run(made)
     assert (found.status, found.auc) == ("failed", None)
     assert found.reason is not None
