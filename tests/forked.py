@@ -112,20 +112,16 @@ def _become(request: dict[str, Any]) -> None:
         os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT), descriptor)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     sys.argv = ["recsys", *request["argv"]]
-    code: Any = 0
     try:
         from recsys.__main__ import main
 
         main()
-    except SystemExit as stop:
-        code = stop.code or 0
     except BaseException:
         traceback.print_exc()
-        code = 1
     with suppress(OSError):
         sys.stdout.flush()
         sys.stderr.flush()
-    os._exit(code)
+    os._exit(1)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """Check the names of features, and the references between them."""
 
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 
 from recsys.config.feature_types import FeatureSection
@@ -73,11 +74,12 @@ def _aligned(features: Mapping[str, FeatureSection]) -> Iterator[Problem]:
 
 def _lonely(features: Mapping[str, FeatureSection]) -> Iterator[Problem]:
     """Check that the named behaviour of a sequence without `of` is that of another one, to whose events it adds."""
-    behaviours = {name: feature.behaviour_of(name) for name, feature in features.items()}
+    behaviours = {name: of for name, feature in features.items() if (of := feature.behaviour_of(name)) is not None}
+    sizes = Counter(behaviours.values())
     for name, behaviour in behaviours.items():
-        others = [other for known, other in behaviours.items() if other is not None and known != name]
         adds = behaviour != name and features[name].owner(name) == name and not is_glob(name)
-        if behaviour is not None and adds and behaviour not in others:
+        if adds and sizes[behaviour] == 1:
+            others = [other for known, other in behaviours.items() if known != name]
             text = (
                 f"no other sequence has the behaviour {behaviour!r}{did_you_mean(behaviour, others)}; or leave it out"
             )
