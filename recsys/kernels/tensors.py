@@ -8,7 +8,7 @@ from torch import Tensor
 
 from recsys.kernels.library import find_kernels
 
-__all__ = ["Arguments", "call", "padded", "takes"]
+__all__ = ["Arguments", "call", "has_kernels", "padded", "takes"]
 
 _TYPES = (torch.float32, torch.bfloat16)
 
@@ -24,6 +24,11 @@ def takes(*tensors: Tensor) -> bool:
     is_half = torch.is_autocast_enabled("cpu") and torch.get_autocast_dtype("cpu") not in _TYPES
     if not torch.is_grad_enabled() or is_half or any(not _is_fit(tensor) for tensor in tensors):
         return False
+    return has_kernels()
+
+
+def has_kernels() -> bool:
+    """Return whether this machine has kernels."""
     return find_kernels().library is not None
 
 

@@ -12,6 +12,8 @@ from torch.nn import functional
 from recsys.config.towers import Activation, MlpSection
 from recsys.config.towers.autoint import AutoIntModel
 from recsys.kernels.dice import bend, moments
+from recsys.kernels.draws import draw
+from recsys.kernels.hidden import activate
 from recsys.kernels.tensors import takes
 from recsys.ranks.batch_norm import MOMENTUM, BatchNorm, batch_norm, is_distributed
 from recsys.towers.ranking import SplitColumns, side_by_side, split_linear
@@ -147,11 +149,14 @@ class Dropout(nn.Dropout):
 
 def _draw_mask(like: Tensor, rate: float) -> Tensor:
     """Draw 0 for the elements to drop, and the scale of the others."""
-    num_dropped = int(rate * 2**16)  # of the values of 16 bits
-    num_draws = -(-like.numel() // 4)
-    draws = torch.empty(num_draws, dtype=torch.int64).random_(-(2**63), None).view(torch.int16)
-    is_kept = draws[: like.numel()].view(like.shape) >= num_dropped - 2**15
+    num_dropped = _num_dropped(rate)
+    is_kept = draw(like.numel()).view(like.shape) >= num_dropped - 2**15
     return is_kept.to(like.dtype).mul_(2**16 / (2**16 - num_dropped))
+
+
+def _num_dropped(rate: float) -> int:
+    """Return for how many of the values of 16 bits an element is dropped."""
+    return int(rate * 2**16)
 
 
 class Mlp(nn.Module):
@@ -189,6 +194,9 @@ class Mlp(nn.Module):
         self.layers = nn.Sequential(*layers, output)
 
     def forward(self, rows: Tensor) -> Tensor:
+        if not is_scripting():  # noqa: SIM102  # TorchScript leaves out a branch by this form alone
+            if isinstance(rows, Tensor) and takes(rows):  # torch.fx traces the plain form
+                return _with_kernels(self.layers, rows)
         result: Tensor = self.layers(rows)
         return result
 
@@ -200,6 +208,37 @@ class Mlp(nn.Module):
             if i > 0:
                 result = layer(result)
         return result
+
+
+@torch.jit.unused
+def _with_kernels(layers: nn.Sequential, rows: Tensor) -> Tensor:
+    """Call layers one after the other, but batch norm, the ReLU after it and dropout as one kernel in training."""
+    waiting = list(layers)
+    while waiting:
+        layer = waiting.pop(0)
+        if not (isinstance(layer, BatchNorm) and isinstance(waiting[0], nn.ReLU) and _is_native(layer, rows)):
+            rows = layer(rows)
+            continue
+        waiting.pop(0)
+        dropout = waiting.pop(0) if isinstance(waiting[0], Dropout) else nn.Identity()
+        rate = dropout.p if isinstance(dropout, Dropout) and dropout.training else 0.0
+        rows = _norm_relu_dropout(rows, layer, rate)
+    return rows
+
+
+def _is_native(norm: BatchNorm, rows: Tensor) -> bool:
+    """Return whether a kernel takes rows, which must be normalized by their own moments alone."""
+    return norm.training and len(rows) > 1 and takes(rows) and not is_distributed()
+
+
+def _norm_relu_dropout(rows: Tensor, norm: BatchNorm, rate: float) -> Tensor:
+    """Return dropout(relu(norm(rows))), and take the moments of the rows into the moving averages."""
+    assert norm.weight is not None
+    assert norm.bias is not None
+    mean, var = _batch_moments(rows, norm.running_mean, norm.running_var)
+    draws = draw(rows.numel()).view(rows.shape) if rate > 0 else None
+    num_dropped = _num_dropped(rate)
+    return activate(rows, mean, var, norm.weight, norm.bias, draws_RC=draws, num_dropped=num_dropped, eps=norm.eps)
 
 
 def mlp_of(config: AutoIntModel | MlpSection, *, num_inputs: int, num_outputs: int) -> Mlp:

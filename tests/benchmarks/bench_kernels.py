@@ -40,6 +40,7 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "DIN": (HISTORY, {"tower": "din", "dim": 16, "attention_activation": "dice"}),
     "DIN, sigmoid": (HISTORY, {"tower": "din", "dim": 16}),
     "MLP": (FIELDS, {"tower": "mlp", "dim": 16}),
+    "MLP 400x3": (FIELDS, {"tower": "mlp", "dim": 12, "mlp": [400, 400, 400], "dropout": 0.2, "batch_norm": True}),
 }
 
 
