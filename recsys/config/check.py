@@ -38,6 +38,7 @@ def check(config: Config, *, broken: Collection[KeyPath] = ()) -> list[Problem]:
     problems += _negatives(config)
     problems += [Problem(("model", *path), text) for path, text in config.model.check()]
     problems += _training(config, broken)
+    problems += _lr_schedule(config)
     problems += _stages(config)
     problems += _calibrated(config)
     fields = list(fields_of(config.features))
@@ -143,6 +144,20 @@ def _training(config: Config, broken: Collection[KeyPath]) -> Iterator[Problem]:
     if stopping and reduction and reduction.patience >= stopping.patience:
         text = f"must be less than early_stopping.patience ({stopping.patience}), got {reduction.patience}"
         yield Problem(("train", "lr_reduction", "patience"), f"{text}: training would stop first")
+
+
+def _lr_schedule(config: Config) -> Iterator[Problem]:
+    """Check that nothing else sets the learning rates, nor begins a stage when they are almost 0."""
+    train, path = config.train, ("train", "lr_schedule")
+    if train.lr_schedule is None:
+        return
+    if train.lr_reduction is not None:
+        yield Problem(path, "cannot be combined with lr_reduction: it sets the learning rates of every step")
+    staged = [f"tables.{name} ({table.scheme})" for name, table in config.tables.items() if table.num_stages > 1]
+    staged += ["train.calibrated"] * (train.calibrated is not None)
+    if staged:
+        text = f"cannot be combined with {', '.join(staged)}: a second stage would begin with rates of almost 0"
+        yield Problem(path, text)
 
 
 def _calibrated(config: Config) -> Iterator[Problem]:

@@ -8,7 +8,7 @@ from recsys.config.calibrations import AnyCalibration
 from recsys.config.calibrations.none import NoCalibrationSection
 from recsys.config.cape import AnyTargets
 from recsys.config.feature_types import Feature
-from recsys.config.limits import Epochs, LearningRate, Penalty, Seed, Share, Step
+from recsys.config.limits import Epochs, LearningRate, Penalty, Rate, Seed, Share, Step
 from recsys.config.losses import AnyLoss
 from recsys.config.losses.logloss import LogLossSection
 from recsys.config.problems import SourceMap
@@ -28,6 +28,7 @@ __all__ = [
     "FileFormat",
     "FractionSplit",
     "LrReduction",
+    "LrSchedule",
     "Regularization",
     "SparseOptimizer",
     "TimeSplit",
@@ -186,6 +187,15 @@ class LrReduction(Section):
     """Epochs without improvement; fewer than those of early stopping."""
 
 
+class LrSchedule(Section):
+    """Multiply both learning rates by a factor that rises to 1 in the first steps and falls to 0 until `epochs` end."""
+
+    decay: Literal["cosine", "linear"] = "cosine"
+    """How the factor falls: along half a wave of a cosine, or along a line."""
+    warmup: Rate = 0.05
+    """Share of all steps in which the factor rises along a line."""
+
+
 class TrainSection(Section):
     """Settings of training."""
 
@@ -211,6 +221,7 @@ class TrainSection(Section):
     early_stopping: EarlyStopping | None = EarlyStopping()
     """null trains all epochs."""
     lr_reduction: LrReduction | None = None
+    lr_schedule: LrSchedule | None = None
     gradient_clip: Step | None = None
     """Largest norm of the dense gradients."""
     checkpoint_minutes: Annotated[float, Field(ge=0, le=10**6)] = 10.0

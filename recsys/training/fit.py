@@ -108,6 +108,7 @@ def fit(
         checkpoints=checkpoints,
         epoch_log=epoch_log,
         metric=metric,
+        num_batches=num_batches,
         num_rows=train_batches.reader.num_rows,
         on_progress=on_progress,
         log=log,

@@ -20,6 +20,7 @@ from recsys.ranks import sum_over_ranks
 from recsys.ranks.signals import reinstall_handler
 from recsys.training.checkpoints import RunCheckpoints
 from recsys.training.epoch_log import EpochLog, describe_epoch, epoch_figures
+from recsys.training.learning_rates import lr_factor
 from recsys.training.progress import TrainProgress
 from recsys.training.schedule import Schedule
 from recsys.training.task import CtrTask
@@ -41,6 +42,7 @@ class TrainLoop(LightningModule):
         checkpoints: Saves the run.
         epoch_log: Keeps the line of each epoch.
         metric: Registered name of the validation metric by which epochs are compared.
+        num_batches: Batches of an epoch.
         num_rows: Rows of the training split, for `on_progress`.
         on_progress: Called with the rows of the epoch that are trained.
         log: Called with one line an epoch.
@@ -60,6 +62,7 @@ class TrainLoop(LightningModule):
         checkpoints: RunCheckpoints,
         epoch_log: EpochLog,
         metric: str,
+        num_batches: int,
         num_rows: int,
         on_progress: OnProgress = no_progress,
         log: Callable[[str], None] = print,
@@ -74,6 +77,7 @@ class TrainLoop(LightningModule):
         self.checkpoints = checkpoints
         self.epoch_log = epoch_log
         self.metric = metric
+        self.num_batches = num_batches
         self.num_rows = num_rows
         self.on_progress = on_progress
         self.log_line = log
@@ -95,6 +99,11 @@ class TrainLoop(LightningModule):
             self._lap_start = time.perf_counter()
 
     def training_step(self, _number: int, _batch_index: int) -> None:
+        if self.config.lr_schedule is not None:
+            num_steps = self.config.epochs * self.num_batches
+            self.task.scale_learning_rates(
+                lr_factor(self.config.lr_schedule, step=self.progress.step, num_steps=num_steps)
+            )
         self.schedule.train_step()
 
     def on_train_batch_end(self, *_: Any) -> None:

@@ -150,6 +150,7 @@ class CtrTask:
         self._steps_to_check = 0
         self._collector = ScoreCollector(self.link)
         self._schemes = list(model.module.layout.schemes.values())
+        self._scheme_rates = [(rate, rate.clone()) for scheme in self._schemes for rate in scheme.lr_buffers()]
         if config.gradient_clip is not None:
             self.optimizer.register_step_pre_hook(self._clip_gradients)
         self.pipeline = TrainPipeline(
@@ -312,6 +313,14 @@ class CtrTask:
         for scheme in self._schemes:
             for rate in scheme.lr_buffers():
                 rate.mul_(factor)
+
+    def scale_learning_rates(self, factor: float) -> None:
+        """Set the learning rates of dense part, tables and the schemes' own rows to `factor` times the first ones."""
+        for group in self.optimizer.param_groups:
+            group["lr"] = factor * self.config.dense_optimizer.lr
+        self.set_table_learning_rates([factor * self.config.sparse_optimizer.lr] * len(self.table_learning_rates()))
+        for rate, first in self._scheme_rates:
+            torch.mul(first, factor, out=rate)
 
     def table_learning_rates(self) -> list[float]:
         """Return the learning rates of the tables, which TorchRec leaves out of the state of its optimizer."""

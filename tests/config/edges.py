@@ -89,6 +89,7 @@ def spots() -> Iterator[Spot]:
     yield Spot(("train", "regularization"), {}, "Regularization")
     yield Spot(("train", "early_stopping"), {}, "EarlyStopping")
     yield Spot(("train", "lr_reduction"), {}, "LrReduction")
+    yield Spot(("train", "lr_schedule"), {}, "LrSchedule")
     yield Spot(("train", "loss"), {}, "LogLossSection")
     yield Spot(("train", "calibrated"), {"targets": "bins"}, "BinTargets")
     yield Spot(("train", "calibrated"), {"targets": "kernel"}, "KernelTargets")

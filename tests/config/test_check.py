@@ -31,6 +31,14 @@ from tests.config.texts import HASH, HEAD
             "train: {lr_reduction: {patience: 2}}",
             "train.lr_reduction.patience: must be less than early_stopping.patien",
         ),
+        (
+            "train: {lr_schedule: {}, lr_reduction: {}}",
+            "train.lr_schedule: cannot be combined with lr_reduction: it sets the learning rates of every step",
+        ),
+        (
+            "train: {lr_schedule: {}, calibrated: bins, early_stopping: {metric: logloss}}",
+            "train.lr_schedule: cannot be combined with train.calibrated: a second stage would begin with rates of alm",
+        ),
     ],
 )
 def test_sections_that_do_not_fit_are_located(line: str, problem: str, problems: Problems) -> None:

@@ -91,6 +91,12 @@ def test_learning_rates_are_reduced_after_every_patience_epochs_without_improvem
     assert task.rates == pytest.approx(0.01)  # after epochs 3 and 5
 
 
+def test_learning_rates_follow_the_schedule_step_by_step_over_all_epochs(tmp_path: Path) -> None:
+    task = TinyTask()
+    fit(make_loop(tmp_path, task, train={"epochs": 2, "lr_schedule": {"decay": "linear", "warmup": 0.25}}))
+    assert task.factors == pytest.approx([1 / 2, 1, 1, 5 / 6, 4 / 6, 3 / 6, 2 / 6, 1 / 6])
+
+
 def test_the_best_epoch_is_that_of_the_lowest_value_of_a_metric_where_lower_is_better(tmp_path: Path) -> None:
     loop = fit(make_loop(tmp_path, TinyTask(metrics=GETTING_WORSE[::-1]), metric="logloss"))
     assert loop.progress.best_epoch == 2

@@ -55,6 +55,16 @@ def test_row_wise_on_two_then_table_wise_on_one_then_column_wise_on_two(uneven: 
     assert [sorted(batch) for batch in batches] == [sorted(batch) for batch in whole.seen]
 
 
+def test_two_ranks_follow_the_schedule_of_the_rates_as_one_does(uneven: Path, tmp_path: Path) -> None:
+    config = sharded("row_wise")
+    config["train"] |= {"lr_reduction": None, "lr_schedule": {"warmup": 0.3}}
+    alone = session(uneven, tmp_path / "alone", tmp_path / "1", config, None, False)
+    both = run_on_ranks(session, uneven, tmp_path / "both", tmp_path / "2", config, None, False)
+    assert alone.metrics is not None
+    figures = {name: value for name, value in alone.metrics.items() if "test." in name or "valid." in name}
+    assert {name: both[0].metrics[name] for name in figures} == pytest.approx(figures, abs=1e-5)
+
+
 @pytest.mark.parametrize("by", [None, "user"])
 def test_two_ranks_calibrate_as_one_does(by: str | None, uneven: Path, tmp_path: Path) -> None:
     config = sharded("row_wise") | {"calibration": {"method": "isotonic", "by": by}}

@@ -37,6 +37,35 @@ def test_the_tables_kernel_takes_up_a_new_learning_rate_at_once(optimizer: str, 
     assert task.optimizer.param_groups[0]["lr"] == pytest.approx(1e-22)
 
 
+@pytest.mark.parametrize("optimizer", ["rowwise_adagrad", "adagrad", "sgd"])
+def test_all_learning_rates_are_scaled_from_those_of_the_configuration(
+    optimizer: str, log: Path, tmp_path: Path
+) -> None:
+    tables = {"users": {"features": ["user"], "scheme": "alpt", "scale_lr": 0.001}}
+    config = make_config(tmp_path, tables=tables, train={"sparse_optimizer": {"name": optimizer, "lr": 0.5}})
+    prepared = prepare(config, log, log / "cache")
+    built = build(prepared.resolved, prepared.state, device=torch.device("cpu"))
+    task = CtrTask(built.model, config.train, ["label"])
+    buffers = [rate for scheme in built.layout.schemes.values() for rate in scheme.lr_buffers()]
+    firsts = [rate.item() for rate in buffers]
+    assert len(buffers) == 2
+    train = prepared.splits["train"]
+    batches = iter(Reader[Batch](train, built.resolved, batch_size=128, collate=built.layout.collate, seed=1))
+
+    def moved() -> list[bool]:
+        weights = table_weights(built.model) | dict(built.model.module.tower.named_parameters())
+        before = {name: weight.detach().clone() for name, weight in weights.items()}
+        task.train_on(next(batches))
+        return [not torch.allclose(weight, before[name], rtol=0, atol=1e-15) for name, weight in weights.items()]
+
+    for factor in (1e-20, 0.25):
+        task.scale_learning_rates(factor)
+        assert set(moved()) == {factor == 0.25}
+        assert task.optimizer.param_groups[0]["lr"] == pytest.approx(factor * 0.01)
+        assert task.table_learning_rates() == pytest.approx([factor * 0.5])
+        assert [rate.item() for rate in buffers] == pytest.approx([factor * first for first in firsts])
+
+
 def test_a_light_row_alone_in_a_batch_moves_little_and_counts_little(log: Path, tmp_path: Path) -> None:
     """Not as a whole batch would: the loss is relative to the mean weight of the training rows."""
     config = make_config(tmp_path, weight="weight", train={"batch_size": 1})

@@ -53,6 +53,7 @@ class TinyTask(CtrTask):
         self.steps_done = 0
         self.validations = 0
         self.rates = 1.0
+        self.factors: list[float] = []
         self._loss_sum = torch.zeros((), dtype=torch.float64)
         self._rows_seen = 0
 
@@ -68,6 +69,9 @@ class TinyTask(CtrTask):
         self.validations += 1
         better = {"auc": 0.5 + self.validations / 100, "logloss": 1 - self.validations / 100}
         return self.metrics[self.validations - 1] if self.metrics else better
+
+    def scale_learning_rates(self, factor: float) -> None:
+        self.factors.append(factor)
 
     def multiply_learning_rates(self, factor: float) -> None:
         self.rates *= factor
@@ -104,6 +108,7 @@ def make_loop(
         checkpoints=checkpoints,
         epoch_log=EpochLog(folder / "metrics.jsonl"),
         metric=metric,
+        num_batches=BATCHES,
         num_rows=10 * BATCHES,
         log=log,
     )
