@@ -191,7 +191,7 @@ class LrSchedule(Section):
     """Multiply both learning rates by a factor that rises to 1 in the first steps and falls to 0 until `epochs` end."""
 
     decay: Literal["cosine", "linear"] = "cosine"
-    """How the factor falls: along half a wave of a cosine, or along a line."""
+    """Form of the fall: half a wave of a cosine, or a line."""
     warmup: Rate = 0.05
     """Share of all steps in which the factor rises along a line."""
 

@@ -1,4 +1,4 @@
-"""What follows a linear layer in training: batch norm, ReLU and dropout in a pass over memory, where torch makes six.
+"""Batch norm, ReLU and dropout of a hidden layer in few passes over memory, where torch makes a dozen.
 
 Dimension key: R rows, C channels.
 """
