@@ -27,6 +27,8 @@ __all__ = ["Din", "Interest"]
 
 FEW_CANDIDATES = 2
 """Candidates a user up to which the histories are repeated for each: a step of `Interest.rank` costs as much."""
+NUM_OCTAVES = 20
+"""Octaves of positions that have embeddings of their own: up to 2^20 entries, the longest history there can be."""
 PAIRS = 1024
 """Pairs of a candidate and an entry that are worked on at once, so that they stay in the processor's cache."""
 
@@ -39,6 +41,8 @@ class Din(Tower):
     pooling are left out.
     DIFF: with `pooled_history` the MLP also sees the mean of each history, which the paper's does not: what a user
     likes whatever the candidate, at one scale however long the history.
+    DIFF: with `position_dim` entries have an embedding of their position, which the paper leaves open: the most recent
+    items say most of what a user wants now.
     DIFF: entries may have what the candidate does not, such as the rating of an earlier item: the weights depend on it
     and it is pooled, but it is in no difference and no product with the candidate.
     """
@@ -47,11 +51,13 @@ class Din(Tower):
 
     def __init__(self, inputs: TowerInputs, config: DinModel) -> None:
         super().__init__()
+        position_dim = config.position_dim or 0
         self.interests = nn.ModuleList(
             Interest(
                 behaviour.dim,
                 config.attention,
                 target_dim=behaviour.target_dim,
+                position_dim=position_dim,
                 activation=config.attention_activation,
                 softmax=config.attention_softmax,
             )
@@ -60,18 +66,21 @@ class Din(Tower):
         self.few_candidates = FEW_CANDIDATES  # TorchScript knows no globals
         self.has_means = config.pooled_history == "mean"
         num_vectors = 2 if self.has_means else 1
-        histories = sum(num_vectors * behaviour.dim + behaviour.target_dim for behaviour in inputs.behaviours)
+        histories = sum(
+            num_vectors * (behaviour.dim + position_dim) + behaviour.target_dim for behaviour in inputs.behaviours
+        )
         num_inputs = sum(inputs.dims) + inputs.num_numbers + histories
         self.mlp = mlp_of(config, num_inputs=num_inputs, num_outputs=inputs.num_tasks)
 
     def forward(self, fields: Tensor, numbers: Tensor, behaviours: list[Behaviour]) -> Tensor:
         parts = [fields, numbers]
         for i, interest in enumerate(self.interests):
-            interest_BE = interest(behaviours[i])
+            behaviour = interest.placed(behaviours[i])  # type: ignore[operator]
+            interest_BE = interest(behaviour)
             parts.append(interest_BE)
-            parts.append(interest.comparable(interest_BE) * behaviours[i].target)  # type: ignore[operator]
+            parts.append(interest.comparable(interest_BE) * behaviour.target)  # type: ignore[operator]
             if self.has_means:
-                parts.append(pool(behaviours[i].history, behaviours[i].lengths, "mean", False))
+                parts.append(pool(behaviour.history, behaviour.lengths, "mean", False))
         logits_BT: Tensor = self.mlp(torch.cat(parts, dim=1))
         return logits_BT
 
@@ -84,7 +93,7 @@ class Din(Tower):
             return expanded_BT
         parts = [ranking.fields, ranking.numbers]
         for i, interest in enumerate(self.interests):
-            behaviour = ranking.behaviours[i]
+            behaviour = interest.placed(ranking.behaviours[i])  # type: ignore[operator]
             interest_BE = interest.rank(behaviour, ranking.candidates)  # type: ignore[operator]
             parts.append(of_candidates(interest_BE, num_users))
             product_BQ = interest.comparable(interest_BE) * behaviour.target  # type: ignore[operator]
@@ -93,6 +102,29 @@ class Din(Tower):
                 parts.append(of_users(pool(behaviour.history, behaviour.lengths, "mean", False), num_candidates))
         logits_BT: Tensor = self.mlp.rank(side_by_side(parts), ranking.users)
         return logits_BT
+
+
+class Positions(nn.Module):
+    """An embedding of how many entries of its history came after an entry: 0, 1, 2, 3, 4 to 5, 6 to 7, 8 to 11, ...
+
+    Paper: none; positions counted from the last entry are common in models of sequences. Ranges grow with the distance,
+    so that the number of embeddings does not depend on how long histories are. Drawn from N(0, 0.01).
+    """
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        starts = [1, *(start for power in range(1, NUM_OCTAVES) for start in (2**power, 3 * 2 ** (power - 1)))]
+        self.register_buffer("starts", torch.tensor(starts), persistent=False)
+        self.weight = nn.Parameter(torch.empty(len(starts) + 1, dim))
+        nn.init.normal_(self.weight, std=0.01)
+
+    def forward(self, behaviour: Behaviour) -> Behaviour:
+        count_V = torch.cumsum(torch.ones_like(behaviour.history[:, 0], dtype=torch.int64), 0)
+        end_B = torch.cumsum(behaviour.lengths, 0)
+        num_later_V = segment_expand(end_B, behaviour.lengths, behaviour.history.shape[0]) - count_V
+        vectors_VP = functional.embedding(torch.bucketize(num_later_V, self.starts, right=True), self.weight)
+        history_VE = torch.cat([behaviour.history, vectors_VP], dim=1)
+        return Behaviour(behaviour.target, history_VE, behaviour.lengths)
 
 
 class Interest(nn.Module):
@@ -110,9 +142,18 @@ class Interest(nn.Module):
     widths: list[int]
 
     def __init__(
-        self, dim: int, hidden: tuple[int, ...], *, target_dim: int, activation: Activation, softmax: bool
+        self,
+        dim: int,
+        hidden: tuple[int, ...],
+        *,
+        target_dim: int,
+        activation: Activation,
+        softmax: bool,
+        position_dim: int = 0,
     ) -> None:
         super().__init__()
+        self.positions = Positions(position_dim) if position_dim else None
+        dim += position_dim
         self.widths = [target_dim, dim, target_dim, target_dim]  # of q, k, q - k and q * k
         self.target_dim, self.num_extra = target_dim, dim - target_dim
         self.softmax = softmax
@@ -124,6 +165,10 @@ class Interest(nn.Module):
         if hidden:
             rest = Mlp(width, hidden[1:], num_outputs=1, activation=activation)
             self.rest = nn.Sequential(activation_layer(activation, width), rest)
+
+    def placed(self, behaviour: Behaviour) -> Behaviour:
+        """Return the behaviour with an embedding of its position beside each entry, if there are such embeddings."""
+        return behaviour if self.positions is None else self.positions(behaviour)
 
     def forward(self, behaviour: Behaviour) -> Tensor:
         weighted_VE = self.weights(behaviour).unsqueeze(1) * behaviour.history

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
+from recsys.config.limits import Units
 from recsys.config.towers.base import Activation, Hidden, MlpSection
 
 __all__ = ["DinModel"]
@@ -20,6 +21,7 @@ class DinModel(MlpSection):
         "dice": {"mlp": (12,), "attention": (10,), "attention_activation": "dice"},
         "pooled": {"mlp": (12,), "attention": (10,), "attention_softmax": True, "pooled_history": "mean"},
         "linear": {"mlp": (12,), "attention": ()},
+        "positions": {"mlp": (12,), "attention": (10,), "attention_softmax": True, "position_dim": 4},
     }
 
     tower: Literal["din"]
@@ -35,3 +37,5 @@ class DinModel(MlpSection):
     """Normalize the weights over the history; the paper does not, its published code does."""
     pooled_history: Literal["mean"] | None = None
     """Feed each history to the MLP pooled without attention, too."""
+    position_dim: Units | None = None
+    """Width of a learned embedding of each entry's position, counted from the most recent; the paper has none."""
