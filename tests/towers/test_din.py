@@ -8,7 +8,7 @@ from recsys.config.towers.din import DinModel
 from recsys.config.towers.mlp import MlpModel
 from recsys.errors import ConfigError
 from recsys.towers import Behaviour, BehaviourInputs, TowerInputs, build_tower
-from recsys.towers.din import Din, Interest
+from recsys.towers.din import Din, Interest, Positions
 from recsys.towers.layers import Dice
 from tests.towers.planted import Embedded, Log, auc, fit
 
@@ -268,3 +268,44 @@ def test_what_the_candidate_has_not_is_weighed_and_pooled_but_in_no_product(soft
     assert not torch.allclose(
         wide.weights(Behaviour(target, changed, lengths))[0], wide.weights(Behaviour(target, entries, lengths))[0]
     )
+
+
+def test_an_entry_has_the_embedding_of_how_many_came_after_it() -> None:
+    positions = Positions(2)
+    rows = behaviour(history(0), history(14), history(1), history(0))
+    placed = positions(rows)
+    assert torch.equal(placed.history[:, :3], rows.history)
+    assert torch.equal(placed.target, rows.target)
+    by_distance = [0, 1, 2, 3, 4, 4, 5, 5, 6, 6, 6, 6, 7, 7]
+    assert torch.equal(placed.history[:, 3:], positions.weight[[*by_distance[::-1], 0]])
+
+
+def test_the_longest_history_that_a_config_allows_has_positions() -> None:
+    rows = Behaviour(torch.zeros(1, 1), torch.zeros(10**6, 1), torch.tensor([10**6], dtype=torch.int32))
+    positions = Positions(1)
+    assert torch.equal(positions(rows).history[:1, 1:], positions.weight[-1:])
+
+
+def last_entry_log(seed: int, *, num_rows: int) -> Log:
+    """Draw histories of 2 to 8 categories, each once, and a candidate of theirs; the label says if it is the last."""
+    draw = torch.Generator().manual_seed(seed)
+    past = 1 + torch.rand(num_rows, NUM_CATEGORIES - 1, generator=draw).argsort(1)[:, :8]
+    length = torch.randint(2, 9, (num_rows, 1), generator=draw)
+    last = length - 1
+    earlier = (torch.rand(num_rows, 1, generator=draw) * last).long()
+    is_last = torch.rand(num_rows, 1, generator=draw) < 0.5
+    candidate = past.gather(1, torch.where(is_last, last, earlier))
+    return Log(candidate, is_last.squeeze(1).float(), past * (torch.arange(8) < length))
+
+
+@pytest.mark.slow
+def test_with_positions_it_finds_what_only_their_order_tells() -> None:
+    train, test = last_entry_log(0, num_rows=8000), last_entry_log(1, num_rows=2000)
+    found = {}
+    for position_dim in (None, 4):
+        torch.manual_seed(0)
+        config = DIN.model_copy(update={"attention_softmax": True, "position_dim": position_dim})
+        model = fit(Embedded(NUM_CATEGORIES, 1, config, dim=8, with_history=True), train, epochs=8)
+        found[position_dim] = auc(model, test)
+    assert found[4] > 0.9
+    assert found[None] < 0.6
