@@ -111,6 +111,8 @@ class Positions(nn.Module):
     so that the number of embeddings does not depend on how long histories are. Drawn from N(0, 0.01).
     """
 
+    starts: Tensor
+
     def __init__(self, dim: int) -> None:
         super().__init__()
         starts = [1, *(start for power in range(1, NUM_OCTAVES) for start in (2**power, 3 * 2 ** (power - 1)))]
