@@ -5,15 +5,20 @@ to the lanes of the CPU's vectors.
 """
 
 import ctypes
+import itertools
+from collections.abc import Iterator
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
+from recsys.kernels.draws import draw_factors
 from recsys.kernels.tensors import Arguments, call, padded
 
 __all__ = ["attend"]
+
+CACHED_BYTES = 2**20
+"""Projections, or their gradients, that are computed and used before the next ones are: half of a second cache."""
 
 
 def attend(
@@ -27,15 +32,16 @@ def attend(
         kept_BM: Keys that are attended to, bool; None for all. An example that keeps none attends to all.
         num_heads: H.
         scale: What scores are multiplied by.
-        dropout: Share of the attention weights that is left out. They are drawn as those of torch's own dropout are.
+        dropout: Share of the attention weights that is left out.
     """
-    projected = functional.linear(rows_BMD, torch.cat(weights))
+    weight = torch.cat(weights)
+    if torch.is_autocast_enabled("cpu"):
+        rows_BMD, weight = (given.to(torch.get_autocast_dtype("cpu")) for given in (rows_BMD, weight))
     num_examples, num_rows = rows_BMD.shape[:2]
     factors = None
     if dropout > 0:
-        factors = functional.dropout(torch.ones(num_examples, num_heads, num_rows, num_rows), dropout)
-    keep = torch.is_grad_enabled() and projected.requires_grad
-    output: Tensor = _attention(projected, kept_BM, factors, num_heads, len(weights), scale, keep)[0]
+        factors = draw_factors((num_examples, num_heads, num_rows, num_rows), dropout, torch.float32)
+    output: Tensor = _attention(rows_BMD, weight, kept_BM, factors, num_heads, len(weights), scale)[0]
     return output
 
 
@@ -50,6 +56,7 @@ class _Arguments(Arguments):
         ("output", ctypes.c_void_p),
         ("grad_output", ctypes.c_void_p),
         ("grad_projected", ctypes.c_void_p),
+        ("first", ctypes.c_long),
         ("num_rows", ctypes.c_long),
         ("num_heads", ctypes.c_long),
         ("width", ctypes.c_long),
@@ -72,79 +79,107 @@ def _arguments(projected: Tensor, num_heads: int, num_parts: int, scale: float, 
     return arguments
 
 
+def _chunks(projected: Tensor) -> int:
+    """Return how many examples are projected at a time: the second cache of each thread holds what lies between."""
+    bytes_of_one = projected[:1].numel() * projected.element_size()
+    return max(1, CACHED_BYTES // bytes_of_one) * torch.get_num_threads()
+
+
 @torch.library.custom_op("recsys::attention", mutates_args=(), device_types="cpu")
 def _attention(
-    projected: Tensor,
+    rows: Tensor,
+    weight: Tensor,
     kept: Tensor | None,
     dropout: Tensor | None,
     num_heads: int,
     num_parts: int,
     scale: float,
-    keep_weights: bool,
-) -> tuple[Tensor, Tensor]:
-    """Return the output (B, M, A), and the attention weights (B, H, M, L), key by query, that its gradient needs."""
-    output, weights = _empty(projected, num_heads, num_parts, keep_weights)
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Return the output (B, M, A), and what its gradient needs.
+
+    That are the projections (B, M, num_parts * A) and the attention weights (B, H, M, L), key by query.
+    """
+    output, projected, weights = _empty(rows, weight, num_heads, num_parts)
     arguments = _arguments(projected, num_heads, num_parts, scale, kept=kept, dropout=dropout, output=output)
-    if keep_weights:
-        arguments.point_to(weights=weights)
-    call("attention_forward", arguments, len(projected))
-    return output, weights
+    arguments.point_to(weights=weights)
+    chunk = _chunks(projected)
+    for first, of_rows, of_projected in _in_chunks(chunk, rows, projected):
+        torch.mm(of_rows, weight.t(), out=of_projected)
+        arguments.first = first
+        call("attention_forward", arguments, min(chunk, len(rows) - first))
+    return output, projected, weights
 
 
 @_attention.register_fake
 def _empty_attention(
-    projected: Tensor,
+    rows: Tensor,
+    weight: Tensor,
     kept: Tensor | None,  # noqa: ARG001
     dropout: Tensor | None,  # noqa: ARG001
     num_heads: int,
     num_parts: int,
     scale: float,  # noqa: ARG001
-    keep_weights: bool,
-) -> tuple[Tensor, Tensor]:
-    return _empty(projected, num_heads, num_parts, keep_weights)
+) -> tuple[Tensor, Tensor, Tensor]:
+    return _empty(rows, weight, num_heads, num_parts)
 
 
-def _empty(projected: Tensor, num_heads: int, num_parts: int, keep_weights: bool) -> tuple[Tensor, Tensor]:
-    num_examples, num_rows, width = projected.shape
-    shape = (num_examples, num_heads, num_rows, padded(num_rows)) if keep_weights else (0,)
-    output = projected.new_empty(num_examples, num_rows, width // num_parts)
-    return output, projected.new_empty(shape, dtype=torch.float32)
+def _empty(rows: Tensor, weight: Tensor, num_heads: int, num_parts: int) -> tuple[Tensor, Tensor, Tensor]:
+    num_examples, num_rows, _ = rows.shape
+    output = rows.new_empty(num_examples, num_rows, len(weight) // num_parts)
+    projected = rows.new_empty(num_examples, num_rows, len(weight))
+    weights = rows.new_empty(num_examples, num_heads, num_rows, padded(num_rows), dtype=torch.float32)
+    return output, projected, weights
+
+
+def _in_chunks(chunk: int, *tensors: Tensor) -> Iterator[Any]:
+    """Yield the first example of each chunk, and the rows of its examples in each tensor (B, M, ..)."""
+    of_tensors = [torch.split(tensor.flatten(0, 1), chunk * tensor.shape[1]) for tensor in tensors]
+    return zip(itertools.count(step=chunk), *of_tensors, strict=False)
 
 
 @torch.library.custom_op("recsys::attention_backward", mutates_args=(), device_types="cpu")
 def _attention_backward(
     gradient: Tensor,
-    projected: Tensor,
+    rows: Tensor,
+    weight: Tensor,
     output: Tensor,
+    projected: Tensor,
     weights: Tensor,
     kept: Tensor | None,
     dropout: Tensor | None,
     num_heads: int,
     num_parts: int,
     scale: float,
-) -> Tensor:
-    """Return the gradient of `projected`."""
-    result = projected.new_empty(projected.shape)
+) -> tuple[Tensor, Tensor]:
+    """Return the gradients of `rows` and `weight`."""
+    of_rows, of_weight = rows.new_empty(rows.shape), torch.zeros(weight.shape)
+    chunk = _chunks(projected)
+    of_projected = projected.new_empty(min(chunk, len(rows)) * projected.shape[1], len(weight))
     arguments = _arguments(projected, num_heads, num_parts, scale, kept=kept, dropout=dropout, output=output)
-    arguments.point_to(weights=weights, grad_output=gradient, grad_projected=result)
-    call("attention_backward", arguments, len(projected))
-    return result
+    arguments.point_to(weights=weights, grad_output=gradient, grad_projected=of_projected)
+    for first, chunk_of_rows, given in _in_chunks(chunk, of_rows, rows):
+        arguments.first = first
+        call("attention_backward", arguments, min(chunk, len(rows) - first))
+        filled = of_projected[: len(given)]
+        torch.mm(filled, weight, out=chunk_of_rows)
+        of_weight += filled.t() @ given
+    return of_rows, of_weight.to(weight.dtype)
 
 
 @_attention_backward.register_fake
-def _empty_gradient(gradient: Tensor, projected: Tensor, *_: Any) -> Tensor:  # noqa: ARG001
-    return projected.new_empty(projected.shape)
+def _empty_gradients(gradient: Tensor, rows: Tensor, weight: Tensor, *_: Any) -> tuple[Tensor, Tensor]:  # noqa: ARG001
+    return rows.new_empty(rows.shape), torch.empty_like(weight)
 
 
-def _save(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
-    projected, kept, dropout, *ctx.constants, _ = inputs
-    ctx.save_for_backward(projected, *output, kept, dropout)
-    ctx.mark_non_differentiable(output[1])
+def _save(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor, Tensor]) -> None:
+    rows, weight, kept, dropout, *ctx.constants = inputs
+    ctx.save_for_backward(rows, weight, *output, kept, dropout)
+    ctx.mark_non_differentiable(*output[1:])
     ctx.set_materialize_grads(False)
 
 
-def _propagate(ctx: Any, gradient: Tensor, _: None) -> tuple[Tensor | None, ...]:
-    return (_attention_backward(gradient, *ctx.saved_tensors, *ctx.constants), *[None] * 6)
+def _propagate(ctx: Any, gradient: Tensor, *_: None) -> tuple[Tensor | None, ...]:
+    return (*_attention_backward(gradient, *ctx.saved_tensors, *ctx.constants), *[None] * 5)
 
 
 _attention.register_autograd(_propagate, setup_context=_save)

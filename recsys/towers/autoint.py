@@ -14,7 +14,7 @@ from recsys.errors import ConfigError
 from recsys.kernels.attention import attend
 from recsys.kernels.tensors import takes
 from recsys.towers.base import Behaviour, Tower, TowerInputs
-from recsys.towers.layers import FieldMatrix, init_linear, mlp_of
+from recsys.towers.layers import Dropout, FieldMatrix, drop_out, init_linear, mlp_of
 from recsys.towers.ranking import Ranking, split_linear
 
 __all__ = ["AutoInt", "InteractingLayer"]
@@ -120,7 +120,7 @@ class InteractingLayer(nn.Module):
         self.key = nn.Linear(num_inputs, dim, bias=False)
         self.value = nn.Linear(num_inputs, dim, bias=False)
         self.residual = nn.Linear(num_inputs, dim, bias=False) if config.residual else None
-        self.dropout = nn.Dropout(config.attention_dropout)
+        self.dropout = Dropout(config.attention_dropout)
         self.norm = nn.LayerNorm(dim) if config.layer_norm else None
         self.reset_parameters()
 
@@ -187,7 +187,7 @@ def _interact(
         functional.linear(rows_BMD, query), functional.linear(rows_BMD, key), kept_BM, num_heads, scale
     )
     of_residual = functional.linear(rows_BMD, residual) if residual is not None else None
-    return _mix(functional.dropout(attention_BHMM, dropout), functional.linear(rows_BMD, value), of_residual)
+    return _mix(drop_out(attention_BHMM, dropout, training=True), functional.linear(rows_BMD, value), of_residual)
 
 
 def _mix(attention_BHMM: Tensor, value_BMD: Tensor, residual_BMD: Tensor | None) -> Tensor:

@@ -12,7 +12,7 @@ from torch.nn import functional
 from recsys.config.towers import Activation, MlpSection
 from recsys.config.towers.autoint import AutoIntModel
 from recsys.kernels.dice import bend, moments
-from recsys.kernels.draws import draw
+from recsys.kernels.draws import draw, draw_factors, num_dropped
 from recsys.kernels.hidden import activate
 from recsys.kernels.tensors import takes
 from recsys.ranks.batch_norm import MOMENTUM, BatchNorm, batch_norm, is_distributed
@@ -26,6 +26,7 @@ __all__ = [
     "Mlp",
     "NumberEmbedding",
     "activation_layer",
+    "drop_out",
     "init_linear",
     "mlp_of",
     "segment_expand",
@@ -133,30 +134,20 @@ def init_linear(linear: nn.Linear, *, before: Activation | None) -> None:
     nn.init.zeros_(linear.bias)
 
 
-class Dropout(nn.Dropout):
-    """`nn.Dropout` that draws 16 bits an element on a CPU, where torch's own draws take as long as a matrix product.
+def drop_out(input: Tensor, rate: float, *, training: bool) -> Tensor:
+    """Return the input with some elements zero and the others scaled; on a CPU `draw_factors` says which."""
+    if not is_scripting():  # noqa: SIM102  # TorchScript leaves out a branch by this form alone
+        if training and rate > 0 and input.device.type == "cpu":
+            return input * draw_factors(input.shape, rate, input.dtype)
+    return functional.dropout(input, rate, training)
 
-    The rate is rounded down to a multiple of 2^-16, and what is kept is scaled by that rate.
-    """
+
+class Dropout(nn.Dropout):
+    """`nn.Dropout` by `drop_out`."""
 
     def forward(self, input: Tensor) -> Tensor:
         """Return the input with some elements zero and the others scaled, of the same shape."""
-        if not is_scripting():  # noqa: SIM102  # TorchScript leaves out a branch by this form alone
-            if self.training and input.device.type == "cpu":
-                return input * _draw_mask(input, self.p)
-        return functional.dropout(input, self.p, self.training)
-
-
-def _draw_mask(like: Tensor, rate: float) -> Tensor:
-    """Draw 0 for the elements to drop, and the scale of the others."""
-    num_dropped = _num_dropped(rate)
-    is_kept = draw(like.numel()).view(like.shape) >= num_dropped - 2**15
-    return is_kept.to(like.dtype).mul_(2**16 / (2**16 - num_dropped))
-
-
-def _num_dropped(rate: float) -> int:
-    """Return for how many of the values of 16 bits an element is dropped."""
-    return int(rate * 2**16)
+        return drop_out(input, self.p, training=self.training)
 
 
 class Mlp(nn.Module):
@@ -237,8 +228,9 @@ def _norm_relu_dropout(rows: Tensor, norm: BatchNorm, rate: float) -> Tensor:
     assert norm.bias is not None
     mean, var = _batch_moments(rows, norm.running_mean, norm.running_var)
     draws = draw(rows.numel()).view(rows.shape) if rate > 0 else None
-    num_dropped = _num_dropped(rate)
-    return activate(rows, mean, var, norm.weight, norm.bias, draws_RC=draws, num_dropped=num_dropped, eps=norm.eps)
+    return activate(
+        rows, mean, var, norm.weight, norm.bias, draws_RC=draws, num_dropped=num_dropped(rate), eps=norm.eps
+    )
 
 
 def mlp_of(config: AutoIntModel | MlpSection, *, num_inputs: int, num_outputs: int) -> Mlp:

@@ -64,6 +64,17 @@ def test_the_same_weights_drop_out_as_in_the_plain_form(shape: tuple[int, ...]) 
     assert_alike(lambda: results(built, rows))
 
 
+def test_what_drops_out_is_drawn_in_16_bits_with_kernels_and_without() -> None:
+    built, rows = layer(SHAPES[3], attention_dropout=0.3)
+    with torch.profiler.profile() as profile:
+        built(rows)
+        with without_kernels():
+            built(rows)
+    counts = {event.key: event.count for event in profile.key_averages()}
+    assert counts["aten::random_"] == 2
+    assert not any("bernoulli" in key or "dropout" in key for key in counts)
+
+
 def test_what_drops_out_follows_the_seed_to_the_last_bit() -> None:
     built, rows = layer(SHAPES[3], attention_dropout=0.4)
     first, second = results(built, rows), results(built, rows)
@@ -144,11 +155,39 @@ def test_float16_of_autocast_has_the_plain_form() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("keep", [True, False])
-def test_the_operators_keep_the_rules_of_torch(keep: bool) -> None:
-    projected = torch.randn(3, 5, 24, requires_grad=keep)
+def test_the_operators_keep_the_rules_of_torch() -> None:
+    rows, weight = torch.randn(3, 5, 7, requires_grad=True), torch.randn(24, 7, requires_grad=True)
     kept, dropout = torch.rand(3, 5) > 0.3, torch.rand(3, 2, 5, 5)
-    opcheck(attention._attention, (projected, kept, dropout, 2, 4, 0.5, keep))
+    opcheck(attention._attention, (rows, weight, kept, dropout, 2, 4, 0.5))
+
+
+@pytest.mark.parametrize("keys", [{}, {"attention_dropout": 0.4, "residual": False}], ids=str)
+def test_a_batch_is_the_same_in_one_chunk_and_in_many(keys: dict[str, object], monkeypatch: pytest.MonkeyPatch) -> None:
+    built, rows = layer((23, 7, 5, 2, 16), **keys)
+    kept = torch.rand(rows.shape[:2]) > 0.4
+    whole = results(built, rows, kept)
+    monkeypatch.setattr(attention, "CACHED_BYTES", 5 * 7 * 4 * 32 * 4)  # 5 examples of 4 parts, 6 of 3
+    for found, expected in zip(results(built, rows, kept), whole, strict=True):
+        torch.testing.assert_close(found, expected)
+
+
+def test_projections_and_their_gradients_are_multiplied_while_they_are_in_the_cache() -> None:
+    built, rows = layer((2_000, 7, 5, 2, 16))
+    with torch.profiler.profile() as profile:
+        results(built, rows)
+    counts = {event.key: event.count for event in profile.key_averages()}
+    num_chunks = -(-2_000 // (attention.CACHED_BYTES // (7 * 4 * 32 * 4) * torch.get_num_threads()))
+    assert num_chunks > 1
+    assert counts["aten::mm"] == 3 * num_chunks
+
+
+def test_rows_and_weights_may_need_no_gradient() -> None:
+    built, rows = layer(SHAPES[3])
+    built.requires_grad_(False)
+    assert_alike(lambda: list(torch.autograd.grad(built(rows).sum(), [rows])))
+    built.requires_grad_(True)
+    rows = rows.detach()
+    assert_alike(lambda: list(torch.autograd.grad(built(rows).sum(), list(built.parameters()))))
 
 
 def test_nan_stays_nan_as_the_loop_that_finds_divergence_needs() -> None:

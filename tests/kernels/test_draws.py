@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from recsys.kernels.draws import draw
+from recsys.kernels.draws import draw, draw_factors
 from tests.kernels.plain import needs_kernels, without_kernels
 
 
@@ -48,6 +48,17 @@ def test_draws_are_uniform_and_of_one_another_and_of_neighbours_independent() ->
     for lag in (1, 2, 3, 4, 8):
         assert abs(torch.corrcoef(torch.stack([first[lag:], first[:-lag]]))[0, 1]) < 5 / count**0.5
     assert abs(torch.corrcoef(torch.stack([first, second]))[0, 1]) < 5 / count**0.5
+
+
+@pytest.mark.parametrize("shape", [(3,), (1000, 7), (10, 2, 5, 5)], ids=str)
+def test_a_share_of_factors_is_zero_the_rest_makes_up_for_it_and_the_seed_says_which(shape: tuple[int, ...]) -> None:
+    torch.manual_seed(3)
+    factors = draw_factors(shape, 0.25, torch.float64)
+    assert factors.shape == shape
+    assert set(factors.unique().tolist()) <= {0.0, 4 / 3}
+    assert factors.mean() == pytest.approx(1, abs=4 / factors.numel() ** 0.5)
+    torch.manual_seed(3)
+    assert torch.equal(draw_factors(shape, 0.25, torch.float64), factors)
 
 
 def test_every_draw_moves_on_the_state_of_the_generator() -> None:

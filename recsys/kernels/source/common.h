@@ -30,6 +30,36 @@ INLINE Floats either(Ints condition, Floats yes, Floats no) {
 INLINE Floats larger(Floats a, Floats b) { return either(a < b, b, a); }
 INLINE Floats smaller(Floats a, Floats b) { return either(a > b, b, a); }
 
+/* Two vectors by turns: a0 b0 a1 b1 .., of their first halves and of their second. */
+#ifdef __clang__
+#define SHUFFLE(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
+#else
+#define SHUFFLE(a, b, ...) __builtin_shuffle(a, b, (Ints){__VA_ARGS__})
+#endif
+#if LANES == 16
+INLINE Floats first_halves(Floats a, Floats b) {
+    return SHUFFLE(a, b, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
+}
+INLINE Floats second_halves(Floats a, Floats b) {
+    return SHUFFLE(a, b, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
+}
+#else
+INLINE Floats first_halves(Floats a, Floats b) { return SHUFFLE(a, b, 0, 8, 1, 9, 2, 10, 3, 11); }
+INLINE Floats second_halves(Floats a, Floats b) { return SHUFFLE(a, b, 4, 12, 5, 13, 6, 14, 7, 15); }
+#endif
+
+/* Transpose a block in registers: each pass turns the bits of (row, column) by one place. */
+INLINE void turn(Floats block[LANES]) {
+    for (int pass = 1; pass < LANES; pass *= 2) {
+        Floats turned[LANES];
+        for (int i = 0; i < LANES / 2; i++) {
+            turned[2 * i] = first_halves(block[i], block[i + LANES / 2]);
+            turned[2 * i + 1] = second_halves(block[i], block[i + LANES / 2]);
+        }
+        for (int i = 0; i < LANES; i++) block[i] = turned[i];
+    }
+}
+
 INLINE long padded(long count) { return (count + LANES - 1) / LANES * LANES; }
 
 /* exp(x) for x <= 88, within 2e-7 of itself (the polynomial of Cephes); exactly 0 below -87. */
