@@ -1,9 +1,10 @@
 """Seconds until the best validation AUC of other libraries: `python -m tests.benchmarks.bench_peers --out DIR ...`.
 
 Each training is a process of one thread. Its course, a point an epoch, is a file of the folder; what has one is not
-trained again, even if it was stopped: delete the file for that. The table has, for each model and set, what a peer took
-to its best AUC and recsys to the same, or both to the best AUC of recsys if that is less; the picture has the courses.
-Peers are no dependencies, and one that is not installed is left out:
+trained again, even if it was stopped: delete the file for that. recsys is trained twice, in 32 bits as the peers and as
+its pipeline stands. The table has, for each model and set, what a peer took to its best AUC and recsys to the same, or
+both to the best AUC of recsys if that is less; the picture has the courses. Peers are no dependencies, and one that is
+not installed is left out:
 
     pip install --no-deps fuxictr deepctr-torch torch-rechub
     pip install pandas scikit-learn h5py tqdm pyyaml requests "ray[data]"
@@ -12,6 +13,7 @@ Peers are no dependencies, and one that is not installed is left out:
 
 import argparse
 import importlib.util
+import itertools
 import multiprocessing
 import os
 import tempfile
@@ -25,7 +27,8 @@ from tests.benchmarks.peers import deepctr, fuxictr, rechub, recsys_runs
 from tests.benchmarks.peers.clock import Clock, Course, Point, read_course
 from tests.benchmarks.peers.rows import read_rows
 
-RECSYS = "recsys"
+RECSYS = {"recsys, 32 bits": "32", "recsys": None}
+"""Name of a training of recsys -> the precision of its dense layers; None: as the pipeline has it."""
 PEERS = {
     "FuxiCTR": (fuxictr, "fuxictr"),
     "DeepCTR-Torch": (deepctr, "deepctr_torch"),
@@ -40,7 +43,7 @@ Courses = dict[Job, Course]
 def jobs() -> Iterator[Job]:
     """Yield all trainings."""
     for dataset, model in recsys_runs.SETTINGS:
-        yield dataset, model, RECSYS
+        yield from ((dataset, model, name) for name in RECSYS)
         for peer, (module, _) in PEERS.items():
             if (dataset, model) in module.SETTINGS:
                 yield dataset, model, peer
@@ -51,7 +54,7 @@ def why_not(job: Job, data: dict[str, Path], checkout: Path | None) -> str:
     dataset, _, library = job
     if dataset not in data:
         return f"no rows: --data {dataset}=DIR"
-    if library == RECSYS:
+    if library in RECSYS:
         return ""
     package = PEERS[library][1]
     if importlib.util.find_spec(package) is None:
@@ -68,8 +71,8 @@ def train(job: Job, folder: Path, file: Path, data_dir: Path, epochs: int, check
     torch.set_num_threads(1)
     dataset, model, library = job
     clock = Clock(file)
-    if library == RECSYS:
-        recsys_runs.train((dataset, model), data_dir, folder, clock, epochs=epochs)
+    if library in RECSYS:
+        recsys_runs.train((dataset, model), data_dir, folder, clock, epochs=epochs, precision=RECSYS[library])
     else:
         rows = read_rows(recsys_runs.config_file((dataset, model)), data_dir)
         module: Any = PEERS[library][0]
@@ -104,19 +107,19 @@ def first_at(points: list[Point], auc: float) -> Point:
 def table(courses: Courses) -> Iterator[str]:
     """Yield the lines of the table, in Markdown."""
     heads = (
-        *("set", "model", "peer", "its best valid AUC", "best of recsys", "AUC that both reach"),
+        *("set", "model", "peer", "its best valid AUC", "against", "its best valid AUC", "AUC that both reach"),
         *("CPU s (s) of the peer to it", "of recsys", "ratio of CPU s"),
     )
     yield f"| {' | '.join(heads)} |"
     yield "|---" * len(heads) + "|"
-    for (dataset, model, library), course in courses.items():
-        if library == RECSYS or (dataset, model, RECSYS) not in courses:
+    for (dataset, model, peer), name in itertools.product(courses, RECSYS):
+        if peer in RECSYS or (dataset, model, name) not in courses:
             continue
-        both = (course, courses[dataset, model, RECSYS])
+        both = (courses[dataset, model, peer], courses[dataset, model, name])
         auc = min(best(points)[2] for points, _ in both)
         reached = [first_at(points, auc) for points, _ in both]
         cells = (
-            *(dataset, model, library, *map(describe_best, both), f"{auc:.5f}"),
+            *(dataset, model, peer, describe_best(both[0]), name, describe_best(both[1]), f"{auc:.5f}"),
             *(f"{cpu:.0f} ({wall:.0f})" for wall, cpu, _ in reached),
             f"{reached[0][1] / reached[1][1]:.1f}",
         )
@@ -139,7 +142,7 @@ def draw(courses: Courses, path: Path) -> None:
     from matplotlib import ticker
 
     panels = list(dict.fromkeys((dataset, model) for dataset, model, _ in courses))
-    colours = dict(zip([RECSYS, *PEERS], ("#0b6e99", "#d9730d", "#6b7f2a", "#8a5a9e"), strict=True))
+    colours = dict(zip([*RECSYS, *PEERS], ("#7fb8d1", "#0b6e99", "#d9730d", "#6b7f2a", "#8a5a9e"), strict=True))
     figure, axes = plt.subplots(1, len(panels), figsize=(3.6 * len(panels), 3.4), squeeze=False, layout="constrained")
     for axis, (dataset, model) in zip(axes[0], panels, strict=True):
         lowest = []

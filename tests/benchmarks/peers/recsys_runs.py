@@ -1,4 +1,4 @@
-"""This project: `recsys.train` on a pipeline, in 32 bits as the peers."""
+"""This project: `recsys.train` on a pipeline."""
 
 from pathlib import Path
 
@@ -14,6 +14,7 @@ SETTINGS = {
     ("frappe", "AutoInt"): "frappe_autoint/run.yaml",
     ("frappe", "AutoInt+"): "frappe_autoint/plus.yaml",
     ("movielens1m", "AutoInt"): "movielens1m_autoint/run.yaml",
+    ("movielens1m", "AutoInt+"): "movielens1m_autoint/plus.yaml",
     ("beauty", "DIN"): "beauty_din/run.yaml",
     ("beauty", "DIN, small"): "beauty_din/run.yaml",
 }
@@ -34,10 +35,12 @@ def config_file(case: tuple[str, str]) -> Path:
     return _PIPELINES / SETTINGS[case]
 
 
-def train(case: tuple[str, str], data_dir: Path, folder: Path, clock: Clock, *, epochs: int) -> None:
-    """Train a pipeline as it stands, but for its precision."""
+def train(
+    case: tuple[str, str], data_dir: Path, folder: Path, clock: Clock, *, epochs: int, precision: str | None
+) -> None:
+    """Train a pipeline as it stands, but for a precision that is given."""
     config = recsys.load_config(config_file(case))
-    changes = {"precision": "32", "epochs": min(epochs, config.train.epochs)}
+    changes = {"precision": precision or config.train.precision, "epochs": min(epochs, config.train.epochs)}
     recsys.train(
         config.replaced(train=config.train.model_copy(update=changes)),
         data_dir=data_dir,
