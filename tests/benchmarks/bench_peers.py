@@ -14,6 +14,7 @@ not installed is left out:
 import argparse
 import importlib.util
 import itertools
+import math
 import multiprocessing
 import os
 import tempfile
@@ -63,7 +64,10 @@ def why_not(job: Job, data: dict[str, Path], checkout: Path | None) -> str:
 
 
 def course_file(out: Path, job: Job) -> Path:
-    return out / f"{'-'.join(job).replace(' ', '').replace(',', '_')}.json"
+    """Return the file of a course; models that one pipeline stands against share its."""
+    dataset, model, library = job
+    trained = recsys_runs.SETTINGS[dataset, model] if library in RECSYS else f"{dataset}-{model}"
+    return out / f"{trained}-{library}.json".translate({ord(" "): None, ord(","): "_", ord("/"): "-"})
 
 
 def train(job: Job, folder: Path, file: Path, data_dir: Path, epochs: int, checkout: Path | None) -> None:
@@ -143,8 +147,11 @@ def draw(courses: Courses, path: Path) -> None:
 
     panels = list(dict.fromkeys((dataset, model) for dataset, model, _ in courses))
     colours = dict(zip([*RECSYS, *PEERS], ("#7fb8d1", "#0b6e99", "#d9730d", "#6b7f2a", "#8a5a9e"), strict=True))
-    figure, axes = plt.subplots(1, len(panels), figsize=(3.6 * len(panels), 3.4), squeeze=False, layout="constrained")
-    for axis, (dataset, model) in zip(axes[0], panels, strict=True):
+    columns = min(3, len(panels))
+    rows = math.ceil(len(panels) / columns)
+    figure = plt.figure(figsize=(3.6 * columns, 3.2 * rows), layout="constrained")
+    for place, (dataset, model) in enumerate(panels, 1):
+        axis = figure.add_subplot(rows, columns, place)
         lowest = []
         for library, points in (
             (job[2], course.points) for job, course in courses.items() if job[:2] == (dataset, model)
@@ -159,14 +166,15 @@ def draw(courses: Courses, path: Path) -> None:
             lowest.append(best(points)[2])
         top = max(lowest)
         axis.set_ylim(min(lowest) - 0.02, top + 0.002)
-        axis.set(title=f"{model} on {dataset}", xlabel="CPU seconds", xscale="log")
+        axis.set(title=f"{model} on {dataset}", xscale="log")
         axis.xaxis.set_major_locator(ticker.LogLocator(subs=(1, 2, 5)))
         axis.xaxis.set_major_formatter(ticker.ScalarFormatter())
         axis.xaxis.set_minor_formatter(ticker.NullFormatter())
         axis.grid(alpha=0.3)
         axis.legend(fontsize=8)
-    axes[0][0].set_ylabel("valid AUC")
-    figure.savefig(path, dpi=110)
+    figure.supxlabel("CPU seconds")
+    figure.supylabel("valid AUC")
+    figure.savefig(path, dpi=90)
 
 
 def main() -> None:
