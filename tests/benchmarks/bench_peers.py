@@ -138,14 +138,14 @@ def describe_best(course: Course) -> str:
 
 
 def draw(courses: Courses, path: Path) -> None:
-    """Draw the AUC over CPU seconds, a panel for each model and set."""
+    """Draw the AUC over CPU seconds, a panel for each model and set that a peer was trained on."""
     import matplotlib as mpl
 
     mpl.use("agg")
     from matplotlib import pyplot as plt
     from matplotlib import ticker
 
-    panels = list(dict.fromkeys((dataset, model) for dataset, model, _ in courses))
+    panels = list(dict.fromkeys((dataset, model) for dataset, model, library in courses if library in PEERS))
     colours = dict(zip([*RECSYS, *PEERS], ("#7fb8d1", "#0b6e99", "#d9730d", "#6b7f2a", "#8a5a9e"), strict=True))
     columns = min(3, len(panels))
     rows = math.ceil(len(panels) / columns)
@@ -204,7 +204,7 @@ def main() -> None:
         if file.exists():
             courses[job] = read_course(file)
     print("\n".join(table(courses)))
-    if courses:
+    if any(library in PEERS for *_, library in courses):
         draw(courses, options.out / "peers.png")
 
 
