@@ -153,7 +153,7 @@ def _lr_schedule(config: Config) -> Iterator[Problem]:
         return
     if train.lr_reduction is not None:
         yield Problem(path, "cannot be combined with lr_reduction: it sets the learning rates of every step")
-    staged = [f"tables.{name} ({table.scheme})" for name, table in config.tables.items() if table.num_stages > 1]
+    staged = [f"tables.{table}" for table in _staged_tables(config)]
     staged += ["train.calibrated"] * (train.calibrated is not None)
     if staged:
         text = f"cannot be combined with {', '.join(staged)}: a second stage would begin with rates of almost 0"
@@ -172,9 +172,14 @@ def _calibrated(config: Config) -> Iterator[Problem]:
         yield Problem(
             ("train", "epochs"), f"must be at least 2 with train.calibrated, a second stage, got {train.epochs}"
         )
-    staged = [f"{name} ({table.scheme})" for name, table in config.tables.items() if table.num_stages > 1]
+    staged = _staged_tables(config)
     if staged:
         yield Problem(path, f"cannot be combined with tables that have stages of their own, got {', '.join(staged)}")
+
+
+def _staged_tables(config: Config) -> list[str]:
+    """Return the tables that are trained in several stages, with their schemes."""
+    return [f"{name} ({table.scheme})" for name, table in config.tables.items() if table.num_stages > 1]
 
 
 def _stages(config: Config) -> Iterator[Problem]:

@@ -306,10 +306,9 @@ class CtrTask:
 
     def multiply_learning_rates(self, factor: float) -> None:
         """Multiply the learning rates of the dense part, of the tables, and of the schemes' own rows."""
-        tables = self.model.fused_optimizer
-        for group in [*self.optimizer.param_groups, *tables.param_groups]:
+        for group in self.optimizer.param_groups:
             group["lr"] *= factor
-        tables.step()  # only hands the rate to the kernel: rows are updated in the backward pass
+        self.set_table_learning_rates([factor * rate for rate in self.table_learning_rates()])
         for scheme in self._schemes:
             for rate in scheme.lr_buffers():
                 rate.mul_(factor)
@@ -327,11 +326,11 @@ class CtrTask:
         return [group["lr"] for group in self.model.fused_optimizer.param_groups]
 
     def set_table_learning_rates(self, rates: list[float]) -> None:
-        """Set the learning rates of the tables to those of a checkpoint."""
+        """Set the learning rates of the tables."""
         tables = self.model.fused_optimizer
         for group, rate in zip(tables.param_groups, rates, strict=True):
             group["lr"] = rate
-        tables.step()
+        tables.step()  # only hands the rates to the kernel: rows are updated in the backward pass
 
     # --- the training loss of an epoch ----------------------------------------------------------------------------
 
