@@ -206,8 +206,8 @@ class TrainSection(Section):
     seed: Seed = 1
     """Seed of the initial parameters, the order of the rows and random splits."""
     precision: Precision = "auto"
-    """Precision of the dense layers; that of rows is `precision` of their table. auto is bf16-mixed where that is faster
-    (CUDA since Ampere; CPUs with avx512_bf16 or AMX, but for din), else 32; a run keeps what it started with."""
+    """Precision of the dense layers; that of rows is `precision` of their table. auto is bf16-mixed where that is
+    faster (CUDA since Ampere; CPUs with avx512_bf16 or AMX, but for din), else 32; a run keeps what it started with."""
     communication: Communication = "fp32"
     """Precision of looked-up vectors on the way between devices; their gradients are bf16 unless it is fp32."""
     loss: AnyLoss = LogLossSection()
