@@ -166,7 +166,15 @@ class Regularization(Section):
     """Penalties on parameters."""
 
     rows: Penalty = 0.0
-    """Lambda of DIN's mini-batch aware L2 on the rows a batch reads (section 5.1 of the paper)."""
+    """Lambda of DIN's mini-batch aware L2 on the rows a batch reads (section 5.1 of the paper), in batches of 1,024."""
+
+    def lambda_of(self, batch_size: int) -> float:
+        """Return the lambda of batches of `batch_size` rows, which weighs against their labels as `rows` does in 1,024.
+
+        DIFF: the paper has one lambda for all sizes. A batch penalizes a row that it reads once by the same lambda
+        whatever its size, while each label counts by one over that size, so that larger batches would penalize more.
+        """
+        return self.rows * (1024 / batch_size)
 
 
 class EarlyStopping(Section):

@@ -239,7 +239,7 @@ class CtrTask:
         loss = self._mean_over_rows(output.logits, batch)
         is_that_of_labels = self.negatives is None and batch.targets is None
         self.batch_loss = loss.detach() if is_that_of_labels else self._loss_of_labels(output.logits.detach(), batch)
-        penalty = self.config.regularization.rows * output.penalty
+        penalty = self.config.regularization.lambda_of(self.config.batch_size) * output.penalty
         total: Tensor = self.world.size * (loss + penalty) + output.scheme_loss
         return total
 

@@ -192,6 +192,31 @@ def test_regularised_rows_are_shorter(log: Path, tmp_path: Path) -> None:
     assert lengths(100.0) < 0.5 * lengths(0.0)
 
 
+def test_the_penalty_on_rows_weighs_against_their_labels_alike_in_batches_of_any_size(tmp_path: Path) -> None:
+    """Each id is in one row: with SGD at rates that grow with the batch, an epoch moves a row by the same."""
+    once = clicks(512, seed=3).with_columns(user=pl.int_range(512))
+    for split in ("train", "valid", "test"):
+        once.write_parquet(tmp_path / f"{split}.parquet")
+
+    def trained(batch_size: int, rows: float) -> torch.Tensor:
+        optimizers = {"sparse_optimizer": {"name": "sgd", "lr": batch_size / 64}, "dense_optimizer": {"lr": 1e-12}}
+        changes = {"batch_size": batch_size, "regularization": {"rows": rows}, **optimizers}
+        config = make_config(
+            tmp_path / f"{batch_size}-{rows}-config",
+            features={"user": {"type": "id"}},
+            group=None,
+            model={"tower": "mlp", "mlp": [16]},
+            train={"epochs": 1, **changes},
+        )
+        run(tmp_path, tmp_path / f"{batch_size}-{rows}", config)
+        (table,) = best_tables(tmp_path / f"{batch_size}-{rows}").values()
+        return table
+
+    small, large, free = trained(64, 0.01), trained(512, 0.01), trained(512, 0.0)
+    torch.testing.assert_close(small, large)
+    assert (large - free).abs().max() > 1e-3
+
+
 def test_early_stopping_ends_the_run_and_the_best_epoch_is_not_the_last(misleading: Path, tmp_path: Path) -> None:
     config = make_config(tmp_path, train={"epochs": 9, "early_stopping": {"metric": "auc", "patience": 2}})
     found = run(misleading, tmp_path / "run", config)

@@ -56,7 +56,7 @@ train:
   seed: 1
   sparse_optimizer: {name: adagrad, lr: 0.05}
   dense_optimizer: {name: adam, lr: 1.0e-3}
-  regularization: {rows: 0.5}
+  regularization: {rows: 0.25}
 """
 
 ABOUT = f"""\

@@ -48,7 +48,7 @@ train:
   seed: 1
   sparse_optimizer: {name: rowwise_adagrad, lr: 0.05}
   dense_optimizer: {name: adam, lr: 1.0e-3}
-  regularization: {rows: 0.1}
+  regularization: {rows: 0.4}
 """
 
 ABOUT = """\
