@@ -52,7 +52,7 @@ TRAIN: dict[str, Any] = {
     "epochs": 4,
     "checkpoint_minutes": 0.0,
     "lr_reduction": {"factor": 0.5, "patience": 1},
-    "regularization": {"rows": 0.001},
+    "regularization": {"rows": 0.000125},
 }
 
 
