@@ -65,9 +65,9 @@ class Run:
     @cached_property
     def config(self) -> "Config":
         """The configuration that was trained, with all defaults and with its globs expanded."""
-        from recsys.config import load_config
+        from recsys.config import load_run_config
 
-        return load_config(self._folder.config)
+        return load_run_config(self._folder.config)
 
     @property
     def is_finished(self) -> bool:

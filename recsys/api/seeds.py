@@ -69,8 +69,8 @@ def _check_same(config: Config, run: RunFolder, *, data_dir: Path, cache_dir: Pa
     with quiet_packages():
         from recsys.data.prepare import prepare
         from recsys.training.precision import resolve_precision
-        from recsys.training.start import check_same_run, recall_files
+        from recsys.training.start import check_same_run, recall_start
         from recsys.training.strategy import pick_device
 
-        as_trained = recall_files(resolve_precision(config, pick_device("cpu"), resumed=run), run)
+        as_trained = recall_start(resolve_precision(config, pick_device("cpu"), resumed=run), run)
         check_same_run(run, prepare(as_trained, data_dir, cache_dir))

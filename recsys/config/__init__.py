@@ -1,6 +1,7 @@
 """YAML -> frozen, checked objects. Knows no torch and no polars.
 
 load_config(path) -> Config      every problem at once, each with its file and line
+load_run_config(path) -> Config  that of a run, which a former version may have written
 resolve(config, columns) -> Plan     globs expanded against the columns of the data
 dump(config or plan) -> str      YAML that loads to an equal config
 json_schema() -> dict            for editors
@@ -22,7 +23,7 @@ from recsys.config.feature_types import (
     SequenceFeature,
     register_feature_type,
 )
-from recsys.config.load import load_config
+from recsys.config.load import load_config, load_run_config
 from recsys.config.problems import did_you_mean
 from recsys.config.resolve import MissingColumn, load_resolved, missing_columns, resolve
 from recsys.config.resolved import ResolvedConfig, ResolvedTable
@@ -33,8 +34,6 @@ from recsys.config.run import (
     DenseOptimizer,
     EarlyStopping,
     FractionSplit,
-    LrReduction,
-    LrSchedule,
     Regularization,
     SparseOptimizer,
     TimeSplit,
@@ -78,8 +77,6 @@ __all__ = [
     "IdFeature",
     "IdsFeature",
     "LrModel",
-    "LrReduction",
-    "LrSchedule",
     "MissingColumn",
     "MlpModel",
     "Model",
@@ -98,6 +95,7 @@ __all__ = [
     "json_schema",
     "load_config",
     "load_resolved",
+    "load_run_config",
     "missing_columns",
     "register_feature_type",
     "resolve",

@@ -8,6 +8,7 @@ from recsys.config.check_calibration import check_calibration
 from recsys.config.check_features import check_features
 from recsys.config.check_tables import check_tables
 from recsys.config.globs import is_glob
+from recsys.config.lr_schedules import PlateauLr
 from recsys.config.names import check_names
 from recsys.config.problems import MAX_PROBLEMS, KeyPath, Problem
 from recsys.config.resolved import fields_of
@@ -38,7 +39,6 @@ def check(config: Config, *, broken: Collection[KeyPath] = ()) -> list[Problem]:
     problems += _negatives(config)
     problems += [Problem(("model", *path), text) for path, text in config.model.check()]
     problems += _training(config, broken)
-    problems += _lr_schedule(config)
     problems += _stages(config)
     problems += _calibrated(config)
     fields = list(fields_of(config.features))
@@ -135,29 +135,15 @@ def _negatives(config: Config) -> Iterator[Problem]:
 
 
 def _training(config: Config, broken: Collection[KeyPath]) -> Iterator[Problem]:
-    stopping, reduction = config.train.early_stopping, config.train.lr_reduction
+    stopping, schedule = config.train.early_stopping, config.train.lr_schedule
     if stopping and config.group is None and ("group",) not in broken:
         name = resolve_metric(stopping.metric)
         if METRICS[name].needs_group:
             text = f"{name} needs `group`, the column to group rows by"
             yield Problem(("train", "early_stopping", "metric"), text)
-    if stopping and reduction and reduction.patience >= stopping.patience:
-        text = f"must be less than early_stopping.patience ({stopping.patience}), got {reduction.patience}"
-        yield Problem(("train", "lr_reduction", "patience"), f"{text}: training would stop first")
-
-
-def _lr_schedule(config: Config) -> Iterator[Problem]:
-    """Check that nothing else sets the learning rates, nor begins a stage when they are almost 0."""
-    train, path = config.train, ("train", "lr_schedule")
-    if train.lr_schedule is None:
-        return
-    if train.lr_reduction is not None:
-        yield Problem(path, "cannot be combined with lr_reduction: it sets the learning rates of every step")
-    staged = [f"tables.{table}" for table in _staged_tables(config)]
-    staged += ["train.calibrated"] * (train.calibrated is not None)
-    if staged:
-        text = f"cannot be combined with {', '.join(staged)}: a second stage would begin with rates of almost 0"
-        yield Problem(path, text)
+    if stopping and isinstance(schedule, PlateauLr) and schedule.patience >= stopping.patience:
+        text = f"must be less than early_stopping.patience ({stopping.patience}), got {schedule.patience}"
+        yield Problem(("train", "lr_schedule", "patience"), f"{text}: training would stop first")
 
 
 def _calibrated(config: Config) -> Iterator[Problem]:

@@ -33,7 +33,7 @@ def plain(value: Any) -> Any:
     """Return mappings and lists of scalars, without the keys whose default is nothing."""
     if isinstance(value, BaseModel):
         fields = {**value.__dict__, **(value.model_extra or {})}
-        first = [key for key in UNIONS if key in fields]
+        first = [union.key for union in UNIONS if union.key in fields]
         return {
             key: plain(fields[key])
             for key in dict.fromkeys([*first, *fields])

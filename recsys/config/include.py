@@ -1,6 +1,7 @@
 """A YAML file and those that it includes, merged into one tree."""
 
 import os.path
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +13,8 @@ __all__ = ["merge", "parse_document", "read_document"]
 
 CHOICES = ("type", "scheme", "tower", "by")
 """A section that states another value of such a key replaces the included one, whose other keys are not for it."""
+NAMED = ("lr_schedule",)
+"""Sections in which `name` is such a key."""
 MAX_DEPTH = 50
 """Files that include one another in a row."""
 
@@ -101,21 +104,22 @@ def _name(path: Path) -> str:
     return os.path.normpath(path)
 
 
-def merge(under: Node, over: Node) -> Node:
+def merge(under: Node, over: Node, choices: Sequence[str] = CHOICES) -> Node:
     """Lay one tree over another: mappings are merged key by key, everything else is replaced."""
-    if not (isinstance(under.value, dict) and isinstance(over.value, dict)) or _chooses_another(under, over):
+    if not (isinstance(under.value, dict) and isinstance(over.value, dict)) or _chooses_another(under, over, choices):
         return over
     merged = dict(under.value)
     for key, child in over.value.items():
-        merged[key] = merge(merged[key], child) if key in merged else child
+        inside = (*CHOICES, "name") if key in NAMED else CHOICES
+        merged[key] = merge(merged[key], child, inside) if key in merged else child
     return Node(merged, over.location)
 
 
-def _chooses_another(under: Node, over: Node) -> bool:
+def _chooses_another(under: Node, over: Node, choices: Sequence[str]) -> bool:
     assert isinstance(under.value, dict)
     assert isinstance(over.value, dict)
     return any(
         isinstance(old := under.value[key].value, str) and isinstance(new := over.value[key].value, str) and old != new
-        for key in CHOICES
+        for key in choices
         if key in under.value and key in over.value
     )

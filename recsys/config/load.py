@@ -1,10 +1,11 @@
 """Read a YAML file into a checked `Config`, or raise one error that lists all of its problems."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from recsys.config.document import Document, parse_yaml
+from recsys.config.former import current_values
 from recsys.config.include import parse_document, read_document
 from recsys.config.kept import locate_kept
 from recsys.config.messages import show
@@ -13,7 +14,7 @@ from recsys.config.run import Config
 from recsys.config.search_space import check_space
 from recsys.config.validate import validate
 
-__all__ = ["load_config", "load_text", "parse_config", "parse_text"]
+__all__ = ["load_config", "load_run_config", "load_text", "parse_config", "parse_text"]
 
 
 def load_config(path: Path) -> Config:
@@ -23,6 +24,18 @@ def load_config(path: Path) -> Config:
         ConfigError: a line with FILE:LINE, key, rule and value for each problem in any of the files.
     """
     return _checked(read_document(path))
+
+
+def load_run_config(path: Path) -> Config:
+    """Read the configuration that a run keeps, in the meaning that it had for the version that trained the run.
+
+    Args:
+        path: `RunFolder.config`.
+
+    Raises:
+        ConfigError: as `load_config`.
+    """
+    return _checked(read_document(path), current_values)
 
 
 def load_text(text: str, path: Path) -> Config:
@@ -64,11 +77,13 @@ def parse_config(values: Mapping[str, Any]) -> Config:
     return locate_kept(config)
 
 
-def _checked(document: Document) -> Config:
+def _checked(
+    document: Document, read: Callable[[Mapping[str, Any]], Mapping[str, Any]] = lambda values: values
+) -> Config:
     if document.root is None:
         raise config_error(document.problems)
     source = SourceMap(document.root.locations())
-    config, problems = _validate(document.root.plain())
+    config, problems = _validate(read(document.root.plain()))
     if config is None or problems or document.problems:
         raise config_error([*document.problems, *map(source.locate, problems)])
     return locate_kept(config.from_source(source))

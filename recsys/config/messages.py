@@ -19,7 +19,7 @@ UNKNOWN_KEY = "unknown key"
 
 def _families() -> list[dict[str, type[Section]]]:
     """Return the sections of each union by tag, such as that of `scheme: hash`."""
-    return [union.choices() for union in UNIONS.values()]
+    return [union.choices() for union in UNIONS]
 
 
 def _kinds() -> dict[str, type[Section]]:

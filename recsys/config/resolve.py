@@ -9,7 +9,7 @@ from recsys.config.assign import assign
 from recsys.config.check import check
 from recsys.config.feature_types import FeatureSection, Field
 from recsys.config.globs import is_glob, matches
-from recsys.config.load import load_config
+from recsys.config.load import load_run_config
 from recsys.config.problems import Problem, did_you_mean
 from recsys.config.resolved import ResolvedConfig, ResolvedTable, fields_of
 from recsys.config.run import Config, TimeSplit
@@ -27,7 +27,7 @@ def load_resolved(path: Path) -> ResolvedConfig:
     Raises:
         ConfigError: it is not valid.
     """
-    return resolve(load_config(path), columns=[])
+    return resolve(load_run_config(path), columns=[])
 
 
 def resolve(config: Config, columns: Sequence[str]) -> ResolvedConfig:

@@ -8,9 +8,10 @@ from recsys.config.calibrations import AnyCalibration
 from recsys.config.calibrations.none import NoCalibrationSection
 from recsys.config.cape import AnyTargets
 from recsys.config.feature_types import Feature
-from recsys.config.limits import Epochs, LearningRate, Penalty, Rate, Seed, Share, Step
+from recsys.config.limits import Epochs, LearningRate, Penalty, Seed, Share, Step
 from recsys.config.losses import AnyLoss
 from recsys.config.losses.logloss import LogLossSection
+from recsys.config.lr_schedules import AnyLrSchedule, ConstantLr
 from recsys.config.problems import SourceMap
 from recsys.config.schemes import Table
 from recsys.config.search import SearchSection
@@ -27,8 +28,6 @@ __all__ = [
     "EarlyStopping",
     "FileFormat",
     "FractionSplit",
-    "LrReduction",
-    "LrSchedule",
     "Regularization",
     "SparseOptimizer",
     "TimeSplit",
@@ -186,24 +185,6 @@ class EarlyStopping(Section):
     """Epochs without improvement."""
 
 
-class LrReduction(Section):
-    """Multiply both learning rates by `factor` after `patience` epochs without improvement."""
-
-    factor: Share = 0.1
-    """Factor by which both learning rates are multiplied."""
-    patience: Epochs = 1
-    """Epochs without improvement; fewer than those of early stopping."""
-
-
-class LrSchedule(Section):
-    """Multiply both learning rates by a factor that rises to 1 in the first steps and falls to 0 until `epochs` end."""
-
-    decay: Literal["cosine", "linear"] = "cosine"
-    """Form of the fall: half a wave of a cosine, or a line."""
-    warmup: Rate = 0.05
-    """Share of all steps in which the factor rises along a line."""
-
-
 class TrainSection(Section):
     """Settings of training."""
 
@@ -228,12 +209,17 @@ class TrainSection(Section):
     regularization: Regularization = Regularization()
     early_stopping: EarlyStopping | None = EarlyStopping()
     """null trains all epochs."""
-    lr_reduction: LrReduction | None = None
-    lr_schedule: LrSchedule | None = None
+    lr_schedule: AnyLrSchedule = ConstantLr()
+    """The course of the learning rates over a stage: a name, or a mapping with the keys of a schedule."""
     gradient_clip: Step | None = None
     """Largest norm of the dense gradients."""
     checkpoint_minutes: Annotated[float, Field(ge=0, le=10**6)] = 10.0
     """Minutes between two `last` checkpoints inside an epoch; one is also written after each epoch."""
+
+    @classmethod
+    def advice(cls, key: str) -> str:
+        plateau = "it is now called lr_schedule: write `lr_schedule: {name: plateau, factor: 0.1, patience: 1}`"
+        return plateau if key == "lr_reduction" else ""
 
 
 class Config(Section):

@@ -103,7 +103,7 @@ class SectionRegistry(Registry[type[S]]):
         self.custom = custom
         self.takes_name = takes_name
         self._validators: dict[type[S], SchemaValidator] = {}
-        UNIONS[key] = self
+        UNIONS.append(self)
 
     def add(self, section: type[S]) -> type[S]:
         """Register a section under the name that its key must have, and return it; also a decorator.
@@ -229,8 +229,8 @@ class SectionRegistry(Registry[type[S]]):
         return _tag(self.key, CUSTOM if ":" in name else name)
 
 
-UNIONS: dict[str, SectionRegistry[Any]] = {}
-"""All registries of sections, by the key that chooses."""
+UNIONS: list[SectionRegistry[Any]] = []
+"""All registries of sections."""
 
 
 @functools.cache

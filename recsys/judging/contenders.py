@@ -6,7 +6,7 @@ from glob import has_magic
 from pathlib import Path
 from typing import Literal
 
-from recsys.config import dump, load_config
+from recsys.config import dump, load_run_config
 from recsys.config.seeds import with_seed
 from recsys.errors import DataError
 from recsys.evaluation.paired import SeedPredictions, check_same_rows
@@ -97,7 +97,7 @@ def _check_one_model(name: str, runs: Sequence[Path]) -> None:
     texts = []
     for path in runs:
         RunFolder(path).require_run()
-        config = load_config(RunFolder(path).config)
+        config = load_run_config(RunFolder(path).config)
         seed = config.train.seed
         if seed in seeds:
             raise DataError(f"{name}: {seeds[seed]} and {path} both have train.seed {seed}; train other seeds")
@@ -146,6 +146,6 @@ def _other_data(first: Path, other: Path) -> str:
     facts = [RunFolder(path).read_origin() for path in (first, other)]
     if facts[0]["prepared"] == facts[1]["prepared"]:
         return ""
-    seeds = [load_config(RunFolder(path).config).train.seed for path in (first, other)]
+    seeds = [load_run_config(RunFolder(path).config).train.seed for path in (first, other)]
     remedy = "; a random split follows train.seed: set data.split.seed to keep it" if seeds[0] != seeds[1] else ""
     return f". The two runs are of different data{remedy}"

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from recsys.checksums import inside
-from recsys.config import load_config
+from recsys.config import load_run_config
 from recsys.data.prepare import prepare
 from recsys.data.prepared import PreparedSplit, read_manifest
 from recsys.data.splits import SplitName
@@ -40,7 +40,7 @@ def split_of_run(
     splits = read_manifest(inside(cache_dir, str(facts["prepared"])))
     if splits is None:
         given = run.read_data_dir() if data_dir is None else data_dir
-        prepared = prepare(load_config(run.config), given, cache_dir, on_progress)
+        prepared = prepare(load_run_config(run.config), given, cache_dir, on_progress)
         if not prepared.is_from(facts):
             raise DataError(
                 f"{folder}: the files of its section `data` are not those that it was trained on; name files to look at"

@@ -20,7 +20,6 @@ from recsys.ranks import sum_over_ranks
 from recsys.ranks.signals import reinstall_handler
 from recsys.training.checkpoints import RunCheckpoints
 from recsys.training.epoch_log import EpochLog, describe_epoch, epoch_figures
-from recsys.training.learning_rates import lr_factor
 from recsys.training.progress import TrainProgress
 from recsys.training.schedule import Schedule
 from recsys.training.task import CtrTask
@@ -99,11 +98,10 @@ class TrainLoop(LightningModule):
             self._lap_start = time.perf_counter()
 
     def training_step(self, _number: int, _batch_index: int) -> None:
-        if self.config.lr_schedule is not None:
-            num_steps = self.config.epochs * self.num_batches
-            self.task.scale_learning_rates(
-                lr_factor(self.config.lr_schedule, step=self.progress.step, num_steps=num_steps)
-            )
+        num_steps = self.schedule.stage_epochs() * self.num_batches
+        factor = self.config.lr_schedule.step_factor(self.progress.stage_step, num_steps)
+        if factor is not None:
+            self.task.scale_learning_rates(factor)
         self.schedule.train_step()
 
     def on_train_batch_end(self, *_: Any) -> None:
@@ -162,7 +160,9 @@ class TrainLoop(LightningModule):
         self.progress.count_epoch()
         self.progress.update_best(metrics[self.metric], higher_is_better=bool(METRICS[self.metric].higher_is_better))
         self._report_epoch(metrics)
-        self._reduce_learning_rates()
+        factor = self.config.lr_schedule.epoch_factor(self.progress.epochs_since_best)
+        if factor != 1:
+            self.task.multiply_learning_rates(factor)
         if self.schedule.is_stage_over():
             self.schedule.start_next_stage()
         if self._should_stop_early() or self.schedule.is_over():
@@ -180,12 +180,6 @@ class TrainLoop(LightningModule):
         if math.isnan(metrics[self.metric]):
             label = metric_label(self.metric)
             self.log_line(f"warning: {label} of the validation rows is not defined, so that this epoch is not the best")
-
-    def _reduce_learning_rates(self) -> None:
-        """Multiply all learning rates after every `patience` epochs without improvement."""
-        reduction, waited = self.config.lr_reduction, self.progress.epochs_since_best
-        if reduction is not None and waited and waited % reduction.patience == 0:
-            self.task.multiply_learning_rates(reduction.factor)
 
     def _should_stop_early(self) -> bool:
         """Return whether the metric has not improved for `patience` epochs of the last stage."""

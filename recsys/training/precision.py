@@ -5,7 +5,7 @@ from typing import Literal
 
 import torch
 
-from recsys.config import Config, load_config
+from recsys.config import Config, load_run_config
 from recsys.config.problems import Problem
 from recsys.config.towers import TowerSection
 from recsys.environment.machine import BF16_FLAGS, read_cpu_flags
@@ -62,7 +62,7 @@ def resolve_precision(
         return config
     if resumed is not None:
         resumed.require_run()
-        chosen = load_config(resumed.config).train.precision
+        chosen = load_run_config(resumed.config).train.precision
     else:
         chosen = choose_precision(device, config.model, cpu_flags=cpu_flags)
     chosen = broadcast(chosen)

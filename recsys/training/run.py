@@ -41,7 +41,7 @@ from recsys.training.start import (
     begin,
     check_classes,
     prepare_in_turn,
-    recall_files,
+    recall_start,
     undoing_start,
 )
 from recsys.training.strategy import pick_device
@@ -113,7 +113,7 @@ def train(
         read_plan(plan, world)  # before anything is written
     check_classes(config)
     config = resolve_precision(config, on_device, resumed=run if resume else None)
-    config = recall_files(config, run) if resume else config
+    config = recall_start(config, run) if resume else config
     prepared = prepare_in_turn(world, partial(prepare, config, data_dir, cache_dir, on_progress))
     check_splits(prepared.splits, prepared.resolved.config)
     for warning in [

@@ -63,6 +63,10 @@ class Schedule:
         """
         return None
 
+    def stage_epochs(self) -> int:
+        """Return how many epochs the current stage may have, the same number from its first step to its last."""
+        return self.context.loaded.resolved.config.train.epochs - self.context.progress.stage_epoch
+
     def before_validation(self) -> None:
         """Bring the model into the form that is validated."""
 

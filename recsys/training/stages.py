@@ -63,7 +63,7 @@ class StagedSchedule(Schedule):
     def _names(self) -> str:
         return ", ".join(f"{scheme.name} ({scheme.spec.scheme})" for scheme in self.staged)
 
-    def _stage_epochs(self) -> int:
+    def stage_epochs(self) -> int:
         """Return how many epochs the stage may have: half of those left, leaving one for each stage to come."""
         progress = self.context.progress
         left = self.config.epochs - progress.stage_epoch
@@ -75,7 +75,7 @@ class StagedSchedule(Schedule):
         super().train_step()
         epoch = self.context.steps_per_epoch
         rate = self.context.task.optimizer.param_groups[0]["lr"] / self.config.dense_optimizer.lr
-        position = StageStep(self.context.progress.stage_step + 1, self._stage_epochs() * epoch, epoch, rate)
+        position = StageStep(self.context.progress.stage_step + 1, self.stage_epochs() * epoch, epoch, rate)
         for scheme in self._schemes_here():
             scheme.after_step(position, self.weights)
 
@@ -89,7 +89,7 @@ class StagedSchedule(Schedule):
         progress, stopping = self.context.progress, self.config.early_stopping
         if progress.in_last_stage:
             return False
-        if progress.epoch - progress.stage_epoch >= self._stage_epochs():
+        if progress.epoch - progress.stage_epoch >= self.stage_epochs():
             return True
         return stopping is not None and self._may_end_early() and progress.epochs_since_best >= stopping.patience
 
@@ -97,13 +97,13 @@ class StagedSchedule(Schedule):
         return self.config.early_stopping is not None and all(scheme.ends_stage_early for scheme in self.staged)
 
     def start_next_stage(self) -> None:
-        """Load the best epoch if the stage ended early, then start the next stage at the initial learning rates."""
+        """Load the best epoch if the stage ended early, then start the next stage at the configured learning rates."""
         progress, task = self.context.progress, self.context.task
         first_epoch = progress.epoch
         if progress.epochs_since_best and self._may_end_early():
             first_epoch = progress.best_epoch
             self.context.checkpoints.load_best(task)
-        task.multiply_learning_rates(self.config.dense_optimizer.lr / task.optimizer.param_groups[0]["lr"])
+        task.scale_learning_rates(1.0)
         for scheme in self._schemes_here():
             scheme.next_stage(self.weights)
         self._broadcast_buffers()

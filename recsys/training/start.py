@@ -11,7 +11,8 @@ from typing import Any
 
 from recsys.calibration import build_calibration, build_link
 from recsys.checksums import recording
-from recsys.config import Config, dump, load_config, load_resolved
+from recsys.config import Config, dump, load_resolved, load_run_config
+from recsys.config.former import recall_defaults
 from recsys.config.kept import kept_file, locate_kept, recall_kept
 from recsys.data.prepared import Prepared
 from recsys.embeddings.budget import scheme_class
@@ -28,7 +29,7 @@ __all__ = [
     "check_classes",
     "check_same_run",
     "prepare_in_turn",
-    "recall_files",
+    "recall_start",
     "start_run",
     "undoing_start",
 ]
@@ -145,18 +146,20 @@ def _data_record(prepared: Prepared, data_dir: Path) -> dict[str, Any]:
     return prepared.origin() | {"data_dir": str(data_dir.absolute()), "started": started, "splits": splits}
 
 
-def recall_files(config: Config, run: RunFolder) -> Config:
-    """Return the configuration of a run that is resumed; files of kept values may be gone since it began.
+def recall_start(config: Config, run: RunFolder) -> Config:
+    """Return the configuration of a run that is resumed as it was when the run began.
+
+    Files of kept values may be gone since then, and defaults may be others.
 
     Raises:
         DataError: The folder is not that of a run.
     """
-    config = locate_kept(config)
-    files = map(kept_file, config.features.values())
-    if all(file is None or file.checksum is not None for file in files):
-        return config
     run.require_run()
-    return recall_kept(config, load_config(run.config))
+    before = load_run_config(run.config)
+    config = recall_defaults(locate_kept(config), before)
+    files = map(kept_file, config.features.values())
+    is_complete = all(file is None or file.checksum is not None for file in files)
+    return config if is_complete else recall_kept(config, before)
 
 
 def check_same_run(run: RunFolder, prepared: Prepared) -> None:

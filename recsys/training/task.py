@@ -117,10 +117,12 @@ class CtrTask:
             negatives it is that of all rows, as far as those of the batch tell.
         signals: What all ranks do after it.
         optimizer: The optimizer of the dense part.
+        is_dense_frozen: Whether the learning rate of the dense part is 0, whatever those of the tables are set to.
     """
 
     batch: Batch
     batch_loss: Tensor
+    is_dense_frozen = False
 
     def __init__(
         self,
@@ -314,9 +316,12 @@ class CtrTask:
                 rate.mul_(factor)
 
     def scale_learning_rates(self, factor: float) -> None:
-        """Set the learning rates of dense part, tables and the schemes' own rows to `factor` times the first ones."""
+        """Set the learning rates of dense part, tables and the schemes' own rows to `factor` times the first ones.
+
+        That of a frozen dense part is set to 0.
+        """
         for group in self.optimizer.param_groups:
-            group["lr"] = factor * self.config.dense_optimizer.lr
+            group["lr"] = 0.0 if self.is_dense_frozen else factor * self.config.dense_optimizer.lr
         self.set_table_learning_rates([factor * self.config.sparse_optimizer.lr] * len(self.table_learning_rates()))
         for rate, first in self._scheme_rates:
             torch.mul(first, factor, out=rate)

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 from recsys.config import json_schema
 from recsys.config.calibrations import CALIBRATIONS
 from recsys.config.feature_types import FEATURE_TYPES
+from recsys.config.lr_schedules import LR_SCHEDULES
 from recsys.config.schemes import SCHEMES
 from recsys.config.towers import TOWERS
 
@@ -88,8 +89,8 @@ def spots() -> Iterator[Spot]:
     yield Spot(("train", "dense_optimizer"), {}, "DenseOptimizer")
     yield Spot(("train", "regularization"), {}, "Regularization")
     yield Spot(("train", "early_stopping"), {}, "EarlyStopping")
-    yield Spot(("train", "lr_reduction"), {}, "LrReduction")
-    yield Spot(("train", "lr_schedule"), {}, "LrSchedule")
+    for name, schedule in LR_SCHEDULES.items():
+        yield Spot(("train", "lr_schedule"), {"name": name}, schedule.__name__)
     yield Spot(("train", "loss"), {}, "LogLossSection")
     yield Spot(("train", "calibrated"), {"targets": "bins"}, "BinTargets")
     yield Spot(("train", "calibrated"), {"targets": "kernel"}, "KernelTargets")

@@ -6,6 +6,7 @@ from recsys.config import load_config
 from recsys.config.changes import given_values, parse_key, with_changes
 from recsys.config.edit import REMOVED
 from recsys.config.load import parse_text
+from recsys.config.lr_schedules import PlateauLr
 from recsys.errors import ConfigError
 
 TEXT = "label: y\nfeatures: {a: {type: id}, b.c: {type: id}}\nmodel: {mlp: [64, 32]}\ntrain: {loss: logloss}\n"
@@ -31,13 +32,13 @@ def test_sections_on_the_way_are_made_and_lists_of_json_are_tuples() -> None:
     config = with_changes(
         parse_text(TEXT),
         {
-            ("train", "lr_reduction", "factor"): 0.5,
+            ("train", "lr_schedule", "name"): "plateau",
+            ("train", "lr_schedule", "factor"): 0.5,
             ("model", "mlp", 1): 16,
             ("tables", "t"): {"features": ["a"], "dim": 8},
         },
     )
-    assert config.train.lr_reduction is not None
-    assert config.train.lr_reduction.factor == 0.5
+    assert config.train.lr_schedule == PlateauLr(factor=0.5)
     assert config.model.mlp == (64, 16)  # type: ignore[attr-defined]
     assert config.tables["t"].features == ("a",)
 
@@ -64,7 +65,7 @@ def test_a_value_that_cannot_be_is_refused_with_the_line_of_its_section() -> Non
     ("text", "path"),
     [
         ("train.dense_optimizer.lr", ("train", "dense_optimizer", "lr")),
-        ("train.lr_reduction.factor", ("train", "lr_reduction", "factor")),
+        ("train.lr_schedule.factor", ("train", "lr_schedule", "factor")),
         ("model.mlp[0]", ("model", "mlp", 0)),
         ("features.b.c.min_count", ("features", "b.c", "min_count")),
         ("features.new.x", ("features", "new", "x")),

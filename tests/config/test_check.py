@@ -28,16 +28,8 @@ from tests.config.texts import HASH, HEAD
         ("model: {mlp: [], batch_norm: true}", "model.batch_norm: has no effect without hidden layers in model.mlp"),
         ("train: {early_stopping: {metric: gauc}}", "train.early_stopping.metric: gauc needs `group`, the column to"),
         (
-            "train: {lr_reduction: {patience: 2}}",
-            "train.lr_reduction.patience: must be less than early_stopping.patien",
-        ),
-        (
-            "train: {lr_schedule: {}, lr_reduction: {}}",
-            "train.lr_schedule: cannot be combined with lr_reduction: it sets the learning rates of every step",
-        ),
-        (
-            "train: {lr_schedule: {}, calibrated: bins, early_stopping: {metric: logloss}}",
-            "train.lr_schedule: cannot be combined with train.calibrated: a second stage would begin with rates of alm",
+            "train: {lr_schedule: {name: plateau, patience: 2}}",
+            "train.lr_schedule.patience: must be less than early_stopping.patien",
         ),
     ],
 )

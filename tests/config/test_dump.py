@@ -30,7 +30,11 @@ data:
   separator: ";"
   header: false
   columns: [a, "2"]
-train: {early_stopping: null, lr_reduction: {patience: 3}, precision: bf16-mixed, sparse_optimizer: {eps: 1e-10}}
+train:
+  early_stopping: null
+  lr_schedule: {name: plateau, patience: 3}
+  precision: bf16-mixed
+  sparse_optimizer: {eps: 1e-10}
 """
 
 

@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 
 from recsys.config import HashTable, MlpModel, load_config
+from recsys.config.lr_schedules import CosineLr, PlateauLr
 from recsys.errors import ConfigError
 
 
@@ -80,6 +81,21 @@ def test_another_type_tower_or_scheme_replaces_the_included_section(folder: Path
     config = load_config(Path("b.yaml"))
     assert config.model == MlpModel()
     assert config.features["price"].type == "number"
+
+
+def test_another_schedule_of_the_rates_replaces_the_included_one_and_another_optimizer_does_not(folder: Path) -> None:
+    write(
+        a=SHOP + "train: {lr_schedule: {name: plateau, factor: 0.5}, sparse_optimizer: {name: adagrad, lr: 0.2}}\n",
+        b="include: a.yaml\ntrain: {lr_schedule: {name: cosine}, sparse_optimizer: {name: sgd}}\n",
+        c="include: a.yaml\ntrain: {lr_schedule: {factor: 0.25}}\n",
+        d="include: a.yaml\nfeatures: {lr_schedule: {type: bucket, quantiles: 4}}\n",
+        e="include: d.yaml\nfeatures: {lr_schedule: {type: number}}\n",
+    )
+    train = load_config(Path("b.yaml")).train
+    assert train.lr_schedule == CosineLr()
+    assert (train.sparse_optimizer.name, train.sparse_optimizer.lr) == ("sgd", 0.2)
+    assert load_config(Path("c.yaml")).train.lr_schedule == PlateauLr(factor=0.25)
+    assert load_config(Path("e.yaml")).features["lr_schedule"].type == "number"
 
 
 def test_includes_that_cannot_be_read_are_located(folder: Path) -> None:

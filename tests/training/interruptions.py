@@ -6,16 +6,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
+from recsys.checkpoint.load import load_checkpoint
 from recsys.config import Config
+from recsys.training.build import load_run
 from recsys.training.checkpoints import RunCheckpoints
 from recsys.training.loop import TrainLoop
 from recsys.training.run import TrainResult
+from recsys.training.strategy import table_weights
 from tests.training.logs import epochs, make_config, predictions, run, steady
 
 STEPS = 13
 """Batches of an epoch of the log."""
-OFTEN: dict[str, Any] = {"checkpoint_minutes": 0.0, "lr_reduction": {"factor": 0.5, "patience": 1}}
+OFTEN: dict[str, Any] = {"checkpoint_minutes": 0.0, "lr_schedule": {"name": "plateau", "factor": 0.5}}
 """A checkpoint after every batch."""
 
 
@@ -132,6 +136,22 @@ def check_same(resumed: Path, whole: Path) -> None:
     for split in ("test", "valid"):
         assert predictions(resumed, split).equals(predictions(whole, split))
     assert [timeless(line) for line in epochs(resumed)] == [timeless(line) for line in epochs(whole)]
+
+
+def parameters(folder: Path, which: str) -> dict[str, torch.Tensor]:
+    """Return copies of all tables, of what their schemes keep beside, and of the dense parameters of a checkpoint."""
+    built = load_run(folder, device=torch.device("cpu"))
+    load_checkpoint(folder / "checkpoints" / which, built.model)
+    found = table_weights(built.model) | dict(built.model.module.dense_arch.state_dict())
+    return {name: value.detach().clone() for name, value in found.items()}
+
+
+def same_parameters(resumed: Path, whole: Path) -> None:
+    """Compare the last checkpoints of two runs."""
+    found, expected = parameters(resumed, "last"), parameters(whole, "last")
+    assert found.keys() == expected.keys()
+    for name, value in expected.items():
+        assert torch.equal(found[name], value), name
 
 
 def timeless(line: dict[str, Any]) -> dict[str, Any]:

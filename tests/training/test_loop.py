@@ -50,7 +50,11 @@ def test_an_epoch_without_a_number_is_not_best_and_the_line_says_so(tmp_path: Pa
     """Such epochs are waited for as others without improvement; the last of them can still be evaluated."""
     said: list[str] = []
     nothing = [{"auc": float("nan"), "logloss": 0.5}] * 9
-    train = {"epochs": 9, "early_stopping": {"patience": 3}, "lr_reduction": {"patience": 2, "factor": 0.5}}
+    train = {
+        "epochs": 9,
+        "early_stopping": {"patience": 3},
+        "lr_schedule": {"name": "plateau", "patience": 2, "factor": 0.5},
+    }
     task = TinyTask(metrics=nothing)
     loop = fit(make_loop(tmp_path, task, train=train, log=said.append))
     assert (loop.progress.epoch, loop.progress.best, task.rates) == (3, None, 0.5)
@@ -87,13 +91,13 @@ def test_training_stops_when_patience_is_used_up(patience: int, num_epochs: int,
 
 def test_learning_rates_are_reduced_after_every_patience_epochs_without_improvement(tmp_path: Path) -> None:
     task = TinyTask(metrics=GETTING_WORSE)
-    fit(make_loop(tmp_path, task, train={"epochs": 6, "lr_reduction": {"factor": 0.1, "patience": 2}}))
+    fit(make_loop(tmp_path, task, train={"epochs": 6, "lr_schedule": {"name": "plateau", "patience": 2}}))
     assert task.rates == pytest.approx(0.01)  # after epochs 3 and 5
 
 
 def test_learning_rates_follow_the_schedule_step_by_step_over_all_epochs(tmp_path: Path) -> None:
     task = TinyTask()
-    fit(make_loop(tmp_path, task, train={"epochs": 2, "lr_schedule": {"decay": "linear", "warmup": 0.25}}))
+    fit(make_loop(tmp_path, task, train={"epochs": 2, "lr_schedule": {"name": "linear", "warmup": 0.25}}))
     assert task.factors == pytest.approx([1 / 2, 1, 1, 5 / 6, 4 / 6, 3 / 6, 2 / 6, 1 / 6])
 
 
@@ -116,7 +120,7 @@ def test_the_order_of_the_users_callbacks_changes_nothing(tmp_path: Path) -> Non
     class Observe(Callback):
         pass
 
-    train = {"epochs": 4, "early_stopping": {"patience": 2}, "lr_reduction": {"factor": 0.5, "patience": 1}}
+    train = {"epochs": 4, "early_stopping": {"patience": 2}, "lr_schedule": {"name": "plateau", "factor": 0.5}}
     lines = []
     for name, callbacks in {"none": [], "some": [Observe(), Callback()], "reversed": [Callback(), Observe()]}.items():
         fit(make_loop(tmp_path / name, TinyTask(metrics=GETTING_WORSE), train=train), *callbacks)

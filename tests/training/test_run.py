@@ -235,7 +235,7 @@ def test_the_lowest_logloss_is_best_when_logloss_is_watched(misleading: Path, tm
 
 
 def test_a_reduced_learning_rate_stands_in_the_epochs_lines(misleading: Path, tmp_path: Path) -> None:
-    config = make_config(tmp_path, train={"epochs": 4, "lr_reduction": {"factor": 0.5, "patience": 1}})
+    config = make_config(tmp_path, train={"epochs": 4, "lr_schedule": {"name": "plateau", "factor": 0.5}})
     run(misleading, tmp_path / "run", config)
     # Each line tells the rate its epoch was trained with.
     assert [line["lr"] for line in epochs(tmp_path / "run")] == [0.01, 0.01, 0.005, 0.0025]

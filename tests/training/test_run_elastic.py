@@ -27,7 +27,7 @@ def sharded(kind: str) -> dict[str, Any]:
             "epochs": 3,
             "sparse_optimizer": {"name": "adagrad", "lr": 0.2},
             "dense_optimizer": {"lr": 0.003},
-            "lr_reduction": {"factor": 0.5, "patience": 1},
+            "lr_schedule": {"name": "plateau", "factor": 0.5},
             "early_stopping": {"metric": "auc", "patience": 2},
         },
     }
@@ -57,7 +57,7 @@ def test_row_wise_on_two_then_table_wise_on_one_then_column_wise_on_two(uneven: 
 
 def test_two_ranks_follow_the_schedule_of_the_rates_as_one_does(uneven: Path, tmp_path: Path) -> None:
     config = sharded("row_wise")
-    config["train"] |= {"lr_reduction": None, "lr_schedule": {"warmup": 0.3}}
+    config["train"]["lr_schedule"] = {"name": "cosine", "warmup": 0.3}
     alone = session(uneven, tmp_path / "alone", tmp_path / "1", config, None, False)
     both = run_on_ranks(session, uneven, tmp_path / "both", tmp_path / "2", config, None, False)
     assert alone.metrics is not None

@@ -32,7 +32,7 @@ MODELS: dict[str, dict[str, Any]] = {
 
 @pytest.fixture(scope="module", params=sorted(MODELS))
 def config(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Config:
-    train = {"checkpoint_minutes": 0.0, "lr_reduction": {"factor": 0.5, "patience": 1}, "epochs": 2}
+    train = {"checkpoint_minutes": 0.0, "lr_schedule": {"name": "plateau", "factor": 0.5}, "epochs": 2}
     return make_config(tmp_path_factory.mktemp("config"), tables=TABLES, train=train, **MODELS[request.param])
 
 

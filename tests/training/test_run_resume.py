@@ -7,18 +7,15 @@ import polars as pl
 import pytest
 import torch
 
-from recsys.checkpoint.load import load_checkpoint
 from recsys.config import Config
-from recsys.training.build import load_run
 from recsys.training.run import TrainResult
-from recsys.training.strategy import table_weights
 from tests.training.interruptions import (
     STEPS,
     Stop,
-    check_resumed,
     check_same,
     interrupted_in_batch,
     interrupted_in_validation,
+    parameters,
     raise_at_line,
 )
 from tests.training.logs import clicks, epochs, make_config, run, steady, write_log
@@ -126,7 +123,7 @@ def test_a_learning_rate_of_almost_nothing_is_taken_up_by_tables_and_dense_part(
         tmp_path,
         train={
             "epochs": 4,
-            "lr_reduction": {"factor": 1e-20, "patience": 1},
+            "lr_schedule": {"name": "plateau", "factor": 1e-20},
             "sparse_optimizer": {"name": optimizer, "lr": lr},
         },
     )
@@ -141,23 +138,3 @@ def test_a_learning_rate_of_almost_nothing_is_taken_up_by_tables_and_dense_part(
     for name, value in before.items():
         assert torch.equal(after[name], value), f"{name} moved"
         assert not torch.equal(first[name], value), f"{name} never moved"
-
-
-@pytest.mark.parametrize("step", [2, STEPS, 2 * STEPS + 5])
-def test_a_run_whose_rates_follow_a_schedule_ends_as_if_it_had_not_been_stopped(
-    step: int, log: Path, tmp_path: Path
-) -> None:
-    train = {"checkpoint_minutes": 0.0, "lr_schedule": {"warmup": 0.2}}
-    config = make_config(tmp_path, train=train, tables={"users": {"features": ["user"], "scheme": "int8"}})
-    whole = run(log, tmp_path / "whole", config)
-    check_resumed(step, config, whole, log, tmp_path / "run", is_saved=True)
-    for name, value in parameters(whole.folder, "last").items():
-        assert torch.equal(parameters(tmp_path / "run", "last")[name], value), name
-
-
-def parameters(folder: Path, which: str) -> dict[str, torch.Tensor]:
-    """Return copies of all tables and dense parameters of a checkpoint."""
-    built = load_run(folder, device=torch.device("cpu"))
-    load_checkpoint(folder / "checkpoints" / which, built.model)
-    found = table_weights(built.model) | dict(built.model.module.tower.named_parameters())
-    return {name: value.detach().clone() for name, value in found.items()}

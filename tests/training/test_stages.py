@@ -51,7 +51,7 @@ SERVING = {"dedup": 4 * 8 * 20 + 4 * 34, "deeplight": 4 * (2 * 68 + 34 + 1)}
 TRAIN: dict[str, Any] = {
     "epochs": 4,
     "checkpoint_minutes": 0.0,
-    "lr_reduction": {"factor": 0.5, "patience": 1},
+    "lr_schedule": {"name": "plateau", "factor": 0.5},
     "regularization": {"rows": 0.000125},
 }
 
@@ -179,7 +179,7 @@ def test_dedup_goes_on_from_the_best_epoch_when_early_stopping_ends_its_first_st
     misleading: Path, tmp_path: Path
 ) -> None:
     """Validation grows worse with each epoch, so that the first one is the best of both stages."""
-    config = staged(tmp_path, "dedup", epochs=12, early_stopping={"patience": 2}, lr_reduction=None)
+    config = staged(tmp_path, "dedup", epochs=12, early_stopping={"patience": 2}, lr_schedule="constant")
     said: list[str] = []
     seen: dict[str, torch.Tensor] = {}
     original = Dedup.next_stage
@@ -209,7 +209,7 @@ def test_dedup_goes_on_from_the_best_epoch_when_early_stopping_ends_its_first_st
 
 
 def test_early_stopping_is_resumed_to_the_last_bit(misleading: Path, tmp_path: Path) -> None:
-    config = staged(tmp_path, "dedup", epochs=12, early_stopping={"patience": 2}, lr_reduction=None)
+    config = staged(tmp_path, "dedup", epochs=12, early_stopping={"patience": 2}, lr_schedule="constant")
     whole = run(misleading, tmp_path / "whole", config)
     for name in ("before the switch", "after the switch", "after the saved switch"):
         with STOPS[name]():
@@ -221,7 +221,7 @@ def test_early_stopping_is_resumed_to_the_last_bit(misleading: Path, tmp_path: P
 def test_deeplight_prunes_for_half_of_the_epochs_whatever_early_stopping_thinks(
     misleading: Path, tmp_path: Path
 ) -> None:
-    config = staged(tmp_path, "deeplight", epochs=8, early_stopping={"patience": 2}, lr_reduction=None)
+    config = staged(tmp_path, "deeplight", epochs=8, early_stopping={"patience": 2}, lr_schedule="constant")
     trained = run(misleading, tmp_path / "run", config)
     stages = [line["stage"] for line in epochs(tmp_path / "run")]
     assert stages[:4] == [1, 1, 1, 1]
@@ -313,8 +313,7 @@ def test_every_stage_gets_half_of_what_is_left_and_an_epoch_at_least(
 
 
 def test_steps_tell_what_is_left_of_the_learning_rates(told: list[Any], log: Path, tmp_path: Path) -> None:
-    reduction = {"factor": 0.5, "patience": 1}
-    run(log, tmp_path / "run", custom(tmp_path, OneStage, epochs=8, lr_reduction=reduction))
+    run(log, tmp_path / "run", custom(tmp_path, OneStage, epochs=8))
     rates = [place.rate for place in told if isinstance(place, StageStep)][::STEPS]
     lrs = [line["lr"] for line in epochs(tmp_path / "run")]
     assert len(set(lrs)) > 1

@@ -99,11 +99,13 @@ def make_loop(
     folder.mkdir(exist_ok=True)
     progress = TrainProgress()
     checkpoints = RunCheckpoints(folder, progress, minutes=60, seed=5)
-    context: Any = SimpleNamespace(task=task, progress=progress, checkpoints=checkpoints)
+    section = TrainSection.model_validate({"epochs": 2, "early_stopping": None} | (train or {}))
+    loaded = SimpleNamespace(resolved=SimpleNamespace(config=SimpleNamespace(train=section)))
+    context: Any = SimpleNamespace(loaded=loaded, task=task, progress=progress, checkpoints=checkpoints)
     return TrainLoop(
         task,
         schedule(context),
-        TrainSection.model_validate({"epochs": 2, "early_stopping": None} | (train or {})),
+        section,
         progress=progress,
         checkpoints=checkpoints,
         epoch_log=EpochLog(folder / "metrics.jsonl"),

@@ -65,7 +65,7 @@ def evaluate(
     from recsys.api.run import Run
     from recsys.cli.evaluate import evaluate_target
     from recsys.cli.slices import calibration_hint, json_with_slices, show_slices
-    from recsys.config import load_config
+    from recsys.config import load_run_config
     from recsys.evaluation.predictions import ScoreColumns
     from recsys.judging.report import check_report
     from recsys.run_folder import RunFolder
@@ -99,7 +99,7 @@ def evaluate(
         log("null: not defined on these rows; AUC, for example, needs labels of both classes")
     if slices is not None:
         show_slices(slices, show)
-        if run.is_dir() and (hint := calibration_hint(slices, load_config(RunFolder(run).config))) is not None:
+        if run.is_dir() and (hint := calibration_hint(slices, load_run_config(RunFolder(run).config))) is not None:
             log(hint)
     if report is not None:
         from recsys.judging.report import write_report

@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from recsys.config import Config, load_config
+from recsys.config import Config, load_run_config
 from recsys.config.dump import plain
 from recsys.evaluation.metrics import METRICS
 from recsys.judging.report.judged import Judged
@@ -67,7 +67,7 @@ def judged_run(
     """
     folder = RunFolder(run)
     folder.require_run()
-    config = load_config(folder.config)
+    config = load_run_config(folder.config)
     uncalibrated = {
         task: replace(of, score=of.uncalibrated) for task, of in predictions.items() if of.uncalibrated is not None
     }

@@ -81,9 +81,10 @@ class WarmStartSchedule(AlternatingSchedule):
     def __init__(self, context: ScheduleContext) -> None:
         super().__init__(context)
         context.progress.num_stages = 2
+        context.task.is_dense_frozen = context.progress.stage > 0
         self.search_epochs = 1
 
-    def _stage_epochs(self) -> int:
+    def stage_epochs(self) -> int:
         warm = self.config.epochs // 2  # the configuration of the supernet has twice as many as the user's
         return warm if self.context.progress.stage == 0 else self.search_epochs
 
@@ -98,15 +99,11 @@ class WarmStartSchedule(AlternatingSchedule):
 
     def start_next_stage(self) -> None:
         self.search_epochs = max(1, math.ceil(self.SEARCH_SHARE * self.context.progress.best_epoch))
+        self.context.task.is_dense_frozen = True
         super().start_next_stage()
-        self._freeze_dense_part()
 
     def _describe_stage(self) -> str:
         return f"gates learn on validation rows for {self.search_epochs} epochs, the dense part is frozen"
-
-    def _freeze_dense_part(self) -> None:
-        for group in self.context.task.optimizer.param_groups:
-            group["lr"] = 0.0
 
     def is_over(self) -> bool:
         progress = self.context.progress

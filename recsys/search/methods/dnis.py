@@ -36,9 +36,7 @@ class Dnis(Method):
 
     def supernet(self, prepared: Prepared) -> Config:
         train = prepared.resolved.config.train
-        # A schedule of the learning rates would set that of the frozen dense part, and end the search with rates of 0.
-        changes = {"epochs": 2 * train.epochs, "lr_schedule": None}
-        return supernet_config(prepared, self.gate(), train=train.model_copy(update=changes))
+        return supernet_config(prepared, self.gate(), train=train.model_copy(update={"epochs": 2 * train.epochs}))
 
     def candidates(self, request: Request) -> Iterator[Candidate]:
         yield from cut_candidates(request, importance_orders(request.loaded))

@@ -34,9 +34,9 @@ EPOCHS = 2
 
 @pytest.fixture(scope="module")
 def prepared(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
-    """Return data for a configuration whose schedule of the learning rates must not thaw the dense part."""
+    """Return data for a configuration whose learning rates are set in each step, which must not thaw the dense part."""
     model = {"tower": "mlp", "dim": 8, "mlp": [16], "batch_norm": True, "dropout": 0.1}
-    train = {"epochs": EPOCHS, "early_stopping": {"patience": 1}, "checkpoint_minutes": 0.0, "lr_schedule": {}}
+    train = {"epochs": EPOCHS, "early_stopping": {"patience": 1}, "checkpoint_minutes": 0.0, "lr_schedule": "cosine"}
     return make_prepared(tmp_path_factory.mktemp("log"), model=model, train=train)
 
 
