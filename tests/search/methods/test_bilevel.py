@@ -154,7 +154,8 @@ def test_gates_and_weights_take_turns_from_the_first_step_where_there_is_no_warm
     train = config.train.model_copy(update={"epochs": 1})
     once = config.replaced(train=train)
     result = run(log, tmp_path / "run", once, schedule=AlternatingSchedule)
-    assert [line["lr"] for line in epochs(result.folder)] == [0.01]
+    (line,) = epochs(result.folder)
+    assert 0 < line["lr"] < 0.01  # the last of a cosine
 
 
 class Kept(AlternatingSchedule):
