@@ -1,4 +1,4 @@
-"""What the configuration that a run keeps means if a former version wrote it, which had other keys and defaults."""
+"""Read what a run keeps of its configuration if a former version wrote it, which had other keys and defaults."""
 
 from collections.abc import Mapping
 from typing import Any
