@@ -11,12 +11,14 @@ from recsys.api.defaults import DEFAULT_CACHE, DEFAULT_RUNS, default_name, folde
 from recsys.api.quiet import quiet_packages
 from recsys.api.run import Run
 from recsys.api.seeds import train_each_seed
-from recsys.config import Config, dump
+from recsys.config import Config, dump, load_run_config
+from recsys.config.former import recall_defaults
 from recsys.errors import ConfigError, Preempted, RecsysError
 from recsys.files import scratch_folder
 from recsys.launch import Outcome, launch
 from recsys.launch.torchrun import rank_info
 from recsys.progress import OnProgress, no_log, no_progress
+from recsys.run_folder import RunFolder
 
 if TYPE_CHECKING:
     import polars as pl
@@ -244,6 +246,9 @@ def _train_here(
 
 
 def _train_on_devices(config: Config, options: list[str], devices: int, folder: Path, *, is_resume: bool) -> Run:
+    run = RunFolder(folder)
+    if is_resume and run.is_run:  # the new processes cannot tell what was stated from what is a default by now
+        config = recall_defaults(config, load_run_config(run.config))
     text = dump(config)
     if local := re.search(r"\b__main__:\w+", text):
         raise ConfigError(

@@ -4,13 +4,14 @@ import subprocess
 import sys
 import textwrap
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from lightning.pytorch.callbacks import Callback
 
 import recsys
 from recsys.api.run import Run
+from recsys.config.former import FORMER_DEFAULTS
 from recsys.errors import ConfigError
 from recsys.launch import Outcome
 from recsys.training.schedule import Schedule
@@ -121,6 +122,23 @@ def test_new_processes_are_given_the_configuration_and_the_frames_as_files(
     options = ["--data-dir", ".", "--cache-dir", str(tmp_path / "cache"), "--device", "cpu"]
     assert arguments[2:] == [*options, "--name", "a", "--runs-dir", str(tmp_path / "runs")]
     assert Path(config.data.valid).suffix == ".arrow"
+
+
+def test_new_processes_resume_a_run_with_the_defaults_that_it_began_with(
+    trained: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batch_sizes: list[int] = []
+
+    def launch(arguments: list[str], _devices: int, **_: Any) -> Outcome:
+        batch_sizes.append(recsys.load_config(arguments[1]).train.batch_size)
+        return Outcome(0, None)
+
+    monkeypatch.setattr("recsys.api.train.launch", launch)
+    monkeypatch.setitem(cast("dict[str, Any]", FORMER_DEFAULTS), "batch_size", 128)
+    unstated = {key: value for key, value in CONFIG["train"].items() if key != "batch_size"}
+    train(tmp_path, IN_MEMORY | {"train": unstated}, devices=2, resume=trained, **SPLITS)
+    train(tmp_path, IN_MEMORY | {"train": unstated | {"batch_size": 64}}, devices=2, resume=trained, **SPLITS)
+    assert batch_sizes == [128, 64]
 
 
 NOTEBOOK = """
