@@ -8,6 +8,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from recsys.config import ResolvedConfig
 from recsys.embeddings import Layout
+from recsys.kernels.tensors import plain_form
 from recsys.model import TowerInputMap, tower_inputs
 from recsys.towers import Behaviour, Tower, TowerInputs, build_tower
 
@@ -29,7 +30,7 @@ def tower_with_flops(resolved: ResolvedConfig, layout: Layout, lengths: Mapping[
     tower = build_tower(inputs, resolved.config.model)
     entries = [round(lengths.get(one.sequences[0], 1.0)) for one in input_map.behaviours.values()]
     fields, numbers, behaviours = _rows(inputs, entries)
-    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+    with torch.no_grad(), plain_form(), FlopCounterMode(display=False) as counter:
         tower(fields, numbers, behaviours)
     return tower, counter.get_total_flops() / ROWS
 

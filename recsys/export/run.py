@@ -18,6 +18,7 @@ from recsys.export.edges import with_edges
 from recsys.export.precisions import EVERY_TABLE, Measured, asked_precisions, choose_precisions, measure
 from recsys.files import scratch_folder
 from recsys.judging.run_rows import split_of_run
+from recsys.kernels.tensors import plain_form
 from recsys.progress import OnProgress, no_log, no_progress
 from recsys.run_folder import RunFolder
 from recsys.training.build import LoadedModel, load_run, score_alone
@@ -26,6 +27,7 @@ from recsys.training.strategy import pick_device, table_weights
 __all__ = ["export_run"]
 
 
+@plain_form()
 def export_run(
     run: Path,
     out: Path,

@@ -41,7 +41,8 @@ def attend(
     factors = None
     if dropout > 0:
         factors = draw_factors((num_examples, num_heads, num_rows, num_rows), dropout, torch.float32)
-    output: Tensor = _attention(rows_BMD, weight, kept_BM, factors, num_heads, len(weights), scale)[0]
+    given = (rows_BMD, weight, kept_BM, factors, num_heads, len(weights), scale)
+    output: Tensor = _attention(*given)[0] if torch.is_grad_enabled() else _output(*given)
     return output
 
 
@@ -56,7 +57,6 @@ class _Arguments(Arguments):
         ("output", ctypes.c_void_p),
         ("grad_output", ctypes.c_void_p),
         ("grad_projected", ctypes.c_void_p),
-        ("first", ctypes.c_long),
         ("num_rows", ctypes.c_long),
         ("num_heads", ctypes.c_long),
         ("width", ctypes.c_long),
@@ -79,10 +79,56 @@ def _arguments(projected: Tensor, num_heads: int, num_parts: int, scale: float, 
     return arguments
 
 
-def _chunks(projected: Tensor) -> int:
+def _chunk_size(rows: Tensor, weight: Tensor) -> int:
     """Return how many examples are projected at a time: the second cache of each thread holds what lies between."""
-    bytes_of_one = projected[:1].numel() * projected.element_size()
+    bytes_of_one = rows.shape[1] * len(weight) * rows.element_size()
     return max(1, CACHED_BYTES // bytes_of_one) * torch.get_num_threads()
+
+
+def _chunks(size: int, *tensors: Tensor | None) -> Iterator[Any]:
+    """Yield the same examples of each tensor (B, ..), a chunk at a time; None of None."""
+    return zip(
+        *(itertools.repeat(None) if tensor is None else torch.split(tensor, size) for tensor in tensors), strict=False
+    )
+
+
+def _fill(
+    output: Tensor,
+    projected: Tensor,
+    weights: Tensor | None,
+    rows: Tensor,
+    weight: Tensor,
+    kept: Tensor | None,
+    dropout: Tensor | None,
+    num_heads: int,
+    num_parts: int,
+    scale: float,
+) -> None:
+    """Fill the output, and what its gradient needs: projections, of all examples or of one chunk, and weights."""
+    size = _chunk_size(rows, weight)
+    places = itertools.cycle(torch.split(projected, size))
+    for place, (chunk, *others) in zip(places, _chunks(size, rows, output, weights, kept, dropout), strict=False):
+        filled = place[: len(chunk)]
+        torch.mm(chunk.flatten(0, 1), weight.t(), out=filled.flatten(0, 1))
+        tensors = dict(zip(("output", "weights", "kept", "dropout"), others, strict=True))
+        call("attention_forward", _arguments(filled, num_heads, num_parts, scale, **tensors), len(chunk))
+
+
+def _output(
+    rows: Tensor,
+    weight: Tensor,
+    kept: Tensor | None,
+    dropout: Tensor | None,
+    num_heads: int,
+    num_parts: int,
+    scale: float,
+) -> Tensor:
+    """Return the output (B, M, A) where no gradient is needed, and keep nothing else."""
+    num_examples, num_rows, _ = rows.shape
+    output = rows.new_empty(num_examples, num_rows, len(weight) // num_parts)
+    projected = rows.new_empty(min(_chunk_size(rows, weight), num_examples), num_rows, len(weight))
+    _fill(output, projected, None, rows, weight, kept, dropout, num_heads, num_parts, scale)
+    return output
 
 
 @torch.library.custom_op("recsys::attention", mutates_args=(), device_types="cpu")
@@ -100,13 +146,7 @@ def _attention(
     That are the projections (B, M, num_parts * A) and the attention weights (B, H, M, L), key by query.
     """
     output, projected, weights = _empty(rows, weight, num_heads, num_parts)
-    arguments = _arguments(projected, num_heads, num_parts, scale, kept=kept, dropout=dropout, output=output)
-    arguments.point_to(weights=weights)
-    chunk = _chunks(projected)
-    for first, of_rows, of_projected in _in_chunks(chunk, rows, projected):
-        torch.mm(of_rows, weight.t(), out=of_projected)
-        arguments.first = first
-        call("attention_forward", arguments, min(chunk, len(rows) - first))
+    _fill(output, projected, weights, rows, weight, kept, dropout, num_heads, num_parts, scale)
     return output, projected, weights
 
 
@@ -131,12 +171,6 @@ def _empty(rows: Tensor, weight: Tensor, num_heads: int, num_parts: int) -> tupl
     return output, projected, weights
 
 
-def _in_chunks(chunk: int, *tensors: Tensor) -> Iterator[Any]:
-    """Yield the first example of each chunk, and the rows of its examples in each tensor (B, M, ..)."""
-    of_tensors = [torch.split(tensor.flatten(0, 1), chunk * tensor.shape[1]) for tensor in tensors]
-    return zip(itertools.count(step=chunk), *of_tensors, strict=False)
-
-
 @torch.library.custom_op("recsys::attention_backward", mutates_args=(), device_types="cpu")
 def _attention_backward(
     gradient: Tensor,
@@ -153,16 +187,17 @@ def _attention_backward(
 ) -> tuple[Tensor, Tensor]:
     """Return the gradients of `rows` and `weight`."""
     of_rows, of_weight = rows.new_empty(rows.shape), torch.zeros(weight.shape)
-    chunk = _chunks(projected)
-    of_projected = projected.new_empty(min(chunk, len(rows)) * projected.shape[1], len(weight))
-    arguments = _arguments(projected, num_heads, num_parts, scale, kept=kept, dropout=dropout, output=output)
-    arguments.point_to(weights=weights, grad_output=gradient, grad_projected=of_projected)
-    for first, chunk_of_rows, given in _in_chunks(chunk, of_rows, rows):
-        arguments.first = first
-        call("attention_backward", arguments, min(chunk, len(rows) - first))
-        filled = of_projected[: len(given)]
-        torch.mm(filled, weight, out=chunk_of_rows)
-        of_weight += filled.t() @ given
+    size = _chunk_size(rows, weight)
+    of_projected = projected.new_empty(projected[:size].shape)
+    for chunk, of_chunk, projections, *others in _chunks(
+        size, rows, of_rows, projected, output, gradient, weights, kept, dropout
+    ):
+        filled = of_projected[: len(chunk)]
+        tensors = dict(zip(("output", "grad_output", "weights", "kept", "dropout"), others, strict=True))
+        arguments = _arguments(projections, num_heads, num_parts, scale, grad_projected=filled, **tensors)
+        call("attention_backward", arguments, len(chunk))
+        torch.mm(filled.flatten(0, 1), weight, out=of_chunk.flatten(0, 1))
+        of_weight += filled.flatten(0, 1).t() @ chunk.flatten(0, 1)
     return of_rows, of_weight.to(weight.dtype)
 
 

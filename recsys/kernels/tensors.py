@@ -1,6 +1,9 @@
 """The tensors that kernels take, and how they are handed to C."""
 
 import ctypes
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import torch
@@ -8,23 +11,36 @@ from torch import Tensor
 
 from recsys.kernels.library import find_kernels
 
-__all__ = ["Arguments", "call", "has_kernels", "padded", "takes"]
+__all__ = ["Arguments", "call", "has_kernels", "padded", "plain_form", "takes"]
 
 _TYPES = (torch.float32, torch.bfloat16)
+_is_plain = ContextVar("_is_plain", default=False)
 
 
 def takes(*tensors: Tensor) -> bool:
     """Return whether the kernels are used for what is computed from these tensors.
 
-    They are in training on a CPU, for float32, and for bfloat16 where autocast asks for it, on machines where `recsys
-    doctor` says so. Export, CUDA and double precision have the plain form; so has all that is computed without
-    gradients, for scores shall be those of the exported model (a difference of 1e-7 in each layer may be one of 1e-5 in
-    the probability of a confident model).
+    They are on a CPU, for float32, and for bfloat16 where autocast asks for it, on machines where `recsys doctor` says
+    so. CUDA, double precision, programs of torch.export and what is computed in a `plain_form` have the plain form.
     """
     is_half = torch.is_autocast_enabled("cpu") and torch.get_autocast_dtype("cpu") not in _TYPES
-    if not torch.is_grad_enabled() or is_half or any(not _is_fit(tensor) for tensor in tensors):
+    is_plain = _is_plain.get() or torch.compiler.is_exporting()
+    if is_plain or is_half or any(not _is_fit(tensor) for tensor in tensors):
         return False
     return has_kernels()
+
+
+@contextmanager
+def plain_form() -> Iterator[None]:
+    """Leave to torch what this thread computes here: the operations are those of exported models, to the last bit.
+
+    A difference of 1e-7 in each layer may be one of 1e-5 in the probability of a confident model.
+    """
+    token = _is_plain.set(True)
+    try:
+        yield
+    finally:
+        _is_plain.reset(token)
 
 
 def has_kernels() -> bool:

@@ -1,7 +1,7 @@
 """Training steps with native kernels against plain torch, in turn: `python -m tests.benchmarks.bench_kernels`.
 
-Each case is trained twice from the same parameters on the same batches; CPU seconds are compared pair by pair. "bare"
-are the matrix products of a step of the tower and nothing else: what no kernel can save.
+Each case is trained twice from the same parameters on the same batches, or with --scores scores them; CPU seconds are
+compared pair by pair. "bare" are the matrix products of a step and nothing else: what no kernel can save.
 """
 
 import argparse
@@ -59,8 +59,14 @@ class Trained:
         self.layout = Layout(resolved, vocabularies, jagged=uses_histories, regularized=False)
         self.model = CtrModel(resolved, self.layout)
         sharded = shard(self.model, resolved.config.train.sparse_optimizer, device=torch.device("cpu"))
+        self.sharded = sharded
         self.task = CtrTask(sharded, resolved.config.train, ["y"])
         self.features = features
+
+    @torch.no_grad()
+    def score(self, batch: Batch) -> None:
+        """Compute the logits of a batch, as validation does."""
+        self.sharded.eval()(batch)
 
     def batch(self, num_rows: int, draw: torch.Generator) -> Batch:
         """Draw a batch."""
@@ -100,9 +106,12 @@ class Products(TorchDispatchMode):
                 func(*args)
 
 
-def products_of(trained: Trained, batch: Batch) -> Products:
+Step = Callable[[Trained, Batch], object]
+
+
+def products_of(step: Step, trained: Trained, batch: Batch) -> Products:
     with without_kernels(), Products() as products:
-        trained.task.train_on(batch)
+        step(trained, batch)
     return products
 
 
@@ -112,17 +121,17 @@ def cpu_seconds(work: Callable[[], object]) -> float:
     return time.process_time() - started
 
 
-def measure(case: str, *, batch_size: int, steps: int, precision: str) -> str:
+def measure(case: str, step: Step, *, batch_size: int, steps: int, precision: str) -> str:
     """Return a line: rows a second, and the medians of the ratios of pairs."""
     native, plain = Trained(case, precision), Trained(case, precision)
     draw = torch.Generator().manual_seed(0)
-    products = products_of(Trained(case, precision), native.batch(batch_size, draw))
+    products = products_of(step, Trained(case, precision), native.batch(batch_size, draw))
     took: list[list[float]] = []
     for _ in range(steps + 3):
         batch = native.batch(batch_size, draw)
-        of_native = cpu_seconds(lambda batch=batch: native.task.train_on(batch))
+        of_native = cpu_seconds(lambda batch=batch: step(native, batch))
         with without_kernels():
-            of_plain = cpu_seconds(lambda batch=batch: plain.task.train_on(batch))
+            of_plain = cpu_seconds(lambda batch=batch: step(plain, batch))
         took.append([of_native, of_plain, cpu_seconds(products.repeat)])
     rows = took[3:]
     rates = [batch_size / median(row[i] for row in rows) for i in range(2)]
@@ -137,14 +146,17 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=15)
     parser.add_argument("--precision", choices=["32", "bf16-mixed"], default="32")
     parser.add_argument("--cases", nargs="+", choices=CASES, default=list(CASES))
+    parser.add_argument("--scores", action="store_true", help="score the batches instead of training on them")
     options = parser.parse_args()
+    step: Step = Trained.score if options.scores else lambda trained, batch: trained.task.train_on(batch)
     torch.set_num_threads(1)
     keep_large_blocks()
     print(f"kernels: {find_kernels().detail}; precision {options.precision}, batches of {options.batch_size}")
     print(f"{'':<22} {'plain/s':>10} {'native/s':>10} {'ratio':>8} {'plain/bare':>12} {'native/':>8}")
     for case in options.cases:
         print(
-            measure(case, batch_size=options.batch_size, steps=options.steps, precision=options.precision), flush=True
+            measure(case, step, batch_size=options.batch_size, steps=options.steps, precision=options.precision),
+            flush=True,
         )
 
 

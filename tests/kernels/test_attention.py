@@ -7,7 +7,7 @@ from torch.library import opcheck
 
 from recsys.config.towers.autoint import AutoIntModel
 from recsys.kernels import attention
-from recsys.kernels.tensors import takes
+from recsys.kernels.tensors import plain_form, takes
 from recsys.towers.autoint import InteractingLayer
 from tests.kernels.plain import assert_alike, needs_kernels, without_kernels
 
@@ -107,15 +107,33 @@ def test_the_number_of_threads_does_not_change_a_bit() -> None:
         for threads in (1, 2, 3):
             torch.set_num_threads(threads)
             found.append(results(built, rows)[0])
+            with torch.no_grad():
+                found.append(built(rows))
     finally:
         torch.set_num_threads(before)
-    assert torch.equal(found[0], found[1])
-    assert torch.equal(found[0], found[2])
+    assert all(torch.equal(found[0], other) for other in found[1:])
 
 
-def test_scores_are_those_of_the_plain_form_to_the_last_bit_as_exported_models_need() -> None:
+@pytest.mark.parametrize("is_half", [False, True], ids=["float32", "bfloat16"])
+@pytest.mark.parametrize("keys", [{}, {"attention_dropout": 0.4, "residual": False}], ids=str)
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_without_gradients_the_output_is_the_same_and_nothing_else_is_kept(
+    shape: tuple[int, ...], keys: dict[str, object], is_half: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    built, rows = layer(shape, **keys)
+    kept = torch.rand(rows.shape[:2]) > 0.4
+    monkeypatch.setattr(attention, "CACHED_BYTES", 40_000)  # several chunks of the largest ones
+    with torch.autocast("cpu", torch.bfloat16, enabled=is_half):
+        expected = results(built, rows, kept)[0]
+        monkeypatch.setattr(attention, "_attention", None)
+        torch.manual_seed(7)
+        with torch.no_grad():
+            assert torch.equal(built(rows, kept), expected)
+
+
+def test_the_plain_form_is_there_to_the_last_bit_as_the_golden_rows_of_exported_models_need() -> None:
     built, rows = layer(SHAPES[3])
-    with torch.no_grad():
+    with torch.no_grad(), plain_form():
         scores = built(rows)
         with without_kernels():
             assert torch.equal(built(rows), scores)

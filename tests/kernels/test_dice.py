@@ -6,6 +6,7 @@ from torch import Tensor
 from torch.library import opcheck
 
 from recsys.kernels import dice
+from recsys.kernels.tensors import plain_form
 from recsys.towers.layers import Dice
 from tests.kernels.plain import assert_alike, needs_kernels, without_kernels
 
@@ -43,6 +44,19 @@ def results(rows: Tensor, *, training: bool) -> list[Tensor]:
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 def test_values_gradients_and_averages_are_those_of_the_plain_form(shape: tuple[int, int], training: bool) -> None:
     assert_alike(lambda: results(drawn(shape), training=training))
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_scores_have_the_kernel_unless_the_plain_form_is_asked_for(
+    shape: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    built, rows = layer(shape[1]).eval(), drawn(shape)
+    with torch.no_grad():
+        assert torch.equal(built(rows), built(rows.clone().requires_grad_()))
+        assert_alike(lambda: [built(rows)])
+    monkeypatch.setattr("recsys.towers.layers.bend", None)
+    with torch.no_grad(), plain_form():
+        built(rows)
 
 
 @pytest.mark.parametrize("training", [True, False])

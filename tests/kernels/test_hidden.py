@@ -81,7 +81,7 @@ def test_the_kernel_is_used_in_training_alone(monkeypatch: pytest.MonkeyPatch) -
         built.train()(rows)
         built.eval()(rows)
         with torch.no_grad():
-            built.train()(rows)
+            built.eval()(rows)
     assert seen == [9, 9]
 
 

@@ -12,11 +12,10 @@ typedef struct {
     const void *projected;   /* (B, M, num_parts * A): query, key, value and, of 4 parts, residual */
     const uint8_t *kept;     /* (B, M): keys that are attended to; may be NULL */
     const float *dropout;    /* (B, H, M, M): what weights (query, key) are multiplied by; may be NULL */
-    float *weights;          /* (B, H, M, padded M): softmax weights (key, query) before dropout; may be NULL */
+    float *weights;          /* (B, H, M, padded M): softmax weights (key, query) before dropout; NULL keeps none */
     void *output;            /* (B, M, A) */
     const void *grad_output; /* (B, M, A) */
-    void *grad_projected;    /* as projected, of the examples from the first on only */
-    long first;              /* example that a call begins with */
+    void *grad_projected;    /* as projected */
     long num_rows, num_heads, width, num_parts, is_bf16;
     float scale;
 } Attention;
@@ -186,7 +185,7 @@ static int forward(const void *given, long first, long end) {
     memset(memory, 0, size * sizeof(float));
     float *copies = memory, *own = memory + 5 * M * Wp;
     Rows queries = {own + 2 * M * Mp, Mp}, dropped = {own + M * Mp, Mp};
-    for (long b = at->first + first; b < at->first + end; b++)
+    for (long b = first; b < end; b++)
         for (long h = 0; h < H; h++) {
             long here = b * M * row + h * W, result = b * M * A + h * W;
             Rows weights = {at->weights ? at->weights + (b * H + h) * M * Mp : own, Mp}, used = weights, part[4];
@@ -236,16 +235,16 @@ static int backward(const void *given, long first, long end) {
     memset(memory, 0, size * sizeof(float));
     float *copies = memory, *more = memory + 9 * M * Wp;
     Rows turned = {more, Mp}, dropped = {more + Wp * Mp, Mp}, of_weights = {more + Wp * Mp + M * Mp, Mp};
-    for (long b = at->first + first; b < at->first + end; b++)
+    for (long b = first; b < end; b++)
         for (long h = 0; h < H; h++) {
-            long here = b * M * row + h * W, result = b * M * A + h * W, there = here - at->first * M * row;
+            long here = b * M * row + h * W, result = b * M * A + h * W;
             Rows weights = {at->weights + (b * H + h) * M * Mp, Mp}, used = weights, part[3], grads[4];
             const float *dropout = at->dropout ? at->dropout + (b * H + h) * M * M : NULL;
             for (long p = 0; p < 3; p++)
                 part[p] = read_rows(layout, at->projected, here + p * A, row, copies + p * M * Wp);
             for (long p = 0; p < 4; p++) {
                 float *copy = copies + (3 + p) * M * Wp;
-                grads[p] = p < at->num_parts ? rows_to_write(layout, at->grad_projected, there + p * A, row, copy)
+                grads[p] = p < at->num_parts ? rows_to_write(layout, at->grad_projected, here + p * A, row, copy)
                                              : (Rows){copy, Wp};
             }
             Rows output = read_rows(layout, at->output, result, A, copies + 7 * M * Wp);
@@ -260,7 +259,7 @@ static int backward(const void *given, long first, long end) {
             product_of_turned(M, M, Wp, of_weights, part[1], NULL, 0, grads[0]);
             product(M, M, Wp, of_weights, part[0], grads[1]);
             for (long p = 0; p < at->num_parts; p++)
-                write_rows(layout, at->grad_projected, there + p * A, row, grads[p]);
+                write_rows(layout, at->grad_projected, here + p * A, row, grads[p]);
         }
     free(memory);
     return 1;
