@@ -9,8 +9,10 @@ __all__ = ["warnings_of"]
 def warnings_of(resolved: ResolvedConfig) -> list[str]:
     """Return what a user should know before training, each as "FILE:LINE: tables.items: text"."""
     problems = []
+    penalty = resolved.config.train.regularization
     for table in resolved.tables:
-        if resolved.config.train.regularization.rows and not table.spec.has_rows:
+        is_asked_for = penalty.rows and "rows" in penalty.model_fields_set
+        if is_asked_for and not table.spec.has_rows:
             text = f"train.regularization.rows has no effect on it: scheme {table.spec.scheme} has no rows of floats"
             problems.append(Problem(("tables", table.name), text))
         is_shared = table.spec.rows_are_shared and len(resolved.vocabularies_in(table)) > 1

@@ -169,6 +169,16 @@ def test_embeddings_that_can_be_cut_are_no_problem(load: Load) -> None:
     load(f"{HEAD}{HASH[:-2]}, t: {{features: [user], scheme: robe, size: 16, chunk: 8}}}}\n")
 
 
+def test_a_penalty_on_rows_that_a_table_has_not_is_a_warning_where_somebody_asks_for_it(load: Load) -> None:
+    text = "label: y\nfeatures: {user: {type: id}}\ntables: {t: {features: [user], scheme: dhe, width: 8}}\n"
+    for train in ("", "train: {epochs: 3}\n", "train: {regularization: {rows: 0}}\n"):
+        assert warnings_of(resolve(load(text + train), [])) == []
+    (warning,) = warnings_of(resolve(load(text + "train: {regularization: {rows: 0.1}}\n"), []))
+    assert warning == (
+        "shop.yaml:3: tables.t: train.regularization.rows has no effect on it: scheme dhe has no rows of floats"
+    )
+
+
 @pytest.mark.parametrize("scheme", ["unified, rows: 9", "hash, rows: 9", "multi_hash, rows: 9", "robe, size: 99"])
 def test_rows_that_features_share_under_a_tower_that_reads_them_alike_are_a_warning(scheme: str, load: Load) -> None:
     text = "label: y\nfeatures: {user: {type: id}, item: {type: id}, history: {type: sequence, of: item}}\n"
