@@ -5,10 +5,18 @@ from typing import Any
 
 from recsys.config.lr_schedules import ConstantLr
 from recsys.config.run import Config
+from recsys.config.section import Section
 
 __all__ = ["current_values", "recall_defaults"]
 
-FORMER_DEFAULTS: Mapping[str, Any] = {"lr_schedule": ConstantLr()}
+FORMER_DEFAULTS: Mapping[str, Any] = {
+    "epochs": 10,
+    "batch_size": 4096,
+    "sparse_optimizer": {"lr": 0.05},
+    "dense_optimizer": {"lr": 1e-3},
+    "regularization": {"rows": 0.0},
+    "lr_schedule": ConstantLr(),
+}
 """Keys of `train` that former versions had not, or had with another default, and what runs had then."""
 
 
@@ -20,15 +28,25 @@ def current_values(values: Mapping[str, Any]) -> Mapping[str, Any]:
     """
     schedule: Any
     match values.get("train"):
+        case {"lr_schedule": {"name": _}}:  # every run of this version states it
+            return values
         case {"lr_reduction": {**keys}, **train}:
             schedule = {"name": "plateau", **keys}
         case {"lr_schedule": {"decay": name, **keys}, **train}:
             schedule = {"name": name, **keys}
         case {**train}:
-            schedule = train.get("lr_schedule", FORMER_DEFAULTS["lr_schedule"])
+            schedule = FORMER_DEFAULTS["lr_schedule"]
         case _:
             return values
-    return {**values, "train": {**train, "lr_schedule": schedule}}
+    return {**values, "train": {**train, **_penalty_for_1024_rows(train), "lr_schedule": schedule}}
+
+
+def _penalty_for_1024_rows(train: Mapping[Any, Any]) -> Mapping[str, Any]:
+    """Return the key `regularization` with a penalty that is scaled to the batches, as former versions' was not."""
+    match train:
+        case {"batch_size": int(batch_size), "regularization": {"rows": float(rows), **others}}:
+            return {"regularization": {**others, "rows": rows * (batch_size / 1024)}}
+    return {}
 
 
 def recall_defaults(config: Config, before: Config) -> Config:
@@ -38,9 +56,15 @@ def recall_defaults(config: Config, before: Config) -> Config:
         config: that with which the run is resumed.
         before: that of the run.
     """
-    recalled = {
-        key: default
-        for key, default in FORMER_DEFAULTS.items()
-        if key not in config.train.model_fields_set and getattr(before.train, key) == default
-    }
-    return config.replaced(train=config.train.model_copy(update=recalled))
+    return config.replaced(train=_recalled(config.train, before.train, FORMER_DEFAULTS))
+
+
+def _recalled(section: Section, before: Section, defaults: Mapping[str, Any]) -> Section:
+    recalled = {}
+    for key, default in defaults.items():
+        now, then = getattr(section, key), getattr(before, key)
+        if isinstance(default, Mapping):
+            recalled[key] = _recalled(now, then, default)
+        elif key not in section.model_fields_set and then == default:
+            recalled[key] = default
+    return section.model_copy(update=recalled)

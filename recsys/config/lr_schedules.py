@@ -110,10 +110,10 @@ class LinearLr(DecayingLr):
 
 
 LR_SCHEDULES: SectionRegistry[LrSchedule] = SectionRegistry(
-    "learning rate schedule", key="name", default="constant", takes_name=True
+    "learning rate schedule", key="name", default="cosine", takes_name=True
 )
 """Sections of all learning rate schedules by name, in the order in which they are listed to users."""
 AnyLrSchedule = Annotated[LrSchedule, LR_SCHEDULES]
 
-for _section in (ConstantLr, CosineLr, LinearLr, PlateauLr):
+for _section in (CosineLr, LinearLr, PlateauLr, ConstantLr):
     LR_SCHEDULES.add(_section)

@@ -11,7 +11,7 @@ from recsys.config.feature_types import Feature
 from recsys.config.limits import Epochs, LearningRate, Penalty, Seed, Share, Step
 from recsys.config.losses import AnyLoss
 from recsys.config.losses.logloss import LogLossSection
-from recsys.config.lr_schedules import AnyLrSchedule, ConstantLr
+from recsys.config.lr_schedules import AnyLrSchedule, CosineLr
 from recsys.config.problems import SourceMap
 from recsys.config.schemes import Table
 from recsys.config.search import SearchSection
@@ -144,7 +144,7 @@ class SparseOptimizer(Section):
 
     name: Literal["rowwise_adagrad", "adagrad", "sgd", "adam"] = "rowwise_adagrad"
     """rowwise_adagrad keeps one float of state a row, adagrad one a weight, adam two."""
-    lr: LearningRate = 0.05
+    lr: LearningRate = 0.1
     """Learning rate."""
     eps: Step = 1e-8
     """Added to the root of the second moment."""
@@ -155,7 +155,7 @@ class DenseOptimizer(Section):
 
     name: Literal["adam", "adamw", "adagrad", "sgd"] = "adam"
     """adamw decays weights apart from the gradient, adam through it."""
-    lr: LearningRate = 1e-3
+    lr: LearningRate = 0.003
     """Learning rate."""
     weight_decay: Penalty = 0.0
     """L2 on the dense parameters."""
@@ -164,7 +164,7 @@ class DenseOptimizer(Section):
 class Regularization(Section):
     """Penalties on parameters."""
 
-    rows: Penalty = 0.0
+    rows: Penalty = 0.05
     """Lambda of DIN's mini-batch aware L2 on the rows a batch reads (section 5.1 of the paper), in batches of 1,024."""
 
     def lambda_of(self, batch_size: int) -> float:
@@ -188,9 +188,9 @@ class EarlyStopping(Section):
 class TrainSection(Section):
     """Settings of training."""
 
-    epochs: Epochs = 10
+    epochs: Epochs = 5
     """Most passes over the training rows."""
-    batch_size: Annotated[int, Field(ge=1, le=2**24)] = 4096
+    batch_size: Annotated[int, Field(ge=1, le=2**24)] = 1024
     """Rows of one step, over all devices together."""
     seed: Seed = 1
     """Seed of the initial parameters, the order of the rows and random splits."""
@@ -209,7 +209,7 @@ class TrainSection(Section):
     regularization: Regularization = Regularization()
     early_stopping: EarlyStopping | None = EarlyStopping()
     """null trains all epochs."""
-    lr_schedule: AnyLrSchedule = ConstantLr()
+    lr_schedule: AnyLrSchedule = CosineLr()
     """The course of the learning rates over a stage: a name, or a mapping with the keys of a schedule."""
     gradient_clip: Step | None = None
     """Largest norm of the dense gradients."""

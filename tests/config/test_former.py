@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from recsys.config import Config, TrainSection, dump, load_run_config
+from recsys.config import Config, dump, load_run_config
 from recsys.config.former import recall_defaults
 from recsys.config.load import parse_text
 from recsys.config.lr_schedules import ConstantLr, CosineLr, LrSchedule, PlateauLr
@@ -43,17 +43,37 @@ def test_what_is_wrong_in_such_a_file_is_located(tmp_path: Path) -> None:
         kept(tmp_path, "train: 3")
 
 
-def under_other_defaults(text: str) -> Config:
-    """Return a configuration as if the default were a cosine."""
-    config = parse_text(SHOP + text)
-    values = {"lr_schedule": CosineLr()} | {key: getattr(config.train, key) for key in config.train.model_fields_set}
-    return config.replaced(train=TrainSection.model_construct(config.train.model_fields_set, **values))
+@pytest.mark.parametrize(("batch_size", "rows"), [(1024, 0.1), (4096, 0.4), (512, 0.05), (65536, 6.4)])
+def test_a_penalty_of_a_former_version_weighs_as_it_did(batch_size: int, rows: float, tmp_path: Path) -> None:
+    """It was not scaled to the batches: of 0.1, which is what it stated, all steps had 0.1."""
+    text = f"train: {{batch_size: {batch_size}, regularization: {{rows: 0.1}}}}"
+    before, now = kept(tmp_path, text), kept(tmp_path, text[:-1] + ", lr_schedule: {name: cosine}}")
+    assert before.train.regularization.rows == rows
+    assert before.train.regularization.lambda_of(batch_size) == 0.1
+    assert now.train.regularization.rows == 0.1
 
 
-def test_a_resumed_run_keeps_the_default_with_which_it_began() -> None:
-    before = parse_text(SHOP)
-    assert recall_defaults(under_other_defaults("train: {epochs: 3}"), before).train.lr_schedule == ConstantLr()
-    stated = under_other_defaults("train: {lr_schedule: cosine}")
-    assert recall_defaults(stated, before).train.lr_schedule == CosineLr()  # which is then refused
-    other = parse_text(SHOP + "train: {lr_schedule: plateau}")
-    assert recall_defaults(under_other_defaults(""), other).train.lr_schedule == CosineLr()
+FORMER = """train:
+  epochs: 10
+  batch_size: 4096
+  sparse_optimizer: {name: adagrad, lr: 0.05}
+  dense_optimizer: {lr: 1e-3}
+  regularization: {rows: 0}
+"""
+
+
+def test_a_resumed_run_keeps_the_defaults_with_which_it_began(tmp_path: Path) -> None:
+    before = kept(tmp_path, FORMER)
+    unstated = parse_text(SHOP + "train: {sparse_optimizer: {name: adagrad}}")
+    assert recall_defaults(unstated, before).train == before.train
+    stated = parse_text(SHOP + "train: {epochs: 5, dense_optimizer: {lr: 0.003}, lr_schedule: cosine}")
+    recalled = recall_defaults(stated, before).train  # which differs from the run, and is then refused
+    assert (recalled.epochs, recalled.dense_optimizer.lr, recalled.lr_schedule) == (5, 0.003, CosineLr())
+    assert (recalled.batch_size, recalled.sparse_optimizer.lr) == (4096, 0.05)
+
+
+def test_a_run_of_this_version_is_resumed_with_the_defaults_of_this_version() -> None:
+    config = parse_text(SHOP)
+    assert recall_defaults(config, config) == config
+    other = parse_text(SHOP + "train: {lr_schedule: plateau, epochs: 7}")
+    assert recall_defaults(config, other) == config

@@ -241,7 +241,7 @@ def test_a_feature_config_alone_has_defaults_for_all_else(load: Load) -> None:
     assert config.labels == {"label": "clicked"}
     assert config.model == MlpModel()
     assert config.model.dim == 16
-    assert config.train.batch_size == 4096
+    assert config.train.batch_size == 1024
     assert config.data.split is None
 
 

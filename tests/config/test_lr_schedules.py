@@ -5,7 +5,7 @@ import math
 import pytest
 
 from recsys.config import TrainSection
-from recsys.config.lr_schedules import LR_SCHEDULES, ConstantLr, CosineLr, PlateauLr
+from recsys.config.lr_schedules import LR_SCHEDULES, CosineLr, PlateauLr
 from tests.config.loading import Load, Problems
 
 SHOP = "label: clicked\nfeatures: {user: {type: id}}\n"
@@ -47,15 +47,15 @@ def test_a_name_stands_for_a_mapping_and_a_mapping_without_name_for_the_default(
     default = TrainSection().lr_schedule
     assert default == load(SHOP).train.lr_schedule == load(SHOP + "train: {lr_schedule: {}}").train.lr_schedule
     assert default.name == LR_SCHEDULES.default
-    assert default == ConstantLr()
+    assert default == CosineLr()
 
 
 @pytest.mark.parametrize(
     ("line", "problem"),
     [
         ("lr_schedule: {name: cosine, factor: 0.1}", "lr_schedule.factor: unknown key for name cosine; it belongs to"),
-        ("lr_schedule: null", "lr_schedule: expected a mapping such as {name: constant}, got null"),
-        ("lr_schedule: cosin", "lr_schedule.name: must be one of constant, cosine, linear, plateau, got 'cosin'"),
+        ("lr_schedule: null", "lr_schedule: expected a mapping such as {name: cosine}, got null"),
+        ("lr_schedule: cosin", "lr_schedule.name: must be one of cosine, linear, plateau, constant, got 'cosin'"),
         (
             "lr_reduction: {factor: 0.1}",
             "lr_reduction: unknown key; it is now called lr_schedule: write `lr_schedule: {name: plateau, ",
