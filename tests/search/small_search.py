@@ -10,7 +10,7 @@ from recsys.search.methods.base import Method, Request
 from recsys.search.outputs import SearchResult
 from recsys.search.run import search
 from recsys.search.supernet import gated_tables, prefix_shape
-from tests.training.logs import write_config, write_log
+from tests.training.logs import QUICK, write_config, write_log
 
 __all__ = ["FEATURES", "METHOD", "Halves", "Narrow", "run", "write_search"]
 
@@ -46,7 +46,7 @@ def write_search(folder: Path, **changes: Any) -> Path:
     write_log(folder)
     model = {"tower": "mlp", "dim": 8, "mlp": [16]}
     tables = {"all": {"features": ["*"], "serving_precision": "fp32"}}
-    options = {"features": FEATURES, "model": model, "tables": tables, "train": {"epochs": 2}} | changes
+    options = {"features": FEATURES, "model": model, "tables": tables, "train": QUICK | {"epochs": 2}} | changes
     return write_config(folder / "config.yaml", **options)
 
 

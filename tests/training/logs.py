@@ -24,6 +24,13 @@ BASE: dict[str, Any] = {
     "train": {"epochs": 3, "batch_size": 128, "early_stopping": None, "dense_optimizer": {"lr": 0.01}, "precision": 32},
 }
 
+QUICK: dict[str, Any] = {
+    "lr_schedule": "constant",
+    "regularization": {"rows": 0},
+    "sparse_optimizer": {"lr": 0.05},
+}
+"""Keys of `train` by which two or three epochs are enough for the log, where a test needs a model that has learned."""
+
 
 def clicks(num_rows: int, *, seed: int) -> pl.DataFrame:
     """Draw rows whose clicks follow from whether user and item are both odd or both even: a checkerboard."""

@@ -13,12 +13,13 @@ from recsys.search.optuna.trial import TrialRunner
 from tests.search.optuna.postgres import postgres_server
 from tests.search.optuna.search_workers import Worker, check_all_done_once, study_of
 from tests.search.optuna.small_search import LR, small_search
+from tests.training.logs import QUICK
 
 pytestmark = pytest.mark.slow
 
 
 def test_the_configuration_is_measured_first_and_then_uniform_widths(tmp_path: Path) -> None:
-    search = small_search(tmp_path)
+    search = small_search(tmp_path, train=QUICK)
     lines: list[str] = []
     found = search.run(3, log=lines.append)
     assert [one.name for one in found] == ["baseline", "trial-0001", "trial-0002"]
