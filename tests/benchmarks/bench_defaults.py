@@ -1,7 +1,7 @@
 """What the defaults cost against tuned pipelines: `python -m tests.benchmarks.bench_defaults --out DIR --data ...`.
 
     python -m tests.benchmarks.bench_defaults --out defaults --data frappe=DIR movielens1m=DIR beauty=DIR \\
-        --change 'rows={train: {regularization: {rows: 0.1}}}'
+        --change 'heavier={train: {regularization: {rows: 0.1}}}'
 
 Trains each pipeline as it stands ("tuned"), with the same features and tower and nothing else stated ("default"), and
 the latter with each change, all in 32 bits. Changes to keys that a tower does not have are left out for it. A training
