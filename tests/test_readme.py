@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tomllib
 import urllib.request
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +21,11 @@ import recsys
 from recsys.cli.app import app
 from recsys.config import Config, load_config, resolve
 from recsys.config.feature_types import FEATURE_TYPES
+from recsys.config.former import FORMER_DEFAULTS
 from recsys.config.losses import LOSSES
 from recsys.config.schema import json_schema
 from recsys.config.schemes import SCHEMES
+from recsys.config.section import Section
 from recsys.config.towers import TOWERS
 from recsys.evaluation.metrics import METRICS
 from tests.pages import PAGES, ROOT, Block, Page, page
@@ -161,9 +164,22 @@ def test_the_example_of_the_manual_uses_every_column(tmp_path: Path) -> None:
     assert {"ts.hour", "ts.weekday", "clicked_items"} <= {field.name for field in resolved.fields}
 
 
+def unstated(section: Section, keys: Mapping[str, Any]) -> list[str]:
+    """Return the keys, of a section and those in it, that a file leaves to the defaults."""
+    found = []
+    for key, default in keys.items():
+        if isinstance(default, Mapping):
+            found += unstated(getattr(section, key), default)
+        elif key not in section.model_fields_set:
+            found.append(key)
+    return found
+
+
 @pytest.mark.parametrize("path", sorted(ROOT.glob("pipelines/*/*.yaml")), ids=lambda path: "/".join(path.parts[-2:]))
 def test_every_pipeline_is_a_valid_configuration_and_has_a_page(path: Path) -> None:
-    assert load_config(path).data.train is not None
+    config = load_config(path)
+    assert config.data.train is not None
+    assert not unstated(config.train, FORMER_DEFAULTS), "its results would change with the defaults"
     assert (path.parent / "README.md").exists()
     assert path.parent.name in page("pipelines/README.md").text
 

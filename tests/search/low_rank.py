@@ -52,6 +52,9 @@ def make_low_rank(folder: Path, *, seed: int, fields: Sequence[str] = ("user", "
             "seed": seed,
             "precision": 32,
             "sparse_optimizer": {"name": "adagrad", "lr": 0.1},
+            "dense_optimizer": {"lr": 0.001},
+            "regularization": {"rows": 0},
+            "lr_schedule": "constant",
             "early_stopping": {"patience": 1},
         },
     }

@@ -20,7 +20,7 @@ from recsys.serving import Scorer
 from recsys.training.build import load_run
 from recsys.training.evaluate import evaluate_files
 from recsys.training.run import TrainResult
-from tests.training.logs import BASE, clicks, make_config, predictions, run
+from tests.training.logs import BASE, QUICK, clicks, make_config, predictions, run
 
 pytestmark = pytest.mark.slow
 
@@ -51,7 +51,7 @@ def config_of(
 ) -> Config:
     pair = {"type": "cross", "of": ["app", "item"]}
     features = BASE["features"] | {"app": {"type": "id"} | (app or {}), "pair": pair}
-    return make_config(folder, calibration=calibration, features=features, train={"epochs": 2}, **changes)
+    return make_config(folder, calibration=calibration, features=features, train=QUICK | {"epochs": 2}, **changes)
 
 
 @pytest.fixture(scope="module")
@@ -167,7 +167,7 @@ def test_on_the_made_log_the_planted_slice_is_the_worst_until_it_has_a_curve_of_
     }
     for name, calibration in calibrations.items():
         config = make_config(
-            tmp_path / name, calibration=calibration, train={"epochs": 1, "batch_size": 1024}, **changes
+            tmp_path / name, calibration=calibration, train=QUICK | {"epochs": 1, "batch_size": 1024}, **changes
         )
         found = run(tmp_path / "log", tmp_path / name / "run", config)
         rows = predictions(found.folder)

@@ -8,7 +8,7 @@ import pytest
 
 from recsys.config import Config
 from tests.training.known_odds import draw
-from tests.training.logs import make_config, predictions, run
+from tests.training.logs import QUICK, make_config, predictions, run
 
 pytestmark = pytest.mark.proof
 
@@ -17,7 +17,7 @@ ROWS = {"train": 6000, "valid": 6000, "test": 20_000}
 
 
 def config_of(folder: Path, seed: int, calibrated: str | None) -> Config:
-    train: dict[str, Any] = {
+    train: dict[str, Any] = QUICK | {
         "epochs": 30,
         "batch_size": 64,
         "seed": seed,

@@ -57,6 +57,7 @@ train:
   sparse_optimizer: {name: adagrad, lr: 0.05}
   dense_optimizer: {name: adam, lr: 1.0e-3}
   regularization: {rows: 0.25}
+  lr_schedule: constant
 """
 
 ABOUT = f"""\

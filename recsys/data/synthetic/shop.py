@@ -69,6 +69,7 @@ train:
   sparse_optimizer: {name: rowwise_adagrad, lr: 0.05}
   dense_optimizer: {name: adam, lr: 1.0e-3}
   regularization: {rows: 1.0}
+  lr_schedule: constant
 """
 
 ABOUT = """\

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from recsys.config import Config, ResolvedTable, SparseOptimizer, TrainSection, resolve
+from recsys.config import Config, DenseOptimizer, ResolvedTable, SparseOptimizer, TrainSection, resolve
 from recsys.config.schemes import SCHEMES
 from recsys.config.schemes.int8 import Int8Table
 from recsys.config.schemes.int16 import Int16Table
@@ -334,7 +334,7 @@ def valid_auc(table: dict[str, Any], seed: int) -> float:
     layout = Layout(
         resolved, {name: FeatureVocabulary(name, size) for name, size in SIZES.items()}, jagged=False, regularized=False
     )
-    train = TrainSection()
+    train = TrainSection(sparse_optimizer=SparseOptimizer(lr=0.05), dense_optimizer=DenseOptimizer(lr=0.001))
     model = shard(CtrModel(resolved, layout), train.sparse_optimizer, device=torch.device("cpu"))
     task = CtrTask(model, train, ["y"])
     made = planted(200_000, seed)
