@@ -200,7 +200,7 @@ def test_the_penalty_on_rows_weighs_against_their_labels_alike_in_batches_of_any
 
     def trained(batch_size: int, rows: float) -> torch.Tensor:
         optimizers = {"sparse_optimizer": {"name": "sgd", "lr": batch_size / 64}, "dense_optimizer": {"lr": 1e-12}}
-        changes = {"batch_size": batch_size, "regularization": {"rows": rows}, **optimizers}
+        changes = {"batch_size": batch_size, "regularization": {"rows": rows}, "lr_schedule": "constant", **optimizers}
         config = make_config(
             tmp_path / f"{batch_size}-{rows}-config",
             features={"user": {"type": "id"}},

@@ -129,7 +129,7 @@ def rewrite(folder: Path, **keys: Any) -> None:
 def test_a_run_of_a_former_version_is_resumed_evaluated_and_exported(
     schedule: Any, former: dict[str, Any], misleading: Path, tmp_path: Path
 ) -> None:
-    config = make_config(tmp_path, train={"lr_schedule": schedule})
+    config = make_config(tmp_path, train={"lr_schedule": schedule, "regularization": {"rows": 0}})
     whole = run(misleading, tmp_path / "whole", config)
     with killed_after_saving(2 * STEPS + 5):
         run(misleading, tmp_path / "run", config)
