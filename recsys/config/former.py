@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from recsys.config.lr_schedules import ConstantLr
-from recsys.config.run import Config
+from recsys.config.run import Config, Regularization
 from recsys.config.section import Section
 
 __all__ = ["current_values", "recall_defaults"]
@@ -38,14 +38,14 @@ def current_values(values: Mapping[str, Any]) -> Mapping[str, Any]:
             schedule = FORMER_DEFAULTS["lr_schedule"]
         case _:
             return values
-    return {**values, "train": {**train, **_penalty_for_1024_rows(train), "lr_schedule": schedule}}
+    return {**values, "train": {**train, **_scaled_penalty(train), "lr_schedule": schedule}}
 
 
-def _penalty_for_1024_rows(train: Mapping[Any, Any]) -> Mapping[str, Any]:
+def _scaled_penalty(train: Mapping[Any, Any]) -> Mapping[str, Any]:
     """Return the key `regularization` with a penalty that is scaled to the batches, as former versions' was not."""
     match train:
         case {"batch_size": int(batch_size), "regularization": {"rows": float(rows), **others}}:
-            return {"regularization": {**others, "rows": rows * (batch_size / 1024)}}
+            return {"regularization": {**others, "rows": rows * (batch_size / Regularization.BATCH_SIZE)}}
     return {}
 
 

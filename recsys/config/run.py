@@ -1,6 +1,6 @@
 """The whole file: label, features, tables, data, model, training."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, PrivateAttr, WithJsonSchema
 
@@ -164,6 +164,9 @@ class DenseOptimizer(Section):
 class Regularization(Section):
     """Penalties on parameters."""
 
+    BATCH_SIZE: ClassVar[int] = 1024
+    """Rows of the batches in which `rows` is lambda."""
+
     rows: Penalty = 0.05
     """Lambda of DIN's mini-batch aware L2 on the rows a batch reads (section 5.1 of the paper), in batches of 1,024."""
 
@@ -173,7 +176,7 @@ class Regularization(Section):
         DIFF: the paper has one lambda for all sizes. A batch penalizes a row that it reads once by the same lambda
         whatever its size, while each label counts by one over that size, so that larger batches would penalize more.
         """
-        return self.rows * (1024 / batch_size)
+        return self.rows * (self.BATCH_SIZE / batch_size)
 
 
 class EarlyStopping(Section):

@@ -42,7 +42,13 @@ def attend(
     if dropout > 0:
         factors = draw_factors((num_examples, num_heads, num_rows, num_rows), dropout, torch.float32)
     given = (rows_BMD, weight, kept_BM, factors, num_heads, len(weights), scale)
-    output: Tensor = _attention(*given)[0] if torch.is_grad_enabled() else _output(*given)
+    output: Tensor
+    if torch.is_grad_enabled():
+        output, *_ = _attention(*given)
+    else:  # nothing is kept but the projections of a chunk
+        output = rows_BMD.new_empty(num_examples, num_rows, len(weight) // len(weights))
+        size = min(_chunk_size(rows_BMD, weight), num_examples)
+        _fill(output, rows_BMD.new_empty(size, num_rows, len(weight)), None, *given)
     return output
 
 
@@ -112,23 +118,6 @@ def _fill(
         torch.mm(chunk.flatten(0, 1), weight.t(), out=filled.flatten(0, 1))
         tensors = dict(zip(("output", "weights", "kept", "dropout"), others, strict=True))
         call("attention_forward", _arguments(filled, num_heads, num_parts, scale, **tensors), len(chunk))
-
-
-def _output(
-    rows: Tensor,
-    weight: Tensor,
-    kept: Tensor | None,
-    dropout: Tensor | None,
-    num_heads: int,
-    num_parts: int,
-    scale: float,
-) -> Tensor:
-    """Return the output (B, M, A) where no gradient is needed, and keep nothing else."""
-    num_examples, num_rows, _ = rows.shape
-    output = rows.new_empty(num_examples, num_rows, len(weight) // num_parts)
-    projected = rows.new_empty(min(_chunk_size(rows, weight), num_examples), num_rows, len(weight))
-    _fill(output, projected, None, rows, weight, kept, dropout, num_heads, num_parts, scale)
-    return output
 
 
 @torch.library.custom_op("recsys::attention", mutates_args=(), device_types="cpu")
