@@ -1,5 +1,6 @@
 """The command line, called as `python -m recsys` calls it, but in this process."""
 
+import math
 import sys
 import warnings
 from collections.abc import Callable
@@ -8,7 +9,7 @@ from typing import NamedTuple
 
 import pytest
 
-from recsys.cli import main
+from recsys.cli import main, progress
 
 
 class Ended(NamedTuple):
@@ -22,7 +23,11 @@ Recsys = Callable[..., Ended]
 
 @pytest.fixture
 def recsys(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Recsys:
-    """Run one command; whatever ends otherwise than by an exit code is a failure of the test."""
+    """Run one command; whatever ends otherwise than by an exit code is a failure of the test.
+
+    Lines of progress, which only a slow machine would print, are left out.
+    """
+    monkeypatch.setattr(progress, "LOG_SECONDS", math.inf)
 
     def call(*arguments: str | Path) -> Ended:
         monkeypatch.setattr(sys, "argv", ["recsys", *map(str, arguments)])

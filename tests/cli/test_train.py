@@ -121,7 +121,7 @@ def test_two_processes_train_one_model_and_speak_with_one_voice(tmp_path: Path) 
     assert ended.stdout.startswith("runs/one: test AUC 0.")
     assert ended.stdout.count("\n") == 1
     assert ended.stderr.splitlines()[:2] == ["starting 2 processes", "run folder: runs/one"]
-    assert ended.stderr.count("epoch 1: ") == 1
+    assert ended.stderr.count("epoch 1: training loss ") == 1
     assert "Traceback" not in ended.stderr
 
 
